@@ -1,0 +1,417 @@
+"""A ConfigDict from `configs/` becomes typed, validated settings.
+
+No jax import here: a bad config ends in well under a second, before anything is written.
+"""
+
+import dataclasses
+import difflib
+import math
+import re
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from ml_collections import ConfigDict
+
+from seqvision.errors import UserError
+
+# --- durations ---------------------------------------------------------------
+
+UNITS = ("steps", "epochs", "examples", "%")
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(steps?|epochs?|examples?|%)\s*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Duration:
+    """A length of training, such as `12 epochs`; `%` is a share of the whole training."""
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Duration":
+        """Reads `500 steps`, `1.5 epochs`, `60000 examples`, `30 %` or `never` (0 steps).
+
+        Raises:
+          ValueError: `text` is none of these.
+        """
+        if text.strip() == "never":
+            return cls(0.0, "steps")
+        match = _DURATION.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                f"'{text}' is not a duration; write a number and a unit ({', '.join(UNITS)}),"
+                " such as '500 steps'"
+            )
+        unit = match[2]
+        return cls(float(match[1]), unit if unit == "%" else unit.rstrip("s") + "s")
+
+    def steps(self, batch_size: int, num_examples: int, total_steps: int | None = None) -> int:
+        """Optimizer steps in this duration, rounded to the nearest; at least 1 unless it is 0.
+
+        Args:
+          batch_size: examples in one step.
+          num_examples: examples in one epoch.
+          total_steps: steps of the whole training; needed for `%` only.
+        """
+        if self.unit == "steps":
+            exact = self.amount
+        elif self.unit == "epochs":
+            exact = self.amount * num_examples / batch_size
+        elif self.unit == "examples":
+            exact = self.amount / batch_size
+        else:
+            assert total_steps is not None
+            exact = self.amount / 100 * total_steps
+        return max(1, math.floor(exact + 0.5)) if self.amount > 0 else 0
+
+
+# --- what a field may hold ---------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both allowed unless `above`/`below` says otherwise."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def allows(self, value: float) -> bool:
+        low = value > self.low if self.above else value >= self.low
+        high = value < self.high if self.below else value <= self.high
+        return low and high and math.isfinite(value)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.low > -math.inf:
+            parts.append(f"{'above' if self.above else 'at least'} {self.low:g}")
+        if self.high < math.inf:
+            parts.append(f"{'below' if self.below else 'at most'} {self.high:g}")
+        return " and ".join(parts) or "a finite number"
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    names: tuple[str, ...]
+
+
+Size = Annotated[int, Range(low=1)]
+Number = Annotated[int, Range(low=0)]
+Finite = Annotated[float, Range()]
+NonNegative = Annotated[float, Range(low=0)]
+Positive = Annotated[float, Range(low=0, above=True)]
+Fraction = Annotated[float, Range(low=0, high=1, below=True)]
+
+# --- the fields: types and bounds here, defaults and meanings in configs/default.py ----
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    name: str
+    dir: str
+    cache_dir: str
+    batch_size: Size
+    eval_batch_size: Size
+    validation_examples: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    max_shift: NonNegative
+    max_rotation: Annotated[float, Range(low=0, high=180)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    architecture: Annotated[str, OneOf(("row_lstm",))]
+    hidden_size: Size
+    forget_bias: Finite
+    compute_dtype: Annotated[str, OneOf(("float32", "bfloat16"))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    label_smoothing: Fraction
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    name: Annotated[str, OneOf(("adam", "adamw", "sgd", "rmsprop"))]
+    learning_rate: Positive
+    beta1: Fraction
+    beta2: Fraction
+    epsilon: Positive
+    momentum: Fraction
+    decay: Fraction
+    weight_decay: NonNegative
+    clip_norm: NonNegative
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    name: Annotated[str, OneOf(("constant", "cosine", "one_cycle"))]
+    warmup: Duration
+    start_fraction: Annotated[float, Range(low=0, high=1, above=True)]
+    final_fraction: Annotated[float, Range(low=0, high=1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    every: Duration
+    keep: Size
+    keep_best: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStopping:
+    patience: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Every field of a config, typed and checked. Durations become steps in `Steps`."""
+
+    seed: Annotated[int, Range(low=0, high=2**31 - 1)]
+    init_from: str
+    duration: Duration
+    log_every: Duration
+    evaluate_every: Duration
+    ema_decay: Fraction
+    data: Data
+    augment: Augment
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    checkpoint: Checkpoint
+    early_stopping: EarlyStopping
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The durations of `Settings` in optimizer steps, for one training set."""
+
+    total: int
+    warmup: int
+    log_every: int
+    evaluate_every: int
+    checkpoint_every: int
+
+    @classmethod
+    def of(cls, settings: Settings, num_examples: int) -> "Steps":
+        batch_size = settings.data.batch_size
+        total = settings.duration.steps(batch_size, num_examples)
+
+        def steps(duration: Duration) -> int:
+            return duration.steps(batch_size, num_examples, total)
+
+        warmup = steps(settings.schedule.warmup)
+        if warmup >= total:
+            raise UserError(
+                f"config.schedule.warmup: {warmup} steps of warm-up do not fit the {total} steps"
+                " of config.duration; shorten the warm-up or train longer"
+            )
+        return cls(
+            total=total,
+            warmup=warmup,
+            log_every=steps(settings.log_every),
+            evaluate_every=steps(settings.evaluate_every),
+            checkpoint_every=steps(settings.checkpoint.every),
+        )
+
+
+# --- validation --------------------------------------------------------------
+
+
+def validate(config: ConfigDict) -> Settings:
+    """Checks every key, type and bound, then the rules between fields.
+
+    Raises:
+      UserError: one line with the key, the value, what is allowed and the nearest right name.
+    """
+    settings = _section(Settings, config, "config")
+    _check_together(settings)
+    return settings
+
+
+def _section(cls: Any, values: Any, path: str) -> Any:
+    if not isinstance(values, Mapping | ConfigDict):
+        raise UserError(
+            f"{path}: {values!r} is not a section; it holds {', '.join(field_names(cls))}"
+        )
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for key in values:
+        if key not in hints:
+            raise UserError(unknown_key(f"{path}.{key}", list(hints)))
+    for key in hints:
+        if key not in values:
+            raise UserError(f"{path}.{key}: missing; take it from configs/default.py")
+    return cls(**{key: _value(hint, values[key], f"{path}.{key}") for key, hint in hints.items()})
+
+
+def _value(hint: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(hint) and hint is not Duration:
+        return _section(hint, value, path)
+    rule = None
+    if typing.get_origin(hint) is Annotated:
+        hint, rule = typing.get_args(hint)
+    if hint is Duration:
+        if not isinstance(value, str):
+            raise UserError(f"{path}: {value!r} has no unit; write for example '{value} steps'")
+        try:
+            return Duration.parse(value)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise UserError(
+            f"{path}: {value!r} is a {type(value).__name__}; allowed is a {hint.__name__}"
+        )
+    if isinstance(rule, OneOf) and value not in rule.names:
+        raise UserError(
+            f"{path}: '{value}' is not known; choose one of {', '.join(rule.names)}"
+            f"{did_you_mean(value, rule.names)}"
+        )
+    if isinstance(rule, Range) and not rule.allows(value):
+        raise UserError(f"{path}: {value!r} is out of range; allowed is {rule}")
+    return value
+
+
+def _check_together(settings: Settings) -> None:
+    """The rules that tie one field to another."""
+    optimizer, schedule = settings.optimizer, settings.schedule
+    if settings.duration.amount == 0 or settings.duration.unit == "%":
+        raise UserError(
+            f"config.duration: '{describe(settings.duration)}' is no length of training;"
+            " give it in steps, epochs or examples, above 0"
+        )
+    if not settings.data.name:
+        raise UserError("config.data.name: it is empty; name a TFDS dataset, such as 'mnist'")
+    if optimizer.weight_decay > 0 and optimizer.name == "adam":
+        raise UserError(
+            f"config.optimizer.weight_decay: {optimizer.weight_decay:g} has no effect with adam;"
+            " set it to 0 or choose config.optimizer.name=adamw"
+        )
+    if optimizer.momentum > 0 and optimizer.name in ("adam", "adamw"):
+        raise UserError(
+            f"config.optimizer.momentum: {optimizer.momentum:g} has no effect with"
+            f" {optimizer.name}; set it to 0 and use config.optimizer.beta1"
+        )
+    if schedule.name == "one_cycle" and schedule.warmup.amount == 0:
+        raise UserError(
+            "config.schedule.warmup: '0 steps' leaves one_cycle no rise; give it a warm-up such"
+            " as '30 %' or choose config.schedule.name=cosine"
+        )
+    needs_validation = settings.early_stopping.patience > 0 or settings.checkpoint.keep_best
+    if needs_validation:
+        name = "checkpoint.keep_best" if settings.checkpoint.keep_best else "early_stopping.patience"
+        if settings.data.validation_examples == 0:
+            raise UserError(
+                f"config.{name}: it needs a validation split, but config.data.validation_examples"
+                " is 0; hold out some examples or switch it off"
+            )
+        if settings.evaluate_every.amount == 0:
+            raise UserError(
+                f"config.{name}: it needs evaluations, but config.evaluate_every is 'never';"
+                " set it to a duration such as '1 epochs' or switch it off"
+            )
+
+
+# --- command-line overrides --------------------------------------------------
+
+
+def check_override(config: ConfigDict, key: str, text: str | None) -> None:
+    """Checks `--config.KEY=TEXT` against the field it names, before it is applied.
+
+    Args:
+      config: the config as its file gives it.
+      key: the dotted name without `config.`.
+      text: what stands behind `=`; None where there is no `=`.
+
+    Raises:
+      UserError: no such field, a whole section, or text that is not of the field's type.
+    """
+    names = key.split(".")
+    value: Any = config
+    for depth, name in enumerate(names):
+        path = ".".join(["config", *names[: depth + 1]])
+        if not isinstance(value, ConfigDict):
+            parent = ".".join(["config", *names[:depth]])
+            raise UserError(f"{path}: no such field; {parent} is a {type(value).__name__}")
+        if name not in value:
+            raise UserError(unknown_key(path, list(value)))
+        value = value[name]
+    if isinstance(value, ConfigDict):
+        raise UserError(
+            f"config.{key}: it is a section; set one of its fields, such as"
+            f" --config.{key}.{next(iter(value))}=..."
+        )
+    if text is None:
+        return
+    try:
+        if isinstance(value, bool):
+            if text.lower() not in ("true", "false", "1", "0"):
+                raise ValueError
+        else:
+            type(value)(text)
+    except ValueError:
+        allowed = "true or false" if isinstance(value, bool) else f"a {type(value).__name__}"
+        raise UserError(
+            f"config.{key}: '{text}' is not {allowed}; the default is {value!r}"
+        ) from None
+
+
+# --- settings as plain values ------------------------------------------------
+
+
+def describe(duration: Duration) -> str:
+    return f"{duration.amount:g} {duration.unit}"
+
+
+def flatten(settings: Any, path: str = "") -> dict[str, Any]:
+    """Settings as `{"data.batch_size": 256, ...}`, durations as text."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value, key = getattr(settings, field.name), f"{path}{field.name}"
+        if isinstance(value, Duration):
+            flat[key] = describe(value)
+        elif dataclasses.is_dataclass(value):
+            flat.update(flatten(value, f"{key}."))
+        else:
+            flat[key] = value
+    return flat
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`, as nested dicts."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        section = nested
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = value
+    return nested
+
+
+# --- wording -----------------------------------------------------------------
+
+
+def field_names(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def did_you_mean(name: str, allowed: typing.Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"; did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def unknown_key(path: str, allowed: list[str]) -> str:
+    *parents, name = path.split(".")
+    nearest = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {'.'.join([*parents, nearest[0]])}?" if nearest else ""
+    known = hint or f"{'.'.join(parents)} holds {', '.join(sorted(allowed))}"
+    return f"{path}: no such field; {known}"

@@ -1,0 +1,1 @@
+"""Where examples come from, in which order, and how they become batches."""

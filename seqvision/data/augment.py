@@ -1,0 +1,51 @@
+"""Small random movements of training images, on the device."""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Float
+
+from seqvision.shapes import Array, Images, PRNGKey
+
+
+def shift_and_rotate(
+    key: PRNGKey, images: Images, max_shift: float, max_rotation: float
+) -> Images:
+    """Moves each image by its own random shift and rotation about its centre.
+
+    Args:
+      key: what the movement is a function of.
+      images: (B, height, width, channels), float.
+      max_shift: pixels; each direction is drawn from [-max_shift, max_shift].
+      max_rotation: degrees; drawn from [-max_rotation, max_rotation].
+
+    Returns:
+      Images of the same shape, bilinearly interpolated; what moves in from outside is 0.
+    """
+    num_images, height, width, _ = images.shape
+    middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
+    rows, columns = jnp.meshgrid(
+        jnp.arange(height, dtype=jnp.float32) - middle_row,
+        jnp.arange(width, dtype=jnp.float32) - middle_column,
+        indexing="ij",
+    )
+    shift_key, angle_key = jax.random.split(key)
+    shift = jax.random.uniform(shift_key, (num_images, 2), minval=-max_shift, maxval=max_shift)
+    angle = jax.random.uniform(angle_key, (num_images,), minval=-max_rotation, maxval=max_rotation)
+
+    def move(
+        image: Float[Array, "height width channels"],
+        shift: Float[Array, "2"],
+        angle: Float[Array, ""],
+    ) -> Float[Array, "height width channels"]:
+        sine, cosine = jnp.sin(jnp.deg2rad(angle)), jnp.cos(jnp.deg2rad(angle))
+        source_rows = cosine * rows - sine * columns + middle_row + shift[0]
+        source_columns = sine * rows + cosine * columns + middle_column + shift[1]
+        sample = jax.vmap(
+            lambda channel: map_coordinates(channel, [source_rows, source_columns], order=1),
+            in_axes=-1,
+            out_axes=-1,
+        )
+        return sample(image)
+
+    return jax.vmap(move)(images, shift, angle)

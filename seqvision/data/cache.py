@@ -1,0 +1,84 @@
+"""Decoded arrays of a data set in one file, so that the next start loads them in a moment."""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from seqvision.data.dataset import Dataset, Split
+
+
+class DamagedCache(Exception):
+    """The cache file is not what was written."""
+
+
+def cache_path(cache_dir: Path, name: str, prepared: Path) -> Path:
+    """The cache file of the prepared TFDS folder `prepared`; another one when its files change."""
+    files = sorted(path for path in prepared.iterdir() if path.is_file())
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    key = hashlib.sha256(repr((str(prepared.resolve()), stats)).encode()).hexdigest()[:16]
+    return cache_dir / f"{name.replace('/', '-').replace(':', '-')}-{key}.npz"
+
+
+def read_cache(path: Path) -> Dataset:
+    """Reads what `write_cache` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      DamagedCache: it is cut short or altered: a checksum does not match.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            meta = json.loads(str(arrays["meta"]))
+            splits = {
+                name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"])
+                for name in ("train", "test")
+            }
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedCache(f"{path}: {error}") from error
+    fingerprints = {name: split.fingerprint() for name, split in splits.items()}
+    if fingerprints != meta["fingerprints"]:
+        raise DamagedCache(f"{path}: its checksum does not match")
+    return Dataset(
+        name=meta["name"],
+        version=meta["version"],
+        class_names=tuple(meta["class_names"]),
+        fingerprints=fingerprints,
+        **splits,
+    )
+
+
+def write_cache(path: Path, dataset: Dataset) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+      OSError: the folder cannot be written, or the disk is full.
+    """
+    meta = {
+        "name": dataset.name,
+        "version": dataset.version,
+        "class_names": dataset.class_names,
+        "fingerprints": dataset.fingerprints,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".incomplete", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            np.savez(
+                file,
+                meta=np.array(json.dumps(meta)),
+                train_images=dataset.train.images,
+                train_labels=dataset.train.labels,
+                test_images=dataset.test.images,
+                test_labels=dataset.test.labels,
+            )
+            file.close()
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,183 @@
+"""Prepares TFDS's MNIST family without TensorFlow.
+
+TFDS's own builders need TensorFlow for two things only: to gunzip the files and to encode PNG.
+The subclasses made here do the first with `gzip` and the second with Pillow. The download, its
+checksums, the features and the files on disk stay TFDS's, so that stock
+`tfds.data_source("mnist")` reads the result.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import filelock
+import tensorflow_datasets as tfds
+from PIL import Image
+from tensorflow_datasets.core import registered
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.utils import tqdm_utils
+
+from seqvision.data.failures import explain_os_error
+from seqvision.data.idx import read_idx
+from seqvision.errors import UserError
+
+FAMILY = ("mnist", "fashion_mnist", "kmnist", "emnist")
+SHIPPED_MNIST = Path(str(resources.files("seqvision.data"))) / "mnist"
+# Work in progress lives here, inside the data directory, so that the last step is one rename.
+_STAGING = ".seqvision"
+
+
+def prepare(name: str, data_dir: Path, say: Callable[[str], None], show_progress: bool) -> None:
+    """Prepares `mnist`, `fashion_mnist`, `kmnist` or `emnist/CONFIG` under `data_dir`.
+
+    `mnist` is made from the four files that this package ships; the others are downloaded.
+    An interrupted preparation leaves nothing that looks finished, and the next call clears it
+    away. Several processes may call this at once: one works, the others wait.
+
+    Args:
+      name: the TFDS name, with `/CONFIG` where the set has several.
+      data_dir: TFDS's data directory.
+      say: called with a line of progress.
+      show_progress: let TFDS draw its progress bars.
+
+    Raises:
+      UserError: damaged files, no network, no space left: one line that says what to do.
+    """
+    staging = data_dir / _STAGING / name.replace("/", "-")
+    try:
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(staging.with_suffix(".lock")):
+            _prepare_alone(name, data_dir, staging, say, show_progress)
+    except OSError as error:
+        raise UserError(explain_os_error(error, data_dir, "config.data.dir")) from error
+
+
+def _prepare_alone(
+    name: str, data_dir: Path, staging: Path, say: Callable[[str], None], show_progress: bool
+) -> None:
+    shutil.rmtree(staging, ignore_errors=True)
+    builder = _builder(name, staging)
+    target = data_dir / Path(builder.data_path).relative_to(staging)
+    if (target / "dataset_info.json").exists():
+        return  # Another process prepared it while this one waited for the lock.
+    say(f"preparing {builder.info.full_name} in {data_dir}, once")
+    config = tfds.download.DownloadConfig(
+        manual_dir=SHIPPED_MNIST if name == "mnist" else None,
+        try_download_gcs=False,
+        force_checksums_validation=True,
+    )
+    try:
+        with _quiet(show_progress):
+            builder.download_and_prepare(
+                file_format="array_record",
+                download_dir=data_dir / "downloads",
+                download_config=config,
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(builder.data_path, target)
+    except NonMatchingChecksumError as error:
+        path = str(error).partition("downloaded to ")[2].partition(",")[0]
+        remedy = (
+            "reinstall seqvision" if name == "mnist" else "delete it, then run the command again"
+        )
+        raise UserError(
+            f"{path}: damaged: its SHA-256 is not the one TFDS registers for {name}; {remedy}"
+        ) from error
+    except (OSError, ValueError, RuntimeError, tfds.core.download.DownloadError) as error:
+        raise _explained(error, name, data_dir) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
+    if isinstance(error, OSError) and error.errno is not None and not _is_network(error):
+        return UserError(explain_os_error(error, data_dir, "config.data.dir"))
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if name == "mnist":
+        return UserError(f"{data_dir}: mnist could not be prepared: {reason}")
+    return UserError(
+        f"{name}: not prepared in {data_dir}, and its download failed ({reason}); run again with"
+        f" a network, or put its files into {data_dir / 'downloads' / 'manual'}"
+    )
+
+
+def _is_network(error: OSError) -> bool:
+    return type(error).__module__.partition(".")[0] in ("requests", "urllib", "urllib3", "socket")
+
+
+def _builder(name: str, data_dir: Path) -> Any:
+    """TFDS's builder of `name`, changed to do without TensorFlow."""
+    name, _, config = name.partition("/")
+    stock = tfds.builder_cls(name)
+    # Unregistered, the subclass may keep the stock name, and so the stock folder.
+    with registered.skip_registration():
+
+        class WithoutTensorFlow(stock):  # type: ignore[misc,valid-type]
+            pkg_dir_path = stock.pkg_dir_path
+
+            def _split_generators(self, dl_manager: Any) -> Any:
+                return super()._split_generators(_Downloads(dl_manager))
+
+            def _generate_examples(
+                self, num_examples: int, data_path: Path, label_path: Path
+            ) -> Iterator[tuple[int, dict[str, Any]]]:
+                images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
+                if not len(images) == len(labels) == num_examples:
+                    raise ValueError(
+                        f"{data_path}: {len(images)} images and {len(labels)} labels where"
+                        f" {num_examples} belong"
+                    )
+                for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+                    yield index, {"image": _png(image), "label": int(label)}
+
+    WithoutTensorFlow.name = stock.name
+    return WithoutTensorFlow(data_dir=data_dir, config=config or None)
+
+
+class _Downloads:
+    """TFDS's download manager, handing out gzipped files as they are."""
+
+    def __init__(self, dl_manager: Any) -> None:
+        self._dl_manager = dl_manager
+
+    def download_and_extract(self, urls: str | Mapping[str, str]) -> Any:
+        paths = self._dl_manager.download(urls)
+        return paths if isinstance(urls, Mapping) else self._unzip(Path(paths))
+
+    def extract(self, paths: Mapping[str, str]) -> Mapping[str, str]:
+        return paths
+
+    def _unzip(self, path: Path) -> str:
+        folder = path.with_suffix(".unzipped")
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
+        return str(folder)
+
+
+def _png(image: Any) -> io.BytesIO:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    buffer.seek(0)
+    return buffer
+
+
+@contextlib.contextmanager
+def _quiet(show_progress: bool) -> Iterator[None]:
+    """Keeps TFDS's messages, and its progress bars where asked, off the screen."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    tqdm_utils.display_progress_bar(show_progress)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+        tqdm_utils.display_progress_bar(True)

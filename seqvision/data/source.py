@@ -1,0 +1,292 @@
+"""Image classification sets by their TFDS name, as arrays in memory."""
+
+import contextlib
+import difflib
+import importlib.util
+import io
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+from PIL import Image
+from tqdm import tqdm
+
+from seqvision.data.cache import DamagedCache, cache_path, read_cache, write_cache
+from seqvision.data.dataset import Dataset, Split
+from seqvision.data.failures import explain_os_error
+from seqvision.errors import UserError
+
+if TYPE_CHECKING:
+    # Imported late: it takes the better part of a second, and a cached set does not need it.
+    import tensorflow_datasets as tfds
+
+_DECODE_BATCH = 5000
+
+
+def load_dataset(
+    name: str,
+    data_dir: str = "",
+    cache_dir: str = "",
+    say: Callable[[str], None] = print,
+    show_progress: bool = False,
+) -> Dataset:
+    """Loads a TFDS image classification set, preparing it first where that is possible.
+
+    Args:
+      name: TFDS name, such as `mnist`, `emnist/letters` or `cifar10:3.0.2`.
+      data_dir: TFDS's data directory; "" is TFDS's own default.
+      cache_dir: where decoded arrays are kept; "" is the user's cache folder.
+      say: called with lines about what takes time or went wrong.
+      show_progress: draw progress bars.
+
+    Returns:
+      The train and test splits as uint8 images and int32 labels, in TFDS's order.
+
+    Raises:
+      UserError: unknown name, nothing prepared and no way to prepare it, damaged files: one line.
+    """
+    folder = data_folder(data_dir)
+    cache = Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
+    try:
+        prepared = _only_prepared(folder, name)
+        if prepared is not None:
+            dataset = _from_cache(cache_path(cache, name, prepared), say)
+            if dataset is not None:
+                return dataset
+        builder = _prepared_builder(name, folder, say, show_progress)
+        dataset = _read(builder, name, say, show_progress)
+    except OSError as error:
+        raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
+    path = cache_path(cache, name, Path(builder.data_path))
+    try:
+        write_cache(path, dataset)
+    except OSError as error:
+        reason = explain_os_error(error, cache, "config.data.cache_dir")
+        say(f"not cached, so the next start decodes again: {reason}")
+    return dataset
+
+
+def data_folder(data_dir: str) -> Path:
+    """TFDS's data directory: `data_dir`, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def _only_prepared(folder: Path, name: str) -> Path | None:
+    """The prepared folder of `name`, found without TFDS where there is no choice of versions."""
+    path, _, version = name.partition(":")
+    versions = [
+        entry
+        for entry in (folder / path).glob(version or "*")
+        if re.fullmatch(r"\d+\.\d+\.\d+", entry.name) and (entry / "dataset_info.json").exists()
+    ]
+    return versions[0] if len(versions) == 1 else None
+
+
+def _from_cache(path: Path, say: Callable[[str], None]) -> Dataset | None:
+    try:
+        return read_cache(path)
+    except FileNotFoundError:
+        return None
+    except DamagedCache as error:
+        say(f"{error}; reading the prepared data again")
+        return None
+
+
+def _prepared_builder(
+    name: str, folder: Path, say: Callable[[str], None], show_progress: bool
+) -> "tfds.core.DatasetBuilder":
+    builder = _builder(name, folder)
+    if builder.is_prepared():
+        return builder
+    from seqvision.data import mnist_family
+
+    if name.partition("/")[0] in mnist_family.FAMILY:
+        mnist_family.prepare(name, folder, say, show_progress)
+    elif importlib.util.find_spec("tensorflow") is not None:
+        say(f"preparing {builder.info.full_name} in {folder} with TensorFlow, once")
+        try:
+            builder.download_and_prepare(file_format="array_record")
+        except Exception as error:  # TFDS, TensorFlow and the network fail in many ways.
+            raise UserError(f"{name}: TFDS could not prepare it: {_first_line(error)}") from error
+    else:
+        raise UserError(
+            f"{name}: not prepared in {folder}, and preparing it needs TensorFlow: pip install"
+            " tensorflow, then run again; or name the folder of a prepared one with"
+            " --config.data.dir"
+        )
+    return _builder(name, folder)
+
+
+def _builder(name: str, folder: Path) -> "tfds.core.DatasetBuilder":
+    with _quiet_tfds():
+        import tensorflow_datasets as tfds
+
+        try:
+            return tfds.builder(name, data_dir=folder)
+        except tfds.core.registered.DatasetNotFoundError:
+            known = tfds.list_builders(with_community_datasets=False)
+            nearest = difflib.get_close_matches(name.partition("/")[0], known, n=1)
+            hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+            raise UserError(
+                f"config.data.name: '{name}' is no TFDS dataset{hint} (tfds.list_builders() lists"
+                " them)"
+            ) from None
+        except ImportError as error:
+            raise UserError(
+                f"config.data.name: TFDS cannot load '{name}': {_first_line(error)}; install it,"
+                " or choose another set"
+            ) from error
+        except Exception as error:
+            # TFDS wraps everything here: an unknown config or version, or damaged metadata.
+            prepared = _only_prepared(folder, name)
+            if prepared is not None:
+                raise _damaged(prepared, name, error) from error
+            raise UserError(f"config.data.name: '{name}': {_first_line(error)}") from error
+
+
+def _read(
+    builder: "tfds.core.DatasetBuilder",
+    name: str,
+    say: Callable[[str], None],
+    show_progress: bool,
+) -> Dataset:
+    image_shape, class_names = _check_kind(builder, name)
+    say(f"decoding {builder.info.full_name}, once")
+    try:
+        with _quiet_tfds():
+            train, test = (
+                _read_split(builder, split, image_shape, show_progress)
+                for split in ("train", "test")
+            )
+    except UserError:
+        raise
+    except Exception as error:  # array_record, Pillow and TFDS each raise their own.
+        raise _damaged(Path(builder.data_path), name, error) from error
+    for split_name, split in (("train", train), ("test", test)):
+        if split.labels.min() < 0 or split.labels.max() >= len(class_names):
+            raise UserError(f"{name}: its {split_name} split has no labels; choose another set")
+    return Dataset(
+        name=name,
+        version=str(builder.version),
+        class_names=class_names,
+        train=train,
+        test=test,
+        fingerprints={"train": train.fingerprint(), "test": test.fingerprint()},
+    )
+
+
+def _check_kind(
+    builder: "tfds.core.DatasetBuilder", name: str
+) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    """Image shape and class names of a set of equally sized, labelled images."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    kinds = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    image, label = kinds.get("image"), kinds.get("label")
+    if not isinstance(image, tfds.features.Image) or not isinstance(
+        label, tfds.features.ClassLabel
+    ):
+        raise UserError(
+            f"{name}: not an image classification set: it has {', '.join(kinds) or 'no features'};"
+            " 'image' and 'label' are needed"
+        )
+    if None in image.shape or image.np_dtype != np.uint8:
+        raise UserError(
+            f"{name}: its images are {image.shape} {np.dtype(image.np_dtype).name}; images of one"
+            " fixed size and uint8 are needed"
+        )
+    missing = {"train", "test"} - set(builder.info.splits)
+    if missing:
+        raise UserError(
+            f"{name}: it has the splits {', '.join(builder.info.splits)}; 'train' and 'test' are"
+            " needed"
+        )
+    return image.shape, tuple(label.names)
+
+
+def _read_split(
+    builder: "tfds.core.DatasetBuilder",
+    split: str,
+    image_shape: tuple[int, int, int],
+    show_progress: bool,
+) -> Split:
+    num_examples = builder.info.splits[split].num_examples
+    images = np.empty((num_examples, *image_shape), np.uint8)
+    labels = np.empty(num_examples, np.int32)
+    examples = _examples(builder, split)
+    index = -1
+    progress = tqdm(examples, split, num_examples, disable=not show_progress, leave=False)
+    for index, example in enumerate(progress):
+        images[index] = _decode(example["image"], image_shape)
+        labels[index] = example["label"]
+    if index + 1 != num_examples:
+        raise ValueError(f"{index + 1} {split} examples where {num_examples} belong")
+    return Split(images, labels)
+
+
+def _examples(builder: "tfds.core.DatasetBuilder", split: str) -> Iterator[dict[str, Any]]:
+    import tensorflow_datasets as tfds
+
+    if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise UserError(
+                f"{builder.data_path}: prepared as {builder.info.file_format.value}, which only"
+                " TensorFlow reads; pip install tensorflow, or prepare it as array_record in"
+                " another --config.data.dir"
+            )
+        yield from tfds.as_numpy(builder.as_dataset(split=split))
+        return
+    source = builder.as_data_source(
+        split=split, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    for start in range(0, len(source), _DECODE_BATCH):
+        yield from source.__getitems__(range(start, min(start + _DECODE_BATCH, len(source))))
+
+
+def _decode(image: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
+    if isinstance(image, bytes):
+        with Image.open(io.BytesIO(image)) as opened:
+            image = np.asarray(opened)
+    return np.reshape(image, image_shape)
+
+
+def _damaged(prepared: Path, name: str, error: Exception) -> UserError:
+    from seqvision.data import mnist_family
+
+    found = f"{prepared}: damaged ({_first_line(error)})"
+    if name.partition("/")[0] not in mnist_family.FAMILY:
+        return UserError(f"{found}; delete this folder and prepare {name} again")
+    aside = prepared.with_name(f"{prepared.name}.damaged")
+    try:
+        if not aside.exists():
+            prepared.rename(aside)
+            return UserError(
+                f"{found}; moved to {aside.name}: run the command again to prepare it afresh"
+            )
+    except OSError:
+        pass
+    return UserError(f"{found}; delete this folder, then run the command again")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip(" *") for line in str(error).splitlines() if line.strip(" *")]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps TFDS's warnings about folders and decoders off the screen."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

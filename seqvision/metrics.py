@@ -1,0 +1,72 @@
+"""Sums and counts over examples, divided once at the end.
+
+Sums can be added over batches, devices and restarts, so every example counts exactly once
+whatever the batch size.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Float32, Int32
+
+from seqvision.shapes import Array, Labels, Logits, Mask, PerExample
+
+
+@struct.dataclass
+class Sums:
+    """What a set of examples adds up to, on the device; one entry per class (K,)."""
+
+    loss: Float32[Array, "K"]
+    correct: Int32[Array, "K"]
+    count: Int32[Array, "K"]
+
+    @classmethod
+    def zeros(cls, num_classes: int) -> "Sums":
+        ints = jnp.zeros(num_classes, jnp.int32)
+        return cls(loss=jnp.zeros(num_classes, jnp.float32), correct=ints, count=ints)
+
+    @classmethod
+    def of(cls, logits: Logits, losses: PerExample, labels: Labels, mask: Mask) -> "Sums":
+        """Adds up the examples whose `mask` is True, each under its label."""
+        num_classes = logits.shape[-1]
+        member = jax.nn.one_hot(labels, num_classes, dtype=jnp.bool_) & mask[:, None]
+        correct = jnp.argmax(logits, axis=-1) == labels
+        return cls(
+            loss=jnp.where(member, losses[:, None], 0.0).sum(axis=0),
+            correct=(member & correct[:, None]).sum(axis=0, dtype=jnp.int32),
+            count=member.sum(axis=0, dtype=jnp.int32),
+        )
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return jax.tree.map(jnp.add, self, other)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """Mean loss (nats), accuracy (0 to 1) and the number of examples they are means of."""
+
+    loss: float
+    accuracy: float
+    count: int
+    class_accuracy: tuple[float | None, ...]
+    """Accuracy within each class; None where the class has no example."""
+
+    @classmethod
+    def of(cls, *sums: Sums) -> "Metrics":
+        """Means over all examples in `sums`, added in float64."""
+        loss, correct, count = (
+            np.sum([np.asarray(getattr(s, name), np.float64) for s in sums], axis=0)
+            for name in ("loss", "correct", "count")
+        )
+        total = count.sum()
+        return cls(
+            loss=float(loss.sum() / total),
+            accuracy=float(correct.sum() / total),
+            count=int(total),
+            class_accuracy=tuple(
+                float(c / n) if n else None for c, n in zip(correct, count, strict=True)
+            ),
+        )

@@ -1,0 +1,109 @@
+"""What training changes, and how it lies on the devices."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from seqvision.metrics import Sums
+from seqvision.shapes import Count, PRNGKey
+
+_STREAMS = {"init": 0, "augment": 1}
+
+
+def key_of(seed: int, stream: str, step: Count | int = 0) -> PRNGKey:
+    """The random key of one use at one step: a pure function of its arguments.
+
+    Nothing random has to be saved or restored for a run to resume exactly.
+    """
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS[stream]), step)
+
+
+@struct.dataclass
+class TrainState:
+    """All that changes from step to step; a checkpoint holds exactly this.
+
+    Attributes:
+      step: completed updates.
+      params: the weights.
+      opt_state: optax's memory.
+      ema_params: moving average of the weights; None where the config asks for none.
+      sums: training loss and accuracy since the last log line.
+    """
+
+    step: Count
+    params: Any
+    opt_state: Any
+    ema_params: Any
+    sums: Sums
+
+    @property
+    def eval_params(self) -> Any:
+        """The weights to evaluate and predict with."""
+        return self.params if self.ema_params is None else self.ema_params
+
+
+def create_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """All devices in one row, named `data`: each takes its share of every batch."""
+    devices = devices or jax.devices()
+    return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def abstract_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    image_shape: tuple[int, ...],
+    num_classes: int,
+    use_ema: bool,
+    mesh: Mesh,
+) -> Any:
+    """Shapes, types and shardings of the state, at the cost of no computation."""
+    shapes = jax.eval_shape(_init(model, optimizer, image_shape, num_classes, use_ema), 0)
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)), shapes
+    )
+
+
+def create_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    image_shape: tuple[int, ...],
+    num_classes: int,
+    use_ema: bool,
+    mesh: Mesh,
+    seed: int,
+) -> TrainState:
+    """The state before the first step, made on the devices where it will live."""
+    init = _init(model, optimizer, image_shape, num_classes, use_ema)
+    abstract = abstract_state(model, optimizer, image_shape, num_classes, use_ema, mesh)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    return jax.jit(init, out_shardings=shardings)(seed)
+
+
+def _init(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    image_shape: tuple[int, ...],
+    num_classes: int,
+    use_ema: bool,
+) -> Any:
+    def init(seed: int) -> TrainState:
+        images = jnp.zeros((1, *image_shape), jnp.float32)
+        params = model.init(key_of(seed, "init"), images)["params"]
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state=optimizer.init(params),
+            ema_params=jax.tree.map(jnp.copy, params) if use_ema else None,
+            sums=Sums.zeros(num_classes),
+        )
+
+    return init
