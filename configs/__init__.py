@@ -1,1 +1,1 @@
-"""What a run does. Pick one with `--config=configs/NAME.py`; change a field with `--config.x.y=...`."""
+"""What a run does: one with `--config=configs/NAME.py`, a field with `--config.x.y=...`."""

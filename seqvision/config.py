@@ -307,7 +307,9 @@ def _check_together(settings: Settings) -> None:
         )
     needs_validation = settings.early_stopping.patience > 0 or settings.checkpoint.keep_best
     if needs_validation:
-        name = "checkpoint.keep_best" if settings.checkpoint.keep_best else "early_stopping.patience"
+        name = (
+            "checkpoint.keep_best" if settings.checkpoint.keep_best else "early_stopping.patience"
+        )
         if settings.data.validation_examples == 0:
             raise UserError(
                 f"config.{name}: it needs a validation split, but config.data.validation_examples"
@@ -318,50 +320,6 @@ def _check_together(settings: Settings) -> None:
                 f"config.{name}: it needs evaluations, but config.evaluate_every is 'never';"
                 " set it to a duration such as '1 epochs' or switch it off"
             )
-
-
-# --- command-line overrides --------------------------------------------------
-
-
-def check_override(config: ConfigDict, key: str, text: str | None) -> None:
-    """Checks `--config.KEY=TEXT` against the field it names, before it is applied.
-
-    Args:
-      config: the config as its file gives it.
-      key: the dotted name without `config.`.
-      text: what stands behind `=`; None where there is no `=`.
-
-    Raises:
-      UserError: no such field, a whole section, or text that is not of the field's type.
-    """
-    names = key.split(".")
-    value: Any = config
-    for depth, name in enumerate(names):
-        path = ".".join(["config", *names[: depth + 1]])
-        if not isinstance(value, ConfigDict):
-            parent = ".".join(["config", *names[:depth]])
-            raise UserError(f"{path}: no such field; {parent} is a {type(value).__name__}")
-        if name not in value:
-            raise UserError(unknown_key(path, list(value)))
-        value = value[name]
-    if isinstance(value, ConfigDict):
-        raise UserError(
-            f"config.{key}: it is a section; set one of its fields, such as"
-            f" --config.{key}.{next(iter(value))}=..."
-        )
-    if text is None:
-        return
-    try:
-        if isinstance(value, bool):
-            if text.lower() not in ("true", "false", "1", "0"):
-                raise ValueError
-        else:
-            type(value)(text)
-    except ValueError:
-        allowed = "true or false" if isinstance(value, bool) else f"a {type(value).__name__}"
-        raise UserError(
-            f"config.{key}: '{text}' is not {allowed}; the default is {value!r}"
-        ) from None
 
 
 # --- settings as plain values ------------------------------------------------

@@ -10,23 +10,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Float32, Int32
 
-from seqvision.shapes import Array, Labels, Logits, Mask, PerExample
+from seqvision.shapes import ClassCounts, Labels, Logits, Mask, PerClass, PerExample
 
 
 @struct.dataclass
 class Sums:
     """What a set of examples adds up to, on the device; one entry per class (K,)."""
 
-    loss: Float32[Array, "K"]
-    correct: Int32[Array, "K"]
-    count: Int32[Array, "K"]
+    loss: PerClass
+    correct: ClassCounts
+    count: ClassCounts
 
     @classmethod
     def zeros(cls, num_classes: int) -> "Sums":
-        ints = jnp.zeros(num_classes, jnp.int32)
-        return cls(loss=jnp.zeros(num_classes, jnp.float32), correct=ints, count=ints)
+        return cls(
+            loss=jnp.zeros(num_classes, jnp.float32),
+            correct=jnp.zeros(num_classes, jnp.int32),
+            count=jnp.zeros(num_classes, jnp.int32),
+        )
 
     @classmethod
     def of(cls, logits: Logits, losses: PerExample, labels: Labels, mask: Mask) -> "Sums":

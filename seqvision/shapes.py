@@ -7,14 +7,16 @@
 Images are `height width channels`. Arrays are batch first, (B, T, D), outside the recurrent layer.
 """
 
-from typing import TypeAlias
-
-import jax
 import numpy as np
+from jax import Array
 from jaxtyping import Bool, Float, Float32, Int, Int32, Key, UInt8
 
-Array: TypeAlias = jax.Array | np.ndarray
+# In memory of the host.
+HostImages = UInt8[np.ndarray, "B height width channels"]
+HostLabels = Int32[np.ndarray, "B"]
+Indices = Int32[np.ndarray, "N"]
 
+# On the devices.
 ByteImages = UInt8[Array, "B height width channels"]
 Images = Float[Array, "B height width channels"]
 Sequence = Float[Array, "B T D"]
@@ -23,6 +25,8 @@ HiddenSequence = Float[Array, "B T H"]
 Logits = Float[Array, "B K"]
 Labels = Int32[Array, "B"]
 Targets = Float32[Array, "B K"]
+PerClass = Float32[Array | np.ndarray, "K"]
+ClassCounts = Int32[Array | np.ndarray, "K"]
 Mask = Bool[Array, "B"]
 PerExample = Float32[Array, "B"]
 IndexTable = Int32[Array, "S B"]

@@ -73,13 +73,13 @@ def abstract_state(
 
 
 def create_state(
+    seed: int,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     image_shape: tuple[int, ...],
     num_classes: int,
     use_ema: bool,
     mesh: Mesh,
-    seed: int,
 ) -> TrainState:
     """The state before the first step, made on the devices where it will live."""
     init = _init(model, optimizer, image_shape, num_classes, use_ema)
@@ -97,7 +97,8 @@ def _init(
 ) -> Any:
     def init(seed: int) -> TrainState:
         images = jnp.zeros((1, *image_shape), jnp.float32)
-        params = model.init(key_of(seed, "init"), images)["params"]
+        variables: Any = model.init(key_of(seed, "init"), images)
+        params = variables["params"]
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,

@@ -7,12 +7,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqvision.losses import cross_entropy
 from seqvision.metrics import Sums
 from seqvision.shapes import (
-    Array,
     ByteImages,
     Count,
     Images,
@@ -30,6 +30,11 @@ Augmentation = Callable[[PRNGKey, Images], Images]
 def to_unit_range(images: ByteImages) -> Images:
     """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
     return images.astype(jnp.float32) / 255.0
+
+
+def _logits(model: nn.Module, params: Any, images: Images) -> Logits:
+    logits: Any = model.apply({"params": params}, images)
+    return logits
 
 
 def make_train_steps(
@@ -61,11 +66,9 @@ def make_train_steps(
       finite, `finite` is False and the state is the one before that step.
     """
 
-    def gradients(
-        state: TrainState, images: Images, labels: Labels
-    ) -> tuple[Any, Array, Sums]:
+    def gradients(state: TrainState, images: Images, labels: Labels) -> tuple[Any, Array, Sums]:
         def mean_loss(params: Any) -> tuple[Array, Logits]:
-            logits = model.apply({"params": params}, images)
+            logits = _logits(model, params, images)
             return cross_entropy(logits, labels, label_smoothing).mean(), logits
 
         (loss, logits), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -142,7 +145,7 @@ def make_eval_step(model: nn.Module, mesh: Mesh) -> Callable[..., Sums]:
     """Compiles `eval_step(params, inputs, labels, mask) -> Sums` of one padded batch."""
 
     def eval_step(params: Any, inputs: ByteImages, labels: Labels, mask: Mask) -> Sums:
-        logits = model.apply({"params": params}, to_unit_range(inputs))
+        logits = _logits(model, params, to_unit_range(inputs))
         return Sums.of(logits, cross_entropy(logits, labels), labels, mask)
 
     shares, everywhere = batch_sharding(mesh), replicated(mesh)
@@ -155,7 +158,7 @@ def make_predict_step(model: nn.Module, mesh: Mesh) -> Callable[..., Array]:
     """Compiles `predict_step(params, inputs) -> probabilities` (B, K)."""
 
     def predict_step(params: Any, inputs: ByteImages) -> Array:
-        return jax.nn.softmax(model.apply({"params": params}, to_unit_range(inputs)))
+        return jax.nn.softmax(_logits(model, params, to_unit_range(inputs)))
 
     shares, everywhere = batch_sharding(mesh), replicated(mesh)
     return jax.jit(predict_step, in_shardings=(everywhere, shares), out_shardings=shares)

@@ -2,15 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Float
 
-from seqvision.shapes import Array, Images, PRNGKey
+from seqvision.shapes import Images, PRNGKey
 
 
-def shift_and_rotate(
-    key: PRNGKey, images: Images, max_shift: float, max_rotation: float
-) -> Images:
+def shift_and_rotate(key: PRNGKey, images: Images, max_shift: float, max_rotation: float) -> Images:
     """Moves each image by its own random shift and rotation about its centre.
 
     Args:

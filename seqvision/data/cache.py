@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from seqvision.data.dataset import Dataset, Split
 
 
-class DamagedCache(Exception):
+class DamagedCacheError(Exception):
     """The cache file is not what was written."""
 
 
@@ -29,7 +28,7 @@ def read_cache(path: Path) -> Dataset:
 
     Raises:
       FileNotFoundError: there is no such file.
-      DamagedCache: it is cut short or altered: a checksum does not match.
+      DamagedCacheError: it is cut short or altered: a checksum does not match.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -41,10 +40,10 @@ def read_cache(path: Path) -> Dataset:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedCache(f"{path}: {error}") from error
+        raise DamagedCacheError(f"{path}: {error}") from error
     fingerprints = {name: split.fingerprint() for name, split in splits.items()}
     if fingerprints != meta["fingerprints"]:
-        raise DamagedCache(f"{path}: its checksum does not match")
+        raise DamagedCacheError(f"{path}: its checksum does not match")
     return Dataset(
         name=meta["name"],
         version=meta["version"],
@@ -79,6 +78,6 @@ def write_cache(path: Path, dataset: Dataset) -> None:
                 test_labels=dataset.test.labels,
             )
             file.close()
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

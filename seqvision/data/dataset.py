@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.shapes import ByteImages, Labels
+from seqvision.shapes import HostImages, HostLabels
 
 SPLITS = ("train", "validation", "test")
 
@@ -15,8 +15,8 @@ SPLITS = ("train", "validation", "test")
 class Split:
     """Images (B, height, width, channels) as uint8 and their labels (B,) as int32."""
 
-    images: ByteImages
-    labels: Labels
+    images: HostImages
+    labels: HostLabels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -27,8 +27,8 @@ class Split:
     def fingerprint(self) -> str:
         """SHA-256 of the two arrays: their shapes, then their bytes."""
         digest = hashlib.sha256(repr((self.images.shape, self.labels.shape)).encode())
-        digest.update(np.ascontiguousarray(self.images))
-        digest.update(np.ascontiguousarray(self.labels))
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 
 

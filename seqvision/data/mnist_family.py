@@ -9,7 +9,6 @@ checksums, the features and the files on disk stay TFDS's, so that stock
 import contextlib
 import io
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +80,7 @@ def _prepare_alone(
                 download_config=config,
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(builder.data_path, target)
+        Path(builder.data_path).replace(target)
     except NonMatchingChecksumError as error:
         path = str(error).partition("downloaded to ")[2].partition(",")[0]
         remedy = (

@@ -3,18 +3,17 @@
 import functools
 
 import numpy as np
-from jaxtyping import Int32
+
+from seqvision.shapes import Indices
 
 
 @functools.lru_cache(maxsize=2)
-def permutation(seed: int, epoch: int, num_examples: int) -> Int32[np.ndarray, "N"]:
+def permutation(seed: int, epoch: int, num_examples: int) -> Indices:
     """The order of one epoch. Two epochs are kept, for the batch that spans them."""
     return np.random.default_rng([seed, epoch]).permutation(num_examples).astype(np.int32)
 
 
-def example_indices(
-    seed: int, num_examples: int, start: int, count: int
-) -> Int32[np.ndarray, "count"]:
+def example_indices(seed: int, num_examples: int, start: int, count: int) -> Indices:
     """Examples number `start` to `start + count` of an endless sequence of shuffled epochs.
 
     Epochs follow each other without a gap: the batch that an epoch does not fill continues with

@@ -16,7 +16,7 @@ import platformdirs
 from PIL import Image
 from tqdm import tqdm
 
-from seqvision.data.cache import DamagedCache, cache_path, read_cache, write_cache
+from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.failures import explain_os_error
 from seqvision.errors import UserError
@@ -92,7 +92,7 @@ def _from_cache(path: Path, say: Callable[[str], None]) -> Dataset | None:
         return read_cache(path)
     except FileNotFoundError:
         return None
-    except DamagedCache as error:
+    except DamagedCacheError as error:
         say(f"{error}; reading the prepared data again")
         return None
 
@@ -242,9 +242,7 @@ def _examples(builder: "tfds.core.DatasetBuilder", split: str) -> Iterator[dict[
             )
         yield from tfds.as_numpy(builder.as_dataset(split=split))
         return
-    source = builder.as_data_source(
-        split=split, decoders={"image": tfds.decode.SkipDecoding()}
-    )
+    source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     for start in range(0, len(source), _DECODE_BATCH):
         yield from source.__getitems__(range(start, min(start + _DECODE_BATCH, len(source))))
 

@@ -1,0 +1,55 @@
+"""Trains, evaluates or predicts what a config says. See README.md."""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from seqvision import command_line
+from seqvision.errors import UserError
+
+MODES = ("train", "evaluate", "predict")
+
+_CONFIG = command_line.define_config(
+    "config", "What to run: a file in configs/, NAME.py[:VARIANT]."
+)
+_MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
+_SPLIT = flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
+_INPUTS = flags.DEFINE_string("inputs", "", "predict: a glob pattern of image files.")
+_OUTPUT = flags.DEFINE_string("output", "", "predict: a .csv or .jsonl file; printed by default.")
+_INVERT = flags.DEFINE_string(
+    "invert", "auto", "predict: auto, always or never swap dark and light."
+)
+
+
+def main(argv: list[str]) -> int:
+    command_line.parse(argv)
+    config = _CONFIG.value
+    workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG))
+    # Imported late, so that a bad command line ends before jax is loaded.
+    if _MODE.value == "evaluate":
+        from seqvision.evaluate import evaluate_run
+
+        evaluate_run(config, workdir, _SPLIT.value)
+        return 0
+    if _MODE.value == "predict":
+        from seqvision.predict import predict_files
+
+        return min(1, predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value))
+    from seqvision.train import train_and_evaluate
+
+    result = train_and_evaluate(config, workdir)
+    if result.signal is not None:
+        return 128 + result.signal
+    return 0 if result.status == "done" else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,177 @@
+"""Checkpoints by orbax: written whole in the background, the newest and the best kept."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import tensorstore
+from orbax.checkpoint.checkpoint_managers import (
+    AnyPreservationPolicy,
+    LatestN,
+    PreservationPolicy,
+)
+
+from seqvision.errors import UserError
+from seqvision.state import TrainState
+
+Progress = dict[str, Any]
+"""What the loop knows besides the state: best step so far, time spent, ..."""
+
+
+class _Best(PreservationPolicy):
+    """Keeps one named step."""
+
+    step: int | None = None
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        return [checkpoint.step == self.step for checkpoint in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints of one workdir, each a folder named by its step.
+
+    Args:
+      workdir: the run's folder; they lie in `checkpoints` inside it.
+      keep: how many of the newest to keep, besides the best.
+      say: called with a line when a checkpoint turns out to be torn.
+      read_only: neither write nor move anything.
+    """
+
+    def __init__(
+        self,
+        workdir: Path,
+        keep: int = 1,
+        say: Callable[[str], None] = print,
+        read_only: bool = False,
+    ) -> None:
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._folder = workdir.absolute() / "checkpoints"
+        self._say = say
+        self._read_only = read_only
+        self._best = _Best()
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(
+                create=not read_only,
+                read_only=read_only,
+                cleanup_tmp_directories=not read_only,
+                preservation_policy=AnyPreservationPolicy([LatestN(keep), self._best]),
+            ),
+        )
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, state: TrainState, progress: Progress, best_step: int | None) -> None:
+        """Starts to save; training may go on at once. Waits for an earlier save to finish."""
+        self._best.step = best_step
+        contents = {"progress": progress, "sha256": _digest(state)}
+        self._manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), contents=ocp.args.JsonSave(contents)
+            ),
+            force=True,
+        )
+
+    def restore_newest(self, abstract: Any = None) -> tuple[Any, Progress] | None:
+        """Restores the newest whole checkpoint; None where there is none at all.
+
+        A torn one is named, moved out of the way and passed over.
+
+        Args:
+          abstract: see `restore`.
+
+        Raises:
+          UserError: there are checkpoints, and all of them are torn.
+        """
+        steps = self.steps
+        for step in reversed(steps):
+            try:
+                return self.restore(step, abstract)
+            except Exception as error:  # orbax, tensorstore and json each raise their own.
+                self._pass_over(step, error)
+        if steps:
+            raise UserError(
+                f"{self._folder}: none of its checkpoints can be read; delete the folder to train"
+                " afresh, or choose another --workdir"
+            )
+        return None
+
+    def restore(self, step: int, abstract: Any = None) -> tuple[Any, Progress]:
+        """Restores one checkpoint.
+
+        Args:
+          step: its name.
+          abstract: shapes, types and shardings (`state.abstract_state`) of the state to return;
+            None takes the state as it was saved, as nested dicts on the first device.
+
+        Raises:
+          Exception: orbax's or tensorstore's own, where the checkpoint is not whole.
+        """
+        self._read_through(step)
+        if abstract is None:
+            device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+            abstract = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+                dict(self._manager.item_metadata(step)["state"]),
+            )
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract), contents=ocp.args.JsonRestore()
+            ),
+        )
+        state, contents = restored["state"], restored["contents"]
+        if _digest(state) != contents["sha256"]:
+            raise ValueError("its arrays do not have the checksum they were saved with")
+        return state, contents["progress"]
+
+    def wait(self) -> None:
+        """Returns when the save under way is on the disk."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        self._manager.close()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_through(self, step: int) -> None:
+        """Finds torn files one by one; orbax, reading all at once, fills the screen with them."""
+        folder = self._folder / str(step) / "state"
+        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{folder}/"}).result()
+        keys = store.list().result()
+        if not keys:
+            raise ValueError("it holds no arrays")
+        for key in keys:
+            store.read(key).result()
+
+    def _pass_over(self, step: int, error: Exception) -> None:
+        lines = str(error).splitlines()
+        reason = f"{type(error).__name__}: {lines[0][:100]}" if lines else type(error).__name__
+        self._say(f"checkpoint {step} is torn ({reason}); falling back to the one before")
+        if self._read_only:
+            return
+        aside = self._folder.with_name("torn_checkpoints")
+        aside.mkdir(exist_ok=True)
+        (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
+        self._manager.reload()
+
+
+def _digest(state: Any) -> str:
+    """SHA-256 of all arrays, in any order: orbax notices a short file, but no flipped bit."""
+    leaves = jax.tree.leaves(jax.device_get(state))
+    digests = sorted(hashlib.sha256(np.asarray(leaf).tobytes()).digest() for leaf in leaves)
+    return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM as a wish that the loop grants when it is safe."""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Notes the first Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
+
+    Attributes:
+      signal: the signal that came; None so far.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        # Python lets only the main thread set handlers; elsewhere the caller's stay in force.
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {s: signal.signal(s, self._note) for s in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+        # print() is not safe inside a signal handler.
+        os.write(2, f"\n{self.signal.name}: saving before the end\n".encode())

@@ -1,0 +1,50 @@
+"""What the user sees while a run goes on: a bar on a terminal, lines anywhere."""
+
+import sys
+
+from tqdm import tqdm
+
+
+def on_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def say(line: str) -> None:
+    """Prints a line, above the bar where there is one, and at once where it goes into a file."""
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+class Progress:
+    """Steps done, time left, images per second, loss and accuracy.
+
+    Args:
+      total_steps: where the bar ends.
+      step: where it starts.
+    """
+
+    def __init__(self, total_steps: int, step: int) -> None:
+        self._bar = tqdm(
+            total=total_steps,
+            initial=step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not on_terminal(),
+            leave=False,
+        )
+
+    def advance(self, num_steps: int) -> None:
+        self._bar.update(num_steps)
+
+    def show(self, **values: str) -> None:
+        self._bar.set_postfix(values)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,44 @@
+"""Training steps over a split that lies on the devices as a whole."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from seqvision.config import Settings, Steps
+from seqvision.data.batches import pad
+from seqvision.data.dataset import Split
+from seqvision.data.order import example_indices
+from seqvision.state import TrainState, replicated
+from seqvision.steps import index_sharding
+
+# A signal waits for the call under way, and the bar moves once a call.
+_MAX_STEPS_PER_CALL = 100
+
+
+class ResidentSteps:
+    """Calls of the compiled steps, each up to the next event."""
+
+    def __init__(
+        self, settings: Settings, steps: Steps, split: Split, train_steps: Any, mesh: Mesh
+    ) -> None:
+        self._settings, self._steps, self._train_steps = settings, steps, train_steps
+        self._num_examples, self._mesh = len(split), mesh
+        self._capacity = min(_MAX_STEPS_PER_CALL, steps.total)
+        self._images, self._labels = jax.device_put((split.images, split.labels), replicated(mesh))
+
+    def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
+        """Takes the steps from `step` to the next event, as many as one call holds."""
+        steps, batch_size = self._steps, self._settings.data.batch_size
+        events = (steps.log_every, steps.evaluate_every, steps.checkpoint_every)
+        ends = [step - step % every + every for every in events if every]
+        num_steps = min(*ends, steps.total, step + self._capacity) - step
+        examples = example_indices(
+            self._settings.seed, self._num_examples, step * batch_size, num_steps * batch_size
+        )
+        table = pad(examples.reshape(num_steps, batch_size), self._capacity - num_steps)
+        indices = jax.device_put(table, index_sharding(self._mesh))
+        count = jax.device_put(np.int32(num_steps), replicated(self._mesh))
+        state, finite = self._train_steps(state, self._images, self._labels, indices, count)
+        return state, bool(finite)

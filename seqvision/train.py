@@ -1,0 +1,449 @@
+"""The training loop.
+
+Its order at every step, which is also what makes a resumed run equal to an uninterrupted one:
+
+    1. evaluate the validation split, if due
+    2. save a checkpoint, if due, or if a signal came; leave, if it did
+    3. leave, if all steps are done or validation no longer improves
+    4. draw the next batches and step, up to the next event
+    5. record the training loss and accuracy, if due
+
+A checkpoint at step s is saved after all that is recorded at s. A resumed run drops what was
+recorded behind its checkpoint and goes on with 3.
+"""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from seqvision import record
+from seqvision.checkpoint import Checkpoints
+from seqvision.config import Settings, Steps, flatten, nest, validate
+from seqvision.data.augment import shift_and_rotate
+from seqvision.data.failures import explain_os_error
+from seqvision.data.files import background_of
+from seqvision.data.source import load_dataset
+from seqvision.errors import UserError
+from seqvision.evaluate import evaluate_split
+from seqvision.interruption import Interruption
+from seqvision.metrics import Metrics, Sums
+from seqvision.optim import create_optimizer, create_schedule
+from seqvision.progress import Progress, duration_text, on_terminal, say
+from seqvision.run import DataFacts, model_of, read_data_facts, read_settings
+from seqvision.state import TrainState, abstract_state, create_mesh, create_state, replicated
+from seqvision.steps import make_eval_step, make_train_steps
+from seqvision.warm_start import warm_start
+
+# A run may be resumed with other values of these: they change no weight.
+_FREE = (
+    "data.dir",
+    "data.cache_dir",
+    "data.eval_batch_size",
+    "log_every",
+    "checkpoint.every",
+    "checkpoint.keep",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+      status: `done`, `interrupted` or `diverged`.
+      step: completed updates.
+      metrics: by split, what was measured at the end; empty unless `done`.
+      signal: the number of the signal that interrupted it.
+    """
+
+    status: str
+    step: int
+    metrics: dict[str, dict[str, float]]
+    signal: int | None = None
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
+    """Trains what the config says, evaluates as it goes and, at the end, on the test split.
+
+    Called again after an interruption, it goes on from the newest checkpoint; called again after
+    the end, it repeats the result.
+
+    Args:
+      config: see `configs/default.py`.
+      workdir: where checkpoints and records lie; made if missing.
+
+    Raises:
+      UserError: a bad config, data that cannot be had, a workdir that cannot be used or that holds
+        another run.
+    """
+    settings, workdir = validate(config), Path(workdir)
+    try:
+        with record.exclusive(workdir), Interruption() as interruption:
+            finished = _finished(settings, workdir)
+            return finished or _Training(settings, workdir).run(interruption)
+    except OSError as error:
+        raise UserError(explain_os_error(error, workdir, "--workdir")) from error
+
+
+def _finished(settings: Settings, workdir: Path) -> Result | None:
+    """The result of a run that is done already, repeated in words."""
+    if not (workdir / record.STATUS).exists():
+        return None
+    status = record.read_json(workdir / record.STATUS)
+    if status["status"] != "done":
+        return None
+    _check_compatible(settings, workdir)
+    say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
+    for split, metrics in status["metrics"].items():
+        say(_final_line(split, metrics))
+    return Result("done", status["step"], status["metrics"])
+
+
+def _final_line(split: str, metrics: dict[str, Any]) -> str:
+    return (
+        f"{split} accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f},"
+        f" count {metrics['count']}"
+    )
+
+
+def _check_compatible(settings: Settings, workdir: Path) -> None:
+    """Refuses to go on with a run of another config, naming the fields that differ."""
+    if not (workdir / record.CONFIG).exists():
+        return
+    before, now = flatten(read_settings(workdir)), flatten(settings)
+    differing = [
+        f"{key} was {before[key]!r} and is {now[key]!r}"
+        for key in now
+        if before[key] != now[key] and key not in _FREE
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir}: it holds a run of another config: {'; '.join(differing)}; use the same"
+            " config, or another --workdir (with config.init_from to start from its weights)"
+        )
+
+
+class _Training:
+    """One run from its first step, or from its newest checkpoint, to its end."""
+
+    def __init__(self, settings: Settings, workdir: Path) -> None:
+        self._start = time.perf_counter()
+        self._settings, self._workdir = settings, workdir
+        data = settings.data
+        self._dataset = load_dataset(data.name, data.dir, data.cache_dir, say, on_terminal())
+        self._train = self._dataset.split("train", data.validation_examples)
+        self._steps = Steps.of(settings, len(self._train))
+        self._mesh = create_mesh()
+        if data.batch_size % self._mesh.size:
+            raise UserError(
+                f"config.data.batch_size: {data.batch_size} examples cannot be shared evenly by"
+                f" {self._mesh.size} devices; choose a multiple of {self._mesh.size}"
+            )
+        self._model = model_of(settings, self._dataset.num_classes)
+        self._schedule = create_schedule(
+            settings.schedule.name,
+            settings.optimizer.learning_rate,
+            self._steps.total,
+            self._steps.warmup,
+            settings.schedule.start_fraction,
+            settings.schedule.final_fraction,
+        )
+        self._optimizer = _optimizer_of(settings, self._schedule)
+        self._eval_step = make_eval_step(self._model, self._mesh)
+        self._best_step: int | None = None
+        self._best_accuracy = -1.0
+        self._evaluations_since_best = 0
+        self._seconds_before = 0.0
+
+    def run(self, interruption: Interruption) -> Result:
+        """Trains to the end, or until a signal or a non-finite value comes."""
+        with Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints:
+            if checkpoints.steps:
+                _check_compatible(self._settings, self._workdir)
+            state = self._restored(checkpoints) or self._new_state()
+            start = int(state.step)
+            self._describe(state, start)
+            rows = record.Record(self._workdir, start)
+            progress = Progress(self._steps.total, start)
+            try:
+                return self._loop(state, checkpoints, rows, progress, interruption)
+            finally:
+                progress.close()
+                rows.close()
+
+    # --- before the loop ---
+
+    def _state_arguments(self) -> tuple[Any, ...]:
+        return (
+            self._model,
+            self._optimizer,
+            self._dataset.image_shape,
+            self._dataset.num_classes,
+            self._settings.ema_decay > 0,
+            self._mesh,
+        )
+
+    def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
+        restored = checkpoints.restore_newest(abstract_state(*self._state_arguments()))
+        if restored is None:
+            return None
+        trained_on = read_data_facts(self._workdir).fingerprints
+        if trained_on != self._dataset.fingerprints:
+            raise UserError(
+                f"{self._workdir}: its data changed since it began: the fingerprint of"
+                f" {self._dataset.name} is not the one in {record.ENVIRONMENT}; bring back that"
+                " data, or choose another --workdir"
+            )
+        state, progress = restored
+        self._best_step = progress["best_step"]
+        self._best_accuracy = progress["best_accuracy"]
+        self._evaluations_since_best = progress["evaluations_since_best"]
+        self._seconds_before = progress["seconds"]
+        say(f"resuming {self._workdir} from step {int(state.step)}")
+        return state
+
+    def _new_state(self) -> TrainState:
+        state = create_state(self._settings.seed, *self._state_arguments())
+        if not self._settings.init_from:
+            return state
+        params, lines = warm_start(state.params, Path(self._settings.init_from).expanduser())
+        for line in lines:
+            say(line)
+        params = jax.device_put(params, replicated(self._mesh))
+        ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+        return dataclasses.replace(
+            state, params=params, opt_state=self._optimizer.init(params), ema_params=ema_params
+        )
+
+    def _describe(self, state: TrainState, start: int) -> None:
+        """Writes down and prints what this run is."""
+        data, dataset, steps = self._settings.data, self._dataset, self._steps
+        environment = record.environment()
+        facts = DataFacts(
+            name=dataset.name,
+            version=dataset.version,
+            image_shape=dataset.image_shape,
+            class_names=dataset.class_names,
+            background=background_of(dataset.train.images),
+            fingerprints=dataset.fingerprints,
+        )
+        record.write_json(self._workdir / record.CONFIG, nest(flatten(self._settings)))
+        record.write_json(
+            self._workdir / record.ENVIRONMENT, environment | {"data": dataclasses.asdict(facts)}
+        )
+        record.write_status(self._workdir, "running", start)
+        height, width, channels = dataset.image_shape
+        epoch = len(self._train) / data.batch_size
+        lines = {
+            "data": (
+                f"{dataset.name}/{dataset.version}: {len(self._train)} train,"
+                f" {data.validation_examples} validation, {len(dataset.test)} test;"
+                f" {height}x{width}x{channels}, {dataset.num_classes} classes"
+            ),
+            "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
+            "batch": (
+                f"{data.batch_size} = {self._mesh.size} device(s)"
+                f" x {data.batch_size // self._mesh.size}"
+            ),
+            "training": (
+                f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps;"
+                f" validation every {steps.evaluate_every}, checkpoint every"
+                f" {steps.checkpoint_every} steps"
+            ),
+            "workdir": str(self._workdir),
+        }
+        for line in record.header(environment, lines):
+            say(line)
+        for line in record.parameter_table(state.params):
+            say(line)
+
+    # --- the loop ---
+
+    def _loop(
+        self,
+        state: TrainState,
+        checkpoints: Checkpoints,
+        rows: record.Record,
+        progress: Progress,
+        interruption: Interruption,
+    ) -> Result:
+        steps, start = self._steps, int(state.step)
+        step, saved = start, start if checkpoints.steps else -1
+        calls = ResidentSteps(
+            self._settings, self._steps, self._train, self._make_train_steps(), self._mesh
+        )
+        log_time, log_step = time.perf_counter(), start
+        while True:
+            improved = False
+            if step > start and _is_due(step, steps.evaluate_every) and self._has_validation:
+                improved = self._evaluate(state, step, rows, progress)
+            last = step >= steps.total or self._is_exhausted
+            best_is_due = improved and self._settings.checkpoint.keep_best
+            due = _is_due(step, steps.checkpoint_every) or best_is_due or last
+            if (due or interruption.signal) and step != saved:
+                rows.sync()
+                checkpoints.save(state, self._progress(), self._best_step)
+                saved = step
+            if interruption.signal is not None:
+                checkpoints.wait()
+                record.write_status(self._workdir, "interrupted", step)
+                say(f"saved at step {step}; the same command goes on from here")
+                return Result("interrupted", step, {}, int(interruption.signal))
+            if last:
+                checkpoints.wait()
+                return self._finish(state, step, checkpoints, rows)
+
+            state, finite = calls.advance(state, step)
+            reached = int(state.step)
+            progress.advance(reached - step)
+            step = reached
+            if not finite:
+                checkpoints.wait()
+                return self._diverged(step, checkpoints)
+            if step == steps.total or _is_due(step, steps.log_every):
+                now = time.perf_counter()
+                speed = (step - log_step) * self._settings.data.batch_size / (now - log_time)
+                state = self._log(state, step, speed, rows, progress)
+                log_time, log_step = now, step
+
+    @property
+    def _has_validation(self) -> bool:
+        return self._settings.data.validation_examples > 0
+
+    @property
+    def _is_exhausted(self) -> bool:
+        patience = self._settings.early_stopping.patience
+        return 0 < patience <= self._evaluations_since_best
+
+    @property
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._start
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "best_step": self._best_step,
+            "best_accuracy": self._best_accuracy,
+            "evaluations_since_best": self._evaluations_since_best,
+            "seconds": self._seconds,
+        }
+
+    def _make_train_steps(self) -> Any:
+        settings, augment = self._settings, None
+        if settings.augment.max_shift or settings.augment.max_rotation:
+            augment = functools.partial(
+                shift_and_rotate,
+                max_shift=settings.augment.max_shift,
+                max_rotation=settings.augment.max_rotation,
+            )
+        return make_train_steps(
+            self._model,
+            self._optimizer,
+            self._mesh,
+            seed=settings.seed,
+            label_smoothing=settings.loss.label_smoothing,
+            ema_decay=settings.ema_decay,
+            augment=augment,
+        )
+
+    def _log(
+        self, state: TrainState, step: int, speed: float, rows: record.Record, progress: Progress
+    ) -> TrainState:
+        """Records the training metrics since the last log, and starts them anew."""
+        metrics = Metrics.of(jax.device_get(state.sums))
+        values = _row(metrics) | {"learning_rate": float(self._schedule(step - 1))}
+        rows.metrics(step, "train", values, self._seconds)
+        rows.scalars(step, "train", {"images_per_second": speed})
+        loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
+        left = (self._steps.total - step) * self._settings.data.batch_size / speed
+        say(
+            f"step {step}/{self._steps.total}  loss {loss}  accuracy {accuracy}"
+            f"  {speed:,.0f} images/s  ETA {duration_text(left)}"
+        )
+        progress.show(loss=loss, accuracy=accuracy, images_per_s=f"{speed:,.0f}")
+        zeros = jax.device_put(Sums.zeros(self._dataset.num_classes), replicated(self._mesh))
+        return dataclasses.replace(state, sums=zeros)
+
+    def _evaluate(
+        self, state: TrainState, step: int, rows: record.Record, progress: Progress
+    ) -> bool:
+        """Evaluates the validation split; True where it is the best so far."""
+        metrics = self._evaluated(state, "validation")
+        rows.metrics(step, "validation", _row(metrics), self._seconds)
+        improved = metrics.accuracy > self._best_accuracy
+        if improved:
+            self._best_step, self._best_accuracy = step, metrics.accuracy
+        self._evaluations_since_best = 0 if improved else self._evaluations_since_best + 1
+        say(f"step {step}  {_final_line('validation', _row(metrics))}{'  best' * improved}")
+        return improved
+
+    def _evaluated(self, state: TrainState, split: str) -> Metrics:
+        data = self._settings.data
+        return evaluate_split(
+            self._eval_step,
+            state.eval_params,
+            self._dataset.split(split, data.validation_examples),
+            data.eval_batch_size,
+            self._mesh,
+        )
+
+    # --- after the loop ---
+
+    def _finish(
+        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: record.Record
+    ) -> Result:
+        """Looks at the test split, once, with the weights that validation chose."""
+        if self._is_exhausted:
+            say(
+                f"stopped early at step {step}: {self._evaluations_since_best} evaluations without"
+                f" a better one than at step {self._best_step}"
+            )
+        if self._settings.checkpoint.keep_best and self._best_step not in (None, step):
+            say(f"evaluating the best checkpoint, of step {self._best_step}")
+            abstract = abstract_state(*self._state_arguments())
+            state, _ = checkpoints.restore(self._best_step, abstract)
+        ends = {}
+        if self._has_validation:
+            ends["validation"] = _row(self._evaluated(state, "validation"))
+        ends["test"] = _row(self._evaluated(state, "test"))
+        rows.metrics(step, "test", ends["test"], self._seconds)
+        rows.sync()
+        record.write_status(
+            self._workdir, "done", step, metrics=ends, seconds=round(self._seconds, 1)
+        )
+        say(f"done after {step} steps in {duration_text(self._seconds)}")
+        for split, values in ends.items():
+            say(_final_line(split, values))
+        return Result("done", step, ends)
+
+    def _diverged(self, step: int, checkpoints: Checkpoints) -> Result:
+        kept = checkpoints.steps
+        last = (
+            f"the checkpoint of step {kept[-1]} is kept" if kept else "there is no checkpoint yet"
+        )
+        record.write_status(self._workdir, "diverged", step)
+        say(
+            f"diverged: loss or gradient is not finite in step {step + 1}; {last}. Lower"
+            " config.optimizer.learning_rate or set config.optimizer.clip_norm, in another"
+            " --workdir"
+        )
+        return Result("diverged", step, {})
+
+
+def _optimizer_of(settings: Settings, schedule: optax.Schedule) -> optax.GradientTransformation:
+    values = dataclasses.asdict(settings.optimizer)
+    return create_optimizer(**(values | {"learning_rate": schedule}))
+
+
+def _is_due(step: int, every: int) -> bool:
+    return every > 0 and step > 0 and step % every == 0
+
+
+def _row(metrics: Metrics) -> dict[str, Any]:
+    return {"loss": metrics.loss, "accuracy": metrics.accuracy, "count": metrics.count}
