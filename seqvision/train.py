@@ -36,6 +36,7 @@ from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics, Sums
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.progress import Progress, duration_text, on_terminal, say
+from seqvision.resident import ResidentSteps
 from seqvision.run import DataFacts, model_of, read_data_facts, read_settings
 from seqvision.state import TrainState, abstract_state, create_mesh, create_state, replicated
 from seqvision.steps import make_eval_step, make_train_steps
