@@ -57,6 +57,10 @@ class Checkpoints:
         self._best = _Best()
         self._manager = ocp.CheckpointManager(
             self._folder,
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "contents": ocp.JsonCheckpointHandler(),
+            },
             options=ocp.CheckpointManagerOptions(
                 create=not read_only,
                 read_only=read_only,
