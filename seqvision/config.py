@@ -8,7 +8,7 @@ import difflib
 import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from ml_collections import ConfigDict
@@ -362,7 +362,7 @@ def field_names(cls: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 
 
-def did_you_mean(name: str, allowed: typing.Iterable[str]) -> str:
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, list(allowed), n=1)
     return f"; did you mean '{nearest[0]}'?" if nearest else ""
 

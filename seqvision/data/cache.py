@@ -31,7 +31,8 @@ def read_cache(path: Path) -> Dataset:
       DamagedCacheError: it is cut short or altered: a checksum does not match.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays["meta"]))
             splits = {
                 name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"])

@@ -9,6 +9,7 @@ checksums, the features and the files on disk stay TFDS's, so that stock
 import contextlib
 import io
 import logging
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.download.util import DownloadError
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from seqvision.data.failures import explain_os_error
@@ -89,7 +91,7 @@ def _prepare_alone(
         raise UserError(
             f"{path}: damaged: its SHA-256 is not the one TFDS registers for {name}; {remedy}"
         ) from error
-    except (OSError, ValueError, RuntimeError, tfds.core.download.DownloadError) as error:
+    except (OSError, ValueError, RuntimeError, DownloadError) as error:
         raise _explained(error, name, data_dir) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -98,7 +100,8 @@ def _prepare_alone(
 def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
     if isinstance(error, OSError) and error.errno is not None and not _is_network(error):
         return UserError(explain_os_error(error, data_dir, "config.data.dir"))
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    reason = f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
     if name == "mnist":
         return UserError(f"{data_dir}: mnist could not be prepared: {reason}")
     return UserError(
@@ -125,7 +128,7 @@ def _builder(name: str, data_dir: Path) -> Any:
                 return super()._split_generators(_Downloads(dl_manager))
 
             def _generate_examples(
-                self, num_examples: int, data_path: Path, label_path: Path
+                self, num_examples: int, data_path: os.PathLike[str], label_path: os.PathLike[str]
             ) -> Iterator[tuple[int, dict[str, Any]]]:
                 images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
                 if not len(images) == len(labels) == num_examples:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import platformdirs
@@ -21,9 +21,9 @@ from seqvision.data.dataset import Dataset, Split
 from seqvision.data.failures import explain_os_error
 from seqvision.errors import UserError
 
-if TYPE_CHECKING:
-    # Imported late: it takes the better part of a second, and a cached set does not need it.
-    import tensorflow_datasets as tfds
+# tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
+# cached set does not need it.
+Builder: TypeAlias = Any
 
 _DECODE_BATCH = 5000
 
@@ -99,7 +99,7 @@ def _from_cache(path: Path, say: Callable[[str], None]) -> Dataset | None:
 
 def _prepared_builder(
     name: str, folder: Path, say: Callable[[str], None], show_progress: bool
-) -> "tfds.core.DatasetBuilder":
+) -> Builder:
     builder = _builder(name, folder)
     if builder.is_prepared():
         return builder
@@ -122,7 +122,7 @@ def _prepared_builder(
     return _builder(name, folder)
 
 
-def _builder(name: str, folder: Path) -> "tfds.core.DatasetBuilder":
+def _builder(name: str, folder: Path) -> Builder:
     with _quiet_tfds():
         import tensorflow_datasets as tfds
 
@@ -137,9 +137,11 @@ def _builder(name: str, folder: Path) -> "tfds.core.DatasetBuilder":
                 " them)"
             ) from None
         except ImportError as error:
+            missing = re.search(r"No module named '(\w+)", str(error))
+            module = missing[1] if missing else "another package"
             raise UserError(
-                f"config.data.name: TFDS cannot load '{name}': {_first_line(error)}; install it,"
-                " or choose another set"
+                f"config.data.name: TFDS needs {module} for '{name}': pip install {module}, then"
+                " run again; or choose another set"
             ) from error
         except Exception as error:
             # TFDS wraps everything here: an unknown config or version, or damaged metadata.
@@ -150,7 +152,7 @@ def _builder(name: str, folder: Path) -> "tfds.core.DatasetBuilder":
 
 
 def _read(
-    builder: "tfds.core.DatasetBuilder",
+    builder: Builder,
     name: str,
     say: Callable[[str], None],
     show_progress: bool,
@@ -180,9 +182,7 @@ def _read(
     )
 
 
-def _check_kind(
-    builder: "tfds.core.DatasetBuilder", name: str
-) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+def _check_kind(builder: Builder, name: str) -> tuple[tuple[int, int, int], tuple[str, ...]]:
     """Image shape and class names of a set of equally sized, labelled images."""
     import tensorflow_datasets as tfds
 
@@ -211,7 +211,7 @@ def _check_kind(
 
 
 def _read_split(
-    builder: "tfds.core.DatasetBuilder",
+    builder: Builder,
     split: str,
     image_shape: tuple[int, int, int],
     show_progress: bool,
@@ -230,7 +230,7 @@ def _read_split(
     return Split(images, labels)
 
 
-def _examples(builder: "tfds.core.DatasetBuilder", split: str) -> Iterator[dict[str, Any]]:
+def _examples(builder: Builder, split: str) -> Iterator[dict[str, Any]]:
     import tensorflow_datasets as tfds
 
     if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:

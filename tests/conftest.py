@@ -1,0 +1,105 @@
+"""Strict settings for every test: shapes checked, no silent promotion, two CPU devices."""
+
+import os
+
+# Before jax is imported anywhere: two devices, so that sharding is real in every test.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+
+import jaxtyping
+
+import tests.typechecker  # noqa: F401  (named below)
+
+jaxtyping.install_import_hook("seqvision", "tests.typechecker.typechecker").__enter__()
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from configs import default
+from seqvision.data.dataset import Dataset
+from seqvision.data.source import load_dataset
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests (and all their processes) with MNIST prepared and decoded."""
+    # The parent of the base folder is shared by the workers of pytest-xdist.
+    home = tmp_path_factory.getbasetemp().parent / "seqvision-test-data"
+    load_dataset("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
+    return home
+
+
+@pytest.fixture(scope="session")
+def mnist(data_home: Path) -> Dataset:
+    return load_dataset("mnist", str(data_home / "tfds"), str(data_home / "cache"))
+
+
+@pytest.fixture
+def small_config(data_home: Path) -> ConfigDict:
+    """A run of a few seconds on real MNIST."""
+    config = default.get_config()
+    config.data.dir = str(data_home / "tfds")
+    config.data.cache_dir = str(data_home / "cache")
+    config.data.batch_size = 64
+    config.data.validation_examples = 1000
+    config.model.hidden_size = 16
+    config.duration = "12 steps"
+    config.log_every = "5 steps"
+    config.evaluate_every = "4 steps"
+    config.checkpoint.every = "3 steps"
+    config.augment.max_shift = 1.0
+    config.ema_decay = 0.9
+    return config
+
+
+@pytest.fixture
+def overrides(small_config: ConfigDict) -> Callable[[], list[str]]:
+    """`small_config` as command-line arguments for `configs/row_lstm.py`."""
+
+    def arguments() -> list[str]:
+        leaves = [
+            f"--config.{section}.{key}={value}"
+            for section, values in small_config.items()
+            if isinstance(values, ConfigDict)
+            for key, value in values.items()
+        ]
+        leaves += [
+            f"--config.{key}={value}"
+            for key, value in small_config.items()
+            if not isinstance(value, ConfigDict)
+        ]
+        return ["--config=configs/row_lstm.py", *leaves]
+
+    return arguments
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _user_folders(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No test reads or writes the user's own cache or TFDS folder."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(home / "tfds"))
+    yield
+
+
+def smaller(dataset: Dataset, num_train: int, num_test: int) -> Dataset:
+    """The first examples of a data set."""
+    return dataclasses.replace(
+        dataset, train=dataset.train.part(0, num_train), test=dataset.test.part(0, num_test)
+    )
