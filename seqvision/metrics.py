@@ -5,22 +5,29 @@ whatever the batch size.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from seqvision.shapes import ClassCounts, Labels, Logits, Mask, PerClass, PerExample
+from seqvision.shapes import Labels, Logits, Mask, PerExample
 
 
 @struct.dataclass
 class Sums:
-    """What a set of examples adds up to, on the device; one entry per class (K,)."""
+    """What a set of examples adds up to, on the device; one entry per class.
 
-    loss: PerClass
-    correct: ClassCounts
-    count: ClassCounts
+    Attributes:
+      loss: float32 (K,).
+      correct, count: int32 (K,).
+    """
+
+    # No array types: jax also fills a state with shapes or with shardings.
+    loss: Any
+    correct: Any
+    count: Any
 
     @classmethod
     def zeros(cls, num_classes: int) -> "Sums":

@@ -1,5 +1,6 @@
 """Axis letters and array types. Tests check them at run time; ordinary runs do not pay for them.
 
+    N  examples of a split
     B  batch                    T  time (sequence steps)
     D  features per time step   H  hidden size
     K  classes                  S  training steps inside one compiled call
@@ -17,6 +18,8 @@ HostLabels = Int32[np.ndarray, "B"]
 Indices = Int32[np.ndarray, "N"]
 
 # On the devices.
+ResidentImages = UInt8[Array, "N height width channels"]
+ResidentLabels = Int32[Array, "N"]
 ByteImages = UInt8[Array, "B height width channels"]
 Images = Float[Array, "B height width channels"]
 Sequence = Float[Array, "B T D"]
@@ -25,8 +28,6 @@ HiddenSequence = Float[Array, "B T H"]
 Logits = Float[Array, "B K"]
 Labels = Int32[Array, "B"]
 Targets = Float32[Array, "B K"]
-PerClass = Float32[Array | np.ndarray, "K"]
-ClassCounts = Int32[Array | np.ndarray, "K"]
 Mask = Bool[Array, "B"]
 PerExample = Float32[Array, "B"]
 IndexTable = Int32[Array, "S B"]

@@ -1,5 +1,6 @@
 """What training changes, and how it lies on the devices."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +16,7 @@ from seqvision.shapes import Count, PRNGKey
 _STREAMS = {"init": 0, "augment": 1}
 
 
-def key_of(seed: int, stream: str, step: Count | int = 0) -> PRNGKey:
+def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
     """The random key of one use at one step: a pure function of its arguments.
 
     Nothing random has to be saved or restored for a run to resume exactly.
@@ -28,14 +29,14 @@ class TrainState:
     """All that changes from step to step; a checkpoint holds exactly this.
 
     Attributes:
-      step: completed updates.
+      step: completed updates, int32 ().
       params: the weights.
       opt_state: optax's memory.
       ema_params: moving average of the weights; None where the config asks for none.
       sums: training loss and accuracy since the last log line.
     """
 
-    step: Count
+    step: Any
     params: Any
     opt_state: Any
     ema_params: Any
@@ -45,6 +46,9 @@ class TrainState:
     def eval_params(self) -> Any:
         """The weights to evaluate and predict with."""
         return self.params if self.ema_params is None else self.ema_params
+
+
+Init = Callable[[Count | int], TrainState]
 
 
 def create_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -57,45 +61,16 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def abstract_state(
+def make_init(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     image_shape: tuple[int, ...],
     num_classes: int,
     use_ema: bool,
-    mesh: Mesh,
-) -> Any:
-    """Shapes, types and shardings of the state, at the cost of no computation."""
-    shapes = jax.eval_shape(_init(model, optimizer, image_shape, num_classes, use_ema), 0)
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)), shapes
-    )
+) -> Init:
+    """The pure function `init(seed) -> TrainState`: the state before the first step."""
 
-
-def create_state(
-    seed: int,
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    image_shape: tuple[int, ...],
-    num_classes: int,
-    use_ema: bool,
-    mesh: Mesh,
-) -> TrainState:
-    """The state before the first step, made on the devices where it will live."""
-    init = _init(model, optimizer, image_shape, num_classes, use_ema)
-    abstract = abstract_state(model, optimizer, image_shape, num_classes, use_ema, mesh)
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    return jax.jit(init, out_shardings=shardings)(seed)
-
-
-def _init(
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    image_shape: tuple[int, ...],
-    num_classes: int,
-    use_ema: bool,
-) -> Any:
-    def init(seed: int) -> TrainState:
+    def init(seed: Count | int) -> TrainState:
         images = jnp.zeros((1, *image_shape), jnp.float32)
         variables: Any = model.init(key_of(seed, "init"), images)
         params = variables["params"]
@@ -108,3 +83,17 @@ def _init(
         )
 
     return init
+
+
+def abstract_state(init: Init, mesh: Mesh) -> Any:
+    """Shapes, types and shardings of the state, at the cost of no computation."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        jax.eval_shape(init, 0),
+    )
+
+
+def create_state(init: Init, mesh: Mesh, seed: int) -> TrainState:
+    """The state before the first step, made on the devices where it will live."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(init, mesh))
+    return jax.jit(init, out_shardings=shardings)(seed)

@@ -21,6 +21,8 @@ from seqvision.shapes import (
     Logits,
     Mask,
     PRNGKey,
+    ResidentImages,
+    ResidentLabels,
 )
 from seqvision.state import TrainState, key_of, replicated
 
@@ -98,8 +100,8 @@ def make_train_steps(
 
     def train_steps(
         state: TrainState,
-        images: ByteImages,
-        labels: Labels,
+        images: ResidentImages,
+        labels: ResidentLabels,
         indices: IndexTable,
         num_steps: Count,
     ) -> tuple[TrainState, Array]:

@@ -38,7 +38,14 @@ from seqvision.optim import create_optimizer, create_schedule
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
 from seqvision.run import DataFacts, model_of, read_data_facts, read_settings
-from seqvision.state import TrainState, abstract_state, create_mesh, create_state, replicated
+from seqvision.state import (
+    TrainState,
+    abstract_state,
+    create_mesh,
+    create_state,
+    make_init,
+    replicated,
+)
 from seqvision.steps import make_eval_step, make_train_steps
 from seqvision.warm_start import warm_start
 
@@ -157,6 +164,13 @@ class _Training:
             settings.schedule.final_fraction,
         )
         self._optimizer = _optimizer_of(settings, self._schedule)
+        self._init = make_init(
+            self._model,
+            self._optimizer,
+            self._dataset.image_shape,
+            self._dataset.num_classes,
+            use_ema=settings.ema_decay > 0,
+        )
         self._eval_step = make_eval_step(self._model, self._mesh)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
@@ -181,18 +195,8 @@ class _Training:
 
     # --- before the loop ---
 
-    def _state_arguments(self) -> tuple[Any, ...]:
-        return (
-            self._model,
-            self._optimizer,
-            self._dataset.image_shape,
-            self._dataset.num_classes,
-            self._settings.ema_decay > 0,
-            self._mesh,
-        )
-
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
-        restored = checkpoints.restore_newest(abstract_state(*self._state_arguments()))
+        restored = checkpoints.restore_newest(abstract_state(self._init, self._mesh))
         if restored is None:
             return None
         trained_on = read_data_facts(self._workdir).fingerprints
@@ -211,7 +215,7 @@ class _Training:
         return state
 
     def _new_state(self) -> TrainState:
-        state = create_state(self._settings.seed, *self._state_arguments())
+        state = create_state(self._init, self._mesh, self._settings.seed)
         if not self._settings.init_from:
             return state
         params, lines = warm_start(state.params, Path(self._settings.init_from).expanduser())
@@ -407,7 +411,7 @@ class _Training:
             )
         if self._settings.checkpoint.keep_best and self._best_step not in (None, step):
             say(f"evaluating the best checkpoint, of step {self._best_step}")
-            abstract = abstract_state(*self._state_arguments())
+            abstract = abstract_state(self._init, self._mesh)
             state, _ = checkpoints.restore(self._best_step, abstract)
         ends = {}
         if self._has_validation:

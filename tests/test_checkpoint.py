@@ -1,0 +1,125 @@
+"""Checkpoints: what is kept, what is restored, what happens to a torn one."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqvision.checkpoint import Checkpoints
+from seqvision.errors import UserError
+from seqvision.models import create_model
+from seqvision.optim import create_optimizer
+from seqvision.state import abstract_state, create_mesh, create_state, make_init
+
+MODEL = create_model(
+    "row_lstm", num_classes=3, hidden_size=4, forget_bias=1.0, compute_dtype="float32"
+)
+INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), 3, use_ema=True)
+
+
+@pytest.fixture(scope="module")
+def state() -> Any:
+    return create_state(INIT, create_mesh(), seed=1)
+
+
+def save(workdir: Path, state: Any, steps: list[int], keep: int = 2, best: int | None = None):
+    with Checkpoints(workdir, keep) as checkpoints:
+        for step in steps:
+            at_step = state.replace(
+                step=jnp.int32(step), params=jax.tree.map(partial(jnp.add, step), state.params)
+            )
+            checkpoints.save(at_step, {"seconds": step / 2}, best)
+        checkpoints.wait()
+        return checkpoints.steps
+
+
+def test_the_newest_and_the_best_are_kept(state: Any, tmp_path: Path) -> None:
+    assert save(tmp_path / "a", state, [1, 2, 3, 4, 5], keep=2) == [4, 5]
+    assert save(tmp_path / "b", state, [1, 2, 3, 4, 5], keep=1, best=2) == [2, 5]
+
+
+def test_restored_bit_by_bit_onto_any_number_of_devices(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [7])
+    for devices in (jax.devices(), jax.devices()[:1]):
+        mesh = create_mesh(devices)
+        with Checkpoints(tmp_path) as checkpoints:
+            restored, progress = checkpoints.restore_newest(abstract_state(INIT, mesh))
+        assert progress == {"seconds": 3.5}
+        assert int(restored.step) == 7
+        expected = jax.tree.map(lambda a: a + 7, state.params)
+        jax.tree.map(np.testing.assert_array_equal, restored.params, expected)
+        jax.tree.map(np.testing.assert_array_equal, restored.opt_state, state.opt_state)
+        assert restored.params["classifier"]["bias"].sharding.mesh == mesh
+
+
+def test_restored_without_knowing_its_shapes(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [7])
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        restored, _ = checkpoints.restore_newest()
+    jax.tree.map(np.testing.assert_array_equal, restored["ema_params"], state.ema_params)
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore_newest() is None
+
+
+def data_files(workdir: Path, step: int) -> list[Path]:
+    folder = workdir / "checkpoints" / str(step)
+    return sorted(
+        path.relative_to(workdir)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("commit_success.txt", "_CHECKPOINT_METADATA")
+    )
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate", "flip"])
+def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage: str) -> None:
+    """Each file of the newest checkpoint is damaged in turn: right arrays, whatever happens."""
+    rng = np.random.default_rng(0)
+    whole, workdir = tmp_path / "whole", tmp_path / "damaged"
+    save(whole, state, [3, 6])
+    fallen_back = 0
+    for name in data_files(whole, 6):
+        shutil.rmtree(workdir, ignore_errors=True)
+        shutil.copytree(whole, workdir)
+        path = workdir / name
+        content = bytearray(path.read_bytes())
+        if damage == "delete":
+            path.unlink()
+        elif damage == "truncate":
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            content[rng.integers(len(content))] ^= 0x10
+            path.write_bytes(content)
+        said: list[str] = []
+        with Checkpoints(workdir, say=said.append) as checkpoints:
+            restored, progress = checkpoints.restore_newest(abstract_state(INIT, create_mesh()))
+            step = int(restored.step)
+            assert checkpoints.steps == ([3, 6] if step == 6 else [3])
+        expected = jax.tree.map(lambda a, step=step: a + step, state.params)
+        jax.tree.map(np.testing.assert_array_equal, restored.params, expected)
+        assert progress == {"seconds": step / 2}
+        if step == 3:
+            fallen_back += 1
+            assert len(said) == 1, name
+            assert said[0].startswith("checkpoint 6 is torn (")
+            assert list((workdir / "torn_checkpoints").iterdir())
+    assert fallen_back >= 3
+
+
+def test_all_torn_is_an_error_and_reading_moves_nothing(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [3, 6])
+    for step in (3, 6):
+        (tmp_path / "checkpoints" / str(step) / "state" / "manifest.ocdbt").unlink()
+    with (
+        Checkpoints(tmp_path, read_only=True, say=lambda line: None) as checkpoints,
+        pytest.raises(UserError, match="none of its checkpoints can be read"),
+    ):
+        checkpoints.restore_newest()
+    assert (tmp_path / "checkpoints" / "6").exists()

@@ -1,0 +1,319 @@
+"""Losses, metrics, optimizers and steps, against numpy and by hand."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from seqvision.data.augment import shift_and_rotate
+from seqvision.data.batches import padded_batches
+from seqvision.data.dataset import Dataset, Split
+from seqvision.data.order import example_indices
+from seqvision.evaluate import evaluate_split
+from seqvision.losses import cross_entropy
+from seqvision.metrics import Metrics, Sums
+from seqvision.models import create_model
+from seqvision.optim import create_optimizer, create_schedule
+from seqvision.state import TrainState, create_mesh, create_state, key_of, make_init
+from seqvision.steps import make_eval_step, make_predict_step, make_train_steps
+
+SHAPE, CLASSES = (28, 28, 1), 10
+BATCH, CAPACITY = 16, 8
+ADAM = create_optimizer("adam", 1e-2)
+
+
+def small_model() -> Any:
+    return create_model(
+        "row_lstm", num_classes=CLASSES, hidden_size=8, forget_bias=1.0, compute_dtype="float32"
+    )
+
+
+def numpy_cross_entropy(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> np.ndarray:
+    logits = np.float64(logits)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    num_classes = logits.shape[1]
+    targets = np.full(logits.shape, smoothing / num_classes)
+    targets[np.arange(len(labels)), labels] += 1 - smoothing
+    return -(targets * log_p).sum(axis=1)
+
+
+# --- losses and metrics ---
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy(rng: np.random.Generator, smoothing: float) -> None:
+    logits = rng.normal(size=(6, 4)).astype(np.float32)
+    labels = rng.integers(0, 4, 6).astype(np.int32)
+    losses = cross_entropy(jnp.asarray(logits), jnp.asarray(labels), smoothing)
+    np.testing.assert_allclose(losses, numpy_cross_entropy(logits, labels, smoothing), rtol=1e-5)
+
+
+def test_metrics_by_hand() -> None:
+    logits = jnp.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 9.0]])
+    labels = jnp.array([0, 0, 0, 2], jnp.int32)
+    losses = jnp.array([1.0, 2.0, 4.0, 100.0])
+    mask = jnp.array([True, True, True, False])
+    metrics = Metrics.of(Sums.of(logits, losses, labels, mask))
+    assert metrics.loss == pytest.approx(7 / 3)
+    assert metrics.accuracy == pytest.approx(2 / 3)
+    assert metrics.count == 3
+    assert metrics.class_accuracy == (pytest.approx(2 / 3), None, None)
+
+
+def test_metrics_add_up_over_parts(rng: np.random.Generator) -> None:
+    logits = jnp.asarray(rng.normal(size=(10, 3)), jnp.float32)
+    labels = jnp.asarray(rng.integers(0, 3, 10), jnp.int32)
+    losses = cross_entropy(logits, labels)
+    mask = jnp.ones(10, jnp.bool_)
+    whole = Metrics.of(Sums.of(logits, losses, labels, mask))
+    parts = [
+        Sums.of(logits[p], losses[p], labels[p], mask[p])
+        for p in (slice(0, 3), slice(3, 4), slice(4, 10))
+    ]
+    for metrics in (Metrics.of(*parts), Metrics.of(parts[0] + parts[1] + parts[2])):
+        assert metrics.loss == pytest.approx(whole.loss, rel=1e-6)
+        assert dataclasses.replace(metrics, loss=whole.loss) == whole
+
+
+# --- optimizers and schedules ---
+
+
+def test_schedules_by_hand() -> None:
+    def at(name: str, *steps: int, warmup: int = 4) -> list[float]:
+        schedule = create_schedule(name, 1.0, 12, warmup, start_fraction=0.2, final_fraction=0.1)
+        return [float(schedule(step)) for step in steps]
+
+    assert at("constant", 0, 2, 4, 11) == pytest.approx([0.2, 0.6, 1.0, 1.0])
+    # A cosine is halfway at half time.
+    assert at("cosine", 0, 2, 4, 8, 12) == pytest.approx([0.2, 0.6, 1.0, 0.55, 0.1])
+    assert at("one_cycle", 0, 2, 4, 8, 12) == pytest.approx([0.2, 0.6, 1.0, 0.55, 0.1])
+    rise = 0.2 + 0.8 * (1 - np.cos(np.pi / 4)) / 2
+    assert at("one_cycle", 1) == pytest.approx([rise])
+    assert at("constant", 0, 5, warmup=0) == pytest.approx([1.0, 1.0])
+    with pytest.raises(ValueError, match="it is constant, cosine or one_cycle"):
+        at("linear", 0)
+
+
+def reference_steps(name: str, params: np.ndarray, grads: list[np.ndarray]) -> np.ndarray:
+    """Three optimizers in float64, from their papers."""
+    learning_rate, decay_rate = 0.1, 0.01
+    m, v = np.zeros_like(params), np.zeros_like(params)
+    for t, g in enumerate(grads, start=1):
+        if name == "adamw":
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            update = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        elif name == "rmsprop":
+            v = 0.9 * v + 0.1 * g**2
+            m = 0.5 * m + g / (np.sqrt(v) + 1e-8)
+            update = m
+        else:
+            m = 0.5 * m + g
+            update = m
+        params = params - learning_rate * (update + decay_rate * params)
+    return params
+
+
+@pytest.mark.parametrize("name", ["adamw", "rmsprop", "sgd"])
+def test_optimizers_equal_float64_references(rng: np.random.Generator, name: str) -> None:
+    momentum = 0.0 if name == "adamw" else 0.5
+    optimizer = create_optimizer(name, 0.1, momentum=momentum, weight_decay=0.01)
+    kernel = rng.normal(size=(3, 2))
+    grads = [rng.normal(size=(3, 2)) for _ in range(4)]
+    params = {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.ones(2)}
+    state = optimizer.init(params)
+    with jax.numpy_dtype_promotion("standard"):
+        for grad in grads:
+            step = {"kernel": jnp.asarray(grad, jnp.float32), "bias": jnp.zeros(2)}
+            updates, state = optimizer.update(step, state, params)
+            params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["kernel"], reference_steps(name, kernel, grads), rtol=1e-4)
+    # A bias without a gradient stays: it does not decay.
+    np.testing.assert_array_equal(params["bias"], np.ones(2))
+
+
+def test_clipping() -> None:
+    optimizer = create_optimizer("sgd", 1.0, clip_norm=1.0)
+    params = {"kernel": jnp.zeros((2, 1))}
+    updates, _ = optimizer.update({"kernel": jnp.array([[3.0], [4.0]])}, optimizer.init(params))
+    np.testing.assert_allclose(updates["kernel"], [[-0.6], [-0.8]], rtol=1e-6)
+    with pytest.raises(ValueError, match="it is adam, adamw, sgd or rmsprop"):
+        create_optimizer("lion", 1.0)
+
+
+# --- training steps ---
+
+
+def compiled(
+    devices: int = 2,
+    augment: bool = True,
+    ema_decay: float = 0.5,
+    optimizer: optax.GradientTransformation = ADAM,
+) -> tuple[Any, Any]:
+    """A fresh state and its training steps; the same arguments share one compilation."""
+    mesh = create_mesh(jax.devices()[:devices])
+    init = make_init(small_model(), optimizer, SHAPE, CLASSES, ema_decay > 0)
+    return create_state(init, mesh, seed=7), compiled_steps(devices, augment, ema_decay, optimizer)
+
+
+@functools.cache
+def compiled_steps(
+    devices: int, augment: bool, ema_decay: float, optimizer: optax.GradientTransformation
+) -> Any:
+    return make_train_steps(
+        small_model(),
+        optimizer,
+        create_mesh(jax.devices()[:devices]),
+        seed=7,
+        label_smoothing=0.1,
+        ema_decay=ema_decay,
+        augment=partial(shift_and_rotate, max_shift=1.0, max_rotation=5.0) if augment else None,
+    )
+
+
+@pytest.fixture
+def training(mnist: Dataset) -> Callable[..., Any]:
+    """Runs real training steps on the first 200 images and returns the state."""
+    part = mnist.train.part(0, 200)
+
+    def run(calls: list[int], **arguments: Any) -> tuple[TrainState, bool]:
+        state, steps = compiled(**arguments)
+        done, finite = 0, True
+        for num_steps in calls:
+            table = np.zeros((CAPACITY, BATCH), np.int32)
+            chosen = example_indices(7, 200, done * BATCH, num_steps * BATCH)
+            table[:num_steps] = chosen.reshape(num_steps, BATCH)
+            state, good = steps(state, part.images, part.labels, table, np.int32(num_steps))
+            done, finite = done + num_steps, finite and bool(good)
+        return state, finite
+
+    return run
+
+
+def test_calls_may_be_cut_anywhere(training: Callable[..., Any]) -> None:
+    whole, _ = training([8])
+    for calls in ([1] * 8, [3, 5], [7, 1]):
+        cut, _ = training(calls)
+        assert int(cut.step) == 8
+        jax.tree.map(np.testing.assert_array_equal, cut, whole)
+
+
+def test_devices_agree(training: Callable[..., Any]) -> None:
+    one, _ = training([8], devices=1)
+    two, _ = training([8], devices=2)
+    close = partial(np.testing.assert_allclose, atol=2e-4, rtol=2e-4)
+    jax.tree.map(close, two.params, one.params)
+    np.testing.assert_array_equal(two.sums.count, one.sums.count)
+    close(two.sums.loss, one.sums.loss)
+
+
+def test_steps_equal_a_plain_loop(training: Callable[..., Any], mnist: Dataset) -> None:
+    state, _ = training([5], augment=False, ema_decay=0.0)
+    model, optimizer = small_model(), optax.adam(1e-2)
+    params = model.init(key_of(7, "init"), jnp.zeros((1, *SHAPE)))["params"]
+    opt_state = optimizer.init(params)
+    total = 0.0
+    for step in range(5):
+        chosen = example_indices(7, 200, step * 16, 16)
+        images = jnp.asarray(mnist.train.images[chosen], jnp.float32) / 255
+        labels = jnp.asarray(mnist.train.labels[chosen])
+
+        def loss(params: Any, images: Any = images, labels: Any = labels) -> Any:
+            logits = model.apply({"params": params}, images)
+            return cross_entropy(logits, labels, 0.1).mean(), logits
+
+        (_, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        total += numpy_cross_entropy(np.asarray(logits), np.asarray(labels), 0.0).sum()
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(grads, opt_state)
+        params = optax.apply_updates(params, updates)
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5), state.params, params)
+    assert state.ema_params is None
+    # What is reported is the plain cross entropy, not the smoothed one.
+    assert float(np.asarray(state.sums.loss).sum()) == pytest.approx(total, rel=1e-5)
+    assert int(np.asarray(state.sums.count).sum()) == 80
+
+
+def test_ema_is_the_average_of_the_weights(training: Callable[..., Any]) -> None:
+    weights = [training([steps])[0].params for steps in range(1, 4)]
+    start, _ = training([0])
+    expected = start.params
+    for step, params in enumerate(weights):
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = jax.tree.map(lambda e, p, d=decay: d * e + (1 - d) * p, expected, params)
+    state, _ = training([3])
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), state.ema_params, expected)
+    assert state.eval_params is state.ema_params
+
+
+def test_a_step_that_is_not_finite_is_not_taken(training: Callable[..., Any]) -> None:
+    before, _ = training([3], optimizer=_explodes_at(10**6), augment=False)
+    state, finite = training([8], optimizer=_explodes_at(3), augment=False)
+    # Update 3 (the fourth) makes the weights infinite, so the step after it finds it out.
+    assert not finite
+    assert int(state.step) == 4
+    assert bool(np.isfinite(np.asarray(state.sums.loss)).all())
+    assert int(before.step) == 3
+
+
+def _explodes_at(step: int) -> optax.GradientTransformation:
+    return optax.sgd(lambda count: jnp.where(count == step, jnp.inf, 1e-3))
+
+
+def test_keys_differ_by_stream_and_step() -> None:
+    keys = [
+        key_of(seed, stream, step)
+        for seed in (0, 1)
+        for stream in ("init", "augment")
+        for step in (0, 1)
+    ]
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == 8
+    same = jax.jit(lambda step: key_of(1, "augment", step))(jnp.int32(1))
+    assert jax.random.key_data(same).tolist() == jax.random.key_data(keys[-1]).tolist()
+
+
+# --- evaluation ---
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 333, 1000, 5000])
+def test_evaluation_counts_every_example_once(mnist: Dataset, batch_size: int) -> None:
+    count = 40 if batch_size == 1 else 1037
+    split = mnist.test.part(0, count)
+    model, mesh = small_model(), create_mesh()
+    params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
+    metrics = evaluate_split(make_eval_step(model, mesh), params, split, batch_size, mesh)
+    logits = np.asarray(
+        model.apply({"params": params}, jnp.asarray(split.images, jnp.float32) / 255)
+    )
+    assert metrics.count == count
+    assert metrics.accuracy == (logits.argmax(axis=1) == split.labels).mean()
+    expected = numpy_cross_entropy(logits, split.labels, 0.0).mean()
+    assert metrics.loss == pytest.approx(expected, rel=1e-5)
+    for label, accuracy in enumerate(metrics.class_accuracy):
+        chosen = split.labels == label
+        if chosen.any():
+            assert accuracy == (logits[chosen].argmax(axis=1) == label).mean()
+
+
+def test_prediction_equals_softmax(mnist: Dataset) -> None:
+    model, mesh = small_model(), create_mesh()
+    params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
+    images = mnist.test.images[:4]
+    probabilities = make_predict_step(model, mesh)(params, images)
+    logits = np.float64(model.apply({"params": params}, jnp.asarray(images, jnp.float32) / 255))
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+
+
+def test_padded_batches_feed_the_step_as_they_are(mnist: Dataset) -> None:
+    batch = next(padded_batches(Split(mnist.test.images[:3], mnist.test.labels[:3]), 4))
+    model, mesh = small_model(), create_mesh()
+    params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
+    sums = make_eval_step(model, mesh)(params, batch["inputs"], batch["labels"], batch["mask"])
+    assert int(np.asarray(sums.count).sum()) == 3

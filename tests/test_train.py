@@ -1,0 +1,350 @@
+"""The loop: what it leaves, how it resumes, when it stops."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from seqvision import record, train
+from seqvision.checkpoint import Checkpoints
+from seqvision.errors import UserError
+from seqvision.interruption import Interruption
+from seqvision.run import load_run
+from seqvision.train import train_and_evaluate
+
+
+def rows(workdir: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without the seconds, the only thing in it that may differ."""
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def arrays(workdir: Path) -> dict[str, np.ndarray]:
+    """Every array of the newest checkpoint by name."""
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        state, _ = checkpoints.restore_newest()
+    return {
+        jax.tree_util.keystr(path): np.asarray(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    }
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert rows(one) == rows(other)
+    first, second = arrays(one), arrays(other)
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def _runs() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def finished(
+    small_config: ConfigDict, tmp_path_factory: pytest.TempPathFactory, _runs: dict[str, Path]
+) -> Path:
+    """`small_config` trained without an interruption, once for all tests of this file."""
+    if "plain" not in _runs:
+        workdir = tmp_path_factory.mktemp("runs") / "plain"
+        assert train_and_evaluate(small_config, workdir).status == "done"
+        _runs["plain"] = workdir
+    return _runs["plain"]
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGTERM) -> None:
+    """Sends this process a real signal when the loop reaches `step`."""
+    advance = train.ResidentSteps.advance
+
+    def advance_and_signal(self: Any, state: Any, at: int) -> Any:
+        result = advance(self, state, at)
+        if int(result[0].step) >= step:
+            os.kill(os.getpid(), number)
+        return result
+
+    monkeypatch.setattr(train.ResidentSteps, "advance", advance_and_signal)
+
+
+def test_what_a_run_leaves(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "status.json",
+        "checkpoints",
+        "tensorboard",
+    }
+    table = [(row["step"], row["split"]) for row in rows(finished)]
+    assert table == [
+        (4, "validation"),
+        (5, "train"),
+        (8, "validation"),
+        (10, "train"),
+        (12, "train"),
+        (12, "validation"),
+        (12, "test"),
+    ]
+    counts = {(row["step"], row["split"]): row["count"] for row in rows(finished)}
+    assert counts[5, "train"] == 5 * 64
+    assert counts[12, "train"] == 2 * 64
+    assert counts[12, "validation"] == 1000
+    assert counts[12, "test"] == 10_000
+    status = json.loads((finished / "status.json").read_text())
+    assert (status["status"], status["step"]) == ("done", 12)
+    assert status["metrics"]["test"]["accuracy"] == rows(finished)[-1]["accuracy"]
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["packages"]["jax"] == jax.__version__
+    assert len(environment["data"]["fingerprints"]["train"]) == 64
+    assert environment["data"]["background"] == "dark"
+    config = json.loads((finished / "config.json").read_text())
+    assert config["data"]["batch_size"] == 64
+
+
+def test_tensorboard_events_hold_the_scalars(finished: Path) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+
+    scalars: dict[str, list[tuple[int, float]]] = {}
+    for path in (finished / "tensorboard").iterdir():
+        content = path.read_bytes()
+        while content:
+            length = int.from_bytes(content[:8], "little")
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[12 + length + 4 :]
+            for value in event.summary.value:
+                scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
+    expected = [row for row in rows(finished) if row["split"] == "validation"]
+    assert [step for step, _ in scalars["validation/accuracy"]] == [4, 8, 12]
+    np.testing.assert_allclose(
+        [value for _, value in scalars["validation/accuracy"]],
+        [row["accuracy"] for row in expected],
+        rtol=1e-6,
+    )
+    assert scalars.keys() >= {"train/loss", "train/images_per_second", "test/loss"}
+
+
+def test_done_is_said_again_without_training(
+    finished: Path,
+    small_config: ConfigDict,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(train, "_Training", refuse)
+    before = rows(finished)
+    result = train_and_evaluate(small_config, finished)
+    assert result.status == "done"
+    assert result.metrics["test"]["count"] == 10_000
+    assert "this run is done after 12 steps" in capsys.readouterr().out
+    assert rows(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGTERM), (5, signal.SIGINT), (8, signal.SIGTERM)]
+)
+def test_a_signal_saves_and_the_rest_is_bit_identical(
+    finished: Path,
+    small_config: ConfigDict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    number: int,
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, step, number)
+        result = train_and_evaluate(small_config, tmp_path)
+    assert (result.status, result.signal) == ("interrupted", number)
+    assert json.loads((tmp_path / "status.json").read_text())["status"] == "interrupted"
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps[-1] == result.step >= step
+    assert train_and_evaluate(small_config, tmp_path).status == "done"
+    assert_same_run(tmp_path, finished)
+
+
+def test_a_torn_newest_checkpoint_costs_steps_but_no_bits(
+    finished: Path,
+    small_config: ConfigDict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 8)
+        step = train_and_evaluate(small_config, tmp_path).step
+    (tmp_path / "checkpoints" / str(step) / "state" / "manifest.ocdbt").write_bytes(b"torn")
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "split": "tr')  # A line cut short by a kill.
+    capsys.readouterr()
+    train_and_evaluate(small_config, tmp_path)
+    assert f"checkpoint {step} is torn" in capsys.readouterr().out
+    assert_same_run(tmp_path, finished)
+
+
+def test_another_config_is_refused_by_name(finished: Path, small_config: ConfigDict) -> None:
+    small_config.optimizer.learning_rate = 0.5
+    small_config.model.hidden_size = 17
+    with pytest.raises(UserError) as error:
+        train_and_evaluate(small_config, finished)
+    assert "model.hidden_size was 16 and is 17" in str(error.value)
+    assert "optimizer.learning_rate was 0.001 and is 0.5" in str(error.value)
+
+
+def test_fields_that_change_no_weight_may_differ(finished: Path, small_config: ConfigDict) -> None:
+    small_config.data.eval_batch_size = 77
+    assert train_and_evaluate(small_config, finished).status == "done"
+
+
+def test_changed_data_is_refused(
+    small_config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        train_and_evaluate(small_config, tmp_path)
+    environment = record.read_json(tmp_path / "environment.json")
+    environment["data"]["fingerprints"]["train"] = "0" * 64
+    record.write_json(tmp_path / "environment.json", environment)
+    with pytest.raises(UserError, match="its data changed since it began"):
+        train_and_evaluate(small_config, tmp_path)
+
+
+def test_a_second_process_is_refused(small_config: ConfigDict, tmp_path: Path) -> None:
+    with (
+        record.exclusive(tmp_path),
+        pytest.raises(UserError, match=rf"process {os.getpid()} on .* is training here"),
+    ):
+        train_and_evaluate(small_config, tmp_path)
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(
+    small_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_config.optimizer.name = "sgd"
+    small_config.optimizer.learning_rate = 1e38
+    small_config.checkpoint.every = "1 steps"
+    result = train_and_evaluate(small_config, tmp_path)
+    assert result.status == "diverged"
+    assert json.loads((tmp_path / "status.json").read_text())["status"] == "diverged"
+    said = capsys.readouterr().out
+    assert f"not finite in step {result.step + 1}; the checkpoint of step {result.step}" in said
+    assert all(np.isfinite(array).all() for array in arrays(tmp_path).values())
+
+
+def test_early_stopping_and_keeping_the_best(
+    small_config: ConfigDict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small_config.duration = "40 steps"
+    small_config.evaluate_every = "2 steps"
+    small_config.checkpoint.every = "never"
+    small_config.checkpoint.keep_best = True
+    small_config.checkpoint.keep = 1
+    small_config.early_stopping.patience = 3
+    accuracies = iter([0.5, 0.7, 0.6, 0.7, 0.1, 0.9])
+    evaluated = train._Training._evaluated
+
+    def pretend(self: Any, state: Any, split: str) -> Any:
+        metrics = evaluated(self, state, split)
+        if split == "validation" and int(state.step) not in seen:
+            seen.add(int(state.step))
+            return type(metrics)(metrics.loss, next(accuracies), 1000, metrics.class_accuracy)
+        return metrics
+
+    seen: set[int] = set()
+    monkeypatch.setattr(train._Training, "_evaluated", pretend)
+    result = train_and_evaluate(small_config, tmp_path)
+    assert (result.status, result.step) == ("done", 10)
+    assert "without a better one than at step 4" in capsys.readouterr().out
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps == [4, 10]
+    assert load_run(tmp_path).step == 4
+
+
+def test_starting_from_another_run(
+    finished: Path,
+    small_config: ConfigDict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small_config.init_from = str(finished)
+    small_config.duration = "1 steps"
+    small_config.optimizer.learning_rate = 1e-12
+    train_and_evaluate(small_config, tmp_path)
+    assert "taken over: 14 of 14 arrays" in capsys.readouterr().out
+    source, copy = load_run(finished).params, load_run(tmp_path).params
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), source, copy)
+
+
+def test_starting_from_another_network(
+    finished: Path,
+    small_config: ConfigDict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small_config.init_from = str(finished)
+    small_config.duration = "1 steps"
+    small_config.model.hidden_size = 8
+    train_and_evaluate(small_config, tmp_path)
+    said = capsys.readouterr().out
+    assert "taken over: 1 of 14 arrays" in said  # The classifier's bias (10,).
+    assert "kept as initialised: lstm/cell/hf/kernel ((16, 16) there, (8, 8) here)" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data.batch_size": 63}, "63 examples cannot be shared evenly by 2 devices"),
+        ({"data.validation_examples": 60_000}, "leaves nothing to train on"),
+        ({"init_from": "/nowhere"}, "/nowhere: no run here"),
+        ({"schedule.warmup": "20 steps"}, "20 steps of warm-up do not fit the 12 steps"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_data_or_the_machine(
+    small_config: ConfigDict, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    small_config.update_from_flattened_dict(change)
+    with pytest.raises(UserError, match=message):
+        train_and_evaluate(small_config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimizer_and_schedule_learns(
+    small_config: ConfigDict, tmp_path: Path, optimizer: str
+) -> None:
+    rates = {"adam": 1e-2, "adamw": 1e-2, "sgd": 0.5, "rmsprop": 1e-2}
+    schedules = {"adam": "constant", "adamw": "one_cycle", "sgd": "cosine", "rmsprop": "cosine"}
+    small_config.optimizer.name = optimizer
+    small_config.optimizer.learning_rate = rates[optimizer]
+    small_config.optimizer.weight_decay = 0.0 if optimizer == "adam" else 1e-3
+    small_config.optimizer.clip_norm = 1.0
+    small_config.schedule.name = schedules[optimizer]
+    small_config.schedule.warmup = "10 %"
+    small_config.loss.label_smoothing = 0.05
+    small_config.duration = "60 steps"
+    small_config.evaluate_every = "never"
+    small_config.checkpoint.every = "never"
+    if optimizer == "rmsprop":
+        small_config.model.compute_dtype = "bfloat16"
+    with jax.numpy_dtype_promotion("standard"):  # Flax's cell mixes bf16 with its f32 carry.
+        result = train_and_evaluate(small_config, tmp_path)
+    assert result.metrics["test"]["accuracy"] > 0.3  # Chance is 0.1.
+
+
+def test_interruption_notes_one_signal_and_obeys_the_second() -> None:
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
