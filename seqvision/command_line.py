@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from seqvision.config import unknown_key, validate
 from seqvision.errors import UserError
@@ -77,11 +78,8 @@ def _load(path: str, name: str) -> ConfigDict:
         nearest = difflib.get_close_matches(file.name, _names(file.parent), n=1)
         hint = f"; did you mean {file.parent / nearest[0]}?" if nearest else _choices(file.parent)
         raise UserError(f"--{name}: there is no file '{file}'{hint}")
-    values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_file(name, None, flag_values=values)
     try:
-        values(["", f"--{name}={path}"])
-        config = holder.value
+        config = ConfigFileFlagParser(name).parse(path)
     except Exception as error:  # Whatever the user's Python file raises.
         raise UserError(f"--{name}: {path} does not load: {_one_line(error)}") from None
     if not isinstance(config, ConfigDict):

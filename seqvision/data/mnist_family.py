@@ -8,7 +8,6 @@ checksums, the features and the files on disk stay TFDS's, so that stock
 
 import contextlib
 import io
-import logging
 import os
 import shutil
 import zipfile
@@ -172,14 +171,10 @@ def _png(image: Any) -> io.BytesIO:
 
 @contextlib.contextmanager
 def _quiet(show_progress: bool) -> Iterator[None]:
-    """Keeps TFDS's messages, and its progress bars where asked, off the screen."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keeps TFDS's announcements, and its progress bars where asked, off the screen."""
     tqdm_utils.display_progress_bar(show_progress)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        logger.setLevel(level)
         tqdm_utils.display_progress_bar(True)

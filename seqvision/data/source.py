@@ -58,8 +58,9 @@ def load_dataset(
             dataset = _from_cache(cache_path(cache, name, prepared), say)
             if dataset is not None:
                 return dataset
-        builder = _prepared_builder(name, folder, say, show_progress)
-        dataset = _read(builder, name, say, show_progress)
+        with _quiet_log():
+            builder = _prepared_builder(name, folder, say, show_progress)
+            dataset = _read(builder, name, say, show_progress)
     except OSError as error:
         raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
     path = cache_path(cache, name, Path(builder.data_path))
@@ -123,7 +124,8 @@ def _prepared_builder(
 
 
 def _builder(name: str, folder: Path) -> Builder:
-    with _quiet_tfds():
+    # TFDS prints a banner where a set needs TensorFlow; the error below says it in a line.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import tensorflow_datasets as tfds
 
         try:
@@ -160,11 +162,9 @@ def _read(
     image_shape, class_names = _check_kind(builder, name)
     say(f"decoding {builder.info.full_name}, once")
     try:
-        with _quiet_tfds():
-            train, test = (
-                _read_split(builder, split, image_shape, show_progress)
-                for split in ("train", "test")
-            )
+        train, test = (
+            _read_split(builder, split, image_shape, show_progress) for split in ("train", "test")
+        )
     except UserError:
         raise
     except Exception as error:  # array_record, Pillow and TFDS each raise their own.
@@ -278,13 +278,12 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_tfds() -> Iterator[None]:
+def _quiet_log() -> Iterator[None]:
     """Keeps TFDS's warnings about folders and decoders off the screen."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
         logger.setLevel(level)

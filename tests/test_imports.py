@@ -1,0 +1,104 @@
+"""Who imports whom, and what the core does without."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path("seqvision")
+# design: arrows point one way. Each room may import these, and itself.
+ARROWS = {
+    "errors": set(),
+    "shapes": set(),
+    "config": {"errors"},
+    "command_line": {"config", "errors"},
+    "interruption": set(),
+    "progress": set(),
+    "data": {"shapes", "errors"},
+    "models": {"shapes"},
+    "losses": {"shapes"},
+    "metrics": {"shapes"},
+    "optim": {"shapes"},
+    "state": {"models", "optim", "metrics", "shapes"},
+    "steps": {"losses", "metrics", "state", "shapes"},
+    "checkpoint": {"state", "errors"},
+    "record": {"config", "errors"},
+    "run": {"checkpoint", "config", "models", "record", "errors"},
+    "warm_start": {"run", "progress", "errors"},
+    "resident": {"config", "data", "state", "steps"},
+    "evaluate": {"config", "data", "metrics", "progress", "run", "state", "steps", "errors"},
+    "predict": {"config", "data", "progress", "run", "state", "steps", "errors"},
+}
+NO_LIMIT = {"train"}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_arrows(path: Path) -> None:
+    own = room(path)
+    if own in NO_LIMIT:
+        return
+    rooms = {
+        name.split(".")[1]
+        for name in imported(path)
+        if name.startswith("seqvision.") and name != "seqvision.__version__"
+    }
+    assert rooms - {own} <= ARROWS[own]
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_configs_and_tests_are_not_imported(path: Path) -> None:
+    assert not {n for n in imported(path) if n.split(".")[0] in ("configs", "tests", "benchmarks")}
+
+
+def test_configs_import_only_ml_collections_and_each_other() -> None:
+    for path in Path("configs").glob("*.py"):
+        assert {name.split(".")[0] for name in imported(path)} <= {"ml_collections", "configs"}
+
+
+def run_with_blocked(tmp_path: Path, blocked: list[str], code: str) -> str:
+    """Runs code in a fresh interpreter in which importing any of `blocked` fails."""
+    for name in blocked:
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is blocked')")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
+    names = [".".join(path.with_suffix("").parts) for path in modules()]
+    names = [name.removesuffix(".__init__") for name in names]
+    code = f"import importlib, main; [importlib.import_module(n) for n in {names}]; print('all')"
+    assert run_with_blocked(tmp_path, ["tensorflow", "torch"], code).strip() == "all"
+
+
+def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
+    code = (
+        "import main; from seqvision.config import validate; from configs import row_lstm;"
+        "print(validate(row_lstm.get_config()).data.name)"
+    )
+    assert run_with_blocked(tmp_path, ["jax", "flax", "optax"], code).strip() == "mnist"

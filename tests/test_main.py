@@ -1,0 +1,244 @@
+"""main.py as its users meet it: a process with arguments, an exit code and two streams."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from seqvision import record
+from seqvision.data.dataset import Dataset
+from tests.test_train import assert_same_run
+
+CONFIG = "--config=configs/row_lstm.py"
+
+
+def environment(**more: str) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "COLUMNS")}
+    return clean | {"JAX_PLATFORMS": "cpu"} | more
+
+
+def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "main.py", *arguments],
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+BAD = [
+    ((), "--config: missing", "configs/row_lstm.py"),
+    (("--config=configs/row_lstn.py",), "no file 'configs/row_lstn.py'", "configs/row_lstm.py?"),
+    (("--config=configs/row_lstm.py:bok",), "'bok' is not known", "tuned, estimator or book"),
+    ((CONFIG, "--config.optimiser.name=sgd"), "config.optimiser", "config.optimizer?"),
+    ((CONFIG, "--config.optimizer.nam=sgd"), "config.optimizer.nam", "config.optimizer.name?"),
+    ((CONFIG, "--config.optimizer.name=sdg"), "'sdg' is not known", "did you mean 'sgd'?"),
+    ((CONFIG, "--config.data.batch_size=-8"), "-8 is out of range", "at least 1"),
+    ((CONFIG, "--config.data.batch_size", "-8"), "-8", "at least 1"),
+    ((CONFIG, "--config.data.batch_size=many"), "'many' is not a int", "256"),
+    ((CONFIG, "--config.data.batch_size=1.5"), "'1.5' is not a int", "config.data.batch_size"),
+    ((CONFIG, "--config.checkpoint.keep_best=perhaps"), "'perhaps'", "true or false"),
+    ((CONFIG, "--config.data=mnist"), "config.data: it is a section", "--config.data.batch_size="),
+    ((CONFIG, "--config.seed.x=1"), "config.seed.x: no such field", "config.seed is a int"),
+    ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
+    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict"),
+    ((CONFIG, "--workdr=x"), "workdr", "workdir"),
+    ((CONFIG, "stray"), "'stray' is not understood", "--name=value"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "found", "allowed"), BAD, ids=[str(b[0]) for b in BAD])
+def test_a_bad_command_line_is_one_line_before_jax_is_imported(
+    tmp_path: Path, arguments: tuple[str, ...], found: str, allowed: str
+) -> None:
+    (tmp_path / "jax.py").write_text("raise SystemExit('jax was imported')")
+    result = main(*arguments, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert found in result.stderr
+    assert allowed in result.stderr
+
+
+def test_a_config_file_that_does_not_load(tmp_path: Path) -> None:
+    for text, message in (
+        ("def get_config(): return {}", "must return an ml_collections.ConfigDict"),
+        ("x = 1 / 0", "division by zero"),
+        ("x = (", "does not load"),
+        ("", "does not load"),
+    ):
+        path = tmp_path / "own.py"
+        path.write_text(text)
+        result = main(f"--config={path}")
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_help_lists_the_flags() -> None:
+    result = main("--help")
+    assert result.returncode == 0
+    for flag in ("config", "mode", "workdir", "split", "inputs", "output", "invert"):
+        assert f"--{flag}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--workdir={file}",), "a file stands where a folder is needed"),
+        (("--mode=evaluate", "--workdir={empty}"), "no run here"),
+        (("--mode=predict", "--inputs=*.png", "--workdir={empty}"), "no file matches '*.png'"),
+        (("--mode=predict", "--inputs=main.py", "--workdir={empty}"), "no run here"),
+        (("--mode=predict", "--workdir={empty}"), "--inputs: missing"),
+        (("--mode=predict", "--inputs=*", "--output=x.txt"), "choose .csv or .jsonl"),
+        (("--mode=predict", "--inputs=*", "--output=no/x.csv"), "the folder no does not exist"),
+        (("--mode=predict", "--inputs=*", "--invert=yes"), "choose one of auto, always, never"),
+        (("--mode=evaluate", "--split=tset"), "did you mean 'test'?"),
+        (("--config.data.name=mnsit", "--workdir={empty}"), "did you mean 'mnist'?"),
+        (("--config.data.dir={file}", "--workdir={empty}"), "a file stands where a folder"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    (tmp_path / "file").write_text("")
+    places = {"file": tmp_path / "file", "empty": tmp_path / "empty"}
+    result = main(CONFIG, *(a.format(**places) for a in arguments))
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_train_evaluate_predict(
+    overrides: Callable[[], list[str]], tmp_path: Path, mnist: Dataset
+) -> None:
+    """The README's story on a small network: every mode, twice where that must not matter."""
+    workdir, arguments = tmp_path / "run", overrides()
+    train = main(*arguments, f"--workdir={workdir}")
+    assert train.returncode == 0, train.stderr
+    for text in ("jax", "sha256", "1 device(s) x 64", "12 steps = ", "total", "step 5/12", "ETA"):
+        assert text in train.stdout
+    assert train.stdout.splitlines()[-1].startswith("test accuracy ")
+    again = main(*arguments, f"--workdir={workdir}")
+    assert again.stdout.splitlines()[-1] == train.stdout.splitlines()[-1]
+
+    evaluations = [
+        main(*arguments, f"--workdir={workdir}", "--mode=evaluate", f"--config.data.{size}")
+        for size in ("eval_batch_size=1000", "eval_batch_size=333")
+    ]
+    assert evaluations[0].stdout == evaluations[1].stdout
+    assert "count     10000" in evaluations[0].stdout
+    assert len([line for line in evaluations[0].stdout.splitlines() if line[:2] == "  "]) == 10
+
+    other = main(
+        *arguments, f"--workdir={workdir}", "--mode=evaluate", "--config.model.hidden_size=5"
+    )
+    assert other.returncode == 2
+    assert "model.hidden_size is 5 but was 16" in other.stderr
+
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(3):
+        Image.fromarray(mnist.test.images[index, ..., 0]).save(images / f"{index}.png")
+    (images / "1b.png").write_text("not an image")
+    output = tmp_path / "out.csv"
+    predict = main(
+        *arguments,
+        f"--workdir={workdir}",
+        "--mode=predict",
+        f"--inputs={images}/*.png",
+        f"--output={output}",
+    )
+    assert predict.returncode == 1
+    assert "1b.png" in predict.stderr
+    with output.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "1b.png", "2.png"]
+    assert [bool(row["error"]) for row in rows] == [False, False, True, False]
+    for row in rows:
+        if not row["error"]:
+            probabilities = json.loads(row["probabilities"])
+            assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+            assert probabilities.index(max(probabilities)) == int(row["classes"])
+
+
+NUM_KILLS = int(os.environ.get("SEQVISION_KILLS", "2"))
+
+
+def test_a_killed_run_resumes_to_the_same_bits(
+    overrides: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    """SIGKILL at random moments, most of them while a checkpoint is being written.
+
+    `SEQVISION_KILLS=20 python -m pytest tests/test_main.py -k killed` kills twenty times.
+    """
+    arguments = [
+        *overrides(),
+        f"--config.duration={40 * NUM_KILLS} steps",
+        "--config.evaluate_every=10 steps",
+        "--config.checkpoint.every=1 steps",
+    ]
+    plain, killed = tmp_path / "plain", tmp_path / "killed"
+    assert main(*arguments, f"--workdir={plain}").returncode == 0
+    moments, kills = random.Random(0), 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "main.py", *arguments, f"--workdir={killed}"],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        if kills < NUM_KILLS:
+            for line in process.stdout:
+                if line.startswith("step "):
+                    break
+            time.sleep(moments.uniform(0, 1.5))
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        kills += 1
+    assert kills >= 1
+    assert record.read_json(killed / "status.json")["status"] == "done"
+    assert_same_run(killed, plain)
+
+
+def test_sigterm_saves_and_says_so(overrides: Callable[[], list[str]], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "main.py",
+            *overrides(),
+            "--config.duration=100000 steps",
+            f"--workdir={tmp_path}",
+        ],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step "):
+            break
+    second = main(*overrides(), f"--workdir={tmp_path}")
+    assert second.returncode == 2
+    assert f"process {process.pid} on" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM: saving before the end" in err
+    assert "the same command goes on from here" in out
+    assert record.read_json(tmp_path / "status.json")["status"] == "interrupted"

@@ -1,0 +1,153 @@
+"""The user's images: any size, colour, depth and polarity; arrays from Python."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from seqvision.data.dataset import Dataset
+from seqvision.data.files import UnreadableImageError, background_of, read_image
+from seqvision.predict import Predictor
+from seqvision.run import DataFacts
+
+GREY, COLOUR = (28, 28, 1), (32, 32, 3)
+
+
+@pytest.fixture
+def digit(mnist: Dataset) -> np.ndarray:
+    return mnist.test.images[0]
+
+
+def saved(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: Any) -> Path:
+    image.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def as_image(digit: np.ndarray) -> Image.Image:
+    return Image.fromarray(digit[..., 0])
+
+
+def test_an_image_of_the_training_kind_is_unchanged(tmp_path: Path, digit: np.ndarray) -> None:
+    path = saved(tmp_path, as_image(digit))
+    np.testing.assert_array_equal(read_image(path, GREY, "dark"), digit)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA", "LA", "I;16", "CMYK"])
+def test_every_mode_reads_alike(tmp_path: Path, digit: np.ndarray, mode: str) -> None:
+    image = as_image(digit)
+    if mode == "I;16":
+        image = Image.fromarray(digit[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    path = saved(tmp_path, image, "x.tif" if mode == "CMYK" else "x.png")
+    np.testing.assert_allclose(read_image(path, GREY, "dark"), digit, atol=2)
+
+
+def test_dark_on_light_is_inverted_by_itself_or_by_flag(tmp_path: Path, digit: np.ndarray) -> None:
+    path = saved(tmp_path, ImageOps.invert(as_image(digit)))
+    np.testing.assert_array_equal(read_image(path, GREY, "dark"), digit)
+    np.testing.assert_array_equal(read_image(path, GREY, "dark", "always"), digit)
+    np.testing.assert_array_equal(read_image(path, GREY, "dark", "never"), 255 - digit)
+    # Photographs have no background: auto leaves them alone.
+    np.testing.assert_array_equal(read_image(path, GREY, "mixed"), 255 - digit)
+    np.testing.assert_array_equal(read_image(path, GREY, "light"), 255 - digit)
+
+
+def test_transparent_ink_lies_on_white(tmp_path: Path, digit: np.ndarray) -> None:
+    black = Image.new("L", (28, 28), 0)
+    image = Image.merge("LA", (black, as_image(digit)))
+    np.testing.assert_allclose(read_image(saved(tmp_path, image), GREY, "dark"), digit, atol=1)
+
+
+@pytest.mark.parametrize("size", [(56, 56), (300, 300), (7, 7), (60, 30), (1, 1), (1000, 3)])
+def test_any_size_fits_with_its_proportions(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = Image.new("L", size, 0)
+    image.paste(255, (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4))
+    result = read_image(saved(tmp_path, image), GREY, "dark")
+    assert result.shape == GREY
+    if size == (60, 30):
+        rows, columns = np.nonzero(result[..., 0] > 127)
+        assert columns.max() - columns.min() + 1 == 14
+        assert rows.max() - rows.min() + 1 == 7
+        assert (result[:6] == 0).all()
+
+
+def test_colour_is_kept_where_the_network_reads_colour(tmp_path: Path) -> None:
+    path = saved(tmp_path, Image.new("RGB", (64, 64), (200, 30, 90)))
+    assert (read_image(path, COLOUR, "mixed") == [200, 30, 90]).all()
+
+
+def test_a_camera_turned_on_its_side(tmp_path: Path, digit: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The camera was turned: show it rotated by 90 degrees clockwise.
+    turned = as_image(digit).rotate(90)
+    path = saved(tmp_path, turned, "x.png", exif=exif)
+    np.testing.assert_array_equal(read_image(path, GREY, "dark"), digit)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", None])
+def test_unreadable_files(tmp_path: Path, content: bytes | None, digit: np.ndarray) -> None:
+    path = tmp_path / "x.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableImageError) as error:
+        read_image(path, GREY, "dark")
+    assert str(error.value)
+    whole = saved(tmp_path, as_image(digit), "whole.png").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableImageError):
+        read_image(path, GREY, "dark")
+
+
+def test_background(mnist: Dataset, rng: np.random.Generator) -> None:
+    assert background_of(mnist.train.images) == "dark"
+    assert background_of(255 - mnist.train.images[:100]) == "light"
+    assert background_of(rng.integers(0, 256, (10, 8, 8, 3), np.uint8)) == "mixed"
+
+
+class FakeNetwork:
+    """Says class 0 with the probability that the first pixel gives; counts its calls."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.batches.append(len(images))
+        first = images[:, 0, 0, 0] / np.float32(255)
+        return np.stack([first, 1 - first], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def predictor() -> tuple[Predictor, FakeNetwork]:
+    facts = DataFacts("made", "1.0.0", (2, 2, 1), ("yes", "no"), "dark", {})
+    network = FakeNetwork()
+    return Predictor(network, facts, batch_size=4), network
+
+
+def test_predictions_come_in_order_a_batch_at_a_time(
+    predictor: tuple[Predictor, FakeNetwork],
+) -> None:
+    predict, network = predictor
+    values = [0, 255, 100, 200, 30, 40]
+    images = (np.full((2, 2, 1), value, np.uint8) for value in values)
+    predictions = predict(images)
+    assert network.batches == []  # Nothing happens before it is asked for.
+    first = next(predictions)
+    assert network.batches == [4]
+    found = [first, *predictions]
+    assert network.batches == [4, 4]
+    assert [p["classes"] for p in found] == [1, 0, 1, 0, 1, 1]
+    np.testing.assert_allclose([p["probabilities"][0] for p in found], np.array(values) / 255)
+
+
+def test_images_without_a_channel_axis_and_wrong_ones(
+    predictor: tuple[Predictor, FakeNetwork],
+) -> None:
+    predict, _ = predictor
+    assert len(list(predict(np.zeros((3, 2, 2), np.uint8)))) == 3
+    assert list(predict([])) == []
+    for wrong in (np.zeros((1, 3, 2), np.uint8), np.zeros((1, 2, 2), np.float32)):
+        with pytest.raises(ValueError, match=r"this run reads uint8 \(2, 2, 1\), 0 to 255"):
+            list(predict(wrong))
