@@ -1,5 +1,6 @@
 """Trains, evaluates or predicts what a config says. See README.md."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -53,3 +54,7 @@ if __name__ == "__main__":
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output left, such as `head`. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

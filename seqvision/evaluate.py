@@ -8,14 +8,14 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqvision.config import did_you_mean, flatten, validate
+from seqvision.config import did_you_mean, validate
 from seqvision.data.batches import padded_batches
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.data.source import load_dataset
 from seqvision.errors import UserError
 from seqvision.metrics import Metrics, Sums
 from seqvision.progress import on_terminal, say
-from seqvision.run import load_run
+from seqvision.run import differences, load_run
 from seqvision.state import create_mesh
 from seqvision.steps import batch_sharding, make_eval_step
 
@@ -55,17 +55,15 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str) -> Metrics:
         )
     settings = validate(config)
     run = load_run(workdir, say)
-    trained = flatten(run.settings)
-    keys = [k for k in trained if k.startswith("model.")]
-    keys += ["data.name", "data.validation_examples"]
-    differing = [k for k in keys if flatten(settings)[k] != trained[k]]
+    differing = [
+        f"{key} {text}"
+        for key, text in differences(run.settings, settings).items()
+        if key.startswith("model.") or key in ("data.name", "data.validation_examples")
+    ]
     if differing:
-        details = ", ".join(
-            f"{k} is {flatten(settings)[k]} but was {trained[k]}" for k in differing
-        )
         raise UserError(
-            f"{workdir}: trained with another config: {details}; name its config with --config, or"
-            " another run with --workdir"
+            f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
+            " --config, or another run with --workdir"
         )
     dataset = load_dataset(
         settings.data.name, settings.data.dir, settings.data.cache_dir, say, on_terminal()

@@ -60,9 +60,10 @@ def exclusive(workdir: Path) -> Iterator[None]:
       UserError: another process trains there.
       OSError: the folder cannot be made or written.
     """
+    is_new = not workdir.exists()
     workdir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(workdir / ".lock", blocking=False)
-    owner = workdir / ".lock-owner"
+    lock_path, owner = workdir / ".lock", workdir / ".lock-owner"
+    lock = filelock.FileLock(lock_path, blocking=False)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -76,6 +77,9 @@ def exclusive(workdir: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+        if is_new and [path.name for path in workdir.iterdir()] == [lock_path.name]:
+            lock_path.unlink()  # Nothing came of it, so nothing is left.
+            workdir.rmdir()
 
 
 class Record:

@@ -9,10 +9,20 @@ import flax.linen as nn
 from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
-from seqvision.config import Settings, validate
+from seqvision.config import Settings, flatten, validate
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
+
+# A run may be resumed with other values of these: they change no weight.
+_FREE = (
+    "data.dir",
+    "data.cache_dir",
+    "data.eval_batch_size",
+    "log_every",
+    "checkpoint.every",
+    "checkpoint.keep",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +112,26 @@ def read_settings(workdir: Path) -> Settings:
 def read_data_facts(workdir: Path) -> DataFacts:
     """What the run wrote down about its data."""
     return DataFacts.from_json(read_json(workdir / ENVIRONMENT)["data"])
+
+
+def differences(before: Settings, now: Settings) -> dict[str, str]:
+    """Each field that differs, by its name: `was 16 and is 17`."""
+    old, new = flatten(before), flatten(now)
+    return {key: f"was {old[key]!r} and is {new[key]!r}" for key in new if old[key] != new[key]}
+
+
+def check_same_config(settings: Settings, workdir: Path) -> None:
+    """Refuses to go on with a run of another config.
+
+    Raises:
+      UserError: names the fields that differ, other than those that change no weight.
+    """
+    if not (workdir / CONFIG).exists():
+        return
+    differing = differences(read_settings(workdir), settings)
+    named = [f"{key} {text}" for key, text in differing.items() if key not in _FREE]
+    if named:
+        raise UserError(
+            f"{workdir}: it holds a run of another config: {'; '.join(named)}; use the same"
+            " config, or another --workdir (with config.init_from to start from its weights)"
+        )

@@ -37,7 +37,7 @@ from seqvision.metrics import Metrics, Sums
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
-from seqvision.run import DataFacts, model_of, read_data_facts, read_settings
+from seqvision.run import DataFacts, check_same_config, model_of, read_data_facts
 from seqvision.state import (
     TrainState,
     abstract_state,
@@ -48,16 +48,6 @@ from seqvision.state import (
 )
 from seqvision.steps import make_eval_step, make_train_steps
 from seqvision.warm_start import warm_start
-
-# A run may be resumed with other values of these: they change no weight.
-_FREE = (
-    "data.dir",
-    "data.cache_dir",
-    "data.eval_batch_size",
-    "log_every",
-    "checkpoint.every",
-    "checkpoint.keep",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +83,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
     """
     settings, workdir = validate(config), Path(workdir)
     try:
-        with record.exclusive(workdir), Interruption() as interruption:
-            finished = _finished(settings, workdir)
-            return finished or _Training(settings, workdir).run(interruption)
+        with record.exclusive(workdir):
+            return _finished(settings, workdir) or _Training(settings, workdir).run()
+    except BrokenPipeError:
+        raise  # Nobody reads what is printed; that is no fault of the workdir.
     except OSError as error:
         raise UserError(explain_os_error(error, workdir, "--workdir")) from error
 
@@ -107,7 +98,7 @@ def _finished(settings: Settings, workdir: Path) -> Result | None:
     status = record.read_json(workdir / record.STATUS)
     if status["status"] != "done":
         return None
-    _check_compatible(settings, workdir)
+    check_same_config(settings, workdir)
     say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
     for split, metrics in status["metrics"].items():
         say(_final_line(split, metrics))
@@ -119,23 +110,6 @@ def _final_line(split: str, metrics: dict[str, Any]) -> str:
         f"{split} accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f},"
         f" count {metrics['count']}"
     )
-
-
-def _check_compatible(settings: Settings, workdir: Path) -> None:
-    """Refuses to go on with a run of another config, naming the fields that differ."""
-    if not (workdir / record.CONFIG).exists():
-        return
-    before, now = flatten(read_settings(workdir)), flatten(settings)
-    differing = [
-        f"{key} was {before[key]!r} and is {now[key]!r}"
-        for key in now
-        if before[key] != now[key] and key not in _FREE
-    ]
-    if differing:
-        raise UserError(
-            f"{workdir}: it holds a run of another config: {'; '.join(differing)}; use the same"
-            " config, or another --workdir (with config.init_from to start from its weights)"
-        )
 
 
 class _Training:
@@ -177,11 +151,14 @@ class _Training:
         self._evaluations_since_best = 0
         self._seconds_before = 0.0
 
-    def run(self, interruption: Interruption) -> Result:
+    def run(self) -> Result:
         """Trains to the end, or until a signal or a non-finite value comes."""
-        with Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints:
+        with (
+            Interruption() as interruption,
+            Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
+        ):
             if checkpoints.steps:
-                _check_compatible(self._settings, self._workdir)
+                check_same_config(self._settings, self._workdir)
             state = self._restored(checkpoints) or self._new_state()
             start = int(state.step)
             self._describe(state, start)

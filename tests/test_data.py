@@ -234,7 +234,8 @@ def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     ("name", "message"),
     [
         ("mnsit", "'mnsit' is no TFDS dataset; did you mean 'mnist'?"),
-        ("emnist/leters", "BuilderConfig leters not found"),
+        ("emnist/leters", "did you mean 'emnist/letters'?"),
+        ("mnist/leters", "mnist has no 'leters'; it has no variants"),
         ("cifar10", "preparing it needs TensorFlow: pip install tensorflow"),
         ("coco", "TFDS needs tensorflow for 'coco': pip install tensorflow"),
         ("kmnist", "not prepared in"),

@@ -144,7 +144,7 @@ def test_train_evaluate_predict(
         *arguments, f"--workdir={workdir}", "--mode=evaluate", "--config.model.hidden_size=5"
     )
     assert other.returncode == 2
-    assert "model.hidden_size is 5 but was 16" in other.stderr
+    assert "model.hidden_size was 16 and is 5" in other.stderr
 
     images = tmp_path / "images"
     images.mkdir()

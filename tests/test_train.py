@@ -316,6 +316,7 @@ def test_a_config_that_does_not_fit_the_data_or_the_machine(
     small_config.update_from_flattened_dict(change)
     with pytest.raises(UserError, match=message):
         train_and_evaluate(small_config, tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])

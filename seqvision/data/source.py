@@ -150,6 +150,15 @@ def _builder(name: str, folder: Path) -> Builder:
             prepared = _only_prepared(folder, name)
             if prepared is not None:
                 raise _damaged(prepared, name, error) from error
+            stem, _, variant = name.partition("/")
+            variants = list(tfds.builder_cls(stem).builder_configs)
+            if variant and variant not in variants:
+                nearest = difflib.get_close_matches(variant, variants, n=1)
+                hint = f"; did you mean '{stem}/{nearest[0]}'?" if nearest else ""
+                raise UserError(
+                    f"config.data.name: {stem} has no '{variant}'; it has"
+                    f" {', '.join(variants) or 'no variants'}{hint}"
+                ) from None
             raise UserError(f"config.data.name: '{name}': {_first_line(error)}") from error
 
 
