@@ -19,6 +19,7 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.data.batch_size = 256
         config.augment.max_shift = 2.0
         config.augment.max_rotation = 10.0
+        config.duration = "8 epochs"
         config.optimizer.learning_rate = 8e-3
         config.optimizer.clip_norm = 1.0
         config.schedule.name = "one_cycle"

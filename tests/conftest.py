@@ -32,8 +32,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 @pytest.fixture(scope="session")
 def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all tests (and all their processes) with MNIST prepared and decoded."""
-    # The parent of the base folder is shared by the workers of pytest-xdist.
-    home = tmp_path_factory.getbasetemp().parent / "seqvision-test-data"
+    home = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        home = home.parent  # The workers' folders lie in one that they share.
     load_dataset("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
     return home
 
