@@ -1,9 +1,12 @@
 """Checkpoints by orbax: written whole in the background, the newest and the best kept."""
 
+import contextlib
 import hashlib
 import logging
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from orbax.checkpoint.checkpoint_managers import (
     PreservationPolicy,
 )
 
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.state import TrainState
 
 Progress = dict[str, Any]
@@ -50,7 +53,8 @@ class Checkpoints:
         say: Callable[[str], None] = print,
         read_only: bool = False,
     ) -> None:
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # What orbax logs is raised too, and told by whoever catches it.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
         self._say = say
         self._read_only = read_only
@@ -75,16 +79,18 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, state: TrainState, progress: Progress, best_step: int | None) -> None:
-        """Starts to save; training may go on at once. Waits for an earlier save to finish."""
+        """Starts to save; training may go on at once. Waits for an earlier save to finish.
+
+        Raises:
+          UserError: this or the earlier save failed: the disk is full, say.
+        """
         self._best.step = best_step
         contents = {"progress": progress, "sha256": _digest(state)}
-        self._manager.save(
-            int(state.step),
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), contents=ocp.args.JsonSave(contents)
-            ),
-            force=True,
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), contents=ocp.args.JsonSave(contents)
         )
+        with self._explained():
+            self._manager.save(int(state.step), args=items, force=True)
 
     def restore_newest(self, abstract: Any = None) -> tuple[Any, Progress] | None:
         """Restores the newest whole checkpoint; None where there is none at all.
@@ -140,17 +146,36 @@ class Checkpoints:
         return state, contents["progress"]
 
     def wait(self) -> None:
-        """Returns when the save under way is on the disk."""
-        self._manager.wait_until_finished()
+        """Returns when the save under way is on the disk.
 
-    def close(self) -> None:
-        self._manager.close()
+        Raises:
+          UserError: it failed.
+        """
+        with self._explained():
+            self._manager.wait_until_finished()
 
     def __enter__(self) -> "Checkpoints":
+        # What fails in orbax's threads is raised here too; without this each thread also prints
+        # a traceback of its own.
+        self._hooks = sys.excepthook, threading.excepthook
+        sys.excepthook = lambda *_: None
+        threading.excepthook = lambda *_: None
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A failed save is raised again at the end; the first time was enough.
+        try:
+            with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
+                self._manager.close()
+        finally:
+            sys.excepthook, threading.excepthook = self._hooks
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
     def _read_through(self, step: int) -> None:
         """Finds torn files one by one; orbax, reading all at once, fills the screen with them."""
@@ -163,8 +188,7 @@ class Checkpoints:
             store.read(key).result()
 
     def _pass_over(self, step: int, error: Exception) -> None:
-        lines = str(error).splitlines()
-        reason = f"{type(error).__name__}: {lines[0][:100]}" if lines else type(error).__name__
+        reason = first_line(error, width=100)
         self._say(f"checkpoint {step} is torn ({reason}); falling back to the one before")
         if self._read_only:
             return

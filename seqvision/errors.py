@@ -1,4 +1,8 @@
-"""The one exception that means: the user can put this right."""
+"""What the user can put right, said in one line."""
+
+import errno
+import shutil
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -6,3 +10,41 @@ class UserError(Exception):
 
     `main.py` prints it without a traceback and exits with code 2.
     """
+
+
+def explain_os_error(error: Exception, folder: Path, field: str) -> str:
+    """Names the path, the reason and the way out.
+
+    Args:
+      error: what the operating system said, or a library that passes its words on.
+      folder: the folder that was being written or read.
+      field: the setting or flag that chooses the folder.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    where = getattr(error, "filename", None) or folder
+    if is_disk_full(error):
+        parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(parent).free / 2**20
+        return (
+            f"{folder}: the disk is full ({free:.0f} MiB free); free some space or choose another"
+            f" folder with {field}, then run again"
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}: no permission; choose another folder with {field} or change its rights"
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        return f"{where}: a file stands where a folder is needed; choose another with {field}"
+    reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+    return f"{where}: {reason}; check it or choose another folder with {field}"
+
+
+def is_disk_full(error: Exception) -> bool:
+    """True for the operating system's error, and for those of libraries that quote it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+
+
+def first_line(error: BaseException, width: int = 200) -> str:
+    """The kind of an error and the first line of its message."""
+    lines = [line.strip(" *") for line in str(error).splitlines() if line.strip(" *")]
+    return f"{type(error).__name__}: {lines[0][:width]}" if lines else type(error).__name__

@@ -16,9 +16,8 @@ from tqdm import tqdm
 
 from seqvision.config import did_you_mean
 from seqvision.data.batches import pad
-from seqvision.data.failures import explain_os_error
 from seqvision.data.files import INVERSIONS, UnreadableImageError, read_image
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error
 from seqvision.progress import on_terminal, say
 from seqvision.run import DataFacts, load_run
 from seqvision.state import create_mesh

@@ -27,10 +27,9 @@ from seqvision import record
 from seqvision.checkpoint import Checkpoints
 from seqvision.config import Settings, Steps, flatten, nest, validate
 from seqvision.data.augment import shift_and_rotate
-from seqvision.data.failures import explain_os_error
 from seqvision.data.files import background_of
 from seqvision.data.source import load_dataset
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics, Sums

@@ -24,9 +24,8 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from seqvision.data.failures import explain_os_error
 from seqvision.data.idx import read_idx
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 
 FAMILY = ("mnist", "fashion_mnist", "kmnist", "emnist")
 SHIPPED_MNIST = Path(str(resources.files("seqvision.data"))) / "mnist"
@@ -97,10 +96,9 @@ def _prepare_alone(
 
 
 def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
-    if isinstance(error, OSError) and error.errno is not None and not _is_network(error):
+    if is_disk_full(error) or (isinstance(error, OSError) and not _is_network(error)):
         return UserError(explain_os_error(error, data_dir, "config.data.dir"))
-    lines = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
+    reason = first_line(error, width=120)
     if name == "mnist":
         return UserError(f"{data_dir}: mnist could not be prepared: {reason}")
     return UserError(

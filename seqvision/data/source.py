@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
 from seqvision.data.dataset import Dataset, Split
-from seqvision.data.failures import explain_os_error
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
 # cached set does not need it.
@@ -113,7 +112,7 @@ def _prepared_builder(
         try:
             builder.download_and_prepare(file_format="array_record")
         except Exception as error:  # TFDS, TensorFlow and the network fail in many ways.
-            raise UserError(f"{name}: TFDS could not prepare it: {_first_line(error)}") from error
+            raise UserError(f"{name}: TFDS could not prepare it: {first_line(error)}") from error
     else:
         raise UserError(
             f"{name}: not prepared in {folder}, and preparing it needs TensorFlow: pip install"
@@ -159,7 +158,7 @@ def _builder(name: str, folder: Path) -> Builder:
                     f"config.data.name: {stem} has no '{variant}'; it has"
                     f" {', '.join(variants) or 'no variants'}{hint}"
                 ) from None
-            raise UserError(f"config.data.name: '{name}': {_first_line(error)}") from error
+            raise UserError(f"config.data.name: '{name}': {first_line(error)}") from error
 
 
 def _read(
@@ -266,7 +265,7 @@ def _decode(image: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
 def _damaged(prepared: Path, name: str, error: Exception) -> UserError:
     from seqvision.data import mnist_family
 
-    found = f"{prepared}: damaged ({_first_line(error)})"
+    found = f"{prepared}: damaged ({first_line(error)})"
     if name.partition("/")[0] not in mnist_family.FAMILY:
         return UserError(f"{found}; delete this folder and prepare {name} again")
     aside = prepared.with_name(f"{prepared.name}.damaged")
@@ -279,11 +278,6 @@ def _damaged(prepared: Path, name: str, error: Exception) -> UserError:
     except OSError:
         pass
     return UserError(f"{found}; delete this folder, then run the command again")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip(" *") for line in str(error).splitlines() if line.strip(" *")]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 @contextlib.contextmanager
