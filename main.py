@@ -27,7 +27,7 @@ _INVERT = flags.DEFINE_string(
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
     config = _CONFIG.value
-    workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG))
+    workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     # Imported late, so that a bad command line ends before jax is loaded.
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run

@@ -19,10 +19,10 @@ def get_config() -> ConfigDict:
     config.duration = "10 epochs"
     # How often to print and record the training loss and accuracy.
     config.log_every = "100 steps"
-    # How often to evaluate the validation split ("never" = not at all).
+    # How often to evaluate the validation split ("never" = only at the end).
     config.evaluate_every = "1 epochs"
     # Evaluate, save and predict with an exponential moving average of the weights, with this
-    # decay per step (0 = with the weights themselves).
+    # decay per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).
     config.ema_decay = 0.0
 
     config.data = ConfigDict()

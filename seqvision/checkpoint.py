@@ -20,11 +20,15 @@ from orbax.checkpoint.checkpoint_managers import (
     PreservationPolicy,
 )
 
-from seqvision.errors import UserError, explain_os_error, first_line
+from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.state import TrainState
 
-Progress = dict[str, Any]
+LoopFacts = dict[str, Any]
 """What the loop knows besides the state: best step so far, time spent, ..."""
+
+
+class TornCheckpointError(Exception):
+    """A checkpoint on the disk is not what was saved; the message says what is wrong with it."""
 
 
 class _Best(PreservationPolicy):
@@ -78,37 +82,43 @@ class Checkpoints:
         """The steps that have a checkpoint, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state: TrainState, progress: Progress, best_step: int | None) -> None:
+    def save(self, state: TrainState, loop: LoopFacts, best_step: int | None) -> None:
         """Starts to save; training may go on at once. Waits for an earlier save to finish.
 
         Raises:
           UserError: this or the earlier save failed: the disk is full, say.
         """
         self._best.step = best_step
-        contents = {"progress": progress, "sha256": _digest(state)}
+        contents = {"loop": loop, "sha256": _digest(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), contents=ocp.args.JsonSave(contents)
         )
         with self._explained():
             self._manager.save(int(state.step), args=items, force=True)
 
-    def restore_newest(self, abstract: Any = None) -> tuple[Any, Progress] | None:
+    def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
         """Restores the newest whole checkpoint; None where there is none at all.
 
-        A torn one is named, moved out of the way and passed over.
+        A torn one is named and passed over, and moved aside once an older one is restored.
 
         Args:
           abstract: see `restore`.
 
         Raises:
-          UserError: there are checkpoints, and all of them are torn.
+          UserError: there are checkpoints, and all of them are torn; or one is whole, but cannot
+            be restored here.
         """
-        steps = self.steps
+        steps, torn = self.steps, []
         for step in reversed(steps):
             try:
-                return self.restore(step, abstract)
-            except Exception as error:  # orbax, tensorstore and json each raise their own.
-                self._pass_over(step, error)
+                restored = self.restore(step, abstract)
+            except TornCheckpointError as error:
+                self._say(f"checkpoint {step} is torn ({error}); falling back to the one before")
+                torn.append(step)
+                continue
+            if not self._read_only:
+                self._move_aside(torn)
+            return restored
         if steps:
             raise UserError(
                 f"{self._folder}: none of its checkpoints can be read; delete the folder to train"
@@ -116,7 +126,20 @@ class Checkpoints:
             )
         return None
 
-    def restore(self, step: int, abstract: Any = None) -> tuple[Any, Progress]:
+    def restore_best(self, step: int | None, abstract: Any = None) -> Any | None:
+        """Restores the state of the best checkpoint; None, saying so, where it cannot be had."""
+        if step is None:
+            return None
+        try:
+            if step in self.steps:
+                return self.restore(step, abstract)[0]
+            reason = "it is gone"
+        except TornCheckpointError as error:
+            reason = f"it is torn: {error}"
+        self._say(f"the best checkpoint, of step {step}, is not used ({reason})")
+        return None
+
+    def restore(self, step: int, abstract: Any = None) -> tuple[Any, LoopFacts]:
         """Restores one checkpoint.
 
         Args:
@@ -125,8 +148,23 @@ class Checkpoints:
             None takes the state as it was saved, as nested dicts on the first device.
 
         Raises:
-          Exception: orbax's or tensorstore's own, where the checkpoint is not whole.
+          TornCheckpointError: it is not what was saved.
+          UserError: it is, but it belongs to another network, or may not be read.
         """
+        try:
+            return self._restore(step, abstract)
+        except (MemoryError, PermissionError):
+            raise
+        except Exception as error:  # orbax, tensorstore and json each raise their own.
+            if abstract is None:
+                raise TornCheckpointError(first_line(error, width=100)) from error
+            self.restore(step)  # A torn one ends here; a whole one is of another shape.
+            raise UserError(
+                f"{self._folder / str(step)}: whole, but not of this network:"
+                f" {first_line(error)}; use the config and the data it was trained with"
+            ) from error
+
+    def _restore(self, step: int, abstract: Any) -> tuple[Any, LoopFacts]:
         self._read_through(step)
         if abstract is None:
             device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -143,7 +181,7 @@ class Checkpoints:
         state, contents = restored["state"], restored["contents"]
         if _digest(state) != contents["sha256"]:
             raise ValueError("its arrays do not have the checksum they were saved with")
-        return state, contents["progress"]
+        return state, contents["loop"]
 
     def wait(self) -> None:
         """Returns when the save under way is on the disk.
@@ -174,7 +212,9 @@ class Checkpoints:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # tensorstore quotes the operating system in its own errors.
+            if not isinstance(error, OSError) and not is_disk_full(error):
+                raise
             raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
     def _read_through(self, step: int) -> None:
@@ -187,14 +227,11 @@ class Checkpoints:
         for key in keys:
             store.read(key).result()
 
-    def _pass_over(self, step: int, error: Exception) -> None:
-        reason = first_line(error, width=100)
-        self._say(f"checkpoint {step} is torn ({reason}); falling back to the one before")
-        if self._read_only:
-            return
-        aside = self._folder.with_name("torn_checkpoints")
-        aside.mkdir(exist_ok=True)
-        (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
+    def _move_aside(self, steps: Sequence[int]) -> None:
+        for step in steps:
+            aside = self._folder.with_name("torn_checkpoints")
+            aside.mkdir(exist_ok=True)
+            (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
         self._manager.reload()
 
 

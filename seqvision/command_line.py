@@ -1,6 +1,5 @@
 """Flags and config overrides, with one clear line for each mistake."""
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from seqvision.config import unknown_key, validate
-from seqvision.errors import UserError
+from seqvision.errors import UserError, did_you_mean
 
 
 def define_config(name: str, meaning: str) -> flags.FlagHolder:
@@ -18,8 +17,8 @@ def define_config(name: str, meaning: str) -> flags.FlagHolder:
     return config_flags.DEFINE_config_file(name, None, meaning)
 
 
-def parse(argv: list[str], name: str = "config") -> ConfigDict:
-    """Parses flags and overrides, and checks the config they make.
+def parse(argv: list[str], name: str = "config") -> None:
+    """Parses flags and overrides into `flags.FLAGS`, and checks the config they make.
 
     Raises:
       UserError: one line that names the flag or key, what was found and what is allowed.
@@ -35,9 +34,7 @@ def parse(argv: list[str], name: str = "config") -> ConfigDict:
         raise UserError(_one_line(error)) from None
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
-    config = flags.FLAGS[name].value
-    validate(config)
-    return config
+    validate(flags.FLAGS[name].value)
 
 
 def default_workdir(holder: flags.FlagHolder) -> str:
@@ -75,8 +72,8 @@ def _load(path: str, name: str) -> ConfigDict:
     """The config as its file gives it, before any override."""
     file = Path(path.partition(":")[0])
     if not file.is_file():
-        nearest = difflib.get_close_matches(file.name, _names(file.parent), n=1)
-        hint = f"; did you mean {file.parent / nearest[0]}?" if nearest else _choices(file.parent)
+        folder = f"{file.parent}/" if file.parent != Path() else ""
+        hint = did_you_mean(file.name, _names(file.parent), folder) or _choices(file.parent)
         raise UserError(f"--{name}: there is no file '{file}'{hint}")
     try:
         config = ConfigFileFlagParser(name).parse(path)

@@ -4,18 +4,20 @@ No jax import here: a bad config ends in well under a second, before anything is
 """
 
 import dataclasses
-import difflib
 import math
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from ml_collections import ConfigDict
 
-from seqvision.errors import UserError
+from seqvision.errors import UserError, did_you_mean
 
 # --- durations ---------------------------------------------------------------
+
+# Steps and examples are counted in 32-bit integers.
+LARGEST = 2**31 - 1
 
 UNITS = ("steps", "epochs", "examples", "%")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(steps?|epochs?|examples?|%)\s*")
@@ -43,8 +45,10 @@ class Duration:
                 f"'{text}' is not a duration; write a number and a unit ({', '.join(UNITS)}),"
                 " such as '500 steps'"
             )
-        unit = match[2]
-        return cls(float(match[1]), unit if unit == "%" else unit.rstrip("s") + "s")
+        amount, unit = float(match[1]), match[2]
+        if amount > LARGEST:
+            raise ValueError(f"'{text}' is too long; allowed is at most {LARGEST}")
+        return cls(amount, unit if unit == "%" else unit.rstrip("s") + "s")
 
     def steps(self, batch_size: int, num_examples: int, total_steps: int | None = None) -> int:
         """Optimizer steps in this duration, rounded to the nearest; at least 1 unless it is 0.
@@ -81,14 +85,14 @@ class Range:
     def allows(self, value: float) -> bool:
         low = value > self.low if self.above else value >= self.low
         high = value < self.high if self.below else value <= self.high
-        return low and high and math.isfinite(value)
+        return low and high and abs(value) < math.inf
 
     def __str__(self) -> str:
         parts = []
         if self.low > -math.inf:
-            parts.append(f"{'above' if self.above else 'at least'} {self.low:g}")
+            parts.append(f"{'above' if self.above else 'at least'} {self.low}")
         if self.high < math.inf:
-            parts.append(f"{'below' if self.below else 'at most'} {self.high:g}")
+            parts.append(f"{'below' if self.below else 'at most'} {self.high}")
         return " and ".join(parts) or "a finite number"
 
 
@@ -97,8 +101,8 @@ class OneOf:
     names: tuple[str, ...]
 
 
-Size = Annotated[int, Range(low=1)]
-Number = Annotated[int, Range(low=0)]
+Size = Annotated[int, Range(low=1, high=LARGEST)]
+Number = Annotated[int, Range(low=0, high=LARGEST)]
 Finite = Annotated[float, Range()]
 NonNegative = Annotated[float, Range(low=0)]
 Positive = Annotated[float, Range(low=0, above=True)]
@@ -173,7 +177,7 @@ class EarlyStopping:
 class Settings:
     """Every field of a config, typed and checked. Durations become steps in `Steps`."""
 
-    seed: Annotated[int, Range(low=0, high=2**31 - 1)]
+    seed: Number
     init_from: str
     duration: Duration
     log_every: Duration
@@ -203,6 +207,10 @@ class Steps:
     def of(cls, settings: Settings, num_examples: int) -> "Steps":
         batch_size = settings.data.batch_size
         total = settings.duration.steps(batch_size, num_examples)
+        if total > LARGEST:
+            raise UserError(
+                f"config.duration: {total} steps are too many; allowed are at most {LARGEST}"
+            )
 
         def steps(duration: Duration) -> int:
             return duration.steps(batch_size, num_examples, total)
@@ -300,6 +308,15 @@ def _check_together(settings: Settings) -> None:
             f"config.optimizer.momentum: {optimizer.momentum:g} has no effect with"
             f" {optimizer.name}; set it to 0 and use config.optimizer.beta1"
         )
+    warmup = schedule.warmup
+    too_long = warmup.unit == "%" and warmup.amount >= 100
+    if too_long or (
+        warmup.unit == settings.duration.unit and warmup.amount >= settings.duration.amount
+    ):
+        raise UserError(
+            f"config.schedule.warmup: '{describe(warmup)}' does not fit config.duration,"
+            f" '{describe(settings.duration)}'; shorten the warm-up or train longer"
+        )
     if schedule.name == "one_cycle" and schedule.warmup.amount == 0:
         raise UserError(
             "config.schedule.warmup: '0 steps' leaves one_cycle no rise; give it a warm-up such"
@@ -326,7 +343,8 @@ def _check_together(settings: Settings) -> None:
 
 
 def describe(duration: Duration) -> str:
-    return f"{duration.amount:g} {duration.unit}"
+    amount = int(duration.amount) if duration.amount.is_integer() else duration.amount
+    return f"{amount} {duration.unit}"
 
 
 def flatten(settings: Any, path: str = "") -> dict[str, Any]:
@@ -362,14 +380,7 @@ def field_names(cls: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 
 
-def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, list(allowed), n=1)
-    return f"; did you mean '{nearest[0]}'?" if nearest else ""
-
-
 def unknown_key(path: str, allowed: list[str]) -> str:
-    *parents, name = path.split(".")
-    nearest = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {'.'.join([*parents, nearest[0]])}?" if nearest else ""
-    known = hint or f"{'.'.join(parents)} holds {', '.join(sorted(allowed))}"
-    return f"{path}: no such field; {known}"
+    section, _, name = path.rpartition(".")
+    others = f"; {section} holds {', '.join(sorted(allowed))}"
+    return f"{path}: no such field{did_you_mean(name, allowed, f'{section}.') or others}"

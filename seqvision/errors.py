@@ -1,7 +1,9 @@
 """What the user can put right, said in one line."""
 
+import difflib
 import errno
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -48,3 +50,9 @@ def first_line(error: BaseException, width: int = 200) -> str:
     """The kind of an error and the first line of its message."""
     lines = [line.strip(" *") for line in str(error).splitlines() if line.strip(" *")]
     return f"{type(error).__name__}: {lines[0][:width]}" if lines else type(error).__name__
+
+
+def did_you_mean(name: str, allowed: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean 'NEAREST'?`, or nothing where no allowed name is near."""
+    nearest = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"; did you mean '{prefix}{nearest[0]}'?" if nearest else ""

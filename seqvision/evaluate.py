@@ -8,13 +8,14 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqvision.config import did_you_mean, validate
+from seqvision.config import validate
 from seqvision.data.batches import padded_batches
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.data.source import load_dataset
-from seqvision.errors import UserError
+from seqvision.errors import UserError, did_you_mean
 from seqvision.metrics import Metrics, Sums
 from seqvision.progress import on_terminal, say
+from seqvision.record import ENVIRONMENT
 from seqvision.run import differences, load_run
 from seqvision.state import create_mesh
 from seqvision.steps import batch_sharding, make_eval_step
@@ -68,6 +69,11 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str) -> Metrics:
     dataset = load_dataset(
         settings.data.name, settings.data.dir, settings.data.cache_dir, say, on_terminal()
     )
+    if dataset.fingerprints != run.data.fingerprints:
+        raise UserError(
+            f"{workdir}: trained on other data: the fingerprint of {dataset.name} is not the one in"
+            f" {ENVIRONMENT}; name the data it was trained on with --config.data.dir"
+        )
     split = dataset.split(split_name, settings.data.validation_examples)
     mesh = create_mesh()
     metrics = evaluate_split(

@@ -66,10 +66,8 @@ class Metrics:
     @classmethod
     def of(cls, *sums: Sums) -> "Metrics":
         """Means over all examples in `sums`, added in float64."""
-        loss, correct, count = (
-            np.sum([np.asarray(getattr(s, name), np.float64) for s in sums], axis=0)
-            for name in ("loss", "correct", "count")
-        )
+        parts = [(part.loss, part.correct, part.count) for part in sums]
+        loss, correct, count = np.sum(np.array(parts, np.float64), axis=0)
         total = count.sum()
         return cls(
             loss=float(loss.sum() / total),

@@ -14,11 +14,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from seqvision.config import did_you_mean
 from seqvision.data.batches import pad
 from seqvision.data.files import INVERSIONS, UnreadableImageError, read_image
-from seqvision.errors import UserError, explain_os_error
+from seqvision.errors import UserError, did_you_mean, explain_os_error
 from seqvision.progress import on_terminal, say
+from seqvision.record import write_whole
 from seqvision.run import DataFacts, load_run
 from seqvision.state import create_mesh
 from seqvision.steps import batch_sharding, make_predict_step
@@ -135,9 +135,7 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
         sys.stdout.write(text)
     else:
         try:
-            temporary = target.with_name(f".{target.name}.incomplete")
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(target)
+            write_whole(target, text)
         except OSError as error:
             raise UserError(explain_os_error(error, target.parent, "--output")) from error
         say(f"{len(rows) - failed} predictions written to {target}")

@@ -16,7 +16,7 @@ import filelock
 import jax
 
 from seqvision import __version__
-from seqvision.errors import UserError
+from seqvision.errors import UserError, explain_os_error
 
 CONFIG, ENVIRONMENT, STATUS, METRICS = (
     "config.json",
@@ -26,18 +26,24 @@ CONFIG, ENVIRONMENT, STATUS, METRICS = (
 )
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Writes the file whole or not at all."""
     temporary = path.with_name(f".{path.name}.incomplete")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    # A file name in the text may hold bytes that are no UTF-8; they go out as they came in.
+    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     temporary.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes the file whole or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
     """Reads a file that a run wrote.
 
     Raises:
-      UserError: it is missing or no JSON.
+      UserError: it is missing, unreadable or no JSON.
     """
     try:
         return json.loads(path.read_text())
@@ -46,6 +52,8 @@ def read_json(path: Path) -> Any:
             f"{path.parent}: no run here ({path.name} is missing); train first, or name the run"
             " with --workdir"
         ) from None
+    except OSError as error:
+        raise UserError(explain_os_error(error, path, "--workdir")) from None
     except ValueError as error:
         raise UserError(
             f"{path}: damaged ({error}); restore it, or train in another --workdir"
@@ -76,10 +84,14 @@ def exclusive(workdir: Path) -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
+        if is_new and {path.name for path in workdir.iterdir()} <= {lock_path.name, "checkpoints"}:
+            # Nothing came of it, so nothing is left; rmdir refuses a folder that holds something.
+            with contextlib.suppress(OSError):
+                (workdir / "checkpoints").rmdir()
+            with contextlib.suppress(OSError):
+                lock_path.unlink()
+                workdir.rmdir()
         lock.release()
-        if is_new and [path.name for path in workdir.iterdir()] == [lock_path.name]:
-            lock_path.unlink()  # Nothing came of it, so nothing is left.
-            workdir.rmdir()
 
 
 class Record:
@@ -95,13 +107,10 @@ class Record:
 
         self._workdir = workdir
         kept = [row for row in read_metrics(workdir) if _is_before(row, resumed_step)]
-        temporary = workdir / f".{METRICS}.incomplete"
-        temporary.write_text("".join(_line(row) for row in kept))
-        temporary.replace(workdir / METRICS)
+        write_whole(workdir / METRICS, "".join(_line(row) for row in kept))
         self._metrics = (workdir / METRICS).open("a")
-        self._tensorboard = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=resumed_step + 1 if resumed_step else None
-        )
+        # TensorBoard forgets what an earlier, killed part of this run recorded behind this step.
+        self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_step + 1)
 
     def metrics(self, step: int, split: str, values: Mapping[str, Any], seconds: float) -> None:
         """Records one row; `seconds` is the time this run has taken so far, restarts included."""
@@ -149,8 +158,10 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row) + "\n"
 
 
-def environment() -> dict[str, Any]:
-    """Versions, devices and the commit of this code."""
+def environment(workdir: Path) -> dict[str, Any]:
+    """Versions, devices and the commit of this code; `earlier` holds those before a resume."""
+    path = workdir / ENVIRONMENT
+    before = read_json(path) if path.exists() else None
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {
         "seqvision": __version__,
@@ -164,6 +175,7 @@ def environment() -> dict[str, Any]:
             f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()
         ],
         "command": sys.argv,
+        "earlier": [] if before is None else [*before.pop("earlier", []), before],
     }
 
 
@@ -198,12 +210,19 @@ def _fact(name: str, text: str) -> str:
     return f"{name:<10}{text}"
 
 
+def named_leaves(params: Any) -> list[tuple[str, Any]]:
+    """Each array of a tree with its name, such as `lstm/cell/hf/bias`."""
+    return [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    ]
+
+
 def parameter_table(params: Any) -> Iterator[str]:
     """Name, shape and size of each array, and the total."""
     rows: list[tuple[str, str, str]] = []
     total = 0
-    for path, array in jax.tree_util.tree_leaves_with_path(params):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
+    for name, array in named_leaves(params):
         rows.append((name, " x ".join(map(str, array.shape)), f"{array.size:,}"))
         total += array.size
     rows.append(("total", "", f"{total:,}"))

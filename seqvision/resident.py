@@ -29,7 +29,12 @@ class ResidentSteps:
         self._images, self._labels = jax.device_put((split.images, split.labels), replicated(mesh))
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """Takes the steps from `step` to the next event, as many as one call holds."""
+        """Takes the steps from `step` to the next event, as many as one call holds.
+
+        Returns:
+          The new state, and whether every step was finite; if not, the state is the one before the
+          step that was not.
+        """
         steps, batch_size = self._steps, self._settings.data.batch_size
         events = (steps.log_every, steps.evaluate_every, steps.checkpoint_every)
         ends = [step - step % every + every for every in events if every]

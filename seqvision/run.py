@@ -86,10 +86,9 @@ def load_run(workdir: Path, say: Callable[[str], None] = print) -> Run:
         restored = checkpoints.restore_newest() if checkpoints.steps else None
         if restored is None:
             raise UserError(f"{workdir}: this run has no checkpoint yet; train it first")
-        state, progress = restored
-        best_step = progress["best_step"]
-        if settings.checkpoint.keep_best and best_step in checkpoints.steps:
-            state, _ = checkpoints.restore(best_step)
+        state, loop = restored
+        if settings.checkpoint.keep_best:
+            state = checkpoints.restore_best(loop["best_step"]) or state
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
     return Run(
         settings=settings,
@@ -106,12 +105,22 @@ def read_settings(workdir: Path) -> Settings:
     Raises:
       UserError: no run, or one of another version of seqvision.
     """
-    return validate(ConfigDict(read_json(workdir / CONFIG)))
+    path = workdir / CONFIG
+    content = read_json(path)
+    try:
+        return validate(ConfigDict(content))
+    except UserError as error:
+        raise UserError(f"{path}: not of this version of seqvision: {error}") from None
 
 
 def read_data_facts(workdir: Path) -> DataFacts:
     """What the run wrote down about its data."""
-    return DataFacts.from_json(read_json(workdir / ENVIRONMENT)["data"])
+    path = workdir / ENVIRONMENT
+    content = read_json(path)
+    try:
+        return DataFacts.from_json(content["data"])
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: not of this version of seqvision, or damaged") from None
 
 
 def differences(before: Settings, now: Settings) -> dict[str, str]:
@@ -121,12 +130,13 @@ def differences(before: Settings, now: Settings) -> dict[str, str]:
 
 
 def check_same_config(settings: Settings, workdir: Path) -> None:
-    """Refuses to go on with a run of another config.
+    """Refuses to go on with a run of another config. A folder without a run is fine.
 
     Raises:
       UserError: names the fields that differ, other than those that change no weight.
     """
-    if not (workdir / CONFIG).exists():
+    checkpoints = workdir / "checkpoints"
+    if not (checkpoints.is_dir() and any(checkpoints.iterdir())):
         return
     differing = differences(read_settings(workdir), settings)
     named = [f"{key} {text}" for key, text in differing.items() if key not in _FREE]

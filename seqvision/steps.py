@@ -57,15 +57,16 @@ def make_train_steps(
       mesh: its `data` axis shares out every batch.
       seed: keys of the augmentation are functions of it and of the step.
       label_smoothing: see `losses.cross_entropy`.
-      ema_decay: decay per step of the average of the weights; 0 where the state has none.
+      ema_decay: decay per step of the average of the weights, reached slowly: at step t it is at
+        most (1 + t) / (10 + t). 0 where the state has no average.
       augment: applied to every batch of images.
 
     Returns:
       `train_steps(state, images, labels, indices, num_steps) -> state, finite`. The split lies on
       the devices; row s of `indices` (S, B) names the examples of step s, and the first
       `num_steps` rows are used. As `num_steps` is no constant of the program, a run takes the same
-      bits whatever the calls it was cut into. `state` is given up. Where loss or gradient is not
-      finite, `finite` is False and the state is the one before that step.
+      bits whatever the calls it was cut into. `state` is given up. Where a step's
+      loss, gradient or update is not finite, `finite` is False and the state is the one before it.
     """
 
     def gradients(state: TrainState, images: Images, labels: Labels) -> tuple[Any, Array, Sums]:
@@ -94,8 +95,8 @@ def make_train_steps(
         if augment is not None:
             inputs = augment(key_of(seed, "augment", state.step), inputs)
         grads, loss, sums = gradients(state, inputs, labels)
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(grads))
         after = update(state, grads, sums)
+        finite = _all_finite((loss, grads, after.params, after.opt_state))
         return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state), finite
 
     def train_steps(
@@ -135,6 +136,11 @@ def index_sharding(mesh: Mesh) -> NamedSharding:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Each device takes its share of the examples of a batch."""
     return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def _all_finite(tree: Any) -> Array:
+    finite = jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+    return jax.tree.reduce(jnp.logical_and, finite)
 
 
 def _warmed_up(decay: float, step: Count) -> Array:

@@ -24,7 +24,7 @@ import optax
 from ml_collections import ConfigDict
 
 from seqvision import record
-from seqvision.checkpoint import Checkpoints
+from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Settings, Steps, flatten, nest, validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.files import background_of
@@ -83,21 +83,21 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
     settings, workdir = validate(config), Path(workdir)
     try:
         with record.exclusive(workdir):
-            return _finished(settings, workdir) or _Training(settings, workdir).run()
+            check_same_config(settings, workdir)
+            return _finished(workdir) or _Training(settings, workdir).run()
     except BrokenPipeError:
         raise  # Nobody reads what is printed; that is no fault of the workdir.
     except OSError as error:
         raise UserError(explain_os_error(error, workdir, "--workdir")) from error
 
 
-def _finished(settings: Settings, workdir: Path) -> Result | None:
+def _finished(workdir: Path) -> Result | None:
     """The result of a run that is done already, repeated in words."""
     if not (workdir / record.STATUS).exists():
         return None
     status = record.read_json(workdir / record.STATUS)
     if status["status"] != "done":
         return None
-    check_same_config(settings, workdir)
     say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
     for split, metrics in status["metrics"].items():
         say(_final_line(split, metrics))
@@ -156,8 +156,6 @@ class _Training:
             Interruption() as interruption,
             Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
         ):
-            if checkpoints.steps:
-                check_same_config(self._settings, self._workdir)
             state = self._restored(checkpoints) or self._new_state()
             start = int(state.step)
             self._describe(state, start)
@@ -172,8 +170,7 @@ class _Training:
     # --- before the loop ---
 
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
-        restored = checkpoints.restore_newest(abstract_state(self._init, self._mesh))
-        if restored is None:
+        if not checkpoints.steps:
             return None
         trained_on = read_data_facts(self._workdir).fingerprints
         if trained_on != self._dataset.fingerprints:
@@ -182,11 +179,14 @@ class _Training:
                 f" {self._dataset.name} is not the one in {record.ENVIRONMENT}; bring back that"
                 " data, or choose another --workdir"
             )
-        state, progress = restored
-        self._best_step = progress["best_step"]
-        self._best_accuracy = progress["best_accuracy"]
-        self._evaluations_since_best = progress["evaluations_since_best"]
-        self._seconds_before = progress["seconds"]
+        restored = checkpoints.restore_newest(abstract_state(self._init, self._mesh))
+        if restored is None:
+            return None
+        state, loop = restored
+        self._best_step = loop["best_step"]
+        self._best_accuracy = loop["best_accuracy"]
+        self._evaluations_since_best = loop["evaluations_since_best"]
+        self._seconds_before = loop["seconds"]
         say(f"resuming {self._workdir} from step {int(state.step)}")
         return state
 
@@ -206,7 +206,7 @@ class _Training:
     def _describe(self, state: TrainState, start: int) -> None:
         """Writes down and prints what this run is."""
         data, dataset, steps = self._settings.data, self._dataset, self._steps
-        environment = record.environment()
+        environment = record.environment(self._workdir)
         facts = DataFacts(
             name=dataset.name,
             version=dataset.version,
@@ -234,9 +234,11 @@ class _Training:
                 f" x {data.batch_size // self._mesh.size}"
             ),
             "training": (
-                f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps;"
-                f" validation every {steps.evaluate_every}, checkpoint every"
-                f" {steps.checkpoint_every} steps"
+                f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps"
+            ),
+            "saving": (
+                f"{_often(steps.checkpoint_every)};"
+                f" validation {_often(steps.evaluate_every) if self._has_validation else 'none'}"
             ),
             "workdir": str(self._workdir),
         }
@@ -263,20 +265,22 @@ class _Training:
         log_time, log_step = time.perf_counter(), start
         while True:
             improved = False
-            if step > start and _is_due(step, steps.evaluate_every) and self._has_validation:
-                improved = self._evaluate(state, step, rows, progress)
-            last = step >= steps.total or self._is_exhausted
+            evaluation_is_due = _is_due(step, steps.evaluate_every) or step == steps.total
+            if step > start and evaluation_is_due and self._has_validation:
+                improved = self._evaluate(state, step, rows)
+            last = step == steps.total or self._is_exhausted
+            signal = interruption.signal
             best_is_due = improved and self._settings.checkpoint.keep_best
-            due = _is_due(step, steps.checkpoint_every) or best_is_due or last
-            if (due or interruption.signal) and step != saved:
+            checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
+            if (checkpoint_is_due or signal is not None) and step != saved:
                 rows.sync()
-                checkpoints.save(state, self._progress(), self._best_step)
+                checkpoints.save(state, self._loop_facts(), self._best_step)
                 saved = step
-            if interruption.signal is not None:
+            if signal is not None:
                 checkpoints.wait()
                 record.write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
-                return Result("interrupted", step, {}, int(interruption.signal))
+                return Result("interrupted", step, {}, int(signal))
             if last:
                 checkpoints.wait()
                 return self._finish(state, step, checkpoints, rows)
@@ -307,7 +311,7 @@ class _Training:
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._start
 
-    def _progress(self) -> dict[str, Any]:
+    def _loop_facts(self) -> LoopFacts:
         return {
             "best_step": self._best_step,
             "best_accuracy": self._best_accuracy,
@@ -351,9 +355,7 @@ class _Training:
         zeros = jax.device_put(Sums.zeros(self._dataset.num_classes), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
-    def _evaluate(
-        self, state: TrainState, step: int, rows: record.Record, progress: Progress
-    ) -> bool:
+    def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluated(state, "validation")
         rows.metrics(step, "validation", _row(metrics), self._seconds)
@@ -385,10 +387,11 @@ class _Training:
                 f"stopped early at step {step}: {self._evaluations_since_best} evaluations without"
                 f" a better one than at step {self._best_step}"
             )
-        if self._settings.checkpoint.keep_best and self._best_step not in (None, step):
-            say(f"evaluating the best checkpoint, of step {self._best_step}")
-            abstract = abstract_state(self._init, self._mesh)
-            state, _ = checkpoints.restore(self._best_step, abstract)
+        if self._settings.checkpoint.keep_best and self._best_step != step:
+            best = checkpoints.restore_best(self._best_step, abstract_state(self._init, self._mesh))
+            if best is not None:
+                say(f"evaluating the best checkpoint, of step {self._best_step}")
+                state = best
         ends = {}
         if self._has_validation:
             ends["validation"] = _row(self._evaluated(state, "validation"))
@@ -420,6 +423,10 @@ class _Training:
 def _optimizer_of(settings: Settings, schedule: optax.Schedule) -> optax.GradientTransformation:
     values = dataclasses.asdict(settings.optimizer)
     return create_optimizer(**(values | {"learning_rate": schedule}))
+
+
+def _often(every: int) -> str:
+    return f"every {every} steps" if every else "at the end"
 
 
 def _is_due(step: int, every: int) -> bool:

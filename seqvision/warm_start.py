@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from seqvision.errors import UserError
 from seqvision.progress import say
+from seqvision.record import named_leaves
 from seqvision.run import load_run
 
 
@@ -24,37 +25,31 @@ def warm_start(params: Any, workdir: Path) -> tuple[Any, list[str]]:
     Raises:
       UserError: there is no trained run, or nothing in it matches.
     """
-    run = load_run(workdir, say)
-    source = {_name(path): array for path, array in _leaves(run.params)}
-    lines = [f"starting from {workdir}, step {run.step}"]
-    matched = 0
-
-    def choose(path: Any, array: Any) -> Any:
-        nonlocal matched
-        name = _name(path)
-        other = source.get(name)
-        if other is not None and other.shape == array.shape:
-            matched += 1
-            return jnp.asarray(other, array.dtype)
-        found = "not there" if other is None else f"{other.shape} there, {array.shape} here"
-        lines.append(f"  kept as initialised: {name} ({found})")
-        return array
-
-    params = jax.tree_util.tree_map_with_path(choose, params)
-    unused = sorted(source.keys() - {_name(path) for path, _ in _leaves(params)})
-    lines += [f"  not used: {name}" for name in unused]
-    lines.insert(1, f"  taken over: {matched} of {len(_leaves(params))} arrays")
-    if matched == 0:
+    try:
+        run = load_run(workdir, say)
+    except UserError as error:
+        raise UserError(f"config.init_from: {error}") from error
+    source, own = dict(named_leaves(run.params)), named_leaves(params)
+    matching = {
+        name: source[name] for name, array in own if _shape(source.get(name)) == array.shape
+    }
+    if not matching:
         raise UserError(
             f"config.init_from: no array of {workdir} matches this network in name and shape; name"
             " a run of the same architecture, or start without it"
         )
-    return params, lines
+    lines = [
+        f"starting from {workdir}, step {run.step}",
+        f"  taken over: {len(matching)} of {len(own)} arrays",
+    ]
+    for name, array in own:
+        if name not in matching:
+            found = f"{_shape(source[name])} there" if name in source else "not there"
+            lines.append(f"  kept as initialised: {name} ({found}, {array.shape} here)")
+    lines += [f"  not used: {name}" for name in sorted(source.keys() - dict(own).keys())]
+    leaves = [jnp.asarray(matching.get(name, array), array.dtype) for name, array in own]
+    return jax.tree.unflatten(jax.tree.structure(params), leaves), lines
 
 
-def _leaves(params: Any) -> list[tuple[Any, Any]]:
-    return jax.tree_util.tree_leaves_with_path(params)
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+def _shape(array: Any) -> tuple[int, ...] | None:
+    return None if array is None else array.shape

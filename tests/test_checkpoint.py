@@ -113,6 +113,32 @@ def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage:
     assert fallen_back >= 3
 
 
+def test_a_best_checkpoint_that_cannot_be_had_is_said(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [1, 2, 3], keep=1, best=2)
+    said: list[str] = []
+    with Checkpoints(tmp_path, say=said.append) as checkpoints:
+        assert int(checkpoints.restore_best(2)["step"]) == 2
+        assert checkpoints.restore_best(None) is None
+        assert said == []
+        (tmp_path / "checkpoints" / "2" / "state" / "manifest.ocdbt").unlink()
+        assert checkpoints.restore_best(2) is None
+        assert checkpoints.restore_best(1) is None
+    assert "the best checkpoint, of step 2, is not used (it is torn" in said[0]
+    assert "of step 1, is not used (it is gone)" in said[1]
+
+
+def test_a_whole_checkpoint_of_another_network_is_not_torn(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [3, 6])
+    other = make_init(MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), 3, use_ema=True)
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(UserError, match="whole, but not of this network"),
+    ):
+        checkpoints.restore_newest(abstract_state(other, create_mesh()))
+    assert (tmp_path / "checkpoints" / "6").exists()
+    assert not (tmp_path / "torn_checkpoints").exists()
+
+
 def test_all_torn_is_an_error_and_reading_moves_nothing(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [3, 6])
     for step in (3, 6):

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
-from seqvision.config import Duration, Settings, Steps, flatten, nest, validate
+from seqvision.config import Duration, Settings, Steps, describe, flatten, nest, validate
 from seqvision.errors import UserError
 from seqvision.run import model_of
 
@@ -69,7 +69,7 @@ def test_a_misspelt_key_fails_with_the_right_name(field: str) -> None:
     del section[key]
     with pytest.raises(UserError) as error:
         validate(config)
-    assert str(error.value) == f"config.{field}x: no such field; did you mean config.{field}?"
+    assert str(error.value) == f"config.{field}x: no such field; did you mean 'config.{field}'?"
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -110,6 +110,10 @@ def test_a_wrong_type_fails(field: str) -> None:
         ("duration", "50 %", "'50 %' is no length of training"),
         ("data.name", "", "name a TFDS dataset"),
         ("seed", -1, "allowed is at least 0"),
+        ("data.batch_size", 2**31, "2147483648 is out of range"),
+        ("duration", "1e400 steps", "is too long"),
+        ("schedule.warmup", "120 %", "does not fit config.duration"),
+        ("schedule.warmup", "10 epochs", "does not fit config.duration"),
         ("seed", True, "True is a bool; allowed is a int"),
         ("optimizer.weight_decay", 0.1, "no effect with adam"),
         ("optimizer.momentum", 0.9, "no effect with adam"),
@@ -146,7 +150,7 @@ def test_fields_that_contradict_each_other(change: dict[str, Any], named: str) -
 def test_an_unknown_section_and_a_value_for_a_section() -> None:
     config = default.get_config()
     config.optimiser = ConfigDict()
-    with pytest.raises(UserError, match=r"did you mean config\.optimizer"):
+    with pytest.raises(UserError, match=r"did you mean 'config\.optimizer'"):
         validate(config)
     config = default.get_config()
     with config.ignore_type():
@@ -177,9 +181,9 @@ def test_durations_in_steps(text: str, batch_size: int, num_examples: int, steps
 
 def test_warmup_longer_than_training() -> None:
     config = default.get_config()
-    config.duration, config.schedule.warmup = "10 steps", "10 steps"
+    config.duration, config.schedule.warmup = "10 steps", "1 epochs"
     with pytest.raises(UserError, match="10 steps of warm-up do not fit the 10 steps"):
-        Steps.of(validate(config), 100)
+        Steps.of(validate(config), 10 * config.data.batch_size)
 
 
 def test_flatten_and_nest_are_inverse() -> None:
@@ -187,12 +191,22 @@ def test_flatten_and_nest_are_inverse() -> None:
     assert validate(ConfigDict(nest(flatten(settings)))) == settings
 
 
+# Described together with the field above them.
+SHARED_COMMENT = {"    config.optimizer.beta2", "    config.schedule.final_fraction"}
+
+
 def test_every_field_is_described_in_the_default_config() -> None:
     lines = Path("configs/default.py").read_text().splitlines()
     for number, line in enumerate(lines):
         if line.strip().startswith("config.") and "ConfigDict()" not in line:
-            above = next(t for t in reversed(lines[:number]) if not t.strip().startswith("config."))
-            assert above.strip().startswith("#"), line
+            above = lines[number - 1].strip()
+            shared = above.startswith("config.") and line.split(" = ")[0] in SHARED_COMMENT
+            assert above.startswith("#") or shared, line
+
+
+@pytest.mark.parametrize("text", ["1234567 steps", "12.3456789 epochs", "1e-05 epochs"])
+def test_a_duration_is_written_down_exactly(text: str) -> None:
+    assert describe(Duration.parse(text)) == text
 
 
 def test_settings_are_frozen() -> None:

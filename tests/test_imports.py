@@ -10,6 +10,7 @@ import pytest
 
 PACKAGE = Path("seqvision")
 # design: arrows point one way. Each room may import these, and itself.
+WORDS = {"errors", "progress"}
 ARROWS = {
     "errors": set(),
     "shapes": set(),
@@ -27,10 +28,20 @@ ARROWS = {
     "checkpoint": {"state", "errors"},
     "record": {"config", "errors"},
     "run": {"checkpoint", "config", "models", "record", "errors"},
-    "warm_start": {"run", "progress", "errors"},
+    "warm_start": {"run", "record"} | WORDS,
     "resident": {"config", "data", "state", "steps"},
-    "evaluate": {"config", "data", "metrics", "progress", "run", "state", "steps", "errors"},
-    "predict": {"config", "data", "progress", "run", "state", "steps", "errors"},
+    "evaluate": {
+        "config",
+        "data",
+        "metrics",
+        "progress",
+        "record",
+        "run",
+        "state",
+        "steps",
+        "errors",
+    },
+    "predict": {"data", "record", "run", "state", "steps"} | WORDS,
 }
 NO_LIMIT = {"train"}
 

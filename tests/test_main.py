@@ -38,10 +38,10 @@ def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 BAD = [
     ((), "--config: missing", "configs/row_lstm.py"),
-    (("--config=configs/row_lstn.py",), "no file 'configs/row_lstn.py'", "configs/row_lstm.py?"),
+    (("--config=configs/row_lstn.py",), "no file 'configs/row_lstn.py'", "'configs/row_lstm.py'?"),
     (("--config=configs/row_lstm.py:bok",), "'bok' is not known", "tuned, estimator or book"),
-    ((CONFIG, "--config.optimiser.name=sgd"), "config.optimiser", "config.optimizer?"),
-    ((CONFIG, "--config.optimizer.nam=sgd"), "config.optimizer.nam", "config.optimizer.name?"),
+    ((CONFIG, "--config.optimiser.name=sgd"), "config.optimiser", "'config.optimizer'?"),
+    ((CONFIG, "--config.optimizer.nam=sgd"), "config.optimizer.nam", "'config.optimizer.name'?"),
     ((CONFIG, "--config.optimizer.name=sdg"), "'sdg' is not known", "did you mean 'sgd'?"),
     ((CONFIG, "--config.data.batch_size=-8"), "-8 is out of range", "at least 1"),
     ((CONFIG, "--config.data.batch_size", "-8"), "-8", "at least 1"),

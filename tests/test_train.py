@@ -171,6 +171,48 @@ def test_a_signal_saves_and_the_rest_is_bit_identical(
     assert_same_run(tmp_path, finished)
 
 
+OTHER_CONFIGS: dict[str, dict[str, Any]] = {
+    "best": {
+        "checkpoint.keep_best": True,
+        "early_stopping.patience": 1,
+        "evaluate_every": "1 steps",
+    },
+    "bfloat16": {"model.compute_dtype": "bfloat16", "ema_decay": 0.0, "augment.max_shift": 0.0},
+    "warm": {
+        "optimizer.name": "sgd",
+        "optimizer.momentum": 0.9,
+        "schedule.name": "one_cycle",
+        "schedule.warmup": "30 %",
+        "data.validation_examples": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("name", OTHER_CONFIGS)
+def test_other_configs_resume_bit_identically_too(
+    finished: Path,
+    small_config: ConfigDict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Early stopping and the best, bf16, a warm start; resumed with other saving habits."""
+    small_config.update_from_flattened_dict(OTHER_CONFIGS[name])
+    if name == "warm":
+        small_config.init_from = str(finished)
+    with jax.numpy_dtype_promotion("standard"):  # Flax's cell mixes bf16 with its f32 carry.
+        whole = train_and_evaluate(small_config, tmp_path / "whole")
+        with monkeypatch.context() as patch:
+            interrupt_at(patch, 2)
+            train_and_evaluate(small_config, tmp_path / "cut")
+        small_config.checkpoint.every, small_config.checkpoint.keep = "2 steps", 1
+        resumed = train_and_evaluate(small_config, tmp_path / "cut")
+    assert resumed == whole
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    environment = record.read_json(tmp_path / "cut" / "environment.json")
+    assert len(environment["earlier"]) == 1
+
+
 def test_a_torn_newest_checkpoint_costs_steps_but_no_bits(
     finished: Path,
     small_config: ConfigDict,
@@ -307,7 +349,7 @@ def test_starting_from_another_network(
         ({"data.batch_size": 63}, "63 examples cannot be shared evenly by 2 devices"),
         ({"data.validation_examples": 60_000}, "leaves nothing to train on"),
         ({"init_from": "/nowhere"}, "/nowhere: no run here"),
-        ({"schedule.warmup": "20 steps"}, "20 steps of warm-up do not fit the 12 steps"),
+        ({"schedule.warmup": "1 epochs"}, "922 steps of warm-up do not fit the 12 steps"),
     ],
 )
 def test_a_config_that_does_not_fit_the_data_or_the_machine(

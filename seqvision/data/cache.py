@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +37,9 @@ def read_cache(path: Path) -> Dataset:
                 name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"])
                 for name in ("train", "test")
             }
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, MemoryError):
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile and numpy raise many kinds for what they cannot read.
         raise DamagedCacheError(f"{path}: {error}") from error
     fingerprints = {name: split.fingerprint() for name, split in splits.items()}
     if fingerprints != meta["fingerprints"]:

@@ -39,9 +39,9 @@ def read_image(
     try:
         with Image.open(path) as opened:
             image = _in_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # A damaged file makes Pillow raise almost anything.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreadableImageError(f"{reason or type(error).__name__}") from error
+        raise UnreadableImageError(reason or type(error).__name__) from error
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5

@@ -31,6 +31,8 @@ FAMILY = ("mnist", "fashion_mnist", "kmnist", "emnist")
 SHIPPED_MNIST = Path(str(resources.files("seqvision.data"))) / "mnist"
 # Work in progress lives here, inside the data directory, so that the last step is one rename.
 _STAGING = ".seqvision"
+# Stands in the folders made here: what others prepared is never moved.
+MARKER = ".prepared-by-seqvision"
 
 
 def prepare(name: str, data_dir: Path, say: Callable[[str], None], show_progress: bool) -> None:
@@ -79,7 +81,10 @@ def _prepare_alone(
                 download_dir=data_dir / "downloads",
                 download_config=config,
             )
+        (Path(builder.data_path) / MARKER).touch()
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # Without dataset_info.json it is half of something.
+            move_aside(target)
         Path(builder.data_path).replace(target)
     except NonMatchingChecksumError as error:
         path = str(error).partition("downloaded to ")[2].partition(",")[0]
@@ -93,6 +98,12 @@ def _prepare_alone(
         raise _explained(error, name, data_dir) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def move_aside(prepared: Path) -> Path:
+    """Renames a damaged folder so that TFDS passes over it; nothing is deleted."""
+    taken = sum(1 for _ in prepared.parent.glob(f"{prepared.name}.damaged*"))
+    return prepared.rename(prepared.with_name(f"{prepared.name}.damaged{taken or ''}"))
 
 
 def _explained(error: Exception, name: str, data_dir: Path) -> UserError:

@@ -1,7 +1,6 @@
 """Image classification sets by their TFDS name, as arrays in memory."""
 
 import contextlib
-import difflib
 import importlib.util
 import io
 import logging
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
 from seqvision.data.dataset import Dataset, Split
-from seqvision.errors import UserError, explain_os_error, first_line
+from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
 # cached set does not need it.
@@ -52,17 +51,20 @@ def load_dataset(
     folder = data_folder(data_dir)
     cache = Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
     try:
-        prepared = _only_prepared(folder, name)
-        if prepared is not None:
-            dataset = _from_cache(cache_path(cache, name, prepared), say)
+        with _quiet_log():
+            builder = None
+            prepared = _only_prepared(folder, name)
+            if prepared is None:
+                builder = _prepared_builder(name, folder, say, show_progress)
+                prepared = Path(builder.data_path)
+            path = cache_path(cache, name, prepared)
+            dataset = _from_cache(path, say)
             if dataset is not None:
                 return dataset
-        with _quiet_log():
-            builder = _prepared_builder(name, folder, say, show_progress)
+            builder = builder or _prepared_builder(name, folder, say, show_progress)
             dataset = _read(builder, name, say, show_progress)
     except OSError as error:
         raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
-    path = cache_path(cache, name, Path(builder.data_path))
     try:
         write_cache(path, dataset)
     except OSError as error:
@@ -105,8 +107,9 @@ def _prepared_builder(
         return builder
     from seqvision.data import mnist_family
 
-    if name.partition("/")[0] in mnist_family.FAMILY:
-        mnist_family.prepare(name, folder, say, show_progress)
+    unversioned = name.partition(":")[0]
+    if _stem(name) in mnist_family.FAMILY:
+        mnist_family.prepare(unversioned, folder, say, show_progress)
     elif importlib.util.find_spec("tensorflow") is not None:
         say(f"preparing {builder.info.full_name} in {folder} with TensorFlow, once")
         try:
@@ -131,8 +134,7 @@ def _builder(name: str, folder: Path) -> Builder:
             return tfds.builder(name, data_dir=folder)
         except tfds.core.registered.DatasetNotFoundError:
             known = tfds.list_builders(with_community_datasets=False)
-            nearest = difflib.get_close_matches(name.partition("/")[0], known, n=1)
-            hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+            hint = did_you_mean(_stem(name), known)
             raise UserError(
                 f"config.data.name: '{name}' is no TFDS dataset{hint} (tfds.list_builders() lists"
                 " them)"
@@ -149,11 +151,10 @@ def _builder(name: str, folder: Path) -> Builder:
             prepared = _only_prepared(folder, name)
             if prepared is not None:
                 raise _damaged(prepared, name, error) from error
-            stem, _, variant = name.partition("/")
+            stem, variant = _stem(name), name.partition(":")[0].partition("/")[2]
             variants = list(tfds.builder_cls(stem).builder_configs)
             if variant and variant not in variants:
-                nearest = difflib.get_close_matches(variant, variants, n=1)
-                hint = f"; did you mean '{stem}/{nearest[0]}'?" if nearest else ""
+                hint = did_you_mean(variant, variants, f"{stem}/")
                 raise UserError(
                     f"config.data.name: {stem} has no '{variant}'; it has"
                     f" {', '.join(variants) or 'no variants'}{hint}"
@@ -173,7 +174,7 @@ def _read(
         train, test = (
             _read_split(builder, split, image_shape, show_progress) for split in ("train", "test")
         )
-    except UserError:
+    except (UserError, MemoryError, PermissionError):
         raise
     except Exception as error:  # array_record, Pillow and TFDS each raise their own.
         raise _damaged(Path(builder.data_path), name, error) from error
@@ -266,18 +267,19 @@ def _damaged(prepared: Path, name: str, error: Exception) -> UserError:
     from seqvision.data import mnist_family
 
     found = f"{prepared}: damaged ({first_line(error)})"
-    if name.partition("/")[0] not in mnist_family.FAMILY:
-        return UserError(f"{found}; delete this folder and prepare {name} again")
-    aside = prepared.with_name(f"{prepared.name}.damaged")
-    try:
-        if not aside.exists():
-            prepared.rename(aside)
-            return UserError(
-                f"{found}; moved to {aside.name}: run the command again to prepare it afresh"
-            )
-    except OSError:
-        pass
-    return UserError(f"{found}; delete this folder, then run the command again")
+    if (prepared / mnist_family.MARKER).exists():
+        aside = mnist_family.move_aside(prepared)
+        return UserError(
+            f"{found}; moved to {aside.name}: run the command again to prepare it afresh"
+        )
+    if _stem(name) in mnist_family.FAMILY:
+        return UserError(f"{found}; move this folder away, then run the command again")
+    return UserError(f"{found}; move this folder away and prepare {name} again")
+
+
+def _stem(name: str) -> str:
+    """`emnist` of `emnist/letters:3.1.0`."""
+    return re.split("[/:]", name)[0]
 
 
 @contextlib.contextmanager
