@@ -7,9 +7,9 @@
 Test accuracy on 2 cores of an AMD EPYC with AVX-512, Python 3.11.7, jax 0.9.2, float32; the time is
 that of the whole command with MNIST prepared, in min:sec:
 
-    tuned      1:15-1:28 99.23 % = mean of seeds 0-4: 99.14, 99.28, 99.24, 99.22, 99.26
+    tuned      1:15-1:28  99.23 % = mean of seeds 0-4: 99.14, 99.28, 99.24, 99.22, 99.26
     estimator  0:29-0:31  97.75 % = mean of seeds 0-2: 97.93, 98.03, 97.28
-    book       1:59-2:24 98.37 % = mean of seeds 0-2: 98.53, 98.37, 98.22
+    book       1:59-2:24  98.37 % = mean of seeds 0-2: 98.53, 98.37, 98.22
 
 The recipe of `tuned` was chosen by validation accuracy, its length by time.
 """
