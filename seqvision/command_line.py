@@ -1,6 +1,7 @@
 """Flags and config overrides, with one clear line for each mistake."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,17 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
-from seqvision.config import unknown_key, validate
+from seqvision.config import a_type, unknown_key, validate
 from seqvision.errors import UserError, did_you_mean
 
 
 def define_config(name: str, meaning: str) -> flags.FlagHolder:
     """A flag that names a config file and takes overrides: `--config=FILE --config.x.y=VALUE`."""
-    return config_flags.DEFINE_config_file(name, None, meaning)
+    try:
+        return config_flags.DEFINE_config_file(name, None, meaning)
+    except flags.Error as error:  # It reads the command line already here: --flagfile.
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def parse(argv: list[str], name: str = "config") -> None:
@@ -30,8 +35,8 @@ def parse(argv: list[str], name: str = "config") -> None:
     _check_overrides(arguments, name)
     try:
         rest = flags.FLAGS(argv)[1:]
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(_one_line(error)) from None
+    except Exception as error:  # absl and config_flags raise many kinds.
+        raise UserError(f"{_one_line(error)} (--help lists the flags)") from None
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     validate(flags.FLAGS[name].value)
@@ -55,8 +60,15 @@ def _check_overrides(arguments: list[str], name: str) -> None:
         if not equals and position < len(arguments) and not arguments[position].startswith("-"):
             text = arguments[position]
         if flag == f"--{name}":
+            if path is not None:
+                raise UserError(f"--{name}: given twice, as {path} and {text}; choose one")
             path = text
         elif flag.startswith(f"--{name}."):
+            if path is None:
+                raise UserError(
+                    f"{flag}: it stands before --{name}, or that is missing; name the config file"
+                    f" first, such as --{name}=configs/row_lstm.py"
+                )
             overrides.append((flag.removeprefix(f"--{name}."), text))
     if not path:
         raise UserError(
@@ -73,7 +85,8 @@ def _load(path: str, name: str) -> ConfigDict:
     file = Path(path.partition(":")[0])
     if not file.is_file():
         folder = f"{file.parent}/" if file.parent != Path() else ""
-        hint = did_you_mean(file.name, _names(file.parent), folder) or _choices(file.parent)
+        nearest = did_you_mean(file.name, _names(file.parent), folder)
+        hint = nearest or _choices(file if file.is_dir() else file.parent)
         raise UserError(f"--{name}: there is no file '{file}'{hint}")
     try:
         config = ConfigFileFlagParser(name).parse(path)
@@ -89,7 +102,9 @@ def _load(path: str, name: str) -> ConfigDict:
 
 def _names(folder: Path) -> list[str]:
     return sorted(
-        p.name for p in folder.glob("*.py") if p.name not in ("__init__.py", "default.py")
+        path.name
+        for path in folder.glob("*.py")
+        if path.name != "default.py" and "def get_config" in path.read_text(errors="replace")
     )
 
 
@@ -134,7 +149,7 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
         path = ".".join(["config", *names[: depth + 1]])
         if not isinstance(value, ConfigDict):
             parent = ".".join(["config", *names[:depth]])
-            raise UserError(f"{path}: no such field; {parent} is a {type(value).__name__}")
+            raise UserError(f"{path}: no such field; {parent} is {a_type(type(value))}")
         if name not in value:
             raise UserError(unknown_key(path, list(value)))
         value = value[name]
@@ -152,7 +167,7 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
         else:
             type(value)(text)
     except ValueError:
-        allowed = "true or false" if isinstance(value, bool) else f"a {type(value).__name__}"
+        allowed = "true or false" if isinstance(value, bool) else a_type(type(value))
         raise UserError(
             f"config.{key}: '{text}' is not {allowed}; the default is {value!r}"
         ) from None

@@ -19,7 +19,6 @@ from seqvision.errors import UserError, did_you_mean
 # Steps and examples are counted in 32-bit integers.
 LARGEST = 2**31 - 1
 
-UNITS = ("steps", "epochs", "examples", "%")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(steps?|epochs?|examples?|%)\s*")
 
 
@@ -42,8 +41,8 @@ class Duration:
         match = _DURATION.fullmatch(text)
         if match is None:
             raise ValueError(
-                f"'{text}' is not a duration; write a number and a unit ({', '.join(UNITS)}),"
-                " such as '500 steps'"
+                f"'{text}' is not a duration; write a number and a unit (steps, epochs, examples; %"
+                " of the training for a warm-up), such as '500 steps'"
             )
         amount, unit = float(match[1]), match[2]
         if amount > LARGEST:
@@ -103,9 +102,10 @@ class OneOf:
 
 Size = Annotated[int, Range(low=1, high=LARGEST)]
 Number = Annotated[int, Range(low=0, high=LARGEST)]
-Finite = Annotated[float, Range()]
-NonNegative = Annotated[float, Range(low=0)]
-Positive = Annotated[float, Range(low=0, above=True)]
+# Floats become float32 on the device.
+Finite = Annotated[float, Range(low=-1e38, high=1e38)]
+NonNegative = Annotated[float, Range(low=0, high=1e38)]
+Positive = Annotated[float, Range(low=0, high=1e38, above=True)]
 Fraction = Annotated[float, Range(low=0, high=1, below=True)]
 
 # --- the fields: types and bounds here, defaults and meanings in configs/default.py ----
@@ -275,9 +275,7 @@ def _value(hint: Any, value: Any, path: str) -> Any:
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:
-        raise UserError(
-            f"{path}: {value!r} is a {type(value).__name__}; allowed is a {hint.__name__}"
-        )
+        raise UserError(f"{path}: {value!r} is {a_type(type(value))}; allowed is {a_type(hint)}")
     if isinstance(rule, OneOf) and value not in rule.names:
         raise UserError(
             f"{path}: '{value}' is not known; choose one of {', '.join(rule.names)}"
@@ -378,6 +376,10 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def field_names(cls: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
+
+
+def a_type(kind: type) -> str:
+    return f"an {kind.__name__}" if kind is int else f"a {kind.__name__}"
 
 
 def unknown_key(path: str, allowed: list[str]) -> str:

@@ -127,7 +127,11 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
     paths = [Path(name) for name in sorted(glob.glob(inputs, recursive=True))]
     paths = [path for path in paths if not path.is_dir()]
     if not paths:
-        raise UserError(f"--inputs: no file matches '{inputs}' in {Path.cwd()}; check the pattern")
+        pattern = f"{inputs.rstrip('/')}/*" if Path(inputs).is_dir() else "digits/*.png"
+        raise UserError(
+            f"--inputs: no file matches '{inputs}' in {Path.cwd()}; write a pattern, such as"
+            f" '{pattern}'"
+        )
     rows = list(_rows(Predictor.from_run(workdir), paths, invert))
     failed = sum(1 for row in rows if row["error"])
     text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows)

@@ -49,8 +49,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(
-            f"{path.parent}: no run here ({path.name} is missing); train first, or name the run"
-            " with --workdir"
+            f"{path.parent}: no run here ({path.name} is missing); train it first, or name"
+            " another folder"
         ) from None
     except OSError as error:
         raise UserError(explain_os_error(error, path, "--workdir")) from None

@@ -29,7 +29,7 @@ from seqvision.config import Settings, Steps, flatten, nest, validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.files import background_of
 from seqvision.data.source import load_dataset
-from seqvision.errors import UserError, explain_os_error
+from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics, Sums
@@ -85,6 +85,14 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
         with record.exclusive(workdir):
             check_same_config(settings, workdir)
             return _finished(workdir) or _Training(settings, workdir).run()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"out of memory with config.data.batch_size={settings.data.batch_size} and"
+            f" config.model.hidden_size={settings.model.hidden_size}; lower one of them"
+            f" ({first_line(error)})"
+        ) from error
     except BrokenPipeError:
         raise  # Nobody reads what is printed; that is no fault of the workdir.
     except OSError as error:

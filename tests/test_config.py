@@ -114,7 +114,7 @@ def test_a_wrong_type_fails(field: str) -> None:
         ("duration", "1e400 steps", "is too long"),
         ("schedule.warmup", "120 %", "does not fit config.duration"),
         ("schedule.warmup", "10 epochs", "does not fit config.duration"),
-        ("seed", True, "True is a bool; allowed is a int"),
+        ("seed", True, "True is a bool; allowed is an int"),
         ("optimizer.weight_decay", 0.1, "no effect with adam"),
         ("optimizer.momentum", 0.9, "no effect with adam"),
         ("schedule.name", "one_cycle", "leaves one_cycle no rise"),

@@ -55,13 +55,49 @@ def test_dark_on_light_is_inverted_by_itself_or_by_flag(tmp_path: Path, digit: n
     np.testing.assert_array_equal(read_image(path, GREY, "light"), 255 - digit)
 
 
-def test_transparent_ink_lies_on_white(tmp_path: Path, digit: np.ndarray) -> None:
-    black = Image.new("L", (28, 28), 0)
-    image = Image.merge("LA", (black, as_image(digit)))
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_nothing_lies_on_what_shows_it(tmp_path: Path, digit: np.ndarray, ink: int) -> None:
+    image = Image.merge("LA", (Image.new("L", (28, 28), ink), as_image(digit)))
     np.testing.assert_allclose(read_image(saved(tmp_path, image), GREY, "dark"), digit, atol=1)
 
 
-@pytest.mark.parametrize("size", [(56, 56), (300, 300), (7, 7), (60, 30), (1, 1), (1000, 3)])
+@pytest.mark.parametrize(("paper", "ink"), [(250, 40), (220, 40), (200, 80), (90, 250), (20, 140)])
+def test_grey_paper_and_pale_ink_get_full_contrast(
+    tmp_path: Path, digit: np.ndarray, paper: int, ink: int
+) -> None:
+    shade = (paper + (ink - paper) * (digit[..., 0] / 255.0)).round().astype(np.uint8)
+    result = read_image(saved(tmp_path, Image.fromarray(shade)), GREY, "dark")
+    np.testing.assert_allclose(result, digit * (255 / digit.max()), atol=3)
+    light = read_image(saved(tmp_path, Image.fromarray(shade)), GREY, "light")
+    np.testing.assert_allclose(light, 255 - digit * (255 / digit.max()), atol=3)
+
+
+def test_grain_of_the_paper_is_not_ink(
+    tmp_path: Path, digit: np.ndarray, rng: np.random.Generator
+) -> None:
+    shade = 220 - 180 * (digit[..., 0] / 255.0) + rng.normal(size=(28, 28)) * 4
+    image = Image.fromarray(shade.round().clip(0, 255).astype(np.uint8))
+    result = read_image(saved(tmp_path, image), GREY, "dark").astype(int)
+    assert np.abs(result - digit).max() < 40
+    assert (result[digit == 0] <= 5).mean() > 0.95
+
+
+@pytest.mark.parametrize("brightness", [0, 128, 255])
+def test_a_blank_image_is_an_error(tmp_path: Path, brightness: int) -> None:
+    path = saved(tmp_path, Image.new("L", (40, 40), brightness))
+    with pytest.raises(UnreadableImageError, match="blank"):
+        read_image(path, GREY, "dark")
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1.0, 16.0, 257.0])
+def test_deep_images_are_scaled_not_clipped(
+    tmp_path: Path, digit: np.ndarray, scale: float
+) -> None:
+    path = saved(tmp_path, Image.fromarray((digit[..., 0] * scale).astype(np.float32)), "x.tif")
+    np.testing.assert_allclose(read_image(path, GREY, "dark"), digit, atol=2)
+
+
+@pytest.mark.parametrize("size", [(56, 56), (300, 300), (7, 7), (60, 30), (1000, 3)])
 def test_any_size_fits_with_its_proportions(tmp_path: Path, size: tuple[int, int]) -> None:
     image = Image.new("L", size, 0)
     image.paste(255, (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4))

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 
 INVERSIONS = ("auto", "always", "never")
 _DARK, _LIGHT = 64, 192
+_LEAST_CONTRAST = 16
 
 
 class UnreadableImageError(Exception):
@@ -18,9 +19,10 @@ def read_image(
 ) -> np.ndarray:
     """Reads a PNG, JPEG or any other image that Pillow knows.
 
-    It is turned as its camera says, laid on white where transparent, made grey or RGB, inverted
-    where asked, scaled into `shape` with its proportions kept, and centred on its own border
-    brightness.
+    It is turned as its camera says, laid on white (on black where its ink is light) where
+    transparent, made grey or RGB, inverted where asked, scaled into `shape` with its proportions
+    kept, and centred on its own border brightness. Where the training images have a dark or a
+    light background, its paper is brought to that black or white and its ink to the other end.
 
     Args:
       path: the file.
@@ -33,7 +35,7 @@ def read_image(
       uint8 of `shape`. A file of just that size and kind comes back as it is.
 
     Raises:
-      UnreadableImageError: the file cannot be read, or is no whole image.
+      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
     height, width, channels = shape
     try:
@@ -48,6 +50,8 @@ def read_image(
     )
     if invert == "always" or (invert == "auto" and opposite):
         image = ImageOps.invert(image)
+    if background != "mixed" and invert != "never":
+        image = _with_full_contrast(image, light=background == "light")
     if image.size != (width, height):
         fill = tuple(
             int(v)
@@ -63,6 +67,23 @@ def read_image(
             color=fill if channels == 3 else fill[0],
         )
     return np.asarray(image, np.uint8).reshape(shape)
+
+
+def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:
+    """Paper to 0 and ink to 255 (the other way round for `light`); clean images are left alone."""
+    values = np.asarray(ImageOps.invert(image) if light else image, np.float64)
+    edge = border(values[None])
+    paper = np.median(edge)
+    # Three standard deviations of the paper's grain, from its median absolute deviation.
+    paper += 3 * 1.4826 * np.median(np.abs(edge - paper))
+    ink = values.max()
+    if ink - paper < _LEAST_CONTRAST:
+        raise UnreadableImageError("it is blank: no ink stands out from its border")
+    if paper == 0 and ink > 127.5:
+        return image
+    stretched = ((values - paper) * 255 / (ink - paper)).clip(0, 255).round().astype(np.uint8)
+    result = Image.fromarray(stretched)
+    return ImageOps.invert(result) if light else result
 
 
 def border(images: np.ndarray) -> np.ndarray:
@@ -85,11 +106,14 @@ def background_of(images: np.ndarray) -> str:
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit and float images: Pillow would clip them, not scale them.
+        # Pillow would clip these to 255, not scale them: 0-1, 8, 12 or 16 bits.
         values = np.asarray(image, np.float64)
-        full = 65535.0 if values.max() > 255 else 255.0
+        full = next((f for f in (1.0, 255.0, 4095.0) if values.max() <= f), 65535.0)
         image = Image.fromarray(np.clip(values * 255 / full, 0, 255).round().astype(np.uint8))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba)
+        grey, alpha = np.asarray(rgba.convert("L"), np.float64), np.asarray(rgba)[..., 3]
+        ink_is_light = (grey * alpha).sum() > 127.5 * alpha.sum()
+        paper = Image.new("RGBA", image.size, "black" if ink_is_light else "white")
+        image = Image.alpha_composite(paper, rgba)
     return image.convert(mode)

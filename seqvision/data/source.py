@@ -284,11 +284,13 @@ def _stem(name: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Keeps TFDS's warnings about folders and decoders off the screen."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keeps TFDS's warnings about folders, decoders and connections off the screen."""
+    loggers = [logging.getLogger(name) for name in ("absl", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
