@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+import zipfile
 from pathlib import Path
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 from scipy import ndimage
 
 from seqvision.data import mnist_family, source
@@ -405,3 +407,30 @@ def test_shipped_files_have_their_licence() -> None:
     assert "Creative Commons" in text
     for path in SHIPPED.glob("*.gz"):
         assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" in text
+
+
+def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
+    """TFDS's EMNIST builder, changed as `prepare` changes it, on a small archive made here."""
+    images = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28)
+    archive = tmp_path / "gzip.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for part in ("train", "test"):
+            stem = f"gzip/emnist-letters-{part}"
+            header = struct.pack(">4I", 0x803, 2, 28, 28)
+            file.writestr(f"{stem}-images-idx3-ubyte.gz", gzip.compress(header + images.tobytes()))
+            labels = struct.pack(">2I", 0x801, 2) + bytes([3, 26])
+            file.writestr(f"{stem}-labels-idx1-ubyte.gz", gzip.compress(labels))
+
+    class Downloaded:
+        def download(self, url: str) -> Path:
+            assert url.endswith("gzip.zip")
+            return archive
+
+    builder = mnist_family._builder("emnist/letters", tmp_path / "tfds")
+    splits = builder._split_generators(Downloaded())
+    assert [split.gen_kwargs["num_examples"] for split in splits] == [88_800, 14_800]
+    arguments = splits[1].gen_kwargs | {"num_examples": 2}
+    examples = [example for _, example in builder._generate_examples(**arguments)]
+    assert [example["label"] for example in examples] == [3, 26]
+    for example, image in zip(examples, images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(example["image"])), image)

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import filelock
 import tensorflow_datasets as tfds
@@ -28,6 +28,7 @@ from seqvision.data.idx import read_idx
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 
 FAMILY = ("mnist", "fashion_mnist", "kmnist", "emnist")
+StrPath: TypeAlias = str | os.PathLike[str]
 SHIPPED_MNIST = Path(str(resources.files("seqvision.data"))) / "mnist"
 # Work in progress lives here, inside the data directory, so that the last step is one rename.
 _STAGING = ".seqvision"
@@ -136,7 +137,7 @@ def _builder(name: str, data_dir: Path) -> Any:
                 return super()._split_generators(_Downloads(dl_manager))
 
             def _generate_examples(
-                self, num_examples: int, data_path: os.PathLike[str], label_path: os.PathLike[str]
+                self, num_examples: int, data_path: StrPath, label_path: StrPath
             ) -> Iterator[tuple[int, dict[str, Any]]]:
                 images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
                 if not len(images) == len(labels) == num_examples:
