@@ -1,4 +1,4 @@
-"""Trains, evaluates or predicts what a config says. See README.md."""
+"""Trains, evaluates, predicts or explains what a config says. See README.md."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from absl import flags
 from seqvision import command_line
 from seqvision.errors import UserError
 
-MODES = ("train", "evaluate", "predict")
+MODES = ("train", "evaluate", "predict", "explain")
 
 _CONFIG = command_line.define_config(
     "config", "What to run: a file in configs/, NAME.py[:VARIANT]."
@@ -17,8 +17,12 @@ _CONFIG = command_line.define_config(
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
 _SPLIT = flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
-_INPUTS = flags.DEFINE_string("inputs", "", "predict: a glob pattern of image files.")
-_OUTPUT = flags.DEFINE_string("output", "", "predict: a .csv or .jsonl file; printed by default.")
+_INPUTS = flags.DEFINE_string(
+    "inputs", "", "predict: a glob pattern of images, clips or .npz files."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "", "predict, evaluate: a .csv or .jsonl file; predictions are printed by default."
+)
 _INVERT = flags.DEFINE_string(
     "invert", "auto", "predict: auto, always or never swap dark and light."
 )
@@ -32,12 +36,17 @@ def main(argv: list[str]) -> int:
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run
 
-        evaluate_run(config, workdir, _SPLIT.value)
+        evaluate_run(config, workdir, _SPLIT.value, _OUTPUT.value)
         return 0
     if _MODE.value == "predict":
         from seqvision.predict import predict_files
 
         return min(1, predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value))
+    if _MODE.value == "explain":
+        from seqvision.explain import explain
+
+        explain(config)
+        return 0
     from seqvision.train import train_and_evaluate
 
     result = train_and_evaluate(config, workdir)

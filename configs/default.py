@@ -26,18 +26,71 @@ def get_config() -> ConfigDict:
     config.ema_decay = 0.0
 
     config.data = ConfigDict()
-    # A TFDS image classification set: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
+    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips) or
+    # moving_digits (clips made from a TFDS set of digits; config.clips says how).
+    config.data.source = "tfds"
+    # tfds, moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
-    # Where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR or ~/tensorflow_datasets).
+    # tfds, moving_digits: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR or
+    # ~/tensorflow_datasets).
     config.data.dir = ""
-    # Where decoded arrays are kept for the next start ("" = the user's cache folder).
+    # tfds, moving_digits: where decoded arrays are kept for the next start ("" = the user's cache
+    # folder).
     config.data.cache_dir = ""
+    # npz, folders: the .npz file, or the folder that holds the class folders.
+    config.data.path = ""
+    # npz: what its arrays hold: images, clips, or auto (by their shape).
+    config.data.kind = "auto"
+    # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
+    config.data.broken_files = "fail"
+    # Pixels that images and frames are scaled to, proportions kept (0 = as they are).
+    config.data.height = 0
+    config.data.width = 0
+    # 1 (grey), 3 (RGB) or 0 (as they are).
+    config.data.channels = 0
     # Examples per optimizer step, over all devices together.
     config.data.batch_size = 128
     # Examples per evaluation step; it changes speed and memory, not results.
     config.data.eval_batch_size = 1000
-    # The validation split is this many examples from the end of the train split (0 = none).
+    # tfds, moving_digits: the validation split is this many examples from the end of the train
+    # split (0 = none).
     config.data.validation_examples = 5000
+    # npz, folders: without splits of their own, these shares become the validation and the test
+    # split, chosen by the SHA-256 of each example's content (0 = none).
+    config.data.validation_fraction = 0.1
+    config.data.test_fraction = 0.1
+    # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
+    # clips). In training, each clip's window is drawn at random.
+    config.data.window = 0
+    # Clips: frames from the start of a window to that of the next, in evaluation and prediction
+    # (0 = as many as a window has).
+    config.data.window_stride = 0
+
+    config.clips = ConfigDict()
+    # moving_digits: motion (left, right, up or down, and with config.clips.turn also clockwise or
+    # counterclockwise: not to be seen in one frame) or digit (which digit, through noise and
+    # occlusion).
+    config.clips.task = "motion"
+    # Frames of the longest clips, and of the shortest (0 = all are of one length).
+    config.clips.num_frames = 8
+    config.clips.min_frames = 0
+    # Pixels of a frame, and its channels (1 or 3).
+    config.clips.height = 28
+    config.clips.width = 28
+    config.clips.channels = 1
+    # Pixels that the 28 pixels of an MNIST digit are scaled to.
+    config.clips.digit_size = 20.0
+    # Pixels from frame to frame, and degrees of the clips that turn (0 = none does).
+    config.clips.speed = 2.0
+    config.clips.turn = 0.0
+    # Standard deviation of the noise on each pixel of each frame; 1 is from black to white.
+    config.clips.noise = 0.1
+    # Share of each frame that is hidden.
+    config.clips.occlusion = 0.0
+    # How many clips there are in each split; their digits come from the same split of the digits.
+    config.clips.train_clips = 60000
+    config.clips.validation_clips = 2000
+    config.clips.test_clips = 10000
 
     config.augment = ConfigDict()
     # Random shift of each training image, up to this many pixels each way (0 = none).
@@ -46,18 +99,46 @@ def get_config() -> ConfigDict:
     config.augment.max_rotation = 0.0
 
     config.model = ConfigDict()
-    # Which network: row_lstm (each image row is one time step).
-    config.model.architecture = "row_lstm"
-    # Units of the LSTM.
+    # What one time step is: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn
+    # (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN features
+    # of each frame of a clip).
+    config.model.sequence = "rows"
+    # patches: height and width of a patch in pixels.
+    config.model.patch_size = 4
+    # cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2 max-pool.
+    config.model.cnn_channels = (32, 64)
+    # lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
+    config.model.cell = "lstm"
+    # Units of each recurrent layer, in each direction.
     config.model.hidden_size = 128
-    # Where the bias of the forget gate starts.
+    # Recurrent layers on top of each other.
+    config.model.num_layers = 1
+    # Read in both directions.
+    config.model.bidirectional = False
+    # What the classifier sees: last (final hidden state), mean, max, attention (over all steps) or
+    # per_step (it speaks after every step).
+    config.model.readout = "last"
+    # Dropout rates: between recurrent layers; on the cells' candidate states, one mask for a whole
+    # sequence; before the classifier.
+    config.model.dropout = 0.0
+    config.model.recurrent_dropout = 0.0
+    config.model.readout_dropout = 0.0
+    # Where the bias of the gate that keeps memory starts: constant (at forget_bias), chrono (for
+    # memories as long as the sequence) or uniform (for memories of all lengths).
+    config.model.gate_init = "constant"
     config.model.forget_bias = 1.0
+    # lstm, gru: a second gate refines the one that keeps memory (with uniform: UR-LSTM, UR-GRU).
+    config.model.refine_gates = False
+    # Recurrent kernels start orthogonal or as the identity.
+    config.model.recurrent_init = "orthogonal"
     # Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay float32.
     config.model.compute_dtype = "float32"
 
     config.loss = ConfigDict()
     # Share of the target spread evenly over all classes, in training only.
     config.loss.label_smoothing = 0.0
+    # per_step: this weight on the mean loss of all steps, the rest on that of the last step.
+    config.loss.step_weight = 0.0
 
     config.optimizer = ConfigDict()
     # adam, adamw, sgd or rmsprop.

@@ -21,7 +21,7 @@ from configs import default
 
 def get_config(variant: str = "tuned") -> ConfigDict:
     config = default.get_config()
-    config.model.architecture = "row_lstm"
+    config.model.sequence = "rows"
     if variant == "tuned":
         config.data.batch_size = 256
         config.augment.max_shift = 2.0
@@ -39,7 +39,6 @@ def get_config(variant: str = "tuned") -> ConfigDict:
     elif variant == "book":
         config.data.batch_size = 128
         config.data.validation_examples = 0
-        config.log_every = "100 steps"
     else:
         raise ValueError(f"variant '{variant}' is not known; choose tuned, estimator or book")
     return config

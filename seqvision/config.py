@@ -97,28 +97,80 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class AllIn:
+    """A tuple, not empty, of whole numbers in `range`."""
+
+    range: Range
 
 
 Size = Annotated[int, Range(low=1, high=LARGEST)]
 Number = Annotated[int, Range(low=0, high=LARGEST)]
+LARGEST_SIDE = 65535
+Pixels = Annotated[int, Range(low=0, high=LARGEST_SIDE)]
+Sizes = Annotated[tuple, AllIn(Range(low=1, high=LARGEST))]
 # Floats become float32 on the device.
 Finite = Annotated[float, Range(low=-1e38, high=1e38)]
 NonNegative = Annotated[float, Range(low=0, high=1e38)]
 Positive = Annotated[float, Range(low=0, high=1e38, above=True)]
 Fraction = Annotated[float, Range(low=0, high=1, below=True)]
 
+# The networks' names, here too so that a config is checked without jax; a test compares them.
+SEQUENCES = (
+    "rows",
+    "columns",
+    "pixels",
+    "permuted_pixels",
+    "patches",
+    "cnn",
+    "cnn_rows",
+    "frames",
+)
+CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
+
 # --- the fields: types and bounds here, defaults and meanings in configs/default.py ----
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
+    source: Annotated[str, OneOf(("tfds", "npz", "folders", "moving_digits"))]
     name: str
     dir: str
     cache_dir: str
+    path: str
+    kind: Annotated[str, OneOf(("auto", "images", "clips"))]
+    broken_files: Annotated[str, OneOf(("fail", "skip"))]
+    height: Pixels
+    width: Pixels
+    channels: Annotated[int, OneOf((0, 1, 3))]
     batch_size: Size
     eval_batch_size: Size
     validation_examples: Number
+    validation_fraction: Fraction
+    test_fraction: Fraction
+    window: Number
+    window_stride: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    task: Annotated[str, OneOf(("motion", "digit"))]
+    num_frames: Size
+    min_frames: Number
+    height: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    channels: Annotated[int, OneOf((1, 3))]
+    digit_size: Annotated[float, Range(low=1, high=LARGEST_SIDE)]
+    speed: NonNegative
+    turn: Annotated[float, Range(low=0, high=180)]
+    noise: NonNegative
+    occlusion: Annotated[float, Range(low=0, high=1)]
+    train_clips: Size
+    validation_clips: Number
+    test_clips: Number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,15 +181,28 @@ class Augment:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    architecture: Annotated[str, OneOf(("row_lstm",))]
+    sequence: Annotated[str, OneOf(SEQUENCES)]
+    patch_size: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    cnn_channels: Sizes
+    cell: Annotated[str, OneOf(CELLS)]
     hidden_size: Size
+    num_layers: Annotated[int, Range(low=1, high=1000)]
+    bidirectional: bool
+    readout: Annotated[str, OneOf(("last", "mean", "max", "attention", "per_step"))]
+    dropout: Fraction
+    recurrent_dropout: Fraction
+    readout_dropout: Fraction
     forget_bias: Finite
+    gate_init: Annotated[str, OneOf(("constant", "chrono", "uniform"))]
+    refine_gates: bool
+    recurrent_init: Annotated[str, OneOf(("orthogonal", "identity"))]
     compute_dtype: Annotated[str, OneOf(("float32", "bfloat16"))]
 
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
     label_smoothing: Fraction
+    step_weight: Annotated[float, Range(low=0, high=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +249,7 @@ class Settings:
     evaluate_every: Duration
     ema_decay: Fraction
     data: Data
+    clips: Clips
     augment: Augment
     model: Model
     loss: Loss
@@ -274,12 +340,21 @@ def _value(hint: Any, value: Any, path: str) -> Any:
             raise UserError(f"{path}: {error}") from None
     if hint is float and type(value) is int:
         value = float(value)
+    if hint is tuple and isinstance(value, list):
+        value = tuple(value)  # As JSON writes it.
     if type(value) is not hint:
         raise UserError(f"{path}: {value!r} is {a_type(type(value))}; allowed is {a_type(hint)}")
     if isinstance(rule, OneOf) and value not in rule.names:
+        hint = did_you_mean(value, rule.names) if isinstance(value, str) else ""
         raise UserError(
-            f"{path}: '{value}' is not known; choose one of {', '.join(rule.names)}"
-            f"{did_you_mean(value, rule.names)}"
+            f"{path}: '{value}' is not known; choose one of {', '.join(map(str, rule.names))}{hint}"
+        )
+    if isinstance(rule, AllIn) and not (
+        value and all(type(v) is int and rule.range.allows(v) for v in value)
+    ):
+        raise UserError(
+            f"{path}: {value!r} is out of range; allowed are one or more ints, each {rule.range},"
+            " such as (32, 64)"
         )
     if isinstance(rule, Range) and not rule.allows(value):
         raise UserError(f"{path}: {value!r} is out of range; allowed is {rule}")
@@ -294,8 +369,8 @@ def _check_together(settings: Settings) -> None:
             f"config.duration: '{describe(settings.duration)}' is no length of training;"
             " give it in steps, epochs or examples, above 0"
         )
-    if not settings.data.name:
-        raise UserError("config.data.name: it is empty; name a TFDS dataset, such as 'mnist'")
+    _check_data(settings)
+    _check_model(settings)
     if optimizer.weight_decay > 0 and optimizer.name == "adam":
         raise UserError(
             f"config.optimizer.weight_decay: {optimizer.weight_decay:g} has no effect with adam;"
@@ -320,21 +395,119 @@ def _check_together(settings: Settings) -> None:
             "config.schedule.warmup: '0 steps' leaves one_cycle no rise; give it a warm-up such"
             " as '30 %' or choose config.schedule.name=cosine"
         )
-    needs_validation = settings.early_stopping.patience > 0 or settings.checkpoint.keep_best
-    if needs_validation:
-        name = (
-            "checkpoint.keep_best" if settings.checkpoint.keep_best else "early_stopping.patience"
-        )
-        if settings.data.validation_examples == 0:
+    wanting = wants_validation(settings)
+    if wanting:
+        found, field = _validation_field(settings)
+        if found == 0:
             raise UserError(
-                f"config.{name}: it needs a validation split, but config.data.validation_examples"
+                f"config.{wanting}: it needs a validation split, but config.{field}"
                 " is 0; hold out some examples or switch it off"
             )
         if settings.evaluate_every.amount == 0:
             raise UserError(
-                f"config.{name}: it needs evaluations, but config.evaluate_every is 'never';"
+                f"config.{wanting}: it needs evaluations, but config.evaluate_every is 'never';"
                 " set it to a duration such as '1 epochs' or switch it off"
             )
+
+
+def wants_validation(settings: Settings) -> str:
+    """The field that needs a validation split, "" where none does."""
+    if settings.checkpoint.keep_best:
+        return "checkpoint.keep_best"
+    return "early_stopping.patience" if settings.early_stopping.patience > 0 else ""
+
+
+def _validation_field(settings: Settings) -> tuple[float, str]:
+    """What decides whether there is a validation split; own data may bring one along."""
+    match settings.data.source:
+        case "tfds":
+            return settings.data.validation_examples, "data.validation_examples"
+        case "moving_digits":
+            return settings.clips.validation_clips, "clips.validation_clips"
+    return 1, ""
+
+
+def _check_data(settings: Settings) -> None:
+    data, clips = settings.data, settings.clips
+    if data.source in ("npz", "folders"):
+        if not data.path:
+            what = "an .npz file" if data.source == "npz" else "a folder of class folders"
+            raise UserError(f"config.data.path: it is empty; name {what}")
+        if data.validation_fraction + data.test_fraction >= 1:
+            raise UserError(
+                f"config.data.test_fraction: with config.data.validation_fraction it is"
+                f" {data.validation_fraction + data.test_fraction:g}, which leaves nothing to train"
+                " on; lower one of them"
+            )
+    else:
+        if not data.name:
+            raise UserError("config.data.name: it is empty; name a TFDS dataset, such as 'mnist'")
+        if data.path:
+            raise UserError(
+                f"config.data.path: '{data.path}' has no effect with config.data.source="
+                f"{data.source}; choose npz or folders"
+            )
+    if data.source == "moving_digits":
+        if (data.height, data.width, data.channels) != (0, 0, 0):
+            raise UserError(
+                "config.data.height, width, channels: they have no effect on made clips; set"
+                " config.clips.height, width and channels"
+            )
+        if clips.min_frames > clips.num_frames:
+            raise UserError(
+                f"config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,"
+                f" {clips.num_frames}; lower it, or 0 for clips of one length"
+            )
+        if clips.digit_size > min(clips.height, clips.width):
+            raise UserError(
+                f"config.clips.digit_size: {clips.digit_size:g} pixels do not fit a frame of"
+                f" {clips.height}x{clips.width}; lower it, or enlarge the frame"
+            )
+    if (data.height == 0) != (data.width == 0):
+        raise UserError(
+            f"config.data.height: {data.height} with config.data.width={data.width}; give both, or"
+            " 0 for both to keep the size that the data has"
+        )
+    if data.window_stride > 0 and data.window == 0:
+        raise UserError(
+            f"config.data.window_stride: {data.window_stride} has no effect without"
+            " config.data.window; give the frames of a window"
+        )
+    if data.window > 0 and settings.model.sequence != "frames":
+        raise UserError(
+            f"config.data.window: {data.window} has no effect with"
+            f" config.model.sequence={settings.model.sequence}; windows are cut from clips (frames)"
+        )
+    if data.source == "moving_digits" and settings.model.sequence != "frames":
+        raise UserError(
+            f"config.model.sequence: '{settings.model.sequence}' reads images, but"
+            " config.data.source=moving_digits makes clips; choose frames"
+        )
+
+
+def _check_model(settings: Settings) -> None:
+    model = settings.model
+    if model.dropout > 0 and model.num_layers == 1:
+        raise UserError(
+            f"config.model.dropout: {model.dropout:g} has no effect between layers with"
+            " config.model.num_layers=1; add layers, or use config.model.readout_dropout or"
+            " config.model.recurrent_dropout"
+        )
+    if model.refine_gates and model.cell not in ("lstm", "gru"):
+        raise UserError(
+            f"config.model.refine_gates: {model.cell} has no gate to refine; choose lstm or gru, or"
+            " switch it off"
+        )
+    if model.recurrent_init != "orthogonal" and model.cell.startswith("min_"):
+        raise UserError(
+            f"config.model.recurrent_init: '{model.recurrent_init}' has no effect on {model.cell},"
+            " which has no recurrent kernel; leave it at orthogonal"
+        )
+    if settings.loss.step_weight > 0 and model.readout != "per_step":
+        raise UserError(
+            f"config.loss.step_weight: {settings.loss.step_weight:g} has no effect with"
+            f" config.model.readout={model.readout}; choose per_step"
+        )
 
 
 # --- settings as plain values ------------------------------------------------

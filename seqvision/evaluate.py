@@ -5,20 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from seqvision.answers import Prediction, predictions
 from seqvision.config import validate
-from seqvision.data.batches import padded_batches
+from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import SPLITS, Split
-from seqvision.data.source import load_dataset
 from seqvision.errors import UserError, did_you_mean
 from seqvision.metrics import Metrics, Sums
+from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.record import ENVIRONMENT
-from seqvision.run import differences, load_run
-from seqvision.state import create_mesh
-from seqvision.steps import batch_sharding, make_eval_step
+from seqvision.run import Run, differences, load_run, windows_of
+from seqvision.state import create_mesh, replicated
+from seqvision.steps import batch_sharding, make_eval_step, make_predict_step
+from seqvision.supply import SPLIT_FIELDS, load_dataset
 
 
 def evaluate_split(
@@ -33,18 +36,48 @@ def evaluate_split(
       batch_size: examples per step; rounded up to a multiple of the devices.
       mesh: the devices.
     """
-    rounded = -(-batch_size // mesh.size) * mesh.size
+    arrays = jax.device_put(split.arrays, replicated(mesh))
     sums = []
-    for batch in padded_batches(split, min(rounded, -(-len(split) // mesh.size) * mesh.size)):
-        placed = jax.device_put(batch, batch_sharding(mesh))
-        sums.append(eval_step(params, placed["inputs"], placed["labels"], placed["mask"]))
+    for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
+        indices, mask = jax.device_put(batch, batch_sharding(mesh))
+        sums.append(eval_step(params, arrays, indices, mask))
     return Metrics.of(*jax.device_get(sums))
 
 
-def evaluate_run(config: ConfigDict, workdir: Path, split_name: str) -> Metrics:
+def predict_split(run: Run, split: Split, batch_size: int, mesh: Mesh) -> list[Prediction]:
+    """What a run says about each example of a split, in order."""
+    windows = windows_of(run.settings)
+    arrays = jax.device_put(split.arrays, replicated(mesh))
+    take = jax.jit(split.take)
+    step = make_predict_step(run.model, mesh, windows)
+    found: list[Prediction] = []
+    for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
+        indices, mask = jax.device_put(batch, batch_sharding(mesh))
+        examples = take(arrays, indices)
+        inputs, lengths = examples["inputs"], examples.get("lengths")
+        answer = jax.device_get(step(run.params, inputs, lengths))
+        lengths = None if lengths is None else np.asarray(lengths)
+        found.extend(predictions(answer, lengths, windows, int(mask.sum())))
+    return found
+
+
+def _batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
+    """Rounded up to a multiple of the devices; no larger than the split needs."""
+    return -(-min(batch_size, num_examples) // mesh.size) * mesh.size
+
+
+def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str = "") -> Metrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
-    Data directory and batch size come from `config`, the network and its weights from `workdir`.
+    Of clips cut into windows it also prints the windows' accuracy, and of a network that speaks
+    after every step the accuracy after each. Where the data lies and the batch size come from
+    `config`, the network and its weights from `workdir`.
+
+    Args:
+      config: see `configs/default.py`.
+      workdir: a trained run.
+      split_name: `train`, `validation` or `test`.
+      output: a `.csv` or `.jsonl` file for what is said about each example; "" for none.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split.
@@ -54,35 +87,87 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str) -> Metrics:
             f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
             f"{did_you_mean(split_name, SPLITS)}"
         )
+    target = checked_output(output)
     settings = validate(config)
     run = load_run(workdir, say)
+    fixed = {f"data.{field}" for field in (*SPLIT_FIELDS, "window", "window_stride")}
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()
-        if key.startswith("model.") or key in ("data.name", "data.validation_examples")
+        if key.startswith(("model.", "clips.")) or key in fixed - {"data.path"}
     ]
     if differing:
         raise UserError(
             f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
             " --config, or another run with --workdir"
         )
-    dataset = load_dataset(
-        settings.data.name, settings.data.dir, settings.data.cache_dir, say, on_terminal()
-    )
-    if dataset.fingerprints != run.data.fingerprints:
+    dataset = load_dataset(settings, say, on_terminal())
+    if dict(dataset.fingerprints) != run.data.fingerprints:
         raise UserError(
             f"{workdir}: trained on other data: the fingerprint of {dataset.name} is not the one in"
-            f" {ENVIRONMENT}; name the data it was trained on with --config.data.dir"
+            f" {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
+            " --config.data.path"
         )
-    split = dataset.split(split_name, settings.data.validation_examples)
-    mesh = create_mesh()
-    metrics = evaluate_split(
-        make_eval_step(run.model, mesh), run.params, split, settings.data.eval_batch_size, mesh
+    split, mesh, batch_size = (
+        dataset.split(split_name),
+        create_mesh(),
+        settings.data.eval_batch_size,
     )
-    say(f"{workdir}: step {run.step} on {dataset.name}/{dataset.version} {split_name}")
+    eval_step = make_eval_step(run.model, mesh, split.take, windows_of(run.settings))
+    metrics = evaluate_split(eval_step, run.params, split, batch_size, mesh)
+    version = f"/{dataset.version}" if dataset.version else ""
+    say(f"{workdir}: step {run.step} on {dataset.name}{version} {split_name}")
     for line in report(metrics, dataset.class_names):
         say(line)
+    per_step = run.settings.model.readout == "per_step"
+    if target is not None or per_step or run.settings.data.window:
+        labels = labels_of(split, batch_size)
+        found = predict_split(run, split, batch_size, mesh)
+        for line in _details(found, labels, per_step):
+            say(line)
+        if target is not None:
+            rows = [
+                {"index": index, **row_of(prediction, dataset.class_names), "truth": truth}
+                for index, (prediction, truth) in enumerate(
+                    zip(found, (dataset.class_names[label] for label in labels), strict=True)
+                )
+            ]
+            write_rows(rows, target)
+            say(f"{len(rows)} predictions written to {target}")
     return metrics
+
+
+def labels_of(split: Split, batch_size: int) -> np.ndarray:
+    """The labels of a split (N,), which a made one knows only when it makes its examples."""
+    take = jax.jit(lambda arrays, indices: split.take(arrays, indices)["labels"])
+    batches = padded_indices(len(split), min(batch_size, len(split)))
+    return np.concatenate([np.asarray(take(split.arrays, i))[m] for i, m in batches])
+
+
+def _details(found: list[Prediction], labels: np.ndarray, per_step: bool) -> list[str]:
+    """Accuracy of the windows, and after each step."""
+    lines, windows = (
+        [],
+        [
+            (window["classes"] == label)
+            for prediction, label in zip(found, labels, strict=True)
+            for window in prediction.get("windows", [])
+        ],
+    )
+    if len(windows) > len(found):
+        lines.append(f"accuracy per window  {np.mean(windows):.2%} of {len(windows)}")
+    if per_step:
+        right: dict[int, list[bool]] = {}
+        for prediction, label in zip(found, labels, strict=True):
+            said = [prediction] if "steps" in prediction else prediction["windows"]
+            for part in said:
+                for step, classes in enumerate(part["steps"].argmax(axis=-1)):
+                    right.setdefault(step + 1, []).append(classes == label)
+        lines.append("accuracy after each step")
+        lines += [
+            f"  {step:>4}  {np.mean(hits):>7.2%} of {len(hits)}" for step, hits in right.items()
+        ]
+    return lines
 
 
 def report(metrics: Metrics, class_names: tuple[str, ...]) -> list[str]:

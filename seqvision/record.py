@@ -226,11 +226,13 @@ def parameter_table(params: Any) -> Iterator[str]:
         rows.append((name, " x ".join(map(str, array.shape)), f"{array.size:,}"))
         total += array.size
     rows.append(("total", "", f"{total:,}"))
-    yield from _aligned([("parameter", "shape", "size"), *rows])
+    yield from aligned([("parameter", "shape", "size"), *rows])
 
 
-def _aligned(rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table: columns to the left, the last one to the right."""
     rows = list(rows)
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for name, shape, size in rows:
-        yield f"  {name:<{widths[0]}}  {shape:<{widths[1]}}  {size:>{widths[2]}}"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *cells, last in rows:
+        left = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
+        yield "  " + "  ".join([*left, f"{last:>{widths[-1]}}"])

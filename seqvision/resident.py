@@ -1,5 +1,6 @@
 """Training steps over a split that lies on the devices as a whole."""
 
+import time
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from seqvision.steps import index_sharding
 
 # A signal waits for the call under way, and the bar moves once a call.
 _MAX_STEPS_PER_CALL = 100
+_SECONDS_PER_CALL = 2.0
 
 
 class ResidentSteps:
@@ -26,7 +28,9 @@ class ResidentSteps:
         self._settings, self._steps, self._train_steps = settings, steps, train_steps
         self._num_examples, self._mesh = len(split), mesh
         self._capacity = min(_MAX_STEPS_PER_CALL, steps.total)
-        self._images, self._labels = jax.device_put((split.images, split.labels), replicated(mesh))
+        self._steps_per_call = min(10, self._capacity)
+        self._is_compiled = False
+        self._arrays = jax.device_put(split.arrays, replicated(mesh))
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
         """Takes the steps from `step` to the next event, as many as one call holds.
@@ -38,12 +42,22 @@ class ResidentSteps:
         steps, batch_size = self._steps, self._settings.data.batch_size
         events = (steps.log_every, steps.evaluate_every, steps.checkpoint_every)
         ends = [step - step % every + every for every in events if every]
-        num_steps = min(*ends, steps.total, step + self._capacity) - step
+        num_steps = min(*ends, steps.total, step + self._steps_per_call) - step
         examples = example_indices(
             self._settings.seed, self._num_examples, step * batch_size, num_steps * batch_size
         )
         table = pad(examples.reshape(num_steps, batch_size), self._capacity - num_steps)
         indices = jax.device_put(table, index_sharding(self._mesh))
         count = jax.device_put(np.int32(num_steps), replicated(self._mesh))
-        state, finite = self._train_steps(state, self._images, self._labels, indices, count)
-        return state, bool(finite)
+        start = time.perf_counter()
+        state, finite = self._train_steps(state, self._arrays, indices, count)
+        all_finite = bool(finite)  # Waits for the device.
+        self._adapt(num_steps, time.perf_counter() - start)
+        return state, all_finite
+
+    def _adapt(self, num_steps: int, seconds: float) -> None:
+        """Chooses how many steps the next call takes; no result depends on it."""
+        if self._is_compiled:
+            fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
+            self._steps_per_call = max(1, min(fitting, self._capacity))
+        self._is_compiled = True

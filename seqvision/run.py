@@ -13,6 +13,7 @@ from seqvision.config import Settings, flatten, validate
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
+from seqvision.steps import Windows
 
 # A run may be resumed with other values of these: they change no weight.
 _FREE = (
@@ -29,22 +30,29 @@ _FREE = (
 class DataFacts:
     """What a run has to know of its data to be used without it.
 
-    `background` is how the borders of its training images look: dark, light or mixed.
+    Attributes:
+      name, version, class_names, fingerprints: see `data.dataset.Dataset`.
+      input_shape: height, width, channels of its images; (T, height, width, channels) of its clips.
+      background: how the borders of its training images look: dark, light or mixed.
     """
 
     name: str
     version: str
-    image_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     background: str
     fingerprints: dict[str, str]
+
+    @property
+    def of_clips(self) -> bool:
+        return len(self.input_shape) == 4
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "DataFacts":
         return cls(
             **{
                 **facts,
-                "image_shape": tuple(facts["image_shape"]),
+                "input_shape": tuple(facts["input_shape"]),
                 "class_names": tuple(facts["class_names"]),
             }
         )
@@ -56,8 +64,8 @@ class Run:
 
     Attributes:
       settings: its config.
-      data: shape of its images, names of its classes.
-      model: images in [0, 1] to logits.
+      data: shape of its images or clips, names of its classes.
+      model: images or clips in [0, 1] to logits.
       params: the weights that the config promises: the best by validation where it keeps the best,
         else the newest; their moving average where it asks for one.
       step: the training step of these weights.
@@ -73,6 +81,20 @@ class Run:
 def model_of(settings: Settings, num_classes: int) -> nn.Module:
     """The network that the settings describe."""
     return create_model(num_classes=num_classes, **dataclasses.asdict(settings.model))
+
+
+def windows_of(settings: Settings) -> Windows | None:
+    """How long clips are cut; None where the network reads them whole."""
+    data = settings.data
+    return Windows(data.window, data.window_stride or data.window) if data.window else None
+
+
+def read_shape(settings: Settings, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of what the network reads at once: an image, a clip or a window of one."""
+    if not settings.data.window:
+        return input_shape
+    num_frames, *image_shape = input_shape
+    return (min(num_frames, settings.data.window), *image_shape)
 
 
 def load_run(workdir: Path, say: Callable[[str], None] = print) -> Run:

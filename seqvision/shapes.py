@@ -5,7 +5,7 @@
     D  features per time step   H  hidden size
     K  classes                  S  training steps inside one compiled call
 
-Images are `height width channels`. Arrays are batch first, (B, T, D), outside the recurrent layer.
+Images are `height width channels`, clips `T height width channels`. Arrays are batch first.
 """
 
 import numpy as np
@@ -13,22 +13,33 @@ from jax import Array
 from jaxtyping import Bool, Float, Float32, Int, Int32, Key, UInt8
 
 # In memory of the host.
-HostImages = UInt8[np.ndarray, "B height width channels"]
-HostLabels = Int32[np.ndarray, "B"]
+HostImages = UInt8[np.ndarray, "N height width channels"]
+HostClips = UInt8[np.ndarray, "N T height width channels"]
+HostInputs = HostImages | HostClips
+HostLabels = Int32[np.ndarray, "N"]
+HostLengths = Int32[np.ndarray, "N"]
+HostMask = Bool[np.ndarray, "N"]
 Indices = Int32[np.ndarray, "N"]
 
 # On the devices.
-ResidentImages = UInt8[Array, "N height width channels"]
-ResidentLabels = Int32[Array, "N"]
 ByteImages = UInt8[Array, "B height width channels"]
+ByteClips = UInt8[Array, "B T height width channels"]
+ByteInputs = ByteImages | ByteClips
 Images = Float[Array, "B height width channels"]
+Clips = Float[Array, "B T height width channels"]
+Inputs = Images | Clips
+FeatureMaps = Float[Array, "B map_height map_width map_channels"]
+Features = Float[Array, "B D"]
 Sequence = Float[Array, "B T D"]
+Lengths = Int32[Array, "B"]
 Hidden = Float[Array, "B H"]
 HiddenSequence = Float[Array, "B T H"]
 Logits = Float[Array, "B K"]
+StepLogits = Float[Array, "B T K"]
 Labels = Int32[Array, "B"]
 Mask = Bool[Array, "B"]
 PerExample = Float32[Array, "B"]
+BatchIndices = Int32[Array, "B"]
 IndexTable = Int32[Array, "S B"]
 Count = Int[Array, ""]
 PRNGKey = Key[Array, ""]

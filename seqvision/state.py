@@ -13,7 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from seqvision.metrics import Sums
 from seqvision.shapes import Count, PRNGKey
 
-_STREAMS = {"init": 0, "augment": 1}
+_STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
 
 
 def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
@@ -64,15 +64,15 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def make_init(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
-    image_shape: tuple[int, ...],
+    input_shape: tuple[int, ...],
     num_classes: int,
     use_ema: bool,
 ) -> Init:
     """The pure function `init(seed) -> TrainState`: the state before the first step."""
 
     def init(seed: Count | int) -> TrainState:
-        images = jnp.zeros((1, *image_shape), jnp.float32)
-        variables: Any = model.init(key_of(seed, "init"), images)
+        inputs = jnp.zeros((1, *input_shape), jnp.float32)
+        variables: Any = model.init(key_of(seed, "init"), inputs)
         params = variables["params"]
         return TrainState(
             step=jnp.zeros((), jnp.int32),

@@ -1,7 +1,7 @@
 """Pure train, evaluate and predict steps, and their compiled wrappers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -10,69 +10,105 @@ import optax
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from seqvision.losses import cross_entropy
+from seqvision.data.windows import random_windows, sliding_windows
+from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Sums
 from seqvision.shapes import (
-    ByteImages,
+    BatchIndices,
+    ByteInputs,
     Count,
-    Images,
     IndexTable,
+    Inputs,
     Labels,
+    Lengths,
     Logits,
     Mask,
     PRNGKey,
-    ResidentImages,
-    ResidentLabels,
+    StepLogits,
 )
 from seqvision.state import TrainState, key_of, replicated
 
-Augmentation = Callable[[PRNGKey, Images], Images]
+Augmentation = Callable[[PRNGKey, Inputs], Inputs]
+Take = Callable[[Any, Any], dict[str, Any]]
+"""See `data.dataset.Split.take`."""
 
 
-def to_unit_range(images: ByteImages) -> Images:
+class Windows(NamedTuple):
+    """Clips longer than `size` frames are cut; `stride` frames lie between two windows' starts."""
+
+    size: int
+    stride: int
+
+
+class Answer(NamedTuple):
+    """What a network says about a batch.
+
+    Attributes:
+      probabilities: (B, K); of a clip, the mean over its windows.
+      steps: (B, W, T, K), after every step of every window; None unless the network speaks after
+        every step.
+      windows: (B, W, K), window by window; a clip's unused windows are 0. One window for images.
+    """
+
+    # No array types: they lie on the devices first, and later on the host.
+    probabilities: Any
+    windows: Any
+    steps: Any
+
+
+def to_unit_range(inputs: ByteInputs) -> Inputs:
     """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
-    return images.astype(jnp.float32) / 255.0
-
-
-def _logits(model: nn.Module, params: Any, images: Images) -> Logits:
-    logits: Any = model.apply({"params": params}, images)
-    return logits
+    return inputs.astype(jnp.float32) / 255.0
 
 
 def make_train_steps(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    take: Take,
     *,
     seed: int,
     label_smoothing: float = 0.0,
+    step_weight: float = 0.0,
     ema_decay: float = 0.0,
     augment: Augmentation | None = None,
+    windows: Windows | None = None,
 ) -> Callable[..., tuple[TrainState, Array]]:
     """Compiles many training steps into one call.
 
     Args:
-      model: images in [0, 1] to logits.
+      model: images or clips in [0, 1] to logits.
       optimizer: what turns gradients into updates.
       mesh: its `data` axis shares out every batch.
-      seed: keys of the augmentation are functions of it and of the step.
-      label_smoothing: see `losses.cross_entropy`.
+      take: the batch with given numbers.
+      seed: keys of windows, augmentation and dropout are functions of it and of the step.
+      label_smoothing, step_weight: see `losses.step_cross_entropy`.
       ema_decay: decay per step of the average of the weights, reached slowly: at step t it is at
         most (1 + t) / (10 + t). 0 where the state has no average.
-      augment: applied to every batch of images.
+      augment: applied to every batch.
+      windows: each clip's window is drawn at random.
 
     Returns:
-      `train_steps(state, images, labels, indices, num_steps) -> state, finite`. The split lies on
-      the devices; row s of `indices` (S, B) names the examples of step s, and the first
+      `train_steps(state, arrays, indices, num_steps) -> state, finite`. `arrays` lie on the
+      devices; row s of `indices` (S, B) names the examples of step s, and the first
       `num_steps` rows are used. As `num_steps` is no constant of the program, a run takes the same
       bits whatever the calls it was cut into. `state` is given up. Where a step's
       loss, gradient or update is not finite, `finite` is False and the state is the one before it.
     """
 
-    def gradients(state: TrainState, images: Images, labels: Labels) -> tuple[Any, Array, Sums]:
+    def losses(logits: Logits | StepLogits, labels: Labels, lengths: Lengths | None) -> Array:
+        if logits.ndim == 3:
+            return step_cross_entropy(logits, labels, lengths, step_weight, label_smoothing)
+        return cross_entropy(logits, labels, label_smoothing)
+
+    def gradients(
+        state: TrainState, inputs: Inputs, labels: Labels, lengths: Lengths | None
+    ) -> tuple[Any, Array, Sums]:
+        rngs = {"dropout": key_of(seed, "dropout", state.step)}
+
         def mean_loss(params: Any) -> tuple[Array, Logits]:
-            logits = _logits(model, params, images)
-            return cross_entropy(logits, labels, label_smoothing).mean(), logits
+            logits: Any = model.apply({"params": params}, inputs, lengths, train=True, rngs=rngs)
+            return losses(logits, labels, lengths).mean(), last_step(logits, lengths)
 
         (loss, logits), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
         everyone = jnp.ones(labels.shape, jnp.bool_)
@@ -90,21 +126,21 @@ def make_train_steps(
             )
         return TrainState(state.step + 1, params, opt_state, ema_params, state.sums + sums)
 
-    def train_step(state: TrainState, images: ByteImages, labels: Labels) -> tuple[Any, Array]:
-        inputs = to_unit_range(images)
+    def train_step(state: TrainState, batch: dict[str, Any]) -> tuple[Any, Array]:
+        inputs, lengths = batch["inputs"], batch.get("lengths")
+        if windows is not None and lengths is not None:
+            key = key_of(seed, "window", state.step)
+            inputs, lengths = random_windows(key, inputs, lengths, windows.size)
+        inputs = to_unit_range(inputs)
         if augment is not None:
             inputs = augment(key_of(seed, "augment", state.step), inputs)
-        grads, loss, sums = gradients(state, inputs, labels)
+        grads, loss, sums = gradients(state, inputs, batch["labels"], lengths)
         after = update(state, grads, sums)
         finite = _all_finite((loss, grads, after.params, after.opt_state))
         return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state), finite
 
     def train_steps(
-        state: TrainState,
-        images: ResidentImages,
-        labels: ResidentLabels,
-        indices: IndexTable,
-        num_steps: Count,
+        state: TrainState, arrays: Any, indices: IndexTable, num_steps: Count
     ) -> tuple[TrainState, Array]:
         first = state.step
 
@@ -114,15 +150,14 @@ def make_train_steps(
 
         def one_step(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
             state, _ = carry
-            chosen = indices[state.step - first]
-            return train_step(state, images[chosen], labels[chosen])
+            return train_step(state, take(arrays, indices[state.step - first]))
 
         return jax.lax.while_loop(go_on, one_step, (state, jnp.array(True)))
 
     everywhere = replicated(mesh)
     return jax.jit(
         train_steps,
-        in_shardings=(everywhere, everywhere, everywhere, index_sharding(mesh), everywhere),
+        in_shardings=(everywhere, everywhere, index_sharding(mesh), everywhere),
         out_shardings=everywhere,
         donate_argnums=0,
     )
@@ -149,24 +184,62 @@ def _warmed_up(decay: float, step: Count) -> Array:
     return jnp.minimum(decay, (1.0 + count) / (10.0 + count))
 
 
-def make_eval_step(model: nn.Module, mesh: Mesh) -> Callable[..., Sums]:
-    """Compiles `eval_step(params, inputs, labels, mask) -> Sums` of one padded batch."""
+def make_eval_step(
+    model: nn.Module, mesh: Mesh, take: Take, windows: Windows | None = None
+) -> Callable[..., Sums]:
+    """Compiles `eval_step(params, arrays, indices, mask) -> Sums` of one padded batch."""
 
-    def eval_step(params: Any, inputs: ByteImages, labels: Labels, mask: Mask) -> Sums:
-        logits = _logits(model, params, to_unit_range(inputs))
+    def eval_step(params: Any, arrays: Any, indices: BatchIndices, mask: Mask) -> Sums:
+        batch = take(arrays, indices)
+        logits, _, _ = _read(model, params, batch["inputs"], batch.get("lengths"), windows)
+        labels = batch["labels"]
         return Sums.of(logits, cross_entropy(logits, labels), labels, mask)
 
     shares, everywhere = batch_sharding(mesh), replicated(mesh)
     return jax.jit(
-        eval_step, in_shardings=(everywhere, shares, shares, shares), out_shardings=everywhere
+        eval_step, in_shardings=(everywhere, everywhere, shares, shares), out_shardings=everywhere
     )
 
 
-def make_predict_step(model: nn.Module, mesh: Mesh) -> Callable[..., Array]:
-    """Compiles `predict_step(params, inputs) -> probabilities` (B, K)."""
+def make_predict_step(
+    model: nn.Module, mesh: Mesh, windows: Windows | None = None
+) -> Callable[..., Answer]:
+    """Compiles `predict_step(params, inputs, lengths) -> Answer`; no lengths (None) for images."""
 
-    def predict_step(params: Any, inputs: ByteImages) -> Array:
-        return jax.nn.softmax(_logits(model, params, to_unit_range(inputs)))
+    def predict_step(params: Any, inputs: ByteInputs, lengths: Lengths | None) -> Answer:
+        logits, window_logits, step_logits = _read(model, params, inputs, lengths, windows)
+        return Answer(
+            jax.nn.softmax(logits),
+            jax.nn.softmax(window_logits),
+            None if step_logits is None else jax.nn.softmax(step_logits),
+        )
 
     shares, everywhere = batch_sharding(mesh), replicated(mesh)
-    return jax.jit(predict_step, in_shardings=(everywhere, shares), out_shardings=shares)
+    return jax.jit(predict_step, in_shardings=(everywhere, shares, shares), out_shardings=shares)
+
+
+def _read(
+    model: nn.Module,
+    params: Any,
+    inputs: ByteInputs,
+    lengths: Lengths | None,
+    windows: Windows | None,
+) -> tuple[Logits, Array, Array | None]:
+    """Logits of the whole (B, K), of each window (B, W, K), and after each step (B, W, T, K).
+
+    The whole's are the logarithm of the mean of the windows' probabilities.
+    """
+    if windows is None or lengths is None:
+        logits: Any = model.apply({"params": params}, to_unit_range(inputs), lengths)
+        last = last_step(logits, lengths)
+        return last, last[:, None], logits[:, None] if logits.ndim == 3 else None
+    cut, cut_lengths, mask, _ = sliding_windows(inputs, lengths, windows.size, windows.stride)
+    shape = mask.shape
+    flat, flat_lengths = cut.reshape(-1, *cut.shape[2:]), cut_lengths.reshape(-1)
+    logits = model.apply({"params": params}, to_unit_range(flat), flat_lengths)
+    last = last_step(logits, flat_lengths).reshape(*shape, -1)
+    probabilities = jax.nn.log_softmax(last)
+    number = mask.sum(axis=1).astype(jnp.float32)
+    whole = jax.nn.logsumexp(probabilities, axis=1, where=mask[..., None])
+    whole = whole - jnp.log(number)[:, None]
+    return whole, last, logits.reshape(*shape, *logits.shape[1:]) if logits.ndim == 3 else None

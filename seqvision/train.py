@@ -13,39 +13,35 @@ recorded behind its checkpoint and goes on with 3.
 """
 
 import dataclasses
-import functools
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
 from seqvision import record
 from seqvision.checkpoint import Checkpoints, LoopFacts
-from seqvision.config import Settings, Steps, flatten, nest, validate
-from seqvision.data.augment import shift_and_rotate
+from seqvision.config import Settings, Steps, flatten, nest, validate, wants_validation
+from seqvision.data.dataset import ArraySplit
 from seqvision.data.files import background_of
-from seqvision.data.source import load_dataset
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics, Sums
-from seqvision.optim import create_optimizer, create_schedule
+from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
-from seqvision.run import DataFacts, check_same_config, model_of, read_data_facts
+from seqvision.run import DataFacts, check_same_config, read_data_facts
 from seqvision.state import (
     TrainState,
     abstract_state,
     create_mesh,
     create_state,
-    make_init,
     replicated,
 )
-from seqvision.steps import make_eval_step, make_train_steps
+from seqvision.supply import load_dataset
 from seqvision.warm_start import warm_start
 
 
@@ -126,8 +122,9 @@ class _Training:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
         data = settings.data
-        self._dataset = load_dataset(data.name, data.dir, data.cache_dir, say, on_terminal())
-        self._train = self._dataset.split("train", data.validation_examples)
+        self._dataset = load_dataset(settings, say, on_terminal())
+        self._train = self._dataset.split("train")
+        self._check_splits()
         self._steps = Steps.of(settings, len(self._train))
         self._mesh = create_mesh()
         if data.batch_size % self._mesh.size:
@@ -135,24 +132,7 @@ class _Training:
                 f"config.data.batch_size: {data.batch_size} examples cannot be shared evenly by"
                 f" {self._mesh.size} devices; choose a multiple of {self._mesh.size}"
             )
-        self._model = model_of(settings, self._dataset.num_classes)
-        self._schedule = create_schedule(
-            settings.schedule.name,
-            settings.optimizer.learning_rate,
-            self._steps.total,
-            self._steps.warmup,
-            settings.schedule.start_fraction,
-            settings.schedule.final_fraction,
-        )
-        self._optimizer = _optimizer_of(settings, self._schedule)
-        self._init = make_init(
-            self._model,
-            self._optimizer,
-            self._dataset.image_shape,
-            self._dataset.num_classes,
-            use_ema=settings.ema_decay > 0,
-        )
-        self._eval_step = make_eval_step(self._model, self._mesh)
+        self._program = create_program(settings, self._dataset, self._steps, self._mesh)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
         self._evaluations_since_best = 0
@@ -177,6 +157,23 @@ class _Training:
 
     # --- before the loop ---
 
+    def _check_splits(self) -> None:
+        wanting = wants_validation(self._settings)
+        if wanting and not self._has_validation:
+            raise UserError(
+                f"config.{wanting}: it needs a validation split, but {self._dataset.name} has none;"
+                " set config.data.validation_fraction or switch it off"
+            )
+
+    def _background(self) -> str:
+        """How the images' borders look, which decides what prediction does with paper and ink.
+
+        The user's own images are predicted as they are trained on: as they are.
+        """
+        if isinstance(self._train, ArraySplit) and self._settings.data.source == "tfds":
+            return background_of(self._train.inputs)
+        return "mixed"
+
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
         if not checkpoints.steps:
             return None
@@ -187,7 +184,7 @@ class _Training:
                 f" {self._dataset.name} is not the one in {record.ENVIRONMENT}; bring back that"
                 " data, or choose another --workdir"
             )
-        restored = checkpoints.restore_newest(abstract_state(self._init, self._mesh))
+        restored = checkpoints.restore_newest(abstract_state(self._program.init, self._mesh))
         if restored is None:
             return None
         state, loop = restored
@@ -199,7 +196,7 @@ class _Training:
         return state
 
     def _new_state(self) -> TrainState:
-        state = create_state(self._init, self._mesh, self._settings.seed)
+        state = create_state(self._program.init, self._mesh, self._settings.seed)
         if not self._settings.init_from:
             return state
         params, lines = warm_start(state.params, Path(self._settings.init_from).expanduser())
@@ -208,7 +205,10 @@ class _Training:
         params = jax.device_put(params, replicated(self._mesh))
         ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
         return dataclasses.replace(
-            state, params=params, opt_state=self._optimizer.init(params), ema_params=ema_params
+            state,
+            params=params,
+            opt_state=self._program.optimizer.init(params),
+            ema_params=ema_params,
         )
 
     def _describe(self, state: TrainState, start: int) -> None:
@@ -218,23 +218,22 @@ class _Training:
         facts = DataFacts(
             name=dataset.name,
             version=dataset.version,
-            image_shape=dataset.image_shape,
+            input_shape=dataset.input_shape,
             class_names=dataset.class_names,
-            background=background_of(dataset.train.images),
-            fingerprints=dataset.fingerprints,
+            background=self._background(),
+            fingerprints=dict(dataset.fingerprints),
         )
         record.write_json(self._workdir / record.CONFIG, nest(flatten(self._settings)))
         record.write_json(
             self._workdir / record.ENVIRONMENT, environment | {"data": dataclasses.asdict(facts)}
         )
         record.write_status(self._workdir, "running", start)
-        height, width, channels = dataset.image_shape
+        sizes = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
         epoch = len(self._train) / data.batch_size
         lines = {
             "data": (
-                f"{dataset.name}/{dataset.version}: {len(self._train)} train,"
-                f" {data.validation_examples} validation, {len(dataset.test)} test;"
-                f" {height}x{width}x{channels}, {dataset.num_classes} classes"
+                f"{'/'.join(filter(None, (dataset.name, dataset.version)))}: {sizes};"
+                f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
             ),
             "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
             "batch": (
@@ -268,7 +267,7 @@ class _Training:
         steps, start = self._steps, int(state.step)
         step, saved = start, start if checkpoints.steps else -1
         calls = ResidentSteps(
-            self._settings, self._steps, self._train, self._make_train_steps(), self._mesh
+            self._settings, self._steps, self._train, self._program.train_steps, self._mesh
         )
         log_time, log_step = time.perf_counter(), start
         while True:
@@ -308,7 +307,7 @@ class _Training:
 
     @property
     def _has_validation(self) -> bool:
-        return self._settings.data.validation_examples > 0
+        return "validation" in self._dataset.splits
 
     @property
     def _is_exhausted(self) -> bool:
@@ -327,39 +326,21 @@ class _Training:
             "seconds": self._seconds,
         }
 
-    def _make_train_steps(self) -> Any:
-        settings, augment = self._settings, None
-        if settings.augment.max_shift or settings.augment.max_rotation:
-            augment = functools.partial(
-                shift_and_rotate,
-                max_shift=settings.augment.max_shift,
-                max_rotation=settings.augment.max_rotation,
-            )
-        return make_train_steps(
-            self._model,
-            self._optimizer,
-            self._mesh,
-            seed=settings.seed,
-            label_smoothing=settings.loss.label_smoothing,
-            ema_decay=settings.ema_decay,
-            augment=augment,
-        )
-
     def _log(
         self, state: TrainState, step: int, speed: float, rows: record.Record, progress: Progress
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
         metrics = Metrics.of(jax.device_get(state.sums))
-        values = _row(metrics) | {"learning_rate": float(self._schedule(step - 1))}
+        values = _row(metrics) | {"learning_rate": float(self._program.schedule(step - 1))}
         rows.metrics(step, "train", values, self._seconds)
-        rows.scalars(step, "train", {"images_per_second": speed})
+        rows.scalars(step, "train", {"examples_per_second": speed})
         loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
         left = (self._steps.total - step) * self._settings.data.batch_size / speed
         say(
             f"step {step}/{self._steps.total}  loss {loss}  accuracy {accuracy}"
-            f"  {speed:,.0f} images/s  ETA {duration_text(left)}"
+            f"  {speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
-        progress.show(loss=loss, accuracy=accuracy, images_per_s=f"{speed:,.0f}")
+        progress.show(loss=loss, accuracy=accuracy, examples_per_s=f"{speed:,.0f}")
         zeros = jax.device_put(Sums.zeros(self._dataset.num_classes), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
@@ -375,12 +356,11 @@ class _Training:
         return improved
 
     def _evaluated(self, state: TrainState, split: str) -> Metrics:
-        data = self._settings.data
         return evaluate_split(
-            self._eval_step,
+            self._program.eval_step,
             state.eval_params,
-            self._dataset.split(split, data.validation_examples),
-            data.eval_batch_size,
+            self._dataset.split(split),
+            self._settings.data.eval_batch_size,
             self._mesh,
         )
 
@@ -396,15 +376,19 @@ class _Training:
                 f" a better one than at step {self._best_step}"
             )
         if self._settings.checkpoint.keep_best and self._best_step != step:
-            best = checkpoints.restore_best(self._best_step, abstract_state(self._init, self._mesh))
+            best = checkpoints.restore_best(
+                self._best_step, abstract_state(self._program.init, self._mesh)
+            )
             if best is not None:
                 say(f"evaluating the best checkpoint, of step {self._best_step}")
                 state = best
-        ends = {}
-        if self._has_validation:
-            ends["validation"] = _row(self._evaluated(state, "validation"))
-        ends["test"] = _row(self._evaluated(state, "test"))
-        rows.metrics(step, "test", ends["test"], self._seconds)
+        ends = {
+            split: _row(self._evaluated(state, split))
+            for split in ("validation", "test")
+            if split in self._dataset.splits
+        }
+        if "test" in ends:
+            rows.metrics(step, "test", ends["test"], self._seconds)
         rows.sync()
         record.write_status(
             self._workdir, "done", step, metrics=ends, seconds=round(self._seconds, 1)
@@ -426,11 +410,6 @@ class _Training:
             " --workdir"
         )
         return Result("diverged", step, {})
-
-
-def _optimizer_of(settings: Settings, schedule: optax.Schedule) -> optax.GradientTransformation:
-    values = dataclasses.asdict(settings.optimizer)
-    return create_optimizer(**(values | {"learning_rate": schedule}))
 
 
 def _often(every: int) -> str:

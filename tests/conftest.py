@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision.data.dataset import Dataset
-from seqvision.data.source import load_dataset
+from seqvision.data.tfds import load_tfds
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -35,13 +35,13 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         home = home.parent  # The workers' folders lie in one that they share.
-    load_dataset("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
+    load_tfds("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
     return home
 
 
 @pytest.fixture(scope="session")
 def mnist(data_home: Path) -> Dataset:
-    return load_dataset("mnist", str(data_home / "tfds"), str(data_home / "cache"))
+    return load_tfds("mnist", str(data_home / "tfds"), str(data_home / "cache"))
 
 
 @pytest.fixture
@@ -101,6 +101,8 @@ def _user_folders(
 
 def smaller(dataset: Dataset, num_train: int, num_test: int) -> Dataset:
     """The first examples of a data set."""
-    return dataclasses.replace(
-        dataset, train=dataset.train.part(0, num_train), test=dataset.test.part(0, num_test)
-    )
+    splits = {
+        "train": dataset.splits["train"].part(0, num_train),
+        "test": dataset.splits["test"].part(0, num_test),
+    }
+    return dataclasses.replace(dataset, splits=splits)

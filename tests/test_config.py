@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import inspect
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +12,53 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
+from seqvision import config as config_room
+from seqvision import models
 from seqvision.config import Duration, Settings, Steps, describe, flatten, nest, validate
 from seqvision.errors import UserError
+from seqvision.models.readouts import READOUTS
+from seqvision.models.recurrent import CELLS
 from seqvision.run import model_of
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
 )
-VARIANTS = {"row_lstm": ("tuned", "estimator", "book")}
+VARIANTS = {
+    "row_lstm": ("tuned", "estimator", "book"),
+    "frame_lstm": ("motion", "single_frame", "digit"),
+    "pixel_lstm": ("full", "small", "permuted"),
+}
 
 
 def shipped() -> list[tuple[str, str]]:
-    return [(name, variant) for name in CONFIGS for variant in VARIANTS[name]]
+    return [(name, variant) for name in CONFIGS for variant in VARIANTS.get(name, ("",))]
 
 
 @pytest.mark.parametrize(("name", "variant"), shipped())
 def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -> None:
     module = importlib.import_module(f"configs.{name}")
-    settings = validate(module.get_config(variant))
+    settings = validate(module.get_config(variant) if variant else module.get_config())
     assert Steps.of(settings, 55_000).total > 0
     model = model_of(settings, num_classes=10)
-    images = jax.ShapeDtypeStruct((2, 28, 28, 1), "float32")
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
-    logits = jax.eval_shape(model.apply, variables, images)
-    assert logits.shape == (2, 10)
+    data, clips = settings.data, settings.clips
+    shape = (data.height or 28, data.width or 28, 1)
+    if data.source == "moving_digits":
+        shape = (clips.num_frames, clips.height, clips.width, clips.channels)
+    inputs = jax.ShapeDtypeStruct((2, *shape), "float32")
+    variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    assert jax.eval_shape(model.apply, variables, inputs).shape == (2, 10)
+
+
+def test_names_are_those_of_the_networks() -> None:
+    assert config_room.SEQUENCES == models.SEQUENCES
+    assert tuple(CELLS) == config_room.CELLS
+    hints = typing.get_type_hints(config_room.Model, include_extras=True)
+    assert typing.get_args(hints["readout"])[1].names == READOUTS
+    parameters = inspect.signature(models.create_model).parameters
+    assert set(config_room.field_names(config_room.Model)) == set(parameters) - {"num_classes"}
+    for name, parameter in parameters.items():
+        if name != "num_classes":
+            assert default.get_config().model[name] == parameter.default, name
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -102,7 +127,22 @@ def test_a_wrong_type_fails(field: str) -> None:
         ("optimizer.learning_rate", float("nan"), "nan is out of range"),
         ("optimizer.beta1", 1.0, "allowed is at least 0 and below 1"),
         ("optimizer.name", "adm", "choose one of adam, adamw, sgd, rmsprop; did you mean 'adam'"),
-        ("model.architecture", "row_lstn", "did you mean 'row_lstm'"),
+        ("model.sequence", "row", "did you mean 'rows'"),
+        ("model.cell", "grru", "did you mean 'gru'"),
+        ("model.readout", "per-step", "did you mean 'per_step'"),
+        ("model.cnn_channels", (), "allowed are one or more ints, each at least 1"),
+        ("model.cnn_channels", (32, 0), "such as (32, 64)"),
+        ("model.cnn_channels", (32, 6.5), "such as (32, 64)"),
+        ("model.dropout", 0.5, "no effect between layers with config.model.num_layers=1"),
+        ("loss.step_weight", 0.5, "no effect with config.model.readout=last; choose per_step"),
+        ("data.channels", 2, "choose one of 0, 1, 3"),
+        ("data.height", 14, "give both"),
+        ("data.path", "x.npz", "no effect with config.data.source=tfds; choose npz or folders"),
+        ("data.source", "npz", "config.data.path: it is empty; name an .npz file"),
+        ("data.source", "folders", "config.data.path: it is empty; name a folder"),
+        ("data.source", "moving_digits", "makes clips; choose frames"),
+        ("data.window", 4, "windows are cut from clips (frames)"),
+        ("data.window_stride", 4, "no effect without config.data.window"),
         ("duration", "10", "'10' is not a duration"),
         ("duration", "10 minutes", "'10 minutes' is not a duration"),
         ("duration", "-3 epochs", "'-3 epochs' is not a duration"),
@@ -132,12 +172,42 @@ def test_an_impossible_value_fails(field: str, value: Any, message: str) -> None
     assert "\n" not in str(error.value)
 
 
+MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (MADE | {"clips.min_frames": 9}, "config.clips.min_frames: 9 is more than"),
+        (MADE | {"clips.digit_size": 29.0}, "config.clips.digit_size: 29 pixels do not fit"),
+        (MADE | {"data.height": 20, "data.width": 20}, "they have no effect on made clips"),
+        ({"model.recurrent_init": "identity", "model.cell": "min_gru"}, "no effect on min_gru"),
+        ({"model.cell": "janet", "model.refine_gates": True}, "janet has no gate to refine"),
+        (
+            {"data.source": "npz", "data.path": "x.npz", "data.test_fraction": 0.95},
+            "which leaves nothing to train on",
+        ),
+    ],
+)
+def test_fields_that_do_not_go_together(change: dict[str, Any], message: str) -> None:
+    config = default.get_config()
+    config.update_from_flattened_dict(change)
+    with pytest.raises(UserError) as error:
+        validate(config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"checkpoint.keep_best": True, "data.validation_examples": 0}, "checkpoint.keep_best"),
         ({"checkpoint.keep_best": True, "evaluate_every": "never"}, "checkpoint.keep_best"),
         ({"early_stopping.patience": 2, "data.validation_examples": 0}, "early_stopping.patience"),
+        (
+            {**MADE, "checkpoint.keep_best": True, "clips.validation_clips": 0},
+            "checkpoint.keep_best",
+        ),
     ],
 )
 def test_fields_that_contradict_each_other(change: dict[str, Any], named: str) -> None:
@@ -192,7 +262,21 @@ def test_flatten_and_nest_are_inverse() -> None:
 
 
 # Described together with the field above them.
-SHARED_COMMENT = {"    config.optimizer.beta2", "    config.schedule.final_fraction"}
+SHARED_COMMENT = {
+    "    config.optimizer.beta2",
+    "    config.schedule.final_fraction",
+    "    config.data.width",
+    "    config.data.test_fraction",
+    "    config.clips.min_frames",
+    "    config.clips.width",
+    "    config.clips.channels",
+    "    config.clips.turn",
+    "    config.clips.validation_clips",
+    "    config.clips.test_clips",
+    "    config.model.recurrent_dropout",
+    "    config.model.readout_dropout",
+    "    config.model.forget_bias",
+}
 
 
 def test_every_field_is_described_in_the_default_config() -> None:

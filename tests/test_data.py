@@ -1,352 +1,16 @@
-"""Data: TFDS without TensorFlow, real MNIST, damage found and mended, order, batches."""
-
-import gzip
-import hashlib
-import struct
-import zipfile
-from pathlib import Path
+"""Splits, order, batches and augmentation."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
-from PIL import Image
 from scipy import ndimage
 
-from seqvision.data import mnist_family, source
 from seqvision.data.augment import shift_and_rotate
-from seqvision.data.batches import padded_batches
-from seqvision.data.cache import DamagedCacheError, read_cache, write_cache
-from seqvision.data.dataset import Dataset, Split
-from seqvision.data.idx import read_idx
+from seqvision.data.batches import padded_indices
+from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
 from seqvision.data.order import example_indices
-from seqvision.data.source import load_dataset
 from seqvision.errors import UserError
-from tests.conftest import smaller
-
-SHIPPED = Path("seqvision/data/mnist")
-
-
-def silent(line: str) -> None: ...
-
-
-def official(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """The official files, read without this project's code."""
-    with gzip.open(SHIPPED / f"{part}-images-idx3-ubyte.gz") as file:
-        _, count, height, width = struct.unpack(">4I", file.read(16))
-        images = np.frombuffer(file.read(), np.uint8).reshape(count, height, width, 1)
-    with gzip.open(SHIPPED / f"{part}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read()[8:], np.uint8).astype(np.int32)
-    return images, labels
-
-
-def as_multiset(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
-    return sorted(
-        image.tobytes() + bytes([label]) for image, label in zip(images, labels, strict=True)
-    )
-
-
-@pytest.mark.parametrize("part", ["train", "t10k"])
-def test_mnist_is_the_official_one(mnist: Dataset, part: str) -> None:
-    split = mnist.train if part == "train" else mnist.test
-    images, labels = official(part)
-    assert split.images.shape == images.shape
-    assert as_multiset(split.images, split.labels) == as_multiset(images, labels)
-
-
-def test_stock_tfds_reads_what_was_prepared(mnist: Dataset, data_home: Path) -> None:
-    stock = tfds.data_source("mnist", data_dir=data_home / "tfds", split="test")
-    assert len(stock) == 10_000
-    for index in (0, 1, 9_999):
-        np.testing.assert_array_equal(stock[index]["image"], mnist.test.images[index])
-        assert stock[index]["label"] == mnist.test.labels[index]
-
-
-def test_a_prepared_folder_is_used_as_it_is(
-    mnist: Dataset, data_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("prepared again")
-
-    monkeypatch.setattr(mnist_family, "prepare", refuse)
-    dataset = load_dataset("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
-    assert dataset.fingerprints == mnist.fingerprints
-    monkeypatch.setattr(source, "_prepared_builder", refuse)
-    again = load_dataset("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
-    np.testing.assert_array_equal(again.train.images, mnist.train.images)
-
-
-def test_splits(mnist: Dataset) -> None:
-    train, validation = mnist.split("train", 5000), mnist.split("validation", 5000)
-    assert (len(train), len(validation), len(mnist.split("test", 5000))) == (55_000, 5000, 10_000)
-    np.testing.assert_array_equal(
-        np.concatenate([train.labels, validation.labels]), mnist.train.labels
-    )
-    assert len(mnist.split("train", 0)) == 60_000
-    with pytest.raises(UserError, match="split 'validation' is empty"):
-        mnist.split("validation", 0)
-    with pytest.raises(UserError, match="leaves nothing to train on"):
-        mnist.split("train", 60_000)
-    with pytest.raises(UserError, match="choose one of train, validation, test"):
-        mnist.split("dev", 0)
-
-
-# --- damage ---
-
-
-@pytest.fixture
-def small_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with fashion_mnist prepared from a few made images, as TFDS lays it out."""
-    from tensorflow_datasets.image_classification import mnist as stock
-
-    monkeypatch.setattr(stock, "_TRAIN_EXAMPLES", 30)
-    monkeypatch.setattr(stock, "_TEST_EXAMPLES", 20)
-    manual = tmp_path / "tfds" / "downloads" / "manual"
-    manual.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 30), ("t10k", 20)):
-        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
-        labels = rng.integers(0, 10, count, np.uint8)
-        (manual / f"{part}-images-idx3-ubyte.gz").write_bytes(
-            gzip.compress(struct.pack(">4I", 0x803, count, 28, 28) + images.tobytes())
-        )
-        (manual / f"{part}-labels-idx1-ubyte.gz").write_bytes(
-            gzip.compress(struct.pack(">2I", 0x801, count) + labels.tobytes())
-        )
-
-    # These are not the official files, so the checksums are theirs, computed here.
-    from tensorflow_datasets.core.download import checksums
-    from tensorflow_datasets.core.download.download_manager import DownloadManager
-
-    computed = {path.name: checksums.compute_url_info(path) for path in manual.iterdir()}
-    monkeypatch.setattr(
-        DownloadManager,
-        "_url_infos",
-        property(lambda self: {stock.FashionMNIST.URL + name: i for name, i in computed.items()}),
-        raising=False,
-    )
-    monkeypatch.setattr(DownloadManager, "__setattr__", _skip_url_infos, raising=False)
-    return tmp_path / "tfds"
-
-
-def _skip_url_infos(self: object, name: str, value: object) -> None:
-    if name != "_url_infos":
-        object.__setattr__(self, name, value)
-
-
-def test_another_set_of_the_family(small_prepared: Path, tmp_path: Path) -> None:
-    dataset = load_dataset(
-        "fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent
-    )
-    assert dataset.class_names[:2] == ("T-shirt/top", "Trouser")
-    manual = small_prepared / "downloads" / "manual"
-    images = read_idx(manual / "train-images-idx3-ubyte.gz")[..., None]
-    labels = read_idx(manual / "train-labels-idx1-ubyte.gz").astype(np.int32)
-    assert as_multiset(dataset.train.images, dataset.train.labels) == as_multiset(images, labels)
-    assert not list((small_prepared / ".seqvision").glob("*/"))
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "metadata", "missing"])
-def test_damaged_prepared_data_is_named_and_mended_by_running_again(
-    small_prepared: Path, tmp_path: Path, damage: str
-) -> None:
-    def load() -> Dataset:
-        return load_dataset(
-            "fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent
-        )
-
-    before = load()
-    folder = small_prepared / "fashion_mnist" / "3.0.1"
-    record = next(folder.glob("*train*array_record*"))
-    content = record.read_bytes()
-    if damage == "truncated":
-        record.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
-        middle = len(content) // 2
-        record.write_bytes(
-            content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-        )
-    elif damage == "metadata":
-        (folder / "dataset_info.json").write_text('{"name": "fash')
-    else:
-        record.unlink()
-    with pytest.raises(UserError) as error:
-        load()
-    message = str(error.value)
-    assert str(folder) in message
-    assert "damaged" in message
-    assert "run the command again" in message
-    assert "\n" not in message
-    assert load().fingerprints == before.fingerprints
-
-
-def test_half_a_prepared_folder_is_moved_aside(small_prepared: Path, tmp_path: Path) -> None:
-    half = small_prepared / "fashion_mnist" / "3.0.1"
-    half.mkdir(parents=True)
-    (half / "fashion_mnist-train.array_record-00000-of-00001").write_bytes(b"half")
-    dataset = load_dataset("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
-    assert len(dataset.train) == 30
-    assert [path.name for path in half.parent.glob("*damaged*")] == ["3.0.1.damaged"]
-
-
-def test_damaged_data_that_others_prepared_is_left_alone(
-    small_prepared: Path, tmp_path: Path
-) -> None:
-    arguments = ("fashion_mnist", str(small_prepared), str(tmp_path / "c"))
-    load_dataset(*arguments, say=silent)
-    folder = small_prepared / "fashion_mnist" / "3.0.1"
-    (folder / mnist_family.MARKER).unlink()
-    record = next(folder.glob("*train*array_record*"))
-    record.write_bytes(record.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"damaged .* move this folder away"):
-        load_dataset(*arguments, say=silent)
-    assert record.exists()
-
-
-def test_a_version_may_be_named(small_prepared: Path, tmp_path: Path) -> None:
-    name = "fashion_mnist:3.0.1"
-    dataset = load_dataset(name, str(small_prepared), str(tmp_path / "c"), say=silent)
-    assert dataset.version == "3.0.1"
-    with pytest.raises(UserError, match=r"config\.data\.name: 'fashion_mnist:9\.9\.9'"):
-        load_dataset("fashion_mnist:9.9.9", str(small_prepared), str(tmp_path / "c"), say=silent)
-
-
-def test_an_interrupted_preparation_leaves_nothing_that_looks_finished(
-    small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(image: np.ndarray) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(mnist_family, "_png", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            load_dataset("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
-    assert not (small_prepared / "fashion_mnist").exists()
-    # As a kill would leave it:
-    stale = small_prepared / ".seqvision" / "fashion_mnist" / "fashion_mnist" / "3.0.1"
-    stale.mkdir(parents=True)
-    (stale / "dataset_info.json").write_text("{")
-    dataset = load_dataset("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
-    assert len(dataset.train) == 30
-
-
-def test_a_full_disk_is_one_clear_line(
-    small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(mnist_family, "_png", full)
-        with pytest.raises(UserError, match=r"the disk is full \(\d+ MiB free\)"):
-            load_dataset("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
-    # A cache that cannot be written costs time, not the run.
-    said: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(source, "write_cache", full)
-        load_dataset("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=said.append)
-    assert any("not cached" in line and "the disk is full" in line for line in said)
-
-
-def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = tmp_path / "mnist"
-    copy.mkdir()
-    for path in SHIPPED.glob("*.gz"):
-        (copy / path.name).write_bytes(path.read_bytes())
-    damaged = copy / "t10k-labels-idx1-ubyte.gz"
-    damaged.write_bytes(damaged.read_bytes()[:-100])
-    monkeypatch.setattr(mnist_family, "SHIPPED_MNIST", copy)
-    with pytest.raises(UserError) as error:
-        load_dataset("mnist", str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
-    assert str(error.value).startswith(f"{damaged}: damaged")
-    assert "reinstall" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("mnsit", "'mnsit' is no TFDS dataset; did you mean 'mnist'?"),
-        ("emnist/leters", "did you mean 'emnist/letters'?"),
-        ("mnist/leters", "mnist has no 'leters'; it has no variants"),
-        ("cifar10", "preparing it needs TensorFlow: pip install tensorflow"),
-        ("coco", "TFDS needs tensorflow for 'coco': pip install tensorflow"),
-        ("kmnist", "not prepared in"),
-    ],
-)
-def test_a_set_that_cannot_be_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
-) -> None:
-    from tensorflow_datasets.core.download.downloader import _Downloader
-    from tensorflow_datasets.core.download.util import DownloadError
-
-    def no_network(*_: object, **__: object) -> None:
-        raise DownloadError("Failed to get url: no network")
-
-    monkeypatch.setattr(_Downloader, "download", no_network)
-    with pytest.raises(UserError) as error:
-        load_dataset(name, str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-# --- cache ---
-
-
-def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
-    few = smaller(mnist, 50, 20)
-    few = Dataset(
-        few.name,
-        few.version,
-        few.class_names,
-        few.train,
-        few.test,
-        {"train": few.train.fingerprint(), "test": few.test.fingerprint()},
-    )
-    path = tmp_path / "few.npz"
-    write_cache(path, few)
-    again = read_cache(path)
-    np.testing.assert_array_equal(again.train.images, few.train.images)
-    np.testing.assert_array_equal(again.test.labels, few.test.labels)
-    assert again.class_names == few.class_names
-    assert list(tmp_path.iterdir()) == [path]
-    content = path.read_bytes()
-    for damaged in (content[:-200], content[:20_000] + b"\xff" + content[20_001:], b""):
-        path.write_bytes(damaged)
-        with pytest.raises(DamagedCacheError):
-            read_cache(path)
-
-
-def test_a_damaged_cache_is_said_and_read_anew(small_prepared: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    before = load_dataset("fashion_mnist", str(small_prepared), str(cache), say=silent)
-    file = next(cache.glob("*.npz"))
-    file.write_bytes(file.read_bytes()[:-10])
-    said: list[str] = []
-    after = load_dataset("fashion_mnist", str(small_prepared), str(cache), say=said.append)
-    assert after.fingerprints == before.fingerprints
-    assert any(str(file) in line and "reading the prepared data again" in line for line in said)
-
-
-# --- idx ---
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"\0\0\x08\x01\0\0\0\x05abc", "3 bytes of data where the header"),
-        (b"\0\0\x0d\x01\0\0\0\x01abcd", "not an IDX file of bytes"),
-        (b"\0\0\x08\x03\0\0", "header is cut short"),
-        (b"", "not an IDX file"),
-    ],
-)
-def test_idx_errors(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "x.gz"
-    path.write_bytes(gzip.compress(content))
-    with pytest.raises(ValueError, match=message) as error:
-        read_idx(path)
-    assert str(path) in str(error.value)
-
 
 # --- order ---
 
@@ -366,21 +30,51 @@ def test_order_is_a_pure_function_of_seed_and_epoch() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10, 64])
 def test_every_example_is_in_exactly_one_batch(batch_size: int) -> None:
-    images = np.arange(1, 11, dtype=np.uint8).reshape(10, 1, 1, 1)
-    split = Split(images, np.arange(10, dtype=np.int32))
-    batches = list(padded_batches(split, batch_size))
-    assert all(len(batch["inputs"]) == batch_size for batch in batches)
-    seen = np.concatenate([batch["inputs"][batch["mask"]] for batch in batches])
-    np.testing.assert_array_equal(seen, images)
-    assert sum(int(batch["mask"].sum()) for batch in batches) == 10
-    assert all((batch["inputs"][~batch["mask"]] == 0).all() for batch in batches)
+    batches = list(padded_indices(10, batch_size))
+    assert all(len(indices) == len(mask) == batch_size for indices, mask in batches)
+    seen = np.concatenate([indices[mask] for indices, mask in batches])
+    np.testing.assert_array_equal(seen, np.arange(10))
+    assert all((indices < 10).all() for indices, _ in batches)  # What fills up can be taken too.
+
+
+# --- splits ---
+
+
+def test_validation_is_the_end_of_train(mnist: Dataset) -> None:
+    whole = mnist.splits["train"]
+    held_out = hold_out_validation(whole, 5000, "mnist")
+    train, validation = held_out["train"], held_out["validation"]
+    assert (len(train), len(validation)) == (55_000, 5000)
+    np.testing.assert_array_equal(np.concatenate([train.labels, validation.labels]), whole.labels)
+    assert list(hold_out_validation(whole, 0, "mnist")) == ["train"]
+    with pytest.raises(UserError, match="leaves nothing to train on"):
+        hold_out_validation(whole, 60_000, "mnist")
+    with pytest.raises(UserError, match="split 'dev': mnist has train, test; choose one"):
+        mnist.split("dev")
+
+
+def test_fingerprints_see_every_array(rng: np.random.Generator) -> None:
+    clips = rng.integers(0, 256, (3, 4, 5, 6, 1), np.uint8)
+    labels, lengths = np.arange(3, dtype=np.int32), np.array([4, 2, 1], np.int32)
+    splits = [
+        ArraySplit(clips, labels, lengths),
+        ArraySplit(clips, labels[::-1].copy(), lengths),
+        ArraySplit(clips, labels, lengths[::-1].copy()),
+        ArraySplit(255 - clips, labels, lengths),
+        ArraySplit(clips.reshape(3, 4, 6, 5, 1), labels, lengths),
+        ArraySplit(clips, labels),
+    ]
+    assert len({split.fingerprint() for split in splits}) == len(splits)
+    taken = splits[0].take(splits[0].arrays, np.array([2, 0]))
+    np.testing.assert_array_equal(taken["inputs"], clips[[2, 0]])
+    np.testing.assert_array_equal(taken["lengths"], [1, 4])
 
 
 # --- augmentation ---
 
 
 def test_augmentation_moves_as_scipy_does(mnist: Dataset) -> None:
-    images = mnist.train.images[:3].astype(np.float32) / 255
+    images = mnist.splits["train"].inputs[:3].astype(np.float32) / 255
     key = jax.random.key(5)
     moved = shift_and_rotate(key, jnp.asarray(images), max_shift=3.0, max_rotation=30.0)
     shift_key, angle_key = jax.random.split(key)
@@ -397,40 +91,15 @@ def test_augmentation_moves_as_scipy_does(mnist: Dataset) -> None:
 
 
 def test_augmentation_of_nothing_is_nothing(mnist: Dataset) -> None:
-    images = jnp.asarray(mnist.train.images[:2], jnp.float32)
+    images = jnp.asarray(mnist.splits["train"].inputs[:2], jnp.float32)
     same = shift_and_rotate(jax.random.key(0), images, max_shift=0.0, max_rotation=0.0)
     np.testing.assert_allclose(same, images, atol=1e-3)
 
 
-def test_shipped_files_have_their_licence() -> None:
-    text = (SHIPPED / "LICENSE.md").read_text()
-    assert "Creative Commons" in text
-    for path in SHIPPED.glob("*.gz"):
-        assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" in text
-
-
-def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
-    """TFDS's EMNIST builder, changed as `prepare` changes it, on a small archive made here."""
-    images = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28)
-    archive = tmp_path / "gzip.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for part in ("train", "test"):
-            stem = f"gzip/emnist-letters-{part}"
-            header = struct.pack(">4I", 0x803, 2, 28, 28)
-            file.writestr(f"{stem}-images-idx3-ubyte.gz", gzip.compress(header + images.tobytes()))
-            labels = struct.pack(">2I", 0x801, 2) + bytes([3, 26])
-            file.writestr(f"{stem}-labels-idx1-ubyte.gz", gzip.compress(labels))
-
-    class Downloaded:
-        def download(self, url: str) -> Path:
-            assert url.endswith("gzip.zip")
-            return archive
-
-    builder = mnist_family._builder("emnist/letters", tmp_path / "tfds")
-    splits = builder._split_generators(Downloaded())
-    assert [split.gen_kwargs["num_examples"] for split in splits] == [88_800, 14_800]
-    arguments = splits[1].gen_kwargs | {"num_examples": 2}
-    examples = [example for _, example in builder._generate_examples(**arguments)]
-    assert [example["label"] for example in examples] == [3, 26]
-    for example, image in zip(examples, images, strict=True):
-        np.testing.assert_array_equal(np.asarray(Image.open(example["image"])), image)
+def test_a_clip_moves_as_a_whole(rng: np.random.Generator) -> None:
+    clips = jnp.asarray(rng.uniform(size=(3, 4, 9, 7, 2)), jnp.float32)
+    key = jax.random.key(1)
+    moved = shift_and_rotate(key, clips, max_shift=2.0, max_rotation=20.0)
+    for frame in range(4):
+        alone = shift_and_rotate(key, clips[:, frame], max_shift=2.0, max_rotation=20.0)
+        np.testing.assert_allclose(moved[:, frame], alone, atol=1e-6)

@@ -154,7 +154,7 @@ def test_train_evaluate_predict(
     images = tmp_path / "images"
     images.mkdir()
     for index in range(3):
-        Image.fromarray(mnist.test.images[index, ..., 0]).save(images / f"{index}.png")
+        Image.fromarray(mnist.splits["test"].inputs[index, ..., 0]).save(images / f"{index}.png")
     (images / "1b.png").write_text("not an image")
     output = tmp_path / "out.csv"
     predict = main(

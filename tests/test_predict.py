@@ -11,13 +11,14 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.files import UnreadableImageError, background_of, read_image
 from seqvision.predict import Predictor
 from seqvision.run import DataFacts
+from seqvision.steps import Answer
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 
 
 @pytest.fixture
 def digit(mnist: Dataset) -> np.ndarray:
-    return mnist.test.images[0]
+    return mnist.splits["test"].inputs[0]
 
 
 def saved(tmp_path: Path, image: Image.Image, name: str = "x.png", **options: Any) -> Path:
@@ -138,8 +139,8 @@ def test_unreadable_files(tmp_path: Path, content: bytes | None, digit: np.ndarr
 
 
 def test_background(mnist: Dataset, rng: np.random.Generator) -> None:
-    assert background_of(mnist.train.images) == "dark"
-    assert background_of(255 - mnist.train.images[:100]) == "light"
+    assert background_of(mnist.splits["train"].inputs) == "dark"
+    assert background_of(255 - mnist.splits["train"].inputs[:100]) == "light"
     assert background_of(rng.integers(0, 256, (10, 8, 8, 3), np.uint8)) == "mixed"
 
 
@@ -149,10 +150,11 @@ class FakeNetwork:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray, lengths: np.ndarray | None) -> Answer:
         self.batches.append(len(images))
         first = images[:, 0, 0, 0] / np.float32(255)
-        return np.stack([first, 1 - first], axis=1).astype(np.float32)
+        probabilities = np.stack([first, 1 - first], axis=1).astype(np.float32)
+        return Answer(probabilities, probabilities[:, None], None)
 
 
 @pytest.fixture

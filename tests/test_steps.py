@@ -13,8 +13,7 @@ import optax
 import pytest
 
 from seqvision.data.augment import shift_and_rotate
-from seqvision.data.batches import padded_batches
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
 from seqvision.evaluate import evaluate_split
 from seqvision.losses import cross_entropy
@@ -30,9 +29,7 @@ ADAM = create_optimizer("adam", 1e-2)
 
 
 def small_model() -> Any:
-    return create_model(
-        "row_lstm", num_classes=CLASSES, hidden_size=8, forget_bias=1.0, compute_dtype="float32"
-    )
+    return create_model(num_classes=CLASSES, hidden_size=8)
 
 
 def numpy_cross_entropy(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> np.ndarray:
@@ -170,6 +167,7 @@ def compiled_steps(
         small_model(),
         optimizer,
         create_mesh(jax.devices()[:devices]),
+        ArraySplit.take,
         seed=7,
         label_smoothing=0.1,
         ema_decay=ema_decay,
@@ -180,7 +178,7 @@ def compiled_steps(
 @pytest.fixture
 def training(mnist: Dataset) -> Callable[..., Any]:
     """Runs real training steps on the first 200 images and returns the state."""
-    part = mnist.train.part(0, 200)
+    part = mnist.splits["train"].part(0, 200)
 
     def run(calls: list[int], **arguments: Any) -> tuple[TrainState, bool]:
         state, steps = compiled(**arguments)
@@ -189,7 +187,7 @@ def training(mnist: Dataset) -> Callable[..., Any]:
             table = np.zeros((CAPACITY, BATCH), np.int32)
             chosen = example_indices(7, 200, done * BATCH, num_steps * BATCH)
             table[:num_steps] = chosen.reshape(num_steps, BATCH)
-            state, good = steps(state, part.images, part.labels, table, np.int32(num_steps))
+            state, good = steps(state, part.arrays, table, np.int32(num_steps))
             done, finite = done + num_steps, finite and bool(good)
         return state, finite
 
@@ -221,8 +219,8 @@ def test_steps_equal_a_plain_loop(training: Callable[..., Any], mnist: Dataset) 
     total = 0.0
     for step in range(5):
         chosen = example_indices(7, 200, step * 16, 16)
-        images = jnp.asarray(mnist.train.images[chosen], jnp.float32) / 255
-        labels = jnp.asarray(mnist.train.labels[chosen])
+        images = jnp.asarray(mnist.splits["train"].inputs[chosen], jnp.float32) / 255
+        labels = jnp.asarray(mnist.splits["train"].labels[chosen])
 
         def loss(params: Any, images: Any = images, labels: Any = labels) -> Any:
             logits = model.apply({"params": params}, images)
@@ -271,11 +269,11 @@ def test_keys_differ_by_stream_and_step() -> None:
     keys = [
         key_of(seed, stream, step)
         for seed in (0, 1)
-        for stream in ("init", "augment")
+        for stream in ("init", "augment", "window", "dropout")
         for step in (0, 1)
     ]
-    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == 8
-    same = jax.jit(lambda step: key_of(1, "augment", step))(jnp.int32(1))
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == 16
+    same = jax.jit(lambda step: key_of(1, "dropout", step))(jnp.int32(1))
     assert jax.random.key_data(same).tolist() == jax.random.key_data(keys[-1]).tolist()
 
 
@@ -285,12 +283,14 @@ def test_keys_differ_by_stream_and_step() -> None:
 @pytest.mark.parametrize("batch_size", [1, 32, 333, 1000, 5000])
 def test_evaluation_counts_every_example_once(mnist: Dataset, batch_size: int) -> None:
     count = 40 if batch_size == 1 else 1037
-    split = mnist.test.part(0, count)
+    split = mnist.splits["test"].part(0, count)
     model, mesh = small_model(), create_mesh()
     params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
-    metrics = evaluate_split(make_eval_step(model, mesh), params, split, batch_size, mesh)
+    metrics = evaluate_split(
+        make_eval_step(model, mesh, split.take), params, split, batch_size, mesh
+    )
     logits = np.asarray(
-        model.apply({"params": params}, jnp.asarray(split.images, jnp.float32) / 255)
+        model.apply({"params": params}, jnp.asarray(split.inputs, jnp.float32) / 255)
     )
     assert metrics.count == count
     assert metrics.accuracy == (logits.argmax(axis=1) == split.labels).mean()
@@ -305,16 +305,10 @@ def test_evaluation_counts_every_example_once(mnist: Dataset, batch_size: int) -
 def test_prediction_equals_softmax(mnist: Dataset) -> None:
     model, mesh = small_model(), create_mesh()
     params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
-    images = mnist.test.images[:4]
-    probabilities = make_predict_step(model, mesh)(params, images)
+    images = mnist.splits["test"].inputs[:4]
+    answer = make_predict_step(model, mesh)(params, images, None)
     logits = np.float64(model.apply({"params": params}, jnp.asarray(images, jnp.float32) / 255))
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
-
-
-def test_padded_batches_feed_the_step_as_they_are(mnist: Dataset) -> None:
-    batch = next(padded_batches(Split(mnist.test.images[:3], mnist.test.labels[:3]), 4))
-    model, mesh = small_model(), create_mesh()
-    params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
-    sums = make_eval_step(model, mesh)(params, batch["inputs"], batch["labels"], batch["mask"])
-    assert int(np.asarray(sums.count).sum()) == 3
+    np.testing.assert_allclose(answer.probabilities, expected, rtol=1e-5)
+    np.testing.assert_allclose(answer.windows[:, 0], expected, rtol=1e-5)
+    assert answer.steps is None

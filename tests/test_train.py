@@ -200,13 +200,12 @@ def test_other_configs_resume_bit_identically_too(
     small_config.update_from_flattened_dict(OTHER_CONFIGS[name])
     if name == "warm":
         small_config.init_from = str(finished)
-    with jax.numpy_dtype_promotion("standard"):  # Flax's cell mixes bf16 with its f32 carry.
-        whole = train_and_evaluate(small_config, tmp_path / "whole")
-        with monkeypatch.context() as patch:
-            interrupt_at(patch, 2)
-            train_and_evaluate(small_config, tmp_path / "cut")
-        small_config.checkpoint.every, small_config.checkpoint.keep = "2 steps", 1
-        resumed = train_and_evaluate(small_config, tmp_path / "cut")
+    whole = train_and_evaluate(small_config, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 2)
+        train_and_evaluate(small_config, tmp_path / "cut")
+    small_config.checkpoint.every, small_config.checkpoint.keep = "2 steps", 1
+    resumed = train_and_evaluate(small_config, tmp_path / "cut")
     assert resumed == whole
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
     environment = record.read_json(tmp_path / "cut" / "environment.json")
@@ -339,8 +338,9 @@ def test_starting_from_another_network(
     small_config.model.hidden_size = 8
     train_and_evaluate(small_config, tmp_path)
     said = capsys.readouterr().out
-    assert "taken over: 1 of 14 arrays" in said  # The classifier's bias (10,).
-    assert "kept as initialised: lstm/cell/hf/kernel ((16, 16) there, (8, 8) here)" in said
+    assert "taken over: 1 of 5 arrays" in said  # The classifier's bias (10,).
+    kernel = "recurrent/layer_0/cell/recurrent_kernel"
+    assert f"kept as initialised: {kernel} ((16, 64) there, (8, 32) here)" in said
 
 
 @pytest.mark.parametrize(
@@ -379,8 +379,7 @@ def test_every_optimizer_and_schedule_learns(
     small_config.checkpoint.every = "never"
     if optimizer == "rmsprop":
         small_config.model.compute_dtype = "bfloat16"
-    with jax.numpy_dtype_promotion("standard"):  # Flax's cell mixes bf16 with its f32 carry.
-        result = train_and_evaluate(small_config, tmp_path)
+    result = train_and_evaluate(small_config, tmp_path)
     assert result.metrics["test"]["accuracy"] > 0.3  # Chance is 0.1.
 
 

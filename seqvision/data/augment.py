@@ -6,21 +6,29 @@ from jax import Array
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Float
 
-from seqvision.shapes import Images, PRNGKey
+from seqvision.shapes import Inputs, PRNGKey
 
 
-def shift_and_rotate(key: PRNGKey, images: Images, max_shift: float, max_rotation: float) -> Images:
-    """Moves each image by its own random shift and rotation about its centre.
+def shift_and_rotate(key: PRNGKey, inputs: Inputs, max_shift: float, max_rotation: float) -> Inputs:
+    """Moves each image by its own random shift and rotation about its centre; a clip as a whole.
 
     Args:
       key: what the movement is a function of.
-      images: (B, height, width, channels), float.
+      inputs: (B, height, width, channels) or (B, T, height, width, channels), float.
       max_shift: pixels; each direction is drawn from [-max_shift, max_shift].
       max_rotation: degrees; drawn from [-max_rotation, max_rotation].
 
     Returns:
-      Images of the same shape, bilinearly interpolated; what moves in from outside is 0.
+      Inputs of the same shape, bilinearly interpolated; what moves in from outside is 0.
     """
+    if inputs.ndim == 5:
+        num_clips, num_frames, height, width, channels = inputs.shape
+        # One movement for all frames: frames become channels.
+        layers = jnp.moveaxis(inputs, 1, 3).reshape(num_clips, height, width, -1)
+        moved = shift_and_rotate(key, layers, max_shift, max_rotation)
+        frames = moved.reshape(num_clips, height, width, num_frames, channels)
+        return jnp.moveaxis(frames, 3, 1)
+    images = inputs
     num_images, height, width, _ = images.shape
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     rows, columns = jnp.meshgrid(

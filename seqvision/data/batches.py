@@ -4,26 +4,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seqvision.data.dataset import Split
-
-Batch = dict[str, np.ndarray]
+from seqvision.shapes import HostMask, Indices
 
 
-def padded_batches(split: Split, batch_size: int) -> Iterator[Batch]:
-    """Batches in order; the last one is filled up with blank examples.
+def padded_indices(num_examples: int, batch_size: int) -> Iterator[tuple[Indices, HostMask]]:
+    """Batches of examples by their numbers, in order; the last one is filled up.
 
     Yields:
-      `inputs` (B, height, width, channels) uint8, `labels` (B,) int32 and `mask` (B,) bool, False
-      where an example only fills up the batch.
+      Numbers (B,) int32, and a mask (B,) bool, False where a number only fills up the batch.
     """
-    for start in range(0, len(split), batch_size):
-        part = split.part(start, start + batch_size)
-        missing = batch_size - len(part)
-        yield {
-            "inputs": pad(part.images, missing),
-            "labels": pad(part.labels, missing),
-            "mask": np.arange(batch_size) < len(part),
-        }
+    for start in range(0, num_examples, batch_size):
+        indices = np.arange(start, start + batch_size, dtype=np.int32)
+        mask = indices < num_examples
+        yield np.where(mask, indices, 0), mask
 
 
 def pad(array: np.ndarray, missing: int) -> np.ndarray:

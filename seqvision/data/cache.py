@@ -7,19 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import ArraySplit, Dataset
 
 
 class DamagedCacheError(Exception):
     """The cache file is not what was written."""
 
 
-def cache_path(cache_dir: Path, name: str, prepared: Path) -> Path:
-    """The cache file of the prepared TFDS folder `prepared`; another one when its files change."""
+def cache_path(
+    cache_dir: Path, name: str, prepared: Path, size: tuple[int, int, int] = (0, 0, 0)
+) -> Path:
+    """The cache file of the prepared TFDS folder `prepared`; another one when its files change.
+
+    `size` is the height, width and channels that its images were scaled to, 0 as they are.
+    """
     files = sorted(path for path in prepared.iterdir() if path.is_file())
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     key = hashlib.sha256(repr((str(prepared.resolve()), stats)).encode()).hexdigest()[:16]
-    return cache_dir / f"{name.replace('/', '-').replace(':', '-')}-{key}.npz"
+    scaled = f"-{'x'.join(map(str, size))}" if any(size) else ""
+    return cache_dir / f"{name.replace('/', '-').replace(':', '-')}{scaled}-{key}.npz"
 
 
 def read_cache(path: Path) -> Dataset:
@@ -34,7 +40,7 @@ def read_cache(path: Path) -> Dataset:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays["meta"]))
             splits = {
-                name: Split(arrays[f"{name}_images"], arrays[f"{name}_labels"])
+                name: ArraySplit(arrays[f"{name}_images"], arrays[f"{name}_labels"])
                 for name in ("train", "test")
             }
     except (FileNotFoundError, PermissionError, MemoryError):
@@ -48,8 +54,9 @@ def read_cache(path: Path) -> Dataset:
         name=meta["name"],
         version=meta["version"],
         class_names=tuple(meta["class_names"]),
+        splits=splits,
+        input_shape=tuple(splits["train"].inputs.shape[1:]),
         fingerprints=fingerprints,
-        **splits,
     )
 
 
@@ -72,10 +79,11 @@ def write_cache(path: Path, dataset: Dataset) -> None:
             np.savez(
                 file,
                 meta=np.array(json.dumps(meta)),
-                train_images=dataset.train.images,
-                train_labels=dataset.train.labels,
-                test_images=dataset.test.images,
-                test_labels=dataset.test.labels,
+                **{
+                    f"{name}_{kind}": array
+                    for name, split in dataset.splits.items()
+                    for kind, array in zip(("images", "labels"), split.arrays.values(), strict=True)
+                },
             )
             file.close()
             temporary.replace(path)

@@ -1,84 +1,139 @@
-"""Labelled images in memory, cut into the splits of a run."""
+"""Labelled images or clips, in the splits of a run."""
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.shapes import HostImages, HostLabels
+from seqvision.shapes import HostInputs, HostLabels, HostLengths
 
 SPLITS = ("train", "validation", "test")
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Images (B, height, width, channels) as uint8 and their labels (B,) as int32."""
+@runtime_checkable
+class Split(Protocol):
+    """The examples of one split, to be taken by their numbers on the devices.
 
-    images: HostImages
+    Attributes:
+      arrays: what has to lie on the devices, a tree of arrays.
+    """
+
+    @property
+    def arrays(self) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the examples are made of."""
+
+    @staticmethod
+    def take(arrays: Any, indices: Any) -> dict[str, Any]:
+        """The examples with these numbers (B,): a batch, as a pure function that jax can trace.
+
+        Returns:
+          `inputs` (B, height, width, channels) or (B, T, height, width, channels) uint8, `labels`
+          (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySplit:
+    """A split that is there as arrays in memory.
+
+    Attributes:
+      inputs: images (N, height, width, channels) or clips (N, T, height, width, channels), uint8.
+      labels: (N,) int32, 0 to K - 1.
+      lengths: (N,) int32, the frames of each clip, 1 to T; frames after them are 0. None for
+        images.
+    """
+
+    inputs: HostInputs
     labels: HostLabels
+    lengths: HostLengths | None = None
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        arrays = {"inputs": self.inputs, "labels": self.labels}
+        return arrays if self.lengths is None else arrays | {"lengths": self.lengths}
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, start: int, stop: int) -> "Split":
-        return Split(self.images[start:stop], self.labels[start:stop])
+    @staticmethod
+    def take(arrays: Any, indices: Any) -> dict[str, Any]:
+        return {name: array[indices] for name, array in arrays.items()}
+
+    def part(self, start: int, stop: int) -> "ArraySplit":
+        """Examples number `start` to `stop`."""
+        lengths = None if self.lengths is None else self.lengths[start:stop]
+        return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the two arrays: their shapes, then their bytes."""
-        digest = hashlib.sha256(repr((self.images.shape, self.labels.shape)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
-        digest.update(np.ascontiguousarray(self.labels).data)
+        """SHA-256 of the arrays: their shapes, then their bytes."""
+        arrays = list(self.arrays.values())
+        digest = hashlib.sha256(repr(tuple(array.shape for array in arrays)).encode())
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A named set of images with a `train` and a `test` split.
+    """A named set of images or clips.
 
-    `version` is the source's own, `fingerprints` the SHA-256 of each split.
+    Attributes:
+      name, version: the source's own.
+      class_names: one for each label.
+      splits: `train`, and `validation` and `test` where there are such.
+      input_shape: (height, width, channels) of images, (T, height, width, channels) of clips.
+      fingerprints: the SHA-256 of what the source supplied, by its own splits.
     """
 
     name: str
     version: str
     class_names: tuple[str, ...]
-    train: Split
-    test: Split
-    fingerprints: dict[str, str]
+    splits: Mapping[str, Split]
+    input_shape: tuple[int, ...]
+    fingerprints: Mapping[str, str]
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Height, width, channels."""
-        return tuple(self.train.images.shape[1:])
+    def of_clips(self) -> bool:
+        return len(self.input_shape) == 4
 
-    def split(self, name: str, validation_examples: int) -> Split:
+    def split(self, name: str) -> Split:
         """One of `train`, `validation`, `test`.
 
-        Validation is the last `validation_examples` of the source's train split; train is the
-        rest. The test split is the source's own.
-
         Raises:
-          UserError: there is no such split, or it would be empty.
+          UserError: there is no such split.
         """
-        if name not in SPLITS:
-            raise UserError(f"split '{name}' is not known; choose one of {', '.join(SPLITS)}")
-        if validation_examples >= len(self.train):
+        if name not in self.splits:
             raise UserError(
-                f"config.data.validation_examples: {validation_examples} leaves nothing to train"
-                f" on; {self.name} has {len(self.train)} training examples"
+                f"split '{name}': {self.name} has {', '.join(self.splits)}; choose one of these, or"
+                " hold out some examples (config.data.validation_examples,"
+                " config.data.validation_fraction, config.data.test_fraction)"
             )
-        if name == "test":
-            return self.test
-        boundary = len(self.train) - validation_examples
-        if name == "train":
-            return self.train.part(0, boundary)
-        if validation_examples == 0:
-            raise UserError(
-                "split 'validation' is empty: config.data.validation_examples is 0; choose"
-                " another split or hold out some examples"
-            )
-        return self.train.part(boundary, len(self.train))
+        return self.splits[name]
+
+
+def hold_out_validation(train: ArraySplit, validation_examples: int, name: str) -> dict[str, Split]:
+    """Cuts the last `validation_examples` off the source's train split.
+
+    Raises:
+      UserError: nothing would be left to train on.
+    """
+    if validation_examples >= len(train):
+        raise UserError(
+            f"config.data.validation_examples: {validation_examples} leaves nothing to train"
+            f" on; {name} has {len(train)} training examples"
+        )
+    if validation_examples == 0:
+        return {"train": train}
+    boundary = len(train) - validation_examples
+    return {"train": train.part(0, boundary), "validation": train.part(boundary, len(train))}

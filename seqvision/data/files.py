@@ -1,9 +1,14 @@
 """The user's own image files, brought into the form that a network was trained on."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from seqvision.data.pixels import border, fit, in_mode
 
 INVERSIONS = ("auto", "always", "never")
 _DARK, _LIGHT = 64, 192
@@ -38,12 +43,8 @@ def read_image(
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
     height, width, channels = shape
-    try:
-        with Image.open(path) as opened:
-            image = _in_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
-    except Exception as error:  # A damaged file makes Pillow raise almost anything.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreadableImageError(reason or type(error).__name__) from error
+    with reading(), Image.open(path) as opened:
+        [image] = in_mode([ImageOps.exif_transpose(opened)], "L" if channels == 1 else "RGB")
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5
@@ -52,21 +53,30 @@ def read_image(
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    if image.size != (width, height):
-        fill = tuple(
-            int(v)
-            for v in np.median(
-                border(np.asarray(image).reshape(1, image.height, image.width, channels)),
-                axis=(0, 1),
-            )
-        )
-        image = ImageOps.pad(
-            image,
-            (width, height),
-            Image.Resampling.LANCZOS,
-            color=fill if channels == 3 else fill[0],
-        )
-    return np.asarray(image, np.uint8).reshape(shape)
+    pixels = np.asarray(image, np.uint8).reshape(1, image.height, image.width, channels)
+    return fit(pixels, height, width, channels)[0]
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Says in a few words what is wrong with a file that is decoded in this block.
+
+    Raises:
+      UnreadableImageError: for any error, since a damaged file makes decoders raise almost
+        anything.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of odd metadata, over several lines.
+            yield
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("it is no image, or a damaged one") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None)  # Of the operating system and of FFmpeg.
+        lines = (reason or str(error)).splitlines()
+        raise UnreadableImageError(lines[0] if lines else type(error).__name__) from error
 
 
 def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:
@@ -86,13 +96,6 @@ def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:
     return ImageOps.invert(result) if light else result
 
 
-def border(images: np.ndarray) -> np.ndarray:
-    """The outermost pixels of images (B, height, width, ...), as (B, pixels, ...)."""
-    return np.concatenate(
-        [images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1
-    )
-
-
 def background_of(images: np.ndarray) -> str:
     """How the borders of a set of images look: `dark`, `light` or `mixed`.
 
@@ -102,18 +105,3 @@ def background_of(images: np.ndarray) -> str:
     if np.quantile(pixels, 0.9) < _DARK:
         return "dark"
     return "light" if np.quantile(pixels, 0.1) > _LIGHT else "mixed"
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow would clip these to 255, not scale them: 0-1, 8, 12 or 16 bits.
-        values = np.asarray(image, np.float64)
-        full = next((f for f in (1.0, 255.0, 4095.0) if values.max() <= f), 65535.0)
-        image = Image.fromarray(np.clip(values * 255 / full, 0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        grey, alpha = np.asarray(rgba.convert("L"), np.float64), np.asarray(rgba)[..., 3]
-        ink_is_light = (grey * alpha).sum() > 127.5 * alpha.sum()
-        paper = Image.new("RGBA", image.size, "black" if ink_is_light else "white")
-        image = Image.alpha_composite(paper, rgba)
-    return image.convert(mode)

@@ -3,27 +3,105 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from seqvision.models.row_lstm import RowLSTM
+from seqvision.models.classifier import SequenceClassifier
+from seqvision.models.readouts import Readout
+from seqvision.models.recurrent import RecurrentStack
+from seqvision.models.sequences import (
+    CNNFeatures,
+    CNNRows,
+    Columns,
+    Frames,
+    Patches,
+    Pixels,
+    Rows,
+)
+
+SEQUENCES = (
+    "rows",
+    "columns",
+    "pixels",
+    "permuted_pixels",
+    "patches",
+    "cnn",
+    "cnn_rows",
+    "frames",
+)
+
+
+def create_sequence(
+    name: str,
+    patch_size: int = 4,
+    cnn_channels: tuple[int, ...] = (32, 64),
+    dtype: jnp.dtype | None = None,
+) -> nn.Module:
+    """The sequence maker of that name.
+
+    Raises:
+      ValueError: there is no such one.
+    """
+    match name:
+        case "rows":
+            return Rows()
+        case "columns":
+            return Columns()
+        case "pixels":
+            return Pixels()
+        case "permuted_pixels":
+            return Pixels(permuted=True)
+        case "patches":
+            return Patches(patch_size)
+        case "cnn":
+            return CNNFeatures(cnn_channels, dtype)
+        case "cnn_rows":
+            return CNNRows(cnn_channels, dtype)
+        case "frames":
+            return Frames(cnn_channels, dtype)
+    raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(SEQUENCES)}")
 
 
 def create_model(
-    architecture: str,
     *,
     num_classes: int,
-    hidden_size: int,
-    forget_bias: float,
-    compute_dtype: str,
-) -> nn.Module:
-    """The network that a config names: images in [0, 1] to logits.
+    sequence: str = "rows",
+    patch_size: int = 4,
+    cnn_channels: tuple[int, ...] = (32, 64),
+    cell: str = "lstm",
+    hidden_size: int = 128,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    readout: str = "last",
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    readout_dropout: float = 0.0,
+    forget_bias: float = 1.0,
+    gate_init: str = "constant",
+    refine_gates: bool = False,
+    recurrent_init: str = "orthogonal",
+    compute_dtype: str = "float32",
+) -> SequenceClassifier:
+    """The network that these fields of `configs/default.py` describe.
 
     Raises:
-      ValueError: there is no such architecture.
+      ValueError: one of the names is not known.
     """
-    if architecture != "row_lstm":
-        raise ValueError(f"architecture '{architecture}' is not known; it is row_lstm")
-    return RowLSTM(
+    dtype = jnp.dtype(compute_dtype)
+    return SequenceClassifier(
+        sequence=create_sequence(sequence, patch_size, cnn_channels, dtype),
+        recurrent=RecurrentStack(
+            cell=cell,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            forget_bias=forget_bias,
+            gate_init=gate_init,
+            refine_gates=refine_gates,
+            recurrent_init=recurrent_init,
+            dtype=dtype,
+        ),
+        readout=Readout(readout),
         num_classes=num_classes,
-        hidden_size=hidden_size,
-        forget_bias=forget_bias,
-        dtype=jnp.dtype(compute_dtype),
+        dropout=readout_dropout,
+        dtype=dtype,
     )

@@ -1,79 +1,257 @@
-"""The recurrent layer: an LSTM over the time axis of a batch of sequences."""
+"""Recurrent layers: sequences to hidden states, one layer or several, in one direction or both."""
 
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jax import Array
 
-from seqvision.shapes import Hidden, HiddenSequence, Sequence
+from seqvision.models.cell import TIME_AXIS, Carry, Cell
+from seqvision.models.cells import GRU, JANET, LSTM, LayerNormLSTM
+from seqvision.models.minimal_cells import MinGRU, MinimalCell, MinLSTM
+from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
 
-Carry = tuple[Hidden, Hidden]
-"""The LSTM's memory: cell state and hidden state, each (B, H)."""
+CELLS: dict[str, type[Cell]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "layer_norm_lstm": LayerNormLSTM,
+    "janet": JANET,
+    "min_lstm": MinLSTM,
+    "min_gru": MinGRU,
+}
+
+StackCarry = tuple[Any, ...]
+"""The carry of each layer; with two directions, its pair (forward, backward)."""
 
 
-class LSTM(nn.Module):
-    """A long short-term memory, read left to right (Hochreiter & Schmidhuber, 1997).
+class Recurrent(nn.Module):
+    """One recurrent layer, read in one direction. Its parameters are those of `cell`.
 
-    `nn.scan` over Flax's LSTM cell, whose equations and parameter names it keeps: gates i, f, g,
-    o, with kernels `ii if ig io` (D, H), `hi hf hg ho` (H, H) and one bias (H,) per gate:
-
-        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)        h' = sigmoid(o) * tanh(c')
+    Padding is on the right and changes nothing: not the outputs of real steps, not the final
+    carry, not a gradient, whatever it holds.
 
     Attributes:
+      cell: a name in `CELLS`.
       hidden_size: H.
-      forget_bias: where the bias of the forget gate starts; the other biases start at 0. With 1
-        the cell remembers from the beginning (Gers et al., 2000; Jozefowicz et al., 2015).
-      dtype: precision of the products; parameters and carry are float32.
+      gate_init, forget_bias, refine_gates, recurrent_init: see `cell.Cell`. The `num_steps` of
+        `chrono` are those of the inputs with which the parameters are initialised.
+      recurrent_dropout: rate at which units of the candidate are dropped in training, one mask for
+        all steps of a sequence (Semeniuta et al., 2016, arXiv 1603.05118); takes the rng `dropout`.
+      reverse: reads each sequence from its last real step back to its first; the outputs stay
+        in the order of time.
+      dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """
 
+    cell: str
     hidden_size: int
+    gate_init: str = "constant"
     forget_bias: float = 1.0
+    refine_gates: bool = False
+    recurrent_init: str = "orthogonal"
+    recurrent_dropout: float = 0.0
+    reverse: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(
-        self, inputs: Sequence, initial_carry: Carry | None = None
+        self,
+        inputs: Sequence,
+        lengths: Lengths | None = None,
+        initial_carry: Carry | None = None,
+        *,
+        train: bool = False,
     ) -> tuple[HiddenSequence, Carry]:
-        """Reads whole sequences.
+        """Reads whole sequences, or the next part of them.
 
         Args:
           inputs: (B, T, D).
+          lengths: (B,), real steps of each sequence, 0 to T; T by default.
           initial_carry: the memory before the first step; zeros by default.
+          train: drops units out.
 
         Returns:
-          The hidden state after every step (B, T, H), and the carry after the last one.
+          The hidden state after every step (B, T, H), 0 in the padding, and the carry after the
+          last step that was read: the initial one where the length is 0.
+
+        Raises:
+          ValueError: shapes do not fit, there is no step, or an option is wrong.
         """
-        cell_class = nn.OptimizedLSTMCell
-        if self.is_initializing():
-            cell_class = nn.map_variables(
-                cell_class, "params", trans_out_fn=self._start_forget_bias, init=True
-            )
-        scanned = nn.scan(
-            cell_class,
-            variable_broadcast="params",
-            split_rngs={"params": False},
-            in_axes=TIME_AXIS,
-            out_axes=TIME_AXIS,
+        _check_shapes(inputs.shape, None if lengths is None else lengths.shape)
+        if self.cell not in CELLS:
+            raise ValueError(f"cell '{self.cell}' is not known; choose one of {', '.join(CELLS)}")
+        batch_size, num_steps, input_size = inputs.shape
+        cell_class = CELLS[self.cell]
+        is_minimal = issubclass(cell_class, MinimalCell)
+        cell: Any = (cell_class if is_minimal else _looped(cell_class))(
+            input_size=input_size,
+            hidden_size=self.hidden_size,
+            gate_init=self.gate_init,
+            forget_bias=self.forget_bias,
+            num_steps=num_steps,
+            refine_gates=self.refine_gates,
+            recurrent_init=self.recurrent_init,
+            dtype=self.dtype,
+            name="cell",
         )
-        cell = scanned(features=self.hidden_size, dtype=self.dtype, name="cell")
         if initial_carry is None:
-            initial_carry = self.initialize_carry(inputs.shape[0])
-        carry, outputs = cell(initial_carry, inputs)
-        return outputs, carry
+            initial_carry = cell.initialize_carry(batch_size)
+        real = None
+        if lengths is not None:
+            lengths = jnp.minimum(lengths, num_steps)
+            real = jnp.arange(num_steps)[None] < lengths[:, None]
+            # NaN and infinity in the padding would reach gradients even where multiplied by 0.
+            inputs = jnp.where(real[..., None], inputs, jnp.zeros_like(inputs))
+        candidate_mask = None
+        if train and self.recurrent_dropout > 0:
+            ones = jnp.ones((batch_size, self.hidden_size), jnp.float32)
+            candidate_mask = nn.Dropout(self.recurrent_dropout, deterministic=False)(ones)
+
+        if self.reverse:
+            inputs = _reversed(inputs, lengths)
+        if is_minimal:
+            read, steps = cell.read, cell.project(inputs)
+        elif input_size > len(cell.gate_names) * self.hidden_size:
+            read, steps = cell.step_if_real, cell.project(inputs)
+        else:
+            # The gradient needs every step's inputs or their projection: keep the smaller ones.
+            read, steps = cell.project_and_step_if_real, inputs
+        carry, outputs = read(initial_carry, steps, real, candidate_mask)
+        return _reversed(outputs, lengths) if self.reverse else outputs, carry
+
+
+class RecurrentStack(nn.Module):
+    """Recurrent layers on top of each other, each reading the outputs of the one below.
+
+    Layers are named `layer_0`, or `layer_0_forward` and `layer_0_backward`, whose outputs are
+    joined in this order (Schuster & Paliwal, 1997).
+
+    Attributes:
+      num_layers: at least 1.
+      bidirectional: every layer reads the sequence in both directions.
+      dropout: rate at which units are dropped between layers in training, independently at all
+        steps (Zaremba et al., 2014, arXiv 1409.2329); takes the rng `dropout`.
+      Others: see `Recurrent`.
+    """
+
+    cell: str
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    gate_init: str = "constant"
+    forget_bias: float = 1.0
+    refine_gates: bool = False
+    recurrent_init: str = "orthogonal"
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        inputs: Sequence,
+        lengths: Lengths | None = None,
+        initial_carry: StackCarry | None = None,
+        *,
+        train: bool = False,
+    ) -> tuple[HiddenSequence, StackCarry]:
+        """Reads whole sequences, or (in one direction) the next part of them.
+
+        Args:
+          inputs: (B, T, D).
+          lengths: (B,), real steps of each sequence, 0 to T; T by default.
+          initial_carry: one for each layer (pairs if bidirectional), as returned; zeros by default.
+          train: drops units out.
+
+        Returns:
+          The last layer's outputs (B, T, H), or (B, T, 2H) if bidirectional, 0 in the padding;
+          and the carry of every layer.
+
+        Raises:
+          ValueError: as `Recurrent`; or there is no layer, or not one carry for each.
+        """
+        if self.num_layers < 1:
+            raise ValueError(f"num_layers: {self.num_layers}; there must be at least 1")
+        if initial_carry is not None and len(initial_carry) != self.num_layers:
+            raise ValueError(
+                f"initial_carry has {len(initial_carry)} entries, one for each of num_layers ="
+                f" {self.num_layers} is needed"
+            )
+        directions = {"_forward": False, "_backward": True} if self.bidirectional else {"": False}
+        final_carry = []
+        outputs = inputs
+        for layer in range(self.num_layers):
+            if layer > 0:
+                outputs = nn.Dropout(self.dropout, deterministic=not train)(outputs)
+            before: Any = [None] * len(directions)
+            if initial_carry is not None:
+                before = initial_carry[layer] if self.bidirectional else [initial_carry[layer]]
+            read = [
+                self._layer(f"layer_{layer}{suffix}", reverse)(outputs, lengths, carry, train=train)
+                for (suffix, reverse), carry in zip(directions.items(), before, strict=True)
+            ]
+            outputs = jnp.concatenate([output for output, _ in read], axis=-1)
+            carries = tuple(carry for _, carry in read)
+            final_carry.append(carries if self.bidirectional else carries[0])
+        return outputs, tuple(final_carry)
 
     @nn.nowrap
-    def initialize_carry(self, batch_size: int) -> Carry:
-        """The memory before anything was read: zeros."""
-        zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
-        return zeros, zeros
+    def final_hidden(self, carry: StackCarry) -> Features:
+        """The last layer's hidden state after all that it read: (B, H), or (B, 2H).
 
-    def _start_forget_bias(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Flax starts all biases alike; this sets the forget gate's."""
-        params = dict(variables["params"])
-        bias = jax.tree.map(lambda b: jnp.full_like(b, self.forget_bias), params["hf"]["bias"])
-        params["hf"] = {**params["hf"], "bias": bias}
-        return {"params": params}
+        Forward, this is after the last real step; backward, after step 0.
+        """
+        last = carry[-1] if self.bidirectional else (carry[-1],)
+        hidden = [memory[1] if isinstance(memory, tuple) else memory for memory in last]
+        return jnp.concatenate(hidden, axis=-1)
+
+    @nn.nowrap
+    def _layer(self, name: str, reverse: bool) -> Recurrent:
+        return Recurrent(
+            cell=self.cell,
+            hidden_size=self.hidden_size,
+            gate_init=self.gate_init,
+            forget_bias=self.forget_bias,
+            refine_gates=self.refine_gates,
+            recurrent_init=self.recurrent_init,
+            recurrent_dropout=self.recurrent_dropout,
+            reverse=reverse,
+            dtype=self.dtype,
+            name=name,
+        )
 
 
-TIME_AXIS = 1
+def _looped(cell_class: type[Cell]) -> type[Cell]:
+    """The cell with its `..._if_real` made to read all steps, in a loop over the time axis.
+
+    The class is lifted, not a function that calls the cell, since Flax's scan of functions
+    handles rngs differently.
+    """
+    return nn.scan(
+        cell_class,
+        methods=["step_if_real", "project_and_step_if_real"],
+        variable_broadcast="params",
+        split_rngs={"params": False},
+        in_axes=(TIME_AXIS, TIME_AXIS, nn.broadcast),
+        out_axes=TIME_AXIS,
+    )
+
+
+def _reversed(sequences: Array, lengths: Array | None) -> Array:
+    """(B, T, D) with the real steps of each sequence backwards, the padding where it was."""
+    if lengths is None:
+        return jnp.flip(sequences, axis=TIME_AXIS)
+    step, length = jnp.arange(sequences.shape[TIME_AXIS])[None], lengths[:, None]
+    source = jnp.where(step < length, length - 1 - step, step)
+    return jnp.take_along_axis(sequences, source[..., None], axis=TIME_AXIS)
+
+
+def _check_shapes(inputs: tuple[int, ...], lengths: tuple[int, ...] | None) -> None:
+    if len(inputs) != 3:
+        raise ValueError(f"inputs has shape {inputs}, not (B, T, D)")
+    if inputs[TIME_AXIS] == 0:
+        raise ValueError(f"inputs has shape {inputs}: T = 0, there is no step to read")
+    if lengths is not None and lengths != inputs[:1]:
+        raise ValueError(
+            f"lengths has shape {lengths}, inputs {inputs}: one length for each of the"
+            f" B = {inputs[0]} sequences is needed"
+        )

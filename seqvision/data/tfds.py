@@ -16,7 +16,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.pixels import fit
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
@@ -26,12 +27,13 @@ Builder: TypeAlias = Any
 _DECODE_BATCH = 5000
 
 
-def load_dataset(
+def load_tfds(
     name: str,
     data_dir: str = "",
     cache_dir: str = "",
     say: Callable[[str], None] = print,
     show_progress: bool = False,
+    size: tuple[int, int, int] = (0, 0, 0),
 ) -> Dataset:
     """Loads a TFDS image classification set, preparing it first where that is possible.
 
@@ -41,6 +43,7 @@ def load_dataset(
       cache_dir: where decoded arrays are kept; "" is the user's cache folder.
       say: called with lines about what takes time or went wrong.
       show_progress: draw progress bars.
+      size: height, width and channels that images are scaled to; 0 is as they are.
 
     Returns:
       The train and test splits as uint8 images and int32 labels, in TFDS's order.
@@ -57,12 +60,12 @@ def load_dataset(
             if prepared is None:
                 builder = _prepared_builder(name, folder, say, show_progress)
                 prepared = Path(builder.data_path)
-            path = cache_path(cache, name, prepared)
+            path = cache_path(cache, name, prepared, size)
             dataset = _from_cache(path, say)
             if dataset is not None:
                 return dataset
             builder = builder or _prepared_builder(name, folder, say, show_progress)
-            dataset = _read(builder, name, say, show_progress)
+            dataset = _read(builder, name, say, show_progress, size)
     except OSError as error:
         raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
     try:
@@ -167,12 +170,15 @@ def _read(
     name: str,
     say: Callable[[str], None],
     show_progress: bool,
+    size: tuple[int, int, int],
 ) -> Dataset:
     image_shape, class_names = _check_kind(builder, name)
+    read_shape = tuple(asked or own for asked, own in zip(size, image_shape, strict=True))
     say(f"decoding {builder.info.full_name}, once")
     try:
         train, test = (
-            _read_split(builder, split, image_shape, show_progress) for split in ("train", "test")
+            _read_split(builder, split, image_shape, read_shape, show_progress)
+            for split in ("train", "test")
         )
     except (UserError, MemoryError, PermissionError):
         raise
@@ -185,8 +191,8 @@ def _read(
         name=name,
         version=str(builder.version),
         class_names=class_names,
-        train=train,
-        test=test,
+        splits={"train": train, "test": test},
+        input_shape=read_shape,
         fingerprints={"train": train.fingerprint(), "test": test.fingerprint()},
     )
 
@@ -223,20 +229,21 @@ def _read_split(
     builder: Builder,
     split: str,
     image_shape: tuple[int, int, int],
+    read_shape: tuple[int, ...],
     show_progress: bool,
-) -> Split:
+) -> ArraySplit:
     num_examples = builder.info.splits[split].num_examples
-    images = np.empty((num_examples, *image_shape), np.uint8)
+    images = np.empty((num_examples, *read_shape), np.uint8)
     labels = np.empty(num_examples, np.int32)
     examples = _examples(builder, split)
     index = -1
     progress = tqdm(examples, split, num_examples, disable=not show_progress, leave=False)
     for index, example in enumerate(progress):
-        images[index] = _decode(example["image"], image_shape)
+        images[index] = fit(_decode(example["image"], image_shape)[None], *read_shape)[0]
         labels[index] = example["label"]
     if index + 1 != num_examples:
         raise ValueError(f"{index + 1} {split} examples where {num_examples} belong")
-    return Split(images, labels)
+    return ArraySplit(images, labels)
 
 
 def _examples(builder: Builder, split: str) -> Iterator[dict[str, Any]]:

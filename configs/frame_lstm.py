@@ -1,0 +1,40 @@
+"""Clips of moving digits, frame by frame: one CNN on every frame, an LSTM over the frames.
+
+python main.py --config=configs/frame_lstm.py               # motion: which way it moves or turns
+python main.py --config=configs/frame_lstm.py:single_frame  # the same network, one frame: chance
+python main.py --config=configs/frame_lstm.py:digit         # which digit, through noise
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config(variant: str = "motion") -> ConfigDict:
+    config = default.get_config()
+    config.data.source = "moving_digits"
+    config.data.batch_size = 64
+    config.data.eval_batch_size = 500
+    config.model.sequence = "frames"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.clip_norm = 1.0
+    config.schedule.name = "one_cycle"
+    config.schedule.warmup = "30 %"
+    config.schedule.final_fraction = 0.001
+    config.duration = "1000 steps"
+    config.evaluate_every = "250 steps"
+    config.checkpoint.every = "250 steps"
+    if variant == "motion":
+        pass
+    elif variant == "single_frame":
+        config.clips.num_frames = 1
+    elif variant == "digit":
+        config.clips.task = "digit"
+        config.clips.noise = 0.4
+        config.clips.occlusion = 0.7
+        config.clips.speed = 1.0
+        config.clips.min_frames = 1
+        config.clips.num_frames = 16
+    else:
+        raise ValueError(f"variant '{variant}' is not known; choose motion, single_frame or digit")
+    return config

@@ -1,0 +1,37 @@
+"""MNIST read pixel by pixel, row by row: 784 time steps of one grey value.
+
+python main.py --config=configs/pixel_lstm.py           # 28x28: 784 steps, for an accelerator
+python main.py --config=configs/pixel_lstm.py:permuted  # the same in one fixed random order
+python main.py --config=configs/pixel_lstm.py:small     # scaled to 14x14: 196 steps
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config(variant: str = "full") -> ConfigDict:
+    config = default.get_config()
+    config.model.sequence = "pixels"
+    # UR-LSTM: memories of all lengths at the start, which 784 steps need.
+    config.model.gate_init = "uniform"
+    config.model.refine_gates = True
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.clip_norm = 1.0
+    config.schedule.name = "one_cycle"
+    config.schedule.warmup = "30 %"
+    config.schedule.final_fraction = 0.001
+    config.duration = "100 epochs"
+    if variant == "full":
+        pass
+    elif variant == "permuted":
+        config.model.sequence = "permuted_pixels"
+    elif variant == "small":
+        config.data.height = 14
+        config.data.width = 14
+        config.data.batch_size = 256
+        config.optimizer.learning_rate = 5e-3
+        config.duration = "6 epochs"
+    else:
+        raise ValueError(f"variant '{variant}' is not known; choose full, permuted or small")
+    return config

@@ -1,0 +1,73 @@
+"""What a network said, as plain values: a prediction for each example."""
+
+from collections.abc import Iterator
+from typing import NotRequired, TypedDict
+
+import numpy as np
+
+from seqvision.data.windows import frame_ranges
+from seqvision.steps import Answer, Windows
+
+
+class WindowPrediction(TypedDict):
+    """What was said about one window of a clip.
+
+    `frames`: its first frame and the one after its last. The others as in `Prediction`.
+    """
+
+    frames: tuple[int, int]
+    classes: int
+    probabilities: np.ndarray
+    steps: NotRequired[np.ndarray]
+
+
+class Prediction(TypedDict):
+    """What was said about one image or clip.
+
+    `classes`: the most probable class, 0 to K - 1. `probabilities`: float32 (K,), sum 1; of a clip,
+    the mean over its windows. `windows`: of clips, window by window. `steps`: of images read by a
+    network with the readout `per_step`, the probabilities after every step, (T, K); of clips they
+    are in `windows`.
+    """
+
+    classes: int
+    probabilities: np.ndarray
+    windows: NotRequired[list[WindowPrediction]]
+    steps: NotRequired[np.ndarray]
+
+
+def predictions(
+    answer: Answer, lengths: np.ndarray | None, windows: Windows | None, count: int
+) -> Iterator[Prediction]:
+    """The first `count` examples of a batch, one by one.
+
+    Args:
+      answer: arrays of the host.
+      lengths: (B,), frames of each clip; None for images.
+      windows: how clips were cut.
+      count: how many are no padding.
+    """
+    for index in range(count):
+        probabilities = answer.probabilities[index]
+        prediction = Prediction(classes=int(probabilities.argmax()), probabilities=probabilities)
+        if lengths is not None:
+            prediction["windows"] = list(_windows(answer, index, int(lengths[index]), windows))
+        elif answer.steps is not None:
+            prediction["steps"] = answer.steps[index, 0]
+        yield prediction
+
+
+def _windows(
+    answer: Answer, index: int, length: int, windows: Windows | None
+) -> Iterator[WindowPrediction]:
+    ranges = [(0, length)] if windows is None else frame_ranges(length, *windows)
+    for number, (start, stop) in enumerate(ranges):
+        probabilities = answer.windows[index, number]
+        window = WindowPrediction(
+            frames=(start, stop),
+            classes=int(probabilities.argmax()),
+            probabilities=probabilities,
+        )
+        if answer.steps is not None:
+            window["steps"] = answer.steps[index, number, : stop - start]
+        yield window

@@ -1,0 +1,120 @@
+"""What the user wants predictions for: image files, clips, arrays in `.npz` files."""
+
+import glob
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from seqvision.data.clip_files import (
+    VIDEO_SUFFIXES,
+    frame_files,
+    is_animated,
+    kind_of,
+    read_clip,
+)
+from seqvision.data.files import UnreadableImageError
+from seqvision.data.npz_file import example_frames, read_npz
+from seqvision.data.paths import few, shown
+from seqvision.data.pixels import fit
+from seqvision.errors import UserError
+
+# The name of an input, its pixels, and what is wrong with it: one of the latter is None.
+Input = tuple[str, np.ndarray | None, str | None]
+
+
+def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
+    """The files that match, in the order of their names.
+
+    Args:
+      pattern: a glob pattern, such as `digits/*.png`.
+      of_clips: folders that hold images are clips, and found too (their frames are not).
+
+    Raises:
+      UserError: nothing matches.
+    """
+    example = "clips/*" if of_clips else "digits/*.png"
+    if not pattern:
+        raise UserError(f"--inputs: missing; name what to read, such as --inputs='{example}'")
+    matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    clips = {path for path in matches if of_clips and _is_frame_folder(path)}
+    frames = {path for folder in clips for path in frame_files(folder)}
+    paths = [p for p in matches if p in clips or not (p.is_dir() or p in frames)]
+    if not paths:
+        if Path(pattern).is_dir():
+            example = f"{pattern.rstrip('/')}/*"
+        raise UserError(
+            f"--inputs: no {'clip' if of_clips else 'file'} matches '{shown(pattern)}' in"
+            f" {Path.cwd()}; write a pattern, such as '{shown(example)}'"
+        )
+    return paths
+
+
+def read_inputs(
+    paths: list[Path],
+    input_shape: tuple[int, ...],
+    of_clips: bool,
+    read_image_file: Callable[[Path], np.ndarray],
+) -> Iterator[Input]:
+    """Reads inputs one by one, as they are asked for.
+
+    A `.npz` file is as many inputs as it has examples, named `set.npz[0]` and so on.
+
+    Args:
+      paths: from `find_inputs`.
+      input_shape: ends in the height, width and channels that the network reads.
+      of_clips: whether it reads clips, or images.
+      read_image_file: reads one image (see `files.read_image`); called for images only.
+
+    Yields:
+      For each input its name, then uint8 (height, width, channels) or, of a clip, (t, height,
+      width, channels) with all frames that it has, or None; then None, or what is wrong with it.
+
+    Raises:
+      UserError: there are videos, and PyAV is not installed.
+    """
+    for path in paths:
+        name = shown(path)
+        if path.suffix.lower() == ".npz":
+            yield from _npz_inputs(path, input_shape, of_clips)
+            continue
+        try:
+            if of_clips:
+                if kind_of(path) == "image":
+                    raise UnreadableImageError(
+                        "a single image; this run reads clips: a folder of frames, a GIF or a video"
+                    )
+                yield name, read_clip(path, input_shape), None
+            else:
+                if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
+                    raise UnreadableImageError("a clip; this run reads single images")
+                yield name, read_image_file(path), None
+        except UnreadableImageError as error:
+            yield name, None, str(error)
+
+
+def _is_frame_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and bool(frame_files(path))
+    except OSError:  # No permission.
+        return False
+
+
+def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Iterator[Input]:
+    name = shown(path)
+    try:
+        file = read_npz(path, ("images", "lengths"))
+        if "images" not in file.arrays:
+            found = few([shown(key) for key in file.keys])
+            raise UserError(f"no 'images' in it; it has {found or 'nothing'}")
+        kind = "clips" if of_clips else "images"
+        examples, _ = example_frames(
+            "images", file.arrays["images"], file.arrays.get("lengths"), kind
+        )
+    except UserError as error:
+        yield name, None, str(error).removeprefix(f"{name}: ")
+        return
+    height, width, channels = input_shape[-3:]
+    for number, frames in enumerate(examples):
+        fitted = fit(frames, height, width, channels)
+        yield f"{name}[{number}]", fitted if of_clips else fitted[0], None

@@ -1,0 +1,198 @@
+"""The user's own data set from one `.npz` file."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from seqvision.data.dataset import Dataset
+from seqvision.data.examples import Example, make_dataset, make_example
+from seqvision.data.npz_file import NpzFile, example_frames, read_npz
+from seqvision.data.paths import few, natural_key, shown
+from seqvision.errors import UserError
+
+# MedMNIST's names, and the long one.
+_PREFIXES = {"train_": "train", "val_": "validation", "validation_": "validation", "test_": "test"}
+_ARRAYS = ("images", "labels", "lengths")
+_KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
+
+
+def load_npz(
+    path: Path,
+    *,
+    kind: str = "auto",
+    size: tuple[int, int, int] = (0, 0, 0),
+    validation_fraction: float,
+    test_fraction: float,
+) -> Dataset:
+    """Loads images or clips from a `.npz` file.
+
+    It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
+    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, and
+    `class_names`. Frames after a clip's length become 0.
+
+    Args:
+      path: the file.
+      kind: see `npz_file.example_frames`.
+      size: height, width and channels to bring all to; 0 is what the file has.
+      validation_fraction, test_fraction: how much of the examples to hold out where the file has
+        no such split; see `split_rule`.
+
+    Returns:
+      Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
+      file's order.
+
+    Raises:
+      UserError: missing or damaged file, other keys, shapes or types: one line.
+    """
+    file = read_npz(path, _KNOWN)
+    prefixes = _prefixes(file)
+    labels = {prefix: _labels(file, prefix) for prefix in prefixes}
+    class_names = _class_names(file, labels)
+    given: dict[str, list[Example]] = {}
+    kinds: dict[bool, str] = {}
+    for prefix in prefixes:
+        key = f"{prefix}images"
+        frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
+        kinds[of_clips] = key
+        numbers = _numbered(file, prefix, labels[prefix], class_names)
+        given[_PREFIXES.get(prefix, "train")] = [
+            make_example(f"{shown(path)}: {key}", clip, label, size)
+            for clip, label in zip(frames, numbers, strict=True)
+        ]
+        del frames  # `given` alone keeps them, and `make_dataset` empties it.
+    if len(kinds) == 2:
+        raise UserError(
+            f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
+            " config.data.kind, or save both alike"
+        )
+    [of_clips] = kinds
+    return make_dataset(
+        path, class_names, given, of_clips, size, validation_fraction, test_fraction
+    )
+
+
+def _prefixes(file: NpzFile) -> list[str]:
+    """What stands before `images`: nothing, or the names of the splits."""
+    where = shown(file.path)
+    for key in set(file.keys) - set(_KNOWN):
+        near = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=0.85)
+        if near and near[0] not in file.keys:
+            raise UserError(
+                f"{where}: '{shown(key)}' is not known; did you mean '{near[0]}'? rename it or"
+                " leave it out"
+            )
+    prefixes = [p for p in _PREFIXES if any(p + array in file.keys for array in _ARRAYS)]
+    if not prefixes:
+        file.check_has("images", "labels")
+        return [""]
+    if "images" in file.keys or {"val_", "validation_"} <= set(prefixes):
+        other = "images" if "images" in file.keys else "validation_images"
+        raise UserError(
+            f"{where}: it has both {other} and {prefixes[0 if other == 'images' else 1]}images;"
+            " save either of them"
+        )
+    file.check_has(*(p + array for p in ("train_", *prefixes) for array in ("images", "labels")))
+    return prefixes
+
+
+def _frames(
+    file: NpzFile, prefix: str, num_labels: int, kind: str
+) -> tuple[list[np.ndarray], bool]:
+    where = f"{shown(file.path)}: {prefix}images"
+    images = file.arrays.pop(f"{prefix}images")  # The file itself does not keep it in memory.
+    if len(images.shape) > 1 and len(images) != num_labels:
+        found = f"{where} has the shape {images.shape}, and {prefix}labels has {num_labels} labels"
+        if images.shape[1] == num_labels:
+            raise UserError(
+                f"{found}: it looks like (time, batch, ...); examples come first: save"
+                " np.swapaxes(images, 0, 1)"
+            )
+        raise UserError(f"{found}; one label for each example is needed")
+    return example_frames(where, images, file.arrays.get(f"{prefix}lengths"), kind)
+
+
+def _labels(file: NpzFile, prefix: str) -> np.ndarray:
+    """Labels (N,), whole numbers or strings."""
+    key = f"{prefix}labels"
+    labels = file.arrays[key]
+    where = f"{shown(file.path)}: {key}"
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise UserError(
+            f"{where} has the shape {labels.shape}, several labels for an example; one class for"
+            " each is needed (of one-hot rows, save labels.argmax(axis=1))"
+        )
+    if labels.ndim not in (1, 2):
+        raise UserError(f"{where} has the shape {labels.shape}; (N,) or (N, 1) is needed")
+    if labels.dtype.kind not in "biuUS":
+        raise UserError(
+            f"{where} is {labels.dtype}; whole numbers from 0 to K - 1, or strings, are needed"
+        )
+    return labels.reshape(-1)
+
+
+def _class_names(file: NpzFile, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
+    where = f"{shown(file.path)}: class_names"
+    kinds = {"strings" if array.dtype.kind in "US" else "numbers" for array in labels.values()}
+    if len(kinds) > 1:
+        raise UserError(f"{shown(file.path)}: some labels are numbers and some strings; save one")
+    if "class_names" in file.keys:
+        array = file.arrays["class_names"]
+        names = tuple(_texts(where, array)) if array.ndim == 1 else ()
+        if not names or len(set(names)) < len(names):
+            raise UserError(
+                f"{where} is {array.dtype} {array.shape}; a list of different names is needed"
+            )
+        return names
+    if kinds == {"strings"}:
+        used = {
+            name
+            for prefix, array in labels.items()
+            for name in _texts(f"{shown(file.path)}: {prefix}labels", array)
+        }
+        return tuple(sorted(used, key=natural_key))
+    highest = max((int(array.max()) for array in labels.values() if len(array)), default=-1)
+    count = sum(len(array) for array in labels.values())
+    if highest >= count:  # Before so many names are made.
+        raise UserError(
+            f"{shown(file.path)}: a label is {highest}, with {count} examples in all; labels are"
+            " whole numbers from 0 to K - 1"
+        )
+    return tuple(str(label) for label in range(highest + 1))
+
+
+def _numbered(
+    file: NpzFile, prefix: str, labels: np.ndarray, class_names: tuple[str, ...]
+) -> list[int]:
+    where = f"{shown(file.path)}: {prefix}labels"
+    if labels.dtype.kind in "US":
+        numbers = {name: number for number, name in enumerate(class_names)}
+        texts = list(_texts(where, labels))
+        for text in texts:
+            if text not in numbers:
+                raise UserError(
+                    f"{where} has '{shown(text)}', which class_names lacks; it has"
+                    f" {few([shown(name) for name in class_names])}"
+                )
+        return [numbers[text] for text in texts]
+    for label in (int(labels.min()), int(labels.max())) if len(labels) else ():
+        if label < 0:
+            raise UserError(f"{where} has {label}; labels are whole numbers from 0 to K - 1")
+        if label >= len(class_names):
+            raise UserError(
+                f"{where} has {label}, and class_names has {len(class_names)} names; labels are"
+                " whole numbers from 0 to K - 1, the places of their names"
+            )
+    return [int(label) for label in labels]
+
+
+def _texts(where: str, array: np.ndarray) -> Iterator[str]:
+    for value in array.tolist():
+        try:
+            text = value.decode() if isinstance(value, bytes) else value
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: {value!r} is not UTF-8; save Unicode strings") from error
+        if not isinstance(text, str) or not text:
+            raise UserError(f"{where} has {text!r}; names are strings, not empty")
+        yield text

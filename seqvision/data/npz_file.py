@@ -1,0 +1,171 @@
+"""Arrays of images and clips in `.npz` files, and how their axes are meant."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqvision.data.paths import few, shown
+from seqvision.errors import UserError, explain_os_error, first_line
+
+KINDS = ("auto", "images", "clips")
+
+_AXES = {
+    "images": "(N, height, width) or (N, height, width, 1 or 3)",
+    "clips": "(N, T, height, width) or (N, T, height, width, 1 or 3)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NpzFile:
+    """What was read of a `.npz` file.
+
+    Attributes:
+      path: where it lies.
+      keys: the names of all that is in it.
+      arrays: those that were wanted.
+    """
+
+    path: Path
+    keys: list[str]
+    arrays: dict[str, np.ndarray]
+
+    def check_has(self, *keys: str) -> None:
+        """Raises UserError where one of these is missing."""
+        for key in keys:
+            if key not in self.keys:
+                found = few([shown(name) for name in self.keys], 12) or "nothing"
+                raise UserError(
+                    f"{shown(self.path)}: no '{key}' in it; it has {found}; needed are images and"
+                    " labels, or train_images and train_labels (and the same of val and test)"
+                )
+
+
+def read_npz(path: Path, wanted: Collection[str]) -> NpzFile:
+    """Reads those arrays of a file that are wanted; others may be anything.
+
+    Raises:
+      UserError: it is missing, damaged, no `.npz` file, or an array is made of Python objects.
+    """
+    where = shown(path)
+    if path.is_dir():
+        raise UserError(f"{where}: a folder, where a .npz file is needed (config.data.path)")
+    try:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as file:
+            start = file.read(6)
+            file.seek(0)
+            if not start.startswith(b"PK"):
+                kind = "a .npy file, of one array" if start == b"\x93NUMPY" else "no .npz file"
+                raise UserError(
+                    f"{where}: {kind}; save with np.savez('set.npz', images=..., labels=...)"
+                )
+            with np.load(file, allow_pickle=False) as members:
+                keys = list(members)
+                arrays = {key: _array(where, members, key) for key in keys if key in wanted}
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{where}: no such file; check config.data.path") from error
+    except MemoryError as error:
+        raise UserError(f"{where}: does not fit into memory; save fewer examples") from error
+    except OSError as error:
+        raise UserError(explain_os_error(error, path, "config.data.path")) from error
+    except Exception as error:  # Of zipfile, zlib and numpy: any kind.
+        raise UserError(
+            f"{where}: damaged ({first_line(error)}); copy it or make it again"
+        ) from error
+    return NpzFile(path, keys, arrays)
+
+
+def _array(where: str, members: Mapping[str, Any], key: str) -> np.ndarray:
+    try:
+        array = members[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{where}: '{key}' holds Python objects, which are not loaded; save one array of"
+            " numbers or of strings"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{where}: '{key}' is no array; save it with np.savez")
+    return array
+
+
+def example_frames(
+    where: str, images: np.ndarray, lengths: np.ndarray | None, kind: str
+) -> tuple[list[np.ndarray], bool]:
+    """Takes an array apart into its examples.
+
+    Args:
+      where: the file and the array, for errors.
+      images: uint8, images (N, h, w) or (N, h, w, 1 or 3), or clips (N, T, h, w) or
+        (N, T, h, w, 1 or 3).
+      lengths: (N,), how many frames of each clip count; None for all.
+      kind: `images`, `clips`, or `auto`, which takes four axes for images where the last one is 1
+        or 3, else for clips.
+
+    Returns:
+      uint8 (t, h, w, channels) of each example (an image is one frame), and whether they are clips.
+
+    Raises:
+      UserError: other axes or types, or lengths that are not 1 to T.
+    """
+    if images.dtype != np.uint8:
+        raise UserError(
+            f"{where} is {images.dtype}; uint8 from 0 (black) to 255 is needed: scale it, round it"
+            " and save it .astype(np.uint8)"
+        )
+    allowed = [f"{name} are {axes}" for name, axes in _AXES.items() if kind in (name, "auto")]
+    if kind == "auto":
+        kind = _kind(where, images.shape, lengths is not None)
+    axes = images.ndim + (kind == "images")  # As if an image were a clip without a time axis.
+    if not (axes == 4 or (axes == 5 and images.shape[-1] in (1, 3))) or 0 in images.shape[1:]:
+        hint = ""
+        if axes == 5 and images.shape[-3] in (1, 3):
+            hint = "; channels come last: save np.moveaxis(images, -3, -1)"
+        raise UserError(f"{where} has the shape {images.shape}; {'; '.join(allowed)}{hint}")
+    if kind == "images" and lengths is not None:
+        raise UserError(
+            f"{where} of the shape {images.shape} are single images, which have no lengths; leave"
+            " the lengths out, or set config.data.kind = 'clips' if these are clips"
+        )
+    if axes == 4:
+        images = images[..., None]
+    if kind == "images":
+        return [image[None] for image in images], False
+    if lengths is None:
+        return list(images), True
+    numbers = _checked_lengths(where, images.shape, lengths)
+    return [clip[:length] for clip, length in zip(images, numbers, strict=True)], True
+
+
+def _kind(where: str, shape: tuple[int, ...], with_lengths: bool) -> str:
+    if len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3)):
+        return "images"
+    if len(shape) == 4 and shape[1] in (1, 3) and not with_lengths:
+        raise UserError(
+            f"{where} has the shape {shape}: if its second axis is channels, save"
+            " np.moveaxis(images, 1, -1); if it is time, set config.data.kind = 'clips'"
+        )
+    return "clips"
+
+
+def _checked_lengths(where: str, shape: tuple[int, ...], lengths: np.ndarray) -> list[int]:
+    count, longest = shape[:2]
+    if lengths.size != count or lengths.shape[:1] != (count,) or lengths.dtype.kind not in "iu":
+        raise UserError(
+            f"{where}: its lengths are {lengths.dtype} {lengths.shape}; whole numbers ({count},)"
+            " are needed"
+        )
+    lengths = lengths.reshape(count)
+    wrong = np.flatnonzero((lengths < 1) | (lengths > longest))
+    if len(wrong):
+        raise UserError(
+            f"{where}: the length of example {wrong[0]} is {lengths[wrong[0]]}; lengths are 1 to"
+            f" {longest}, the frames that there are"
+        )
+    return lengths.tolist()

@@ -1,0 +1,86 @@
+"""Short windows of long clips."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Int32, Shaped
+
+from seqvision.shapes import Lengths, PRNGKey
+
+AnyClips = Shaped[Array, "B T height width channels"]
+
+
+def random_windows(
+    key: PRNGKey, inputs: AnyClips, lengths: Lengths, size: int
+) -> tuple[Shaped[Array, "B frames height width channels"], Lengths]:
+    """Cuts one window out of each clip, its place drawn uniformly from the key.
+
+    Args:
+      key: what the places are a function of.
+      inputs: (B, T, height, width, channels), of any type; 0 after the end of a clip.
+      lengths: (B,) frames of each clip.
+      size: frames of a window.
+
+    Returns:
+      Windows (B, min(size, T), height, width, channels) and their lengths (B,). A clip shorter
+      than a window is all there, 0 after its end.
+    """
+    starts = jax.random.randint(key, lengths.shape, 0, jnp.maximum(lengths - size, 0) + 1)
+    num_frames = min(size, inputs.shape[1])
+
+    def cut(
+        clip: Shaped[Array, "T height width channels"], start: Int32[Array, ""]
+    ) -> Shaped[Array, "frames height width channels"]:
+        return jax.lax.dynamic_slice_in_dim(clip, start, num_frames)
+
+    return jax.vmap(cut)(inputs, starts), jnp.minimum(lengths, size)
+
+
+def window_starts(num_frames: int, size: int, stride: int) -> tuple[int, ...]:
+    """First frames of the windows of a clip of `num_frames` frames, in steps of `stride`.
+
+    Where the last step does not reach the clip's end, one more window ends with it. A clip not
+    longer than `size` is one window.
+    """
+    last = max(num_frames - size, 0)
+    return (*range(0, last, stride), last)
+
+
+def frame_ranges(length: int, size: int, stride: int) -> list[tuple[int, int]]:
+    """(first, last + 1) frames of the windows of one clip, as `sliding_windows` cuts them."""
+    return [(start, min(start + size, length)) for start in window_starts(length, size, stride)]
+
+
+def sliding_windows(
+    inputs: AnyClips, lengths: Lengths, size: int, stride: int
+) -> tuple[
+    Shaped[Array, "B W {size} height width channels"],
+    Int32[Array, "B W"],
+    Bool[Array, "B W"],
+    Int32[Array, "B W"],
+]:
+    """Cuts each clip into the windows of `frame_ranges`.
+
+    Args:
+      inputs: (B, T, height, width, channels), of any type.
+      lengths: (B,) frames of each clip.
+      size: frames of a window.
+      stride: frames from one window to the next.
+
+    Returns:
+      Windows (B, W, size, height, width, channels), their lengths, which of them there are, and
+      their first frames, each (B, W). W is what a clip of T frames needs; windows that a shorter
+      one does not need are 0 in everything.
+    """
+    num_frames = inputs.shape[1]
+    grid = stride * jnp.arange(len(window_starts(num_frames, size, stride)))[None]
+    last = jnp.maximum(lengths - size, 0)[:, None]
+    mask = grid < last + stride  # The first one that reaches the end is the last one.
+    starts = jnp.where(mask, jnp.minimum(grid, last), 0)
+    window_lengths = jnp.where(mask, jnp.minimum(lengths, size)[:, None], 0)
+
+    steps = jnp.arange(size)[None, None]
+    frames = jnp.minimum(starts[..., None] + steps, num_frames - 1)
+    windows = jax.vmap(lambda clip, chosen: clip[chosen])(inputs, frames)
+    real = steps < window_lengths[..., None]
+    return jnp.where(real[..., None, None, None], windows, 0), window_lengths, mask, starts

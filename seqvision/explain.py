@@ -1,0 +1,167 @@
+"""What a config builds, without training: every array on its way, its cost in work and memory."""
+
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from seqvision.config import Settings, Steps, validate
+from seqvision.data.dataset import Dataset
+from seqvision.errors import UserError
+from seqvision.flops import count_flops
+from seqvision.program import Program, create_program
+from seqvision.progress import on_terminal, say
+from seqvision.record import aligned, parameter_table
+from seqvision.state import abstract_state, create_mesh
+from seqvision.supply import load_dataset
+
+_AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
+
+
+def explain(config: ConfigDict) -> None:
+    """Prints the arrays with their axes and shapes, the parameters, FLOPs and memory.
+
+    Raises:
+      UserError: a bad config, data that cannot be had, or a network that mixes up the examples of
+        a batch.
+    """
+    settings = validate(config)
+    for line in explanation(settings, load_dataset(settings, say, on_terminal())):
+        say(line)
+
+
+def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
+    """The lines that `explain` prints."""
+    mesh, train = create_mesh(), dataset.split("train")
+    program = create_program(settings, dataset, Steps.of(settings, len(train)), mesh)
+    state = abstract_state(program.init, mesh)
+    check_axes(program.model, program.input_shape)
+    batch_size = settings.data.batch_size
+    inputs, lengths = _shapes(batch_size, program.input_shape)
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
+    yield f"{dataset.name}: {sizes}; {dataset.num_classes} classes"
+    yield f"arrays on their way, for a batch of {batch_size}:"
+    arrays = arrays_on_the_way(program.model, state.params, inputs, lengths)
+    yield from aligned([("array", "axes", "shape", "type"), *arrays])
+    yield "parameters:"
+    yield from parameter_table(state.params)
+
+    def read(params: Any, inputs: Any, lengths: Any) -> Any:
+        return program.model.apply({"params": params}, inputs, lengths)
+
+    indices = jax.ShapeDtypeStruct((1, batch_size), jnp.int32)
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    arguments = (state, jax.eval_shape(lambda: train.arrays), indices, count)
+    reading = count_flops(read, state.params, inputs, lengths) / batch_size
+    training = count_flops(program.train_steps, *arguments) / batch_size
+    yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
+    yield f"  {reading:,.0f} to read it, {training:,.0f} to train on it"
+    yield f"memory of one training step, on {mesh.size} device(s):"
+    yield from aligned(
+        [(name, f"{size / 2**20:,.1f} MiB") for name, size in memory(program, arguments)]
+    )
+
+
+def arrays_on_the_way(
+    model: nn.Module, params: Any, inputs: Any, lengths: Any
+) -> list[tuple[str, str, str, str]]:
+    """Name, axes, shape and type of what each part of the network returns, in order.
+
+    Axis names are those of the parts' own return annotations.
+    """
+    rows = [_row("inputs", inputs, _inputs_axes(inputs))]
+
+    def note(
+        call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext
+    ) -> Any:
+        result = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            hint = typing.get_type_hints(type(context.module).__call__).get("return")
+            name = "/".join(context.module.path) or "logits"
+            first = result[0] if isinstance(result, tuple) else result
+            axes = _axes(hint, first.ndim)
+            if axes:
+                rows.append(_row(name, first, axes))
+        return result
+
+    def apply(params: Any, inputs: Any, lengths: Any) -> Any:
+        with nn.intercept_methods(note):
+            return model.apply({"params": params}, inputs, lengths)
+
+    jax.eval_shape(apply, params, inputs, lengths)
+    return rows
+
+
+def _inputs_axes(inputs: Any) -> str:
+    return "B T height width channels" if inputs.ndim == 5 else "B height width channels"
+
+
+def _axes(hint: Any, ndim: int) -> str:
+    """The axes in an annotation such as `Float[Array, "B T D"]`, of as many axes as the array."""
+    if hasattr(hint, "dim_str"):
+        return hint.dim_str if len(hint.dim_str.split()) == ndim else ""
+    found = (_axes(part, ndim) for part in typing.get_args(hint))
+    return next((axes for axes in found if axes), "")
+
+
+def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
+    names = " ".join(_AXES.get(axis, axis) for axis in axes.split())
+    return name, names, " x ".join(map(str, array.shape)), array.dtype.name
+
+
+def _shapes(batch_size: int, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    inputs = jax.ShapeDtypeStruct((batch_size, *input_shape), jnp.float32)
+    of_clips = len(input_shape) == 4
+    return inputs, jax.ShapeDtypeStruct((batch_size,), jnp.int32) if of_clips else None
+
+
+def memory(program: Program, arguments: tuple[Any, ...]) -> list[tuple[str, float]]:
+    """Bytes of each kind that a training step needs, by XLA's own account."""
+    state, arrays, *_ = arguments
+    compiled = program.train_steps.lower(*arguments).compile()
+    analysis = compiled.memory_analysis()
+    sizes = [("weights, optimizer state", _bytes(state)), ("training examples", _bytes(arrays))]
+    if analysis is not None:  # Not every platform gives an account.
+        sizes.append(("activations and gradients of the batch", analysis.temp_size_in_bytes))
+    return [*sizes, ("total", sum(size for _, size in sizes))]
+
+
+def _bytes(tree: Any) -> float:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """Runs the network once on noise: what it says of one example must not depend on another.
+
+    Raises:
+      UserError: it does. Most often, a loop over time runs over the batch axis instead.
+    """
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(size=(2, *input_shape)).astype(np.float32)
+    other = inputs.copy()
+    other[0] = rng.uniform(size=input_shape)
+    lengths = np.full(2, input_shape[0], np.int32) if len(input_shape) == 4 else None
+    variables = jax.jit(model.init)(jax.random.key(0), inputs, lengths)
+
+    @jax.jit
+    def read(inputs: Any) -> Any:
+        logits: Any = model.apply(variables, inputs, lengths)
+        return logits
+
+    before, after = np.asarray(read(inputs)), np.asarray(read(other))
+    if before.shape[0] != 2:
+        raise UserError(
+            "the network mixes up batch and time: for 2 examples it answers"
+            f" {before.shape[0]} times; arrays are (batch, time, features), and loops run over"
+            " axis 1"
+        )
+    if not np.allclose(before[1], after[1], rtol=1e-4, atol=1e-5):
+        raise UserError(
+            "the network mixes up batch and time: what it says of one example changes with another"
+            " of the batch; arrays are (batch, time, features), and loops run over axis 1"
+        )

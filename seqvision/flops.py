@@ -1,0 +1,60 @@
+"""How many floating-point operations a function takes, counted from its jaxpr.
+
+XLA's own cost analysis counts the body of a loop once, however often it runs.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.extend import core
+
+
+def count_flops(function: Callable[..., Any], *args: Any) -> int:
+    """Two for each multiply-add of the matrix products and convolutions; the rest is left out.
+
+    A `scan` counts as often as it runs; a `while_loop`, whose count nobody knows beforehand, once.
+
+    Args:
+      function: what jax can trace.
+      args: arrays, or their shapes as `jax.ShapeDtypeStruct`.
+    """
+    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def _count(jaxpr: core.Jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        shapes = [_shape(variable) for variable in equation.invars]
+        size = math.prod(_shape(equation.outvars[0])) if equation.outvars else 0
+        parameters = equation.params
+        match equation.primitive.name:
+            case "dot_general":
+                (contracted, _), _ = parameters["dimension_numbers"]
+                total += 2 * size * math.prod(shapes[0][axis] for axis in contracted)
+            case "conv_general_dilated":
+                kernel = shapes[1]
+                outputs = kernel[parameters["dimension_numbers"].rhs_spec[0]]
+                total += 2 * size * math.prod(kernel) // outputs
+            case "scan":
+                total += parameters["length"] * _count(parameters["jaxpr"].jaxpr)
+            case "cond":
+                total += max(_count(branch.jaxpr) for branch in parameters["branches"])
+            case _:
+                total += sum(map(_count, _inner(parameters)))
+    return total
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return tuple(variable.aval.shape)
+
+
+def _inner(parameters: dict[str, Any]) -> Iterator[core.Jaxpr]:
+    """The functions that an operation such as `jit` or `while_loop` calls."""
+    for value in parameters.values():
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, core.ClosedJaxpr):
+                yield each.jaxpr
+            elif isinstance(each, core.Jaxpr):
+                yield each

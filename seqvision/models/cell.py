@@ -1,0 +1,125 @@
+"""What all recurrent cells share: their options, and one matrix product for all time steps."""
+
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Float32
+
+from seqvision.models.initializers import gate_biases, keep_bias
+from seqvision.shapes import Hidden
+
+TIME_AXIS = 1
+
+MemoryPair = tuple[Hidden, Hidden]
+Carry = Hidden | MemoryPair
+"""A cell's memory: the LSTMs' cell state and hidden state (c, h), the hidden state h of others."""
+
+Projected = Float32[Array, "*steps GH"]
+"""The inputs' share of all G gates, side by side, each of width H."""
+
+
+class Cell(nn.Module):
+    """A recurrent cell with G gates, whose inputs meet their kernel before the loop over time.
+
+    Parameters: `input_kernel` (D, G*H), `bias` (G*H,); each cell adds its own. They and the
+    carry are float32.
+
+    Attributes:
+      input_size: D.
+      hidden_size: H.
+      gate_init: where the biases of the gates that keep memory start: `constant`, `chrono` or
+        `uniform`; see `initializers.keep_bias`. An input gate beside a keeping gate starts with
+        the opposite bias under the latter two. All other biases start at 0.
+      forget_bias: the bias of the keeping gate under `constant`.
+      num_steps: T under `chrono`.
+      refine_gates: lets a refine gate r push the keeping gate f nearer to 0 or 1 than its sigmoid
+        reaches easily: r (1 - (1 - f)^2) + (1 - r) f^2. With gate_init `uniform` this is the
+        UR-LSTM or UR-GRU (Gu et al., 2020, arXiv 1910.09890), where r's bias starts opposite to
+        f's; otherwise it starts at 0: with r = 1/2 the gate is f itself.
+      recurrent_init: `orthogonal` or `identity`; see `initializers.recurrent_kernels`.
+      dtype: precision of the matrix products.
+
+    Raises:
+      ValueError: an option is not known, or has no effect in this cell.
+    """
+
+    input_size: int
+    hidden_size: int
+    gate_init: str = "constant"
+    forget_bias: float = 1.0
+    num_steps: int | None = None
+    refine_gates: bool = False
+    recurrent_init: str = "orthogonal"
+    dtype: jnp.dtype | None = None
+
+    gates: ClassVar[tuple[str, ...]]
+    """In the order of the kernels' columns. Those with a start of their own are `keep`, which keeps
+    the memory, `write`, which is 1 minus a keeping gate, `input`, which writes beside a keeping
+    gate, and `refine`."""
+
+    refined_gates: ClassVar[tuple[str, ...]] = ()
+    """`gates` under `refine_gates`, where a cell has that option."""
+
+    def setup(self) -> None:
+        if self.refine_gates and not self.refined_gates:
+            raise ValueError("refine_gates: this cell has no refine gate; lstm and gru have one")
+        signs = {
+            "keep": 1,
+            "write": -1,
+            "input": 0 if self.gate_init == "constant" else -1,
+            "refine": -1 if self.gate_init == "uniform" else 0,
+        }
+        bias_init = gate_biases(
+            keep_bias(self.gate_init, self.forget_bias, self.num_steps),
+            [signs.get(gate, 0) for gate in self.gate_names],
+        )
+        width = len(self.gate_names) * self.hidden_size
+        # Its scale depends on D alone: one draw for all gates is as good as one for each.
+        lecun_normal = nn.initializers.lecun_normal()
+        self.input_kernel = self.param("input_kernel", lecun_normal, (self.input_size, width))
+        self.bias = self.param("bias", bias_init, (width,))
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        return self.refined_gates if self.refine_gates else self.gates
+
+    def project(self, inputs: Float[Array, "*steps D"]) -> Projected:
+        """The inputs' share of the gates, for as many time steps as there are.
+
+        Args:
+          inputs: (..., D).
+
+        Returns:
+          (..., G*H), with the bias.
+        """
+        projected = product(inputs, self.input_kernel, self.dtype)
+        return projected + jnp.broadcast_to(self.bias, projected.shape)
+
+    @nn.nowrap
+    def initialize_carry(self, batch_size: int) -> Carry:
+        """The memory before anything was read: zeros, (B, H)."""
+        return jnp.zeros((batch_size, self.hidden_size), jnp.float32)
+
+    def step(
+        self, carry: Any, projected: Projected, candidate_mask: Hidden | None = None
+    ) -> tuple[Any, Hidden]:
+        """One time step.
+
+        Args:
+          carry: the memory before the step.
+          projected: (B, G*H), from `project`.
+          candidate_mask: (B, H), multiplies what the step would write: recurrent dropout (Semeniuta
+            et al., 2016, arXiv 1603.05118). The same one in all steps, scaled by 1 / (1 - rate).
+
+        Returns:
+          The memory after the step, and the output (B, H).
+        """
+        raise NotImplementedError
+
+
+def product(inputs: Array, kernel: Array, dtype: jnp.dtype | None) -> Array:
+    """inputs (..., D) @ kernel (D, W), multiplied in `dtype` and given in float32."""
+    dtype = jnp.dtype(jnp.float32) if dtype is None else dtype
+    return jnp.matmul(inputs.astype(dtype), kernel.astype(dtype)).astype(jnp.float32)

@@ -1,0 +1,96 @@
+"""Predictions as the rows of a .csv or .jsonl file."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqvision.answers import Prediction
+from seqvision.errors import UserError, explain_os_error
+from seqvision.record import write_whole
+
+FORMATS = (".csv", ".jsonl")
+
+
+def checked_output(output: str) -> Path | None:
+    """The file to write, before any work is done for it; None for "".
+
+    Raises:
+      UserError: no known ending, or no such folder.
+    """
+    if not output:
+        return None
+    target = Path(output)
+    if target.suffix not in FORMATS:
+        raise UserError(
+            f"--output: '{output}' ends in '{target.suffix}'; choose {' or '.join(FORMATS)}"
+        )
+    if not target.parent.is_dir():
+        raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
+    return target
+
+
+def row_of(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """A prediction as plain values; all None where there is none."""
+    if prediction is None:
+        return {"classes": None, "label": None, "probabilities": None}
+    row = _plain(prediction, class_names)
+    if "windows" in prediction:
+        row["windows"] = [
+            {"frames": list(window["frames"]), **_plain(window, class_names)}
+            for window in prediction["windows"]
+        ]
+    return row
+
+
+def _plain(said: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
+    plain = {
+        "classes": said["classes"],
+        "label": class_names[said["classes"]],
+        "probabilities": _rounded(said["probabilities"]),
+    }
+    return plain | ({"steps": _rounded(said["steps"])} if "steps" in said else {})
+
+
+def _rounded(probabilities: np.ndarray) -> Any:
+    return np.round(probabilities.astype(np.float64), 6).tolist()
+
+
+def write_rows(rows: list[dict[str, Any]], target: Path | None) -> None:
+    """Writes the file whole or not at all; prints CSV where there is none.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows)
+    if target is None:
+        sys.stdout.write(text)
+        return
+    try:
+        write_whole(target, text)
+    except OSError as error:
+        raise UserError(explain_os_error(error, target.parent, "--output")) from error
+
+
+def _as_jsonl(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    """Lists become JSON in their cell."""
+    buffer = io.StringIO()
+    columns = max((list(row) for row in rows), key=len)
+    writer = csv.DictWriter(buffer, fieldnames=columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+                for key, value in row.items()
+            }
+        )
+    return buffer.getvalue()

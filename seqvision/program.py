@@ -1,0 +1,94 @@
+"""What a config and a data set compile to: the network, its optimizer and its steps."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import optax
+from jax.sharding import Mesh
+
+from seqvision.config import Settings, Steps
+from seqvision.data.augment import shift_and_rotate
+from seqvision.data.dataset import Dataset
+from seqvision.metrics import Sums
+from seqvision.optim import create_optimizer, create_schedule
+from seqvision.run import model_of, read_shape, windows_of
+from seqvision.state import Init, make_init
+from seqvision.steps import make_eval_step, make_train_steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The functions of a training.
+
+    Attributes:
+      model: images or clips in [0, 1] to logits.
+      input_shape: of what the model reads at once, without the batch axis.
+      schedule: the learning rate at each step.
+      optimizer: what turns gradients into updates.
+      init: the state before the first step.
+      train_steps, eval_step: see `steps`.
+    """
+
+    model: nn.Module
+    input_shape: tuple[int, ...]
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    init: Init
+    train_steps: Any
+    eval_step: Callable[..., Sums]
+
+
+def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh) -> Program:
+    """Nothing is compiled yet: jax does that at the first call.
+
+    Args:
+      settings: the config.
+      dataset: its data.
+      steps: its durations.
+      mesh: the devices.
+    """
+    model = model_of(settings, dataset.num_classes)
+    input_shape = read_shape(settings, dataset.input_shape)
+    schedule = create_schedule(
+        settings.schedule.name,
+        settings.optimizer.learning_rate,
+        steps.total,
+        steps.warmup,
+        settings.schedule.start_fraction,
+        settings.schedule.final_fraction,
+    )
+    values = dataclasses.asdict(settings.optimizer) | {"learning_rate": schedule}
+    optimizer = create_optimizer(**values)
+    augment = None
+    if settings.augment.max_shift or settings.augment.max_rotation:
+        augment = functools.partial(
+            shift_and_rotate,
+            max_shift=settings.augment.max_shift,
+            max_rotation=settings.augment.max_rotation,
+        )
+    take, windows = dataset.split("train").take, windows_of(settings)
+    return Program(
+        model=model,
+        input_shape=input_shape,
+        schedule=schedule,
+        optimizer=optimizer,
+        init=make_init(
+            model, optimizer, input_shape, dataset.num_classes, use_ema=settings.ema_decay > 0
+        ),
+        train_steps=make_train_steps(
+            model,
+            optimizer,
+            mesh,
+            take,
+            seed=settings.seed,
+            label_smoothing=settings.loss.label_smoothing,
+            step_weight=settings.loss.step_weight,
+            ema_decay=settings.ema_decay,
+            augment=augment,
+            windows=windows,
+        ),
+        eval_step=make_eval_step(model, mesh, take, windows),
+    )

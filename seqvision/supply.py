@@ -1,0 +1,111 @@
+"""The data set that a config asks for."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from seqvision.config import Settings
+from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
+from seqvision.data.folders import load_folders
+from seqvision.data.moving_digits import MovingDigits, moving_digits
+from seqvision.data.npz import load_npz
+from seqvision.data.tfds import load_tfds
+from seqvision.errors import UserError
+
+SPLIT_FIELDS = (
+    "name",
+    "path",
+    "source",
+    "kind",
+    "height",
+    "width",
+    "channels",
+    "broken_files",
+    "validation_examples",
+    "validation_fraction",
+    "test_fraction",
+)
+"""Fields of `config.data` that decide which examples there are."""
+
+
+def load_dataset(
+    settings: Settings, say: Callable[[str], None] = print, show_progress: bool = False
+) -> Dataset:
+    """Loads, or makes, the examples of all splits.
+
+    Args:
+      settings: the config.
+      say: called with lines about what takes time or went wrong.
+      show_progress: draw progress bars.
+
+    Raises:
+      UserError: it cannot be had, or does not fit the network: one line.
+    """
+    data = settings.data
+    size = (data.height, data.width, data.channels)
+    match data.source:
+        case "npz":
+            dataset = load_npz(
+                Path(data.path).expanduser(),
+                kind=data.kind,
+                size=size,
+                validation_fraction=data.validation_fraction,
+                test_fraction=data.test_fraction,
+            )
+        case "folders":
+            dataset = load_folders(
+                Path(data.path).expanduser(),
+                size=size,
+                broken_files=data.broken_files,
+                validation_fraction=data.validation_fraction,
+                test_fraction=data.test_fraction,
+                say=say,
+                show_progress=show_progress,
+            )
+        case _:
+            whole = load_tfds(data.name, data.dir, data.cache_dir, say, show_progress, size)
+            train, test = whole.splits["train"], whole.splits["test"]
+            assert isinstance(train, ArraySplit)
+            held_out = hold_out_validation(train, data.validation_examples, whole.name)
+            dataset = dataclasses.replace(whole, splits={**held_out, "test": test})
+            if data.source == "moving_digits":
+                return _moving_digits(settings, dataset)
+    _check_fits(settings, dataset)
+    return dataset
+
+
+def _moving_digits(settings: Settings, digits: Dataset) -> Dataset:
+    clips = settings.clips
+    recipe = {
+        field.name: getattr(clips, field.name) for field in dataclasses.fields(MovingDigits)
+    } | {"min_frames": clips.min_frames or clips.num_frames}
+    num_clips = {
+        "train": clips.train_clips,
+        "validation": clips.validation_clips,
+        "test": clips.test_clips,
+    }
+    wanted = {name: number for name, number in num_clips.items() if number > 0}
+    return moving_digits(MovingDigits(**recipe), digits, settings.seed, wanted)
+
+
+def _check_fits(settings: Settings, dataset: Dataset) -> None:
+    """Refuses a network that cannot read what the data set holds."""
+    sequence = settings.model.sequence
+    if dataset.of_clips and sequence != "frames":
+        raise UserError(
+            f"config.model.sequence: '{sequence}' reads images, but {dataset.name} holds clips of"
+            f" {dataset.input_shape[0]} frames; choose frames"
+        )
+    if not dataset.of_clips and sequence == "frames":
+        raise UserError(
+            f"config.model.sequence: 'frames' reads clips, but {dataset.name} holds images; choose"
+            " another one, such as cnn_rows, or config.data.kind=clips for volumes"
+        )
+    height, width = dataset.input_shape[-3:-1]
+    patch = settings.model.patch_size
+    if sequence == "patches" and (height % patch or width % patch):
+        raise UserError(
+            f"config.model.patch_size: patches of {patch}x{patch} do not tile images of"
+            f" {height}x{width}; choose a size that divides both, or scale the images with"
+            " config.data.height and config.data.width"
+        )

@@ -1,0 +1,355 @@
+"""TFDS without TensorFlow: real MNIST, damage found and mended, the cache."""
+
+import dataclasses
+import gzip
+import hashlib
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from seqvision.data import mnist_family
+from seqvision.data import tfds as source
+from seqvision.data.cache import DamagedCacheError, read_cache, write_cache
+from seqvision.data.dataset import Dataset
+from seqvision.data.idx import read_idx
+from seqvision.data.tfds import load_tfds
+from seqvision.errors import UserError
+from tests.conftest import smaller
+
+SHIPPED = Path("seqvision/data/mnist")
+
+
+def silent(line: str) -> None: ...
+
+
+def official(part: str) -> tuple[np.ndarray, np.ndarray]:
+    """The official files, read without this project's code."""
+    with gzip.open(SHIPPED / f"{part}-images-idx3-ubyte.gz") as file:
+        _, count, height, width = struct.unpack(">4I", file.read(16))
+        images = np.frombuffer(file.read(), np.uint8).reshape(count, height, width, 1)
+    with gzip.open(SHIPPED / f"{part}-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read()[8:], np.uint8).astype(np.int32)
+    return images, labels
+
+
+def as_multiset(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    return sorted(
+        image.tobytes() + bytes([label]) for image, label in zip(images, labels, strict=True)
+    )
+
+
+@pytest.mark.parametrize("part", ["train", "t10k"])
+def test_mnist_is_the_official_one(mnist: Dataset, part: str) -> None:
+    split = mnist.splits["train"] if part == "train" else mnist.splits["test"]
+    images, labels = official(part)
+    assert split.inputs.shape == images.shape
+    assert as_multiset(split.inputs, split.labels) == as_multiset(images, labels)
+
+
+def test_stock_tfds_reads_what_was_prepared(mnist: Dataset, data_home: Path) -> None:
+    stock = tfds.data_source("mnist", data_dir=data_home / "tfds", split="test")
+    assert len(stock) == 10_000
+    for index in (0, 1, 9_999):
+        np.testing.assert_array_equal(stock[index]["image"], mnist.splits["test"].inputs[index])
+        assert stock[index]["label"] == mnist.splits["test"].labels[index]
+
+
+def test_a_prepared_folder_is_used_as_it_is(
+    mnist: Dataset, data_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("prepared again")
+
+    monkeypatch.setattr(mnist_family, "prepare", refuse)
+    dataset = load_tfds("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
+    assert dataset.fingerprints == mnist.fingerprints
+    monkeypatch.setattr(source, "_prepared_builder", refuse)
+    again = load_tfds("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
+    np.testing.assert_array_equal(again.splits["train"].inputs, mnist.splits["train"].inputs)
+
+
+# --- damage ---
+
+
+@pytest.fixture
+def small_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with fashion_mnist prepared from a few made images, as TFDS lays it out."""
+    from tensorflow_datasets.image_classification import mnist as stock
+
+    monkeypatch.setattr(stock, "_TRAIN_EXAMPLES", 30)
+    monkeypatch.setattr(stock, "_TEST_EXAMPLES", 20)
+    manual = tmp_path / "tfds" / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 30), ("t10k", 20)):
+        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = rng.integers(0, 10, count, np.uint8)
+        (manual / f"{part}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(struct.pack(">4I", 0x803, count, 28, 28) + images.tobytes())
+        )
+        (manual / f"{part}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(struct.pack(">2I", 0x801, count) + labels.tobytes())
+        )
+
+    # These are not the official files, so the checksums are theirs, computed here.
+    from tensorflow_datasets.core.download import checksums
+    from tensorflow_datasets.core.download.download_manager import DownloadManager
+
+    computed = {path.name: checksums.compute_url_info(path) for path in manual.iterdir()}
+    monkeypatch.setattr(
+        DownloadManager,
+        "_url_infos",
+        property(lambda self: {stock.FashionMNIST.URL + name: i for name, i in computed.items()}),
+        raising=False,
+    )
+    monkeypatch.setattr(DownloadManager, "__setattr__", _skip_url_infos, raising=False)
+    return tmp_path / "tfds"
+
+
+def _skip_url_infos(self: object, name: str, value: object) -> None:
+    if name != "_url_infos":
+        object.__setattr__(self, name, value)
+
+
+def test_another_set_of_the_family(small_prepared: Path, tmp_path: Path) -> None:
+    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent)
+    assert dataset.class_names[:2] == ("T-shirt/top", "Trouser")
+    manual = small_prepared / "downloads" / "manual"
+    images = read_idx(manual / "train-images-idx3-ubyte.gz")[..., None]
+    labels = read_idx(manual / "train-labels-idx1-ubyte.gz").astype(np.int32)
+    assert as_multiset(
+        dataset.splits["train"].inputs, dataset.splits["train"].labels
+    ) == as_multiset(images, labels)
+    assert not list((small_prepared / ".seqvision").glob("*/"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "metadata", "missing"])
+def test_damaged_prepared_data_is_named_and_mended_by_running_again(
+    small_prepared: Path, tmp_path: Path, damage: str
+) -> None:
+    def load() -> Dataset:
+        return load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent)
+
+    before = load()
+    folder = small_prepared / "fashion_mnist" / "3.0.1"
+    record = next(folder.glob("*train*array_record*"))
+    content = record.read_bytes()
+    if damage == "truncated":
+        record.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        middle = len(content) // 2
+        record.write_bytes(
+            content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+        )
+    elif damage == "metadata":
+        (folder / "dataset_info.json").write_text('{"name": "fash')
+    else:
+        record.unlink()
+    with pytest.raises(UserError) as error:
+        load()
+    message = str(error.value)
+    assert str(folder) in message
+    assert "damaged" in message
+    assert "run the command again" in message
+    assert "\n" not in message
+    assert load().fingerprints == before.fingerprints
+
+
+def test_half_a_prepared_folder_is_moved_aside(small_prepared: Path, tmp_path: Path) -> None:
+    half = small_prepared / "fashion_mnist" / "3.0.1"
+    half.mkdir(parents=True)
+    (half / "fashion_mnist-train.array_record-00000-of-00001").write_bytes(b"half")
+    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    assert len(dataset.splits["train"]) == 30
+    assert [path.name for path in half.parent.glob("*damaged*")] == ["3.0.1.damaged"]
+
+
+def test_damaged_data_that_others_prepared_is_left_alone(
+    small_prepared: Path, tmp_path: Path
+) -> None:
+    arguments = ("fashion_mnist", str(small_prepared), str(tmp_path / "c"))
+    load_tfds(*arguments, say=silent)
+    folder = small_prepared / "fashion_mnist" / "3.0.1"
+    (folder / mnist_family.MARKER).unlink()
+    record = next(folder.glob("*train*array_record*"))
+    record.write_bytes(record.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"damaged .* move this folder away"):
+        load_tfds(*arguments, say=silent)
+    assert record.exists()
+
+
+def test_a_version_may_be_named(small_prepared: Path, tmp_path: Path) -> None:
+    name = "fashion_mnist:3.0.1"
+    dataset = load_tfds(name, str(small_prepared), str(tmp_path / "c"), say=silent)
+    assert dataset.version == "3.0.1"
+    with pytest.raises(UserError, match=r"config\.data\.name: 'fashion_mnist:9\.9\.9'"):
+        load_tfds("fashion_mnist:9.9.9", str(small_prepared), str(tmp_path / "c"), say=silent)
+
+
+def test_an_interrupted_preparation_leaves_nothing_that_looks_finished(
+    small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(image: np.ndarray) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist_family, "_png", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    assert not (small_prepared / "fashion_mnist").exists()
+    # As a kill would leave it:
+    stale = small_prepared / ".seqvision" / "fashion_mnist" / "fashion_mnist" / "3.0.1"
+    stale.mkdir(parents=True)
+    (stale / "dataset_info.json").write_text("{")
+    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    assert len(dataset.splits["train"]) == 30
+
+
+def test_a_full_disk_is_one_clear_line(
+    small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist_family, "_png", full)
+        with pytest.raises(UserError, match=r"the disk is full \(\d+ MiB free\)"):
+            load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    # A cache that cannot be written costs time, not the run.
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "write_cache", full)
+        load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=said.append)
+    assert any("not cached" in line and "the disk is full" in line for line in said)
+
+
+def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "mnist"
+    copy.mkdir()
+    for path in SHIPPED.glob("*.gz"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    damaged = copy / "t10k-labels-idx1-ubyte.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    monkeypatch.setattr(mnist_family, "SHIPPED_MNIST", copy)
+    with pytest.raises(UserError) as error:
+        load_tfds("mnist", str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
+    assert str(error.value).startswith(f"{damaged}: damaged")
+    assert "reinstall" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mnsit", "'mnsit' is no TFDS dataset; did you mean 'mnist'?"),
+        ("emnist/leters", "did you mean 'emnist/letters'?"),
+        ("mnist/leters", "mnist has no 'leters'; it has no variants"),
+        ("cifar10", "preparing it needs TensorFlow: pip install tensorflow"),
+        ("coco", "TFDS needs tensorflow for 'coco': pip install tensorflow"),
+        ("kmnist", "not prepared in"),
+    ],
+)
+def test_a_set_that_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    from tensorflow_datasets.core.download.downloader import _Downloader
+    from tensorflow_datasets.core.download.util import DownloadError
+
+    def no_network(*_: object, **__: object) -> None:
+        raise DownloadError("Failed to get url: no network")
+
+    monkeypatch.setattr(_Downloader, "download", no_network)
+    with pytest.raises(UserError) as error:
+        load_tfds(name, str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+# --- cache ---
+
+
+def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
+    few = smaller(mnist, 50, 20)
+    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
+    few = dataclasses.replace(few, fingerprints=fingerprints)
+    path = tmp_path / "few.npz"
+    write_cache(path, few)
+    again = read_cache(path)
+    np.testing.assert_array_equal(again.splits["train"].inputs, few.splits["train"].inputs)
+    np.testing.assert_array_equal(again.splits["test"].labels, few.splits["test"].labels)
+    assert again.class_names == few.class_names
+    assert list(tmp_path.iterdir()) == [path]
+    content = path.read_bytes()
+    for damaged in (content[:-200], content[:20_000] + b"\xff" + content[20_001:], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedCacheError):
+            read_cache(path)
+
+
+def test_a_damaged_cache_is_said_and_read_anew(small_prepared: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    before = load_tfds("fashion_mnist", str(small_prepared), str(cache), say=silent)
+    file = next(cache.glob("*.npz"))
+    file.write_bytes(file.read_bytes()[:-10])
+    said: list[str] = []
+    after = load_tfds("fashion_mnist", str(small_prepared), str(cache), say=said.append)
+    assert after.fingerprints == before.fingerprints
+    assert any(str(file) in line and "reading the prepared data again" in line for line in said)
+
+
+# --- idx ---
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\x08\x01\0\0\0\x05abc", "3 bytes of data where the header"),
+        (b"\0\0\x0d\x01\0\0\0\x01abcd", "not an IDX file of bytes"),
+        (b"\0\0\x08\x03\0\0", "header is cut short"),
+        (b"", "not an IDX file"),
+    ],
+)
+def test_idx_errors(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match=message) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+
+
+def test_shipped_files_have_their_licence() -> None:
+    text = (SHIPPED / "LICENSE.md").read_text()
+    assert "Creative Commons" in text
+    for path in SHIPPED.glob("*.gz"):
+        assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" in text
+
+
+def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
+    """TFDS's EMNIST builder, changed as `prepare` changes it, on a small archive made here."""
+    images = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28)
+    archive = tmp_path / "gzip.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for part in ("train", "test"):
+            stem = f"gzip/emnist-letters-{part}"
+            header = struct.pack(">4I", 0x803, 2, 28, 28)
+            file.writestr(f"{stem}-images-idx3-ubyte.gz", gzip.compress(header + images.tobytes()))
+            labels = struct.pack(">2I", 0x801, 2) + bytes([3, 26])
+            file.writestr(f"{stem}-labels-idx1-ubyte.gz", gzip.compress(labels))
+
+    class Downloaded:
+        def download(self, url: str) -> Path:
+            assert url.endswith("gzip.zip")
+            return archive
+
+    builder = mnist_family._builder("emnist/letters", tmp_path / "tfds")
+    splits = builder._split_generators(Downloaded())
+    assert [split.gen_kwargs["num_examples"] for split in splits] == [88_800, 14_800]
+    arguments = splits[1].gen_kwargs | {"num_examples": 2}
+    examples = [example for _, example in builder._generate_examples(**arguments)]
+    assert [example["label"] for example in examples] == [3, 26]
+    for example, image in zip(examples, images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(example["image"])), image)
