@@ -1,5 +1,6 @@
 """Flags and config overrides, with one clear line for each mistake."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -164,10 +165,18 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
         if isinstance(value, bool):
             if text.lower() not in ("true", "false", "1", "0"):
                 raise ValueError
+        elif isinstance(value, tuple):
+            parsed = ast.literal_eval(text)
+            if not isinstance(parsed, tuple) or not all(type(part) is int for part in parsed):
+                raise ValueError
         else:
             type(value)(text)
-    except ValueError:
-        allowed = "true or false" if isinstance(value, bool) else a_type(type(value))
+    except (ValueError, SyntaxError):
+        allowed = a_type(type(value))
+        if isinstance(value, bool):
+            allowed = "true or false"
+        elif isinstance(value, tuple):
+            allowed = "a tuple of ints, such as '(32,)' or '(32, 64)'"
         raise UserError(
             f"config.{key}: '{text}' is not {allowed}; the default is {value!r}"
         ) from None

@@ -136,6 +136,8 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
             f"{did_you_mean(invert, INVERSIONS)}"
         )
     target = checked_output(output)
+    if not inputs:
+        raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     paths = find_inputs(inputs, read_data_facts(workdir).of_clips)
     rows = list(_rows(Predictor.from_run(workdir), paths, invert))
     failed = sum(1 for row in rows if row["error"])

@@ -51,12 +51,15 @@ BAD = [
     ((CONFIG, "--config.data=mnist"), "config.data: it is a section", "--config.data.batch_size="),
     ((CONFIG, "--config.seed.x=1"), "config.seed.x: no such field", "config.seed is an int"),
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
-    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict"),
+    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict|explain"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),
     (("--config.seed=1", CONFIG), "--config.seed: it stands before --config", "name the config"),
     ((CONFIG, CONFIG), "--config: given twice", "choose one"),
     ((CONFIG, "--flagfile=/nowhere"), "Unable to open flagfile", "/nowhere"),
-    (("--config=configs",), "there is no file 'configs'", "configs holds row_lstm.py"),
+    (("--config=configs",), "there is no file 'configs'", "configs holds bidirectional_rows.py"),
+    ((CONFIG, "--config.model.cnn_channels=16"), "'16' is not a tuple of ints", "'(32,)'"),
+    ((CONFIG, "--config.model.cnn_channels=(16,0)"), "(16, 0) is out of range", "at least 1"),
+    ((CONFIG, "--config.data.window=4"), "config.data.window: 4 has no effect", "(frames)"),
     ((CONFIG, "--config.optimizer.learning_rate=1e40"), "1e+40 is out of range", "at most 1e+38"),
     ((CONFIG, "stray"), "'stray' is not understood", "--name=value"),
 ]
@@ -103,7 +106,6 @@ def test_help_lists_the_flags() -> None:
     [
         (("--workdir={file}",), "a file stands where a folder is needed"),
         (("--mode=evaluate", "--workdir={empty}"), "no run here"),
-        (("--mode=predict", "--inputs=*.png", "--workdir={empty}"), "no file matches '*.png'"),
         (("--mode=predict", "--inputs=main.py", "--workdir={empty}"), "no run here"),
         (("--mode=predict", "--workdir={empty}"), "--inputs: missing"),
         (("--mode=predict", "--inputs=*", "--output=x.txt"), "choose .csv or .jsonl"),
@@ -112,6 +114,11 @@ def test_help_lists_the_flags() -> None:
         (("--mode=evaluate", "--split=tset"), "did you mean 'test'?"),
         (("--config.data.name=mnsit", "--workdir={empty}"), "did you mean 'mnist'?"),
         (("--config.data.dir={file}", "--workdir={empty}"), "a file stands where a folder"),
+        (("--config.model.sequence=frames", "--workdir={empty}"), "but mnist holds images"),
+        (
+            ("--config.model.sequence=patches", "--config.model.patch_size=5", "--mode=explain"),
+            "patches of 5x5 do not tile images of 28x28",
+        ),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -34,8 +34,6 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
       UserError: nothing matches.
     """
     example = "clips/*" if of_clips else "digits/*.png"
-    if not pattern:
-        raise UserError(f"--inputs: missing; name what to read, such as --inputs='{example}'")
     matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
     clips = {path for path in matches if of_clips and _is_frame_folder(path)}
     frames = {path for folder in clips for path in frame_files(folder)}
