@@ -145,7 +145,7 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
     inputs = rng.uniform(size=(2, *input_shape)).astype(np.float32)
     other = inputs.copy()
     other[0] = rng.uniform(size=input_shape)
-    lengths = np.full(2, input_shape[0], np.int32) if len(input_shape) == 4 else None
+    lengths = jnp.full(2, input_shape[0], jnp.int32) if len(input_shape) == 4 else None
     variables = jax.jit(model.init)(jax.random.key(0), inputs, lengths)
 
     @jax.jit

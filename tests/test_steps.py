@@ -12,16 +12,18 @@ import numpy as np
 import optax
 import pytest
 
+from seqvision.answers import predictions
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
+from seqvision.data.windows import frame_ranges
 from seqvision.evaluate import evaluate_split
-from seqvision.losses import cross_entropy
+from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Metrics, Sums
 from seqvision.models import create_model
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.state import TrainState, create_mesh, create_state, key_of, make_init
-from seqvision.steps import make_eval_step, make_predict_step, make_train_steps
+from seqvision.steps import Windows, make_eval_step, make_predict_step, make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
 BATCH, CAPACITY = 16, 8
@@ -312,3 +314,118 @@ def test_prediction_equals_softmax(mnist: Dataset) -> None:
     np.testing.assert_allclose(answer.probabilities, expected, rtol=1e-5)
     np.testing.assert_allclose(answer.windows[:, 0], expected, rtol=1e-5)
     assert answer.steps is None
+
+
+# --- clips, windows, steps that speak ---
+
+
+def clip_split(rng: np.random.Generator) -> ArraySplit:
+    """Clips of 1 to 7 frames of 3x4 pixels, in 2 classes that their brightness tells."""
+    lengths = rng.integers(1, 8, 30).astype(np.int32)
+    labels = rng.integers(0, 2, 30).astype(np.int32)
+    clips = rng.integers(0, 120, (30, 7, 3, 4, 1)) + 100 * labels[:, None, None, None, None]
+    clips[np.arange(7)[None] >= lengths[:, None]] = 0
+    return ArraySplit(clips.astype(np.uint8), labels, lengths)
+
+
+def clip_model(readout: str = "last", **options: Any) -> Any:
+    return create_model(
+        num_classes=2,
+        sequence="frames",
+        cnn_channels=(2,),
+        hidden_size=4,
+        readout=readout,
+        **options,
+    )
+
+
+def test_a_clip_is_the_mean_of_its_windows(rng: np.random.Generator) -> None:
+    split, mesh, windows = clip_split(rng), create_mesh(), Windows(3, 2)
+    model = clip_model()
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 3, 3, 4, 1)))["params"]
+    params = jax.tree.map(lambda a: 3 * a, params)  # So that windows differ.
+    answer = make_predict_step(model, mesh, windows)(params, split.inputs, split.lengths)
+    read = jax.jit(lambda clip: model.apply({"params": params}, clip))
+    expected = []
+    for clip, length in zip(split.inputs, split.lengths, strict=True):
+        parts = [
+            np.asarray(jax.nn.softmax(read(jnp.asarray(clip[None, a:b], jnp.float32) / 255)))[0]
+            for a, b in frame_ranges(int(length), 3, 2)
+        ]
+        expected.append(np.mean(parts, axis=0))
+    np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
+
+    metrics = evaluate_split(
+        make_eval_step(model, mesh, split.take, windows), params, split, 8, mesh
+    )
+    chosen = np.stack(expected)[np.arange(30), split.labels]
+    assert metrics.loss == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
+    assert metrics.accuracy == (np.argmax(expected, axis=1) == split.labels).mean()
+
+    answer = jax.device_get(answer)
+    found = list(predictions(answer, split.lengths, windows, 30))
+    for prediction, length in zip(found, split.lengths, strict=True):
+        assert [w["frames"] for w in prediction["windows"]] == frame_ranges(int(length), 3, 2)
+        mean = np.mean([w["probabilities"] for w in prediction["windows"]], axis=0)
+        np.testing.assert_allclose(mean, prediction["probabilities"], atol=1e-5)
+
+
+def test_step_losses_by_hand() -> None:
+    logits = jnp.log(jnp.array([[[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]]]))
+    labels, whole, short = jnp.array([0]), None, jnp.array([2], jnp.int32)
+    last, mean = -np.log(0.5), -np.log([0.9, 0.8, 0.5]).mean()
+    for weight in (0.0, 0.25, 1.0):
+        found = step_cross_entropy(logits, labels, whole, weight)
+        assert found.item() == pytest.approx((1 - weight) * last + weight * mean, rel=1e-5)
+    found = step_cross_entropy(logits, labels, short, 0.5)
+    expected = 0.5 * -np.log(0.8) + 0.5 * -np.log([0.9, 0.8]).mean()
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(last_step(logits, short), np.log([[0.8, 0.2]]), rtol=1e-5)
+    np.testing.assert_array_equal(last_step(logits, jnp.array([0], jnp.int32)), [[0, 0]])
+
+
+def test_what_is_said_after_each_step(rng: np.random.Generator) -> None:
+    """What was said after step t is what is said of the first t steps alone."""
+    split, mesh = clip_split(rng), create_mesh()
+    model = clip_model("per_step")
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 7, 3, 4, 1)))["params"]
+    step = make_predict_step(model, mesh)
+    answer = jax.device_get(step(params, split.inputs, split.lengths))
+    found = list(predictions(answer, split.lengths, None, 30))
+    cut = np.minimum(split.lengths, 2)
+    early = jax.device_get(step(params, split.inputs, cut))
+    for index, (prediction, length) in enumerate(zip(found, split.lengths, strict=True)):
+        (window,) = prediction["windows"]
+        assert window["steps"].shape == (length, 2)
+        np.testing.assert_allclose(window["steps"][-1], prediction["probabilities"], atol=1e-6)
+        np.testing.assert_allclose(
+            window["steps"][cut[index] - 1], early.probabilities[index], atol=1e-5
+        )
+
+
+def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator) -> None:
+    split, mesh = clip_split(rng), create_mesh()
+    model = clip_model(num_layers=2, dropout=0.5, recurrent_dropout=0.3, readout_dropout=0.2)
+    init = make_init(model, ADAM, (3, 3, 4, 1), 2, use_ema=False)
+    steps = {
+        seed: make_train_steps(
+            model, ADAM, mesh, split.take, seed=seed, windows=Windows(3, 3), step_weight=0.0
+        )
+        for seed in (0, 1)
+    }
+    table = rng.integers(0, 30, (4, 8)).astype(np.int32)
+
+    def run(seed: int, calls: list[int]) -> TrainState:
+        state, done = create_state(init, mesh, 0), 0
+        for count in calls:
+            rows = np.roll(table, -done, axis=0)
+            state, _ = steps[seed](state, split.arrays, rows, np.int32(count))
+            done += count
+        return state
+
+    whole = run(0, [4])
+    jax.tree.map(np.testing.assert_array_equal, run(0, [1, 3]), whole)
+    other = run(1, [4])
+    assert not np.array_equal(
+        other.params["classifier"]["kernel"], whole.params["classifier"]["kernel"]
+    )

@@ -185,6 +185,49 @@ OTHER_CONFIGS: dict[str, dict[str, Any]] = {
         "schedule.warmup": "30 %",
         "data.validation_examples": 0,
     },
+    "columns, layers, dropout": {
+        "model.sequence": "columns",
+        "model.cell": "gru",
+        "model.num_layers": 2,
+        "model.dropout": 0.3,
+        "model.recurrent_dropout": 0.2,
+        "model.readout": "per_step",
+        "loss.step_weight": 0.5,
+    },
+    "pixels": {
+        "model.sequence": "permuted_pixels",
+        "data.height": 7,
+        "data.width": 7,
+        "model.cell": "min_lstm",
+        "model.gate_init": "chrono",
+        "model.readout": "attention",
+    },
+    "patches": {"model.sequence": "patches", "model.cell": "janet", "model.readout": "max"},
+    "cnn": {"model.sequence": "cnn", "model.cnn_channels": (2, 3), "model.readout_dropout": 0.5},
+    "cnn_rows": {
+        "model.sequence": "cnn_rows",
+        "model.cnn_channels": (2,),
+        "model.bidirectional": True,
+        "model.cell": "layer_norm_lstm",
+        "model.readout": "mean",
+    },
+    "frames": {
+        "data.source": "moving_digits",
+        "data.window": 3,
+        "data.window_stride": 2,
+        "data.eval_batch_size": 20,
+        "clips.height": 10,
+        "clips.width": 8,
+        "clips.digit_size": 8.0,
+        "clips.num_frames": 5,
+        "clips.min_frames": 2,
+        "clips.validation_clips": 40,
+        "clips.test_clips": 41,
+        "model.sequence": "frames",
+        "model.cnn_channels": (2,),
+        "model.gate_init": "uniform",
+        "model.refine_gates": True,
+    },
 }
 
 
@@ -196,7 +239,7 @@ def test_other_configs_resume_bit_identically_too(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """Early stopping and the best, bf16, a warm start; resumed with other saving habits."""
+    """Early stopping, bf16, a warm start, each architecture; resumed with other saving habits."""
     small_config.update_from_flattened_dict(OTHER_CONFIGS[name])
     if name == "warm":
         small_config.init_from = str(finished)

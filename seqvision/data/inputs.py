@@ -1,7 +1,7 @@
 """What the user wants predictions for: image files, clips, arrays in `.npz` files."""
 
 import glob
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
 
 
 def read_inputs(
-    paths: list[Path],
+    paths: Iterable[Path],
     input_shape: tuple[int, ...],
     of_clips: bool,
     read_image_file: Callable[[Path], np.ndarray],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Int32, UInt8, UInt32
 from PIL import Image
 
 from seqvision.data.dataset import Dataset
@@ -240,11 +241,14 @@ def _clip(
     key: PRNGKey,
 ) -> dict[str, Array]:
     """One clip, every random number of which comes from its key."""
-    draw_key, hiding_key, noise_key = jax.random.split(key, 3)
     courses = _courses(recipe)
     around = [_PLACE * recipe.height, _PLACE * recipe.width, _ANGLE]
     lengths = recipe.num_frames + 1 - recipe.min_frames
-    draws = _draws(draw_key, [len(labels), lengths, len(courses), *around, *3 * [_NUM_SHADES]])
+    spans = [len(labels), lengths, len(courses), *around, *3 * [_NUM_SHADES]]
+    blocks = _blocks_shape(recipe) if recipe.occlusion else [0]
+    pixels = _frames_shape(recipe) if recipe.noise else [0]
+    words = _words(key, [len(spans)], blocks, pixels)
+    draws = _draws(words[0], spans)
     number, length, course = draws[0], recipe.min_frames + draws[1], draws[2]
 
     # All that one frame shows is uniform on a circle, a shift of which is uniform again: whatever
@@ -259,9 +263,9 @@ def _clip(
         colour = (257 - _NUM_SHADES + draws[6:9]).reshape(1, 1, 1, 3)
         frames = (frames >> 8) * colour
     if recipe.occlusion:
-        frames = jnp.where(_hidden(recipe, hiding_key)[..., None], 0, frames)
+        frames = jnp.where(_hidden(words[1], recipe)[..., None], 0, frames)
     if recipe.noise:
-        frames += _noise(noise_key, frames.shape, recipe.noise)
+        frames += _noise(words[2], recipe.noise)
     levels = jnp.clip((frames + _LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
     real = jnp.arange(recipe.num_frames) < length
     inputs = jnp.where(real[:, None, None, None], levels, 0)
@@ -269,11 +273,18 @@ def _clip(
     return {"inputs": inputs, "labels": label, "lengths": length}
 
 
-def _draws(key: PRNGKey, spans: list[int]) -> Int32[Array, "..."]:
+def _words(key: PRNGKey, *shapes: list[int]) -> list[UInt32[Array, "..."]]:
+    """Random bits in these shapes, all from one call: each takes a second to compile."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    bits = jax.random.bits(key, (int(ends[-1]),), jnp.uint32)
+    parts = jnp.split(bits, ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _draws(words: UInt32[Array, "..."], spans: list[int]) -> Int32[Array, "..."]:
     """A uniform number from 0 to span - 1 for each span."""
     # Spans are so small a part of 2^32 that remainders are as good as uniform.
-    bits = jax.random.bits(key, (len(spans),), jnp.uint32)
-    return (bits % np.array(spans, np.uint32)).astype(jnp.int32)
+    return (words % np.array(spans, np.uint32)).astype(jnp.int32)
 
 
 def _courses(recipe: MovingDigits) -> np.ndarray:
@@ -307,7 +318,7 @@ def _drawn(
     waves = jnp.asarray(_WAVES)[angle]
     cosine, sine = waves[..., 0], waves[..., 1]
 
-    def place(turned: Int32[Array, "T {height} {width}"]) -> Int32[Array, "T {height} {width}"]:
+    def place(turned: Int32[Array, "T height width"]) -> Int32[Array, "T height width"]:
         """From offsets in parts of parts to a place in the digit, 1 pixel of margin included."""
         middle = _PLACE * (size + 1) // 2
         return jnp.clip((turned + _WAVE // 2) // _WAVE + middle, 0, _PLACE * (size + 1))
@@ -334,19 +345,33 @@ def _nearest(offset: Int32[Array, "..."], around: int) -> Int32[Array, "..."]:
     return (offset + around // 2) % around - around // 2
 
 
-def _hidden(recipe: MovingDigits, key: PRNGKey) -> Bool[Array, "T height width"]:
-    """Blocks a quarter of a digit wide, each of which is hidden with the same probability."""
-    block = max(1, round(recipe.digit_size / 4))
-    shape = (recipe.num_frames, -(-recipe.height // block), -(-recipe.width // block))
-    bits = jax.random.bits(key, shape, jnp.uint16).astype(jnp.int32)
-    blocks = bits < round(recipe.occlusion * 2**16)
-    pixels = blocks.repeat(block, axis=1).repeat(block, axis=2)
+def _frames_shape(recipe: MovingDigits) -> list[int]:
+    return [recipe.num_frames, recipe.height, recipe.width, recipe.channels]
+
+
+def _blocks_shape(recipe: MovingDigits) -> list[int]:
+    block = _block(recipe)
+    return [recipe.num_frames, -(-recipe.height // block), -(-recipe.width // block)]
+
+
+def _block(recipe: MovingDigits) -> int:
+    """Pixels that are hidden together, in each direction: a quarter of a digit."""
+    return max(1, round(recipe.digit_size / 4))
+
+
+def _hidden(
+    words: UInt32[Array, "T block_rows block_columns"], recipe: MovingDigits
+) -> Bool[Array, "T height width"]:
+    """The pixels of blocks, each of which is hidden with the same probability."""
+    blocks = (words >> 16).astype(jnp.int32) < round(recipe.occlusion * 2**16)
+    pixels = blocks.repeat(_block(recipe), axis=1).repeat(_block(recipe), axis=2)
     return pixels[:, : recipe.height, : recipe.width]
 
 
-def _noise(key: PRNGKey, shape: tuple[int, ...], deviation: float) -> Int32[Array, "..."]:
+def _noise(
+    words: UInt32[Array, "T height width channels"], deviation: float
+) -> Int32[Array, "T height width channels"]:
     """Near-normal noise: the sum of four random bytes, brought to this standard deviation."""
-    bits = jax.random.bits(key, shape, jnp.uint32)
-    total = sum((bits >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24))
+    total = sum((words >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24))
     deviation_of_total = (4 * (256**2 - 1) / 12) ** 0.5
     return (total - 4 * 255 // 2) * round(deviation * 255 * _LEVEL / deviation_of_total)
