@@ -21,7 +21,8 @@ def get_config(variant: str = "motion") -> ConfigDict:
     config.schedule.name = "one_cycle"
     config.schedule.warmup = "30 %"
     config.schedule.final_fraction = 0.001
-    config.duration = "1000 steps"
+    config.duration = "500 steps"
+    config.log_every = "50 steps"
     config.evaluate_every = "250 steps"
     config.checkpoint.every = "250 steps"
     if variant == "motion":
@@ -30,11 +31,16 @@ def get_config(variant: str = "motion") -> ConfigDict:
         config.clips.num_frames = 1
     elif variant == "digit":
         config.clips.task = "digit"
-        config.clips.noise = 0.4
-        config.clips.occlusion = 0.7
-        config.clips.speed = 1.0
-        config.clips.min_frames = 1
         config.clips.num_frames = 16
+        config.clips.speed = 1.0
+        config.clips.noise = 0.3
+        config.clips.occlusion = 0.7
+        # It says what it believes after every frame, and learns from all of them.
+        config.model.readout = "per_step"
+        config.loss.step_weight = 1.0
+        config.data.batch_size = 32
+        config.data.eval_batch_size = 200
+        config.duration = "1500 steps"
     else:
         raise ValueError(f"variant '{variant}' is not known; choose motion, single_frame or digit")
     return config
