@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqvision.answers import Prediction, predictions
-from seqvision.config import validate
+from seqvision.config import Settings, validate
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
@@ -90,17 +90,7 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
     target = checked_output(output)
     settings = validate(config)
     run = load_run(workdir, say)
-    fixed = {f"data.{field}" for field in (*SPLIT_FIELDS, "window", "window_stride")}
-    differing = [
-        f"{key} {text}"
-        for key, text in differences(run.settings, settings).items()
-        if key.startswith(("model.", "clips.")) or key in fixed - {"data.path"}
-    ]
-    if differing:
-        raise UserError(
-            f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
-            " --config, or another run with --workdir"
-        )
+    _check_trained_with(run, settings, workdir)
     dataset = load_dataset(settings, say, on_terminal())
     if dict(dataset.fingerprints) != run.data.fingerprints:
         raise UserError(
@@ -115,26 +105,41 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
     )
     eval_step = make_eval_step(run.model, mesh, split.take, windows_of(run.settings))
     metrics = evaluate_split(eval_step, run.params, split, batch_size, mesh)
-    version = f"/{dataset.version}" if dataset.version else ""
-    say(f"{workdir}: step {run.step} on {dataset.name}{version} {split_name}")
+    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
     for line in report(metrics, dataset.class_names):
         say(line)
     per_step = run.settings.model.readout == "per_step"
-    if target is not None or per_step or run.settings.data.window:
-        labels = labels_of(split, batch_size)
-        found = predict_split(run, split, batch_size, mesh)
-        for line in _details(found, labels, per_step):
-            say(line)
-        if target is not None:
-            rows = [
-                {"index": index, **row_of(prediction, dataset.class_names), "truth": truth}
-                for index, (prediction, truth) in enumerate(
-                    zip(found, (dataset.class_names[label] for label in labels), strict=True)
-                )
-            ]
-            write_rows(rows, target)
-            say(f"{len(rows)} predictions written to {target}")
+    if target is None and not per_step and not run.settings.data.window:
+        return metrics
+    labels, found = labels_of(split, batch_size), predict_split(run, split, batch_size, mesh)
+    for line in _details(found, labels, per_step):
+        say(line)
+    if target is not None:
+        truths = [dataset.class_names[label] for label in labels]
+        rows = [
+            {"index": index, **row_of(prediction, dataset.class_names), "truth": truth}
+            for index, (prediction, truth) in enumerate(zip(found, truths, strict=True))
+        ]
+        write_rows(rows, target)
+        say(f"{len(rows)} predictions written to {target}")
     return metrics
+
+
+def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
+    """Refuses a config of another network, or of other examples, than the run's."""
+    fixed = {f"data.{field}" for field in (*SPLIT_FIELDS, "window", "window_stride")}
+    if settings.data.source == "moving_digits":
+        fixed.add("seed")
+    differing = [
+        f"{key} {text}"
+        for key, text in differences(run.settings, settings).items()
+        if key.startswith(("model.", "clips.")) or key in fixed
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
+            " --config, or another run with --workdir"
+        )
 
 
 def labels_of(split: Split, batch_size: int) -> np.ndarray:

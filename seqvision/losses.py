@@ -59,6 +59,6 @@ def step_cross_entropy(
     if lengths is None:
         return (1 - step_weight) * last + step_weight * each.mean(axis=1)
     real = jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]
-    num_steps = jnp.maximum(lengths, 1).astype(each.dtype)
-    mean = jnp.where(real, each, 0).sum(axis=1) / num_steps
+    num_real = jnp.maximum(lengths, 1).astype(each.dtype)
+    mean = jnp.where(real, each, 0).sum(axis=1) / num_real
     return (1 - step_weight) * last + step_weight * mean

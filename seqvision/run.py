@@ -19,6 +19,7 @@ from seqvision.steps import Windows
 _FREE = (
     "data.dir",
     "data.cache_dir",
+    "data.path",
     "data.eval_batch_size",
     "log_every",
     "checkpoint.every",

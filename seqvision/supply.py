@@ -13,9 +13,8 @@ from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
 
 SPLIT_FIELDS = (
-    "name",
-    "path",
     "source",
+    "name",
     "kind",
     "height",
     "width",
@@ -25,7 +24,7 @@ SPLIT_FIELDS = (
     "validation_fraction",
     "test_fraction",
 )
-"""Fields of `config.data` that decide which examples there are."""
+"""Fields of `config.data` that decide which examples there are, but for where they lie."""
 
 
 def load_dataset(

@@ -232,7 +232,7 @@ class _Training:
         epoch = len(self._train) / data.batch_size
         lines = {
             "data": (
-                f"{'/'.join(filter(None, (dataset.name, dataset.version)))}: {sizes};"
+                f"{dataset.title}: {sizes};"
                 f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
             ),
             "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),

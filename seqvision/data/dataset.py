@@ -100,6 +100,11 @@ class Dataset:
     fingerprints: Mapping[str, str]
 
     @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name}/{self.version}"
+
+    @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
