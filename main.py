@@ -21,7 +21,7 @@ _INPUTS = flags.DEFINE_string(
     "inputs", "", "predict: a glob pattern of images, clips or .npz files."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", "", "predict, evaluate: a .csv or .jsonl file; predictions are printed by default."
+    "output", "", "predict (printed by default), evaluate: a .csv or .jsonl file."
 )
 _INVERT = flags.DEFINE_string(
     "invert", "auto", "predict: auto, always or never swap dark and light."
@@ -60,6 +60,16 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        print(
+            "error: out of memory; lower config.data.batch_size, config.data.eval_batch_size or the"
+            f" size of the network ({reason})",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

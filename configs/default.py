@@ -63,7 +63,7 @@ def get_config() -> ConfigDict:
     # clips). In training, each clip's window is drawn at random.
     config.data.window = 0
     # Clips: frames from the start of a window to that of the next, in evaluation and prediction
-    # (0 = as many as a window has).
+    # (0 = as many as a window has; with more, the frames between are not read).
     config.data.window_stride = 0
 
     config.clips = ConfigDict()
@@ -79,7 +79,7 @@ def get_config() -> ConfigDict:
     config.clips.width = 28
     config.clips.channels = 1
     # Pixels that the 28 pixels of an MNIST digit are scaled to.
-    config.clips.digit_size = 20.0
+    config.clips.digit_size = 20
     # Pixels from frame to frame, and degrees of the clips that turn (0 = none does).
     config.clips.speed = 2.0
     config.clips.turn = 0.0

@@ -110,6 +110,8 @@ class AllIn:
 Size = Annotated[int, Range(low=1, high=LARGEST)]
 Number = Annotated[int, Range(low=0, high=LARGEST)]
 LARGEST_SIDE = 65535
+# Made clips count places in 32-bit integers.
+LARGEST_CLIP_SIDE = 1024
 Pixels = Annotated[int, Range(low=0, high=LARGEST_SIDE)]
 Sizes = Annotated[tuple, AllIn(Range(low=1, high=LARGEST))]
 # Floats become float32 on the device.
@@ -160,13 +162,13 @@ class Clips:
     task: Annotated[str, OneOf(("motion", "digit"))]
     num_frames: Size
     min_frames: Number
-    height: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
-    width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    height: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
+    width: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
     channels: Annotated[int, OneOf((1, 3))]
-    digit_size: Annotated[float, Range(low=1, high=LARGEST_SIDE)]
-    speed: NonNegative
+    digit_size: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
+    speed: Annotated[float, Range(low=0, high=LARGEST_CLIP_SIDE)]
     turn: Annotated[float, Range(low=0, high=180)]
-    noise: NonNegative
+    noise: Annotated[float, Range(low=0, high=10)]
     occlusion: Annotated[float, Range(low=0, high=1)]
     train_clips: Size
     validation_clips: Number
@@ -447,11 +449,31 @@ def _check_data(settings: Settings) -> None:
                 f"config.data.path: '{data.path}' has no effect with config.data.source="
                 f"{data.source}; choose npz or folders"
             )
+    if data.kind != "auto" and data.source != "npz":
+        raise UserError(
+            f"config.data.kind: '{data.kind}' has no effect with config.data.source={data.source};"
+            " leave it at auto"
+        )
+    if data.broken_files != "fail" and data.source != "folders":
+        raise UserError(
+            f"config.data.broken_files: '{data.broken_files}' has no effect with"
+            f" config.data.source={data.source}; leave it at fail"
+        )
     if data.source == "moving_digits":
         if (data.height, data.width, data.channels) != (0, 0, 0):
             raise UserError(
                 "config.data.height, width, channels: they have no effect on made clips; set"
                 " config.clips.height, width and channels"
+            )
+        if clips.validation_clips > 0 and data.validation_examples == 0:
+            raise UserError(
+                f"config.clips.validation_clips: {clips.validation_clips} clips need digits, but"
+                " config.data.validation_examples is 0; hold out some, or make no such clips"
+            )
+        if clips.turn > 0 and clips.task == "digit":
+            raise UserError(
+                f"config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits"
+                " stand upright; set it to 0 or choose config.clips.task=motion"
             )
         if clips.min_frames > clips.num_frames:
             raise UserError(
@@ -460,7 +482,7 @@ def _check_data(settings: Settings) -> None:
             )
         if clips.digit_size > min(clips.height, clips.width):
             raise UserError(
-                f"config.clips.digit_size: {clips.digit_size:g} pixels do not fit a frame of"
+                f"config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of"
                 f" {clips.height}x{clips.width}; lower it, or enlarge the frame"
             )
     if (data.height == 0) != (data.width == 0):
@@ -492,6 +514,24 @@ def _check_model(settings: Settings) -> None:
             f"config.model.dropout: {model.dropout:g} has no effect between layers with"
             " config.model.num_layers=1; add layers, or use config.model.readout_dropout or"
             " config.model.recurrent_dropout"
+        )
+    if model.readout == "per_step" and model.bidirectional:
+        raise UserError(
+            "config.model.readout: per_step speaks while it reads, but with"
+            " config.model.bidirectional the network has seen the end; switch one of them off"
+        )
+    if model.sequence == "cnn" and (model.readout == "per_step" or model.gate_init == "chrono"):
+        name, value = ("readout", "per_step")
+        if model.readout != "per_step":
+            name, value = ("gate_init", "chrono")
+        raise UserError(
+            f"config.model.{name}: {value} has no effect with config.model.sequence=cnn, which is a"
+            " single step; choose cnn_rows, or leave it at its default"
+        )
+    if model.gate_init != "constant" and model.forget_bias != 1:
+        raise UserError(
+            f"config.model.forget_bias: {model.forget_bias:g} has no effect with"
+            f" config.model.gate_init={model.gate_init}; leave it at 1 or choose constant"
         )
     if model.refine_gates and model.cell not in ("lstm", "gru"):
         raise UserError(

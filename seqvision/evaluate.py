@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from seqvision.answers import Prediction, predictions
 from seqvision.config import Settings, validate
 from seqvision.data.batches import padded_indices
-from seqvision.data.dataset import SPLITS, Split
+from seqvision.data.dataset import SPLITS, ArraySplit, Split
 from seqvision.errors import UserError, did_you_mean
 from seqvision.metrics import Metrics, Sums
 from seqvision.prediction_file import checked_output, row_of, write_rows
@@ -21,7 +21,22 @@ from seqvision.record import ENVIRONMENT
 from seqvision.run import Run, differences, load_run, windows_of
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_eval_step, make_predict_step
-from seqvision.supply import SPLIT_FIELDS, load_dataset
+from seqvision.supply import load_dataset
+
+# Fields of `config.data` that decide what the examples are, but not where they lie.
+_EXAMPLE_FIELDS = (
+    "source",
+    "name",
+    "kind",
+    "height",
+    "width",
+    "channels",
+    "validation_examples",
+    "validation_fraction",
+    "test_fraction",
+    "window",
+    "window_stride",
+)
 
 
 def evaluate_split(
@@ -44,21 +59,26 @@ def evaluate_split(
     return Metrics.of(*jax.device_get(sums))
 
 
-def predict_split(run: Run, split: Split, batch_size: int, mesh: Mesh) -> list[Prediction]:
-    """What a run says about each example of a split, in order."""
+def predict_split(
+    run: Run, split: Split, batch_size: int, mesh: Mesh
+) -> tuple[list[Prediction], list[int]]:
+    """What a run says about each example of a split, in order, and their labels."""
     windows = windows_of(run.settings)
     arrays = jax.device_put(split.arrays, replicated(mesh))
     take = jax.jit(split.take)
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
+    labels: list[int] = []
     for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
         indices, mask = jax.device_put(batch, batch_sharding(mesh))
         examples = take(arrays, indices)
         inputs, lengths = examples["inputs"], examples.get("lengths")
         answer = jax.device_get(step(run.params, inputs, lengths))
         lengths = None if lengths is None else np.asarray(lengths)
-        found.extend(predictions(answer, lengths, windows, int(mask.sum())))
-    return found
+        count = int(mask.sum())
+        found.extend(predictions(answer, lengths, windows, count))
+        labels.extend(np.asarray(examples["labels"])[:count].tolist())
+    return found, labels
 
 
 def _batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
@@ -92,10 +112,10 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
     run = load_run(workdir, say)
     _check_trained_with(run, settings, workdir)
     dataset = load_dataset(settings, say, on_terminal())
-    if dict(dataset.fingerprints) != run.data.fingerprints:
+    if not run.data.describes(dataset):
         raise UserError(
-            f"{workdir}: trained on other data: the fingerprint of {dataset.name} is not the one in"
-            f" {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
+            f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are not"
+            f" those in {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
             " --config.data.path"
         )
     split, mesh, batch_size = (
@@ -111,14 +131,18 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
     per_step = run.settings.model.readout == "per_step"
     if target is None and not per_step and not run.settings.data.window:
         return metrics
-    labels, found = labels_of(split, batch_size), predict_split(run, split, batch_size, mesh)
+    found, labels = predict_split(run, split, batch_size, mesh)
     for line in _details(found, labels, per_step):
         say(line)
     if target is not None:
-        truths = [dataset.class_names[label] for label in labels]
+        names = split.names if isinstance(split, ArraySplit) and split.names else range(len(split))
         rows = [
-            {"index": index, **row_of(prediction, dataset.class_names), "truth": truth}
-            for index, (prediction, truth) in enumerate(zip(found, truths, strict=True))
+            {
+                "file": name,
+                "truth": dataset.class_names[label],
+                **row_of(prediction, dataset.class_names),
+            }
+            for name, label, prediction in zip(names, labels, found, strict=True)
         ]
         write_rows(rows, target)
         say(f"{len(rows)} predictions written to {target}")
@@ -127,7 +151,7 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
 
 def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     """Refuses a config of another network, or of other examples, than the run's."""
-    fixed = {f"data.{field}" for field in (*SPLIT_FIELDS, "window", "window_stride")}
+    fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
         fixed.add("seed")
     differing = [
@@ -142,14 +166,7 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
         )
 
 
-def labels_of(split: Split, batch_size: int) -> np.ndarray:
-    """The labels of a split (N,), which a made one knows only when it makes its examples."""
-    take = jax.jit(lambda arrays, indices: split.take(arrays, indices)["labels"])
-    batches = padded_indices(len(split), min(batch_size, len(split)))
-    return np.concatenate([np.asarray(take(split.arrays, i))[m] for i, m in batches])
-
-
-def _details(found: list[Prediction], labels: np.ndarray, per_step: bool) -> list[str]:
+def _details(found: list[Prediction], labels: list[int], per_step: bool) -> list[str]:
     """Accuracy of the windows, and after each step."""
     lines, windows = (
         [],

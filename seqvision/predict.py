@@ -1,6 +1,5 @@
 """Classes and probabilities for the user's images and clips, from Python or into a file."""
 
-import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -39,8 +38,10 @@ class Predictor:
         data: DataFacts,
         batch_size: int,
         windows: Windows | None = None,
+        num_devices: int = 1,
     ) -> None:
         self._predict = predict
+        self._unit = num_devices
         self._batch_size = batch_size
         self._windows = windows
         self.data = data
@@ -65,7 +66,7 @@ class Predictor:
             return jax.device_get(step(run.params, *placed))
 
         batch_size = batch_size or run.settings.data.eval_batch_size
-        return cls(predict, run.data, -(-batch_size // mesh.size) * mesh.size, windows)
+        return cls(predict, run.data, batch_size, windows, mesh.size)
 
     def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Prediction]:
         """Classifies images or clips in order, a batch at a time, as they are asked for.
@@ -78,23 +79,41 @@ class Predictor:
         Raises:
           ValueError: an array of another shape or type.
         """
-        remaining = iter(inputs)
-        while chunk := list(itertools.islice(remaining, self._batch_size)):
-            arrays = [self._checked(array) for array in chunk]
+        for chunk in self._chunks(map(self._checked, inputs)):
+            # Few sizes, so that few programs are compiled: powers of two of the devices' share.
+            size = self._unit
+            while size < len(chunk):
+                size *= 2
             lengths = None
             if self.data.of_clips:
-                lengths = pad(
-                    np.array([len(clip) for clip in arrays], np.int32),
-                    self._batch_size - len(arrays),
-                )
-                # Whole multiples of the training clips' length: few programs for many lengths.
-                unit = self.data.input_shape[0]
-                longest = -(-int(lengths.max()) // unit) * unit
-                arrays = [pad(clip, longest - len(clip)) for clip in arrays]
-            # One batch size, so that one compiled program serves every chunk.
-            padded = pad(np.stack(arrays), self._batch_size - len(arrays))
-            answer = self._predict(padded, lengths)
-            yield from predictions(answer, lengths, self._windows, len(arrays))
+                lengths = pad(np.array([len(clip) for clip in chunk], np.int32), size - len(chunk))
+                longest = self._rounded(int(lengths.max()))
+                chunk = [pad(clip, longest - len(clip)) for clip in chunk]
+            answer = self._predict(pad(np.stack(chunk), size - len(chunk)), lengths)
+            yield from predictions(answer, lengths, self._windows, len(chunk))
+
+    def _chunks(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """Batches of `batch_size`; of clips longer than in training, as many fewer."""
+        chunk: list[np.ndarray] = []
+        longest = 0
+        for array in arrays:
+            length = self._rounded(len(array)) if self.data.of_clips else 1
+            most = self._batch_size * (self.data.input_shape[0] if self.data.of_clips else 1)
+            if chunk and (len(chunk) + 1) * max(longest, length) > most:
+                yield chunk
+                chunk, longest = [], 0
+            chunk.append(array)
+            longest = max(longest, length)
+            if len(chunk) == self._batch_size:
+                yield chunk
+                chunk, longest = [], 0
+        if chunk:
+            yield chunk
+
+    def _rounded(self, length: int) -> int:
+        """Whole multiples of the training clips' length, so that few programs are compiled."""
+        unit = self.data.input_shape[0]
+        return -(-length // unit) * unit
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape

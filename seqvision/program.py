@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from seqvision.config import Settings, Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
+from seqvision.errors import UserError
 from seqvision.metrics import Sums
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, read_shape, windows_of
@@ -49,7 +50,15 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
       dataset: its data.
       steps: its durations.
       mesh: the devices.
+
+    Raises:
+      UserError: the devices cannot share a batch evenly.
     """
+    if settings.data.batch_size % mesh.size:
+        raise UserError(
+            f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
+            f" by {mesh.size} devices; choose a multiple of {mesh.size}"
+        )
     model = model_of(settings, dataset.num_classes)
     input_shape = read_shape(settings, dataset.input_shape)
     schedule = create_schedule(

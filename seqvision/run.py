@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
 from seqvision.config import Settings, flatten, validate
+from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
@@ -20,6 +21,7 @@ _FREE = (
     "data.dir",
     "data.cache_dir",
     "data.path",
+    "data.broken_files",
     "data.eval_batch_size",
     "log_every",
     "checkpoint.every",
@@ -47,6 +49,11 @@ class DataFacts:
     @property
     def of_clips(self) -> bool:
         return len(self.input_shape) == 4
+
+    def describes(self, dataset: Dataset) -> bool:
+        """Whether it is the same data: the same examples, and the same names of their classes."""
+        same = self.fingerprints == dict(dataset.fingerprints)
+        return same and self.class_names == dataset.class_names
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "DataFacts":

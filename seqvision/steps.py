@@ -45,9 +45,9 @@ class Answer(NamedTuple):
 
     Attributes:
       probabilities: (B, K); of a clip, the mean over its windows.
+      windows: (B, W, K), window by window, meaningless where a clip has fewer. One for images.
       steps: (B, W, T, K), after every step of every window; None unless the network speaks after
         every step.
-      windows: (B, W, K), window by window; a clip's unused windows are 0. One window for images.
     """
 
     # No array types: they lie on the devices first, and later on the host.

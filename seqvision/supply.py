@@ -5,26 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seqvision.config import Settings
-from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
+from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
 from seqvision.data.folders import load_folders
 from seqvision.data.moving_digits import MovingDigits, moving_digits
 from seqvision.data.npz import load_npz
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
-
-SPLIT_FIELDS = (
-    "source",
-    "name",
-    "kind",
-    "height",
-    "width",
-    "channels",
-    "broken_files",
-    "validation_examples",
-    "validation_fraction",
-    "test_fraction",
-)
-"""Fields of `config.data` that decide which examples there are, but for where they lie."""
 
 
 def load_dataset(
@@ -74,17 +60,11 @@ def load_dataset(
 
 
 def _moving_digits(settings: Settings, digits: Dataset) -> Dataset:
-    clips = settings.clips
-    recipe = {
-        field.name: getattr(clips, field.name) for field in dataclasses.fields(MovingDigits)
-    } | {"min_frames": clips.min_frames or clips.num_frames}
-    num_clips = {
-        "train": clips.train_clips,
-        "validation": clips.validation_clips,
-        "test": clips.test_clips,
-    }
+    fields = dataclasses.asdict(settings.clips)
+    num_clips = {name: fields.pop(f"{name}_clips") for name in SPLITS}
+    recipe = MovingDigits(**fields | {"min_frames": fields["min_frames"] or fields["num_frames"]})
     wanted = {name: number for name, number in num_clips.items() if number > 0}
-    return moving_digits(MovingDigits(**recipe), digits, settings.seed, wanted)
+    return moving_digits(recipe, digits, settings.seed, wanted)
 
 
 def _check_fits(settings: Settings, dataset: Dataset) -> None:
@@ -96,9 +76,10 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
             f" {dataset.input_shape[0]} frames; choose frames"
         )
     if not dataset.of_clips and sequence == "frames":
+        volumes = ", or config.data.kind=clips if these are clips"
         raise UserError(
             f"config.model.sequence: 'frames' reads clips, but {dataset.name} holds images; choose"
-            " another one, such as cnn_rows, or config.data.kind=clips for volumes"
+            f" another one, such as cnn_rows{volumes if settings.data.source == 'npz' else ''}"
         )
     height, width = dataset.input_shape[-3:-1]
     patch = settings.model.patch_size

@@ -121,17 +121,11 @@ class _Training:
     def __init__(self, settings: Settings, workdir: Path) -> None:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
-        data = settings.data
         self._dataset = load_dataset(settings, say, on_terminal())
         self._train = self._dataset.split("train")
         self._check_splits()
         self._steps = Steps.of(settings, len(self._train))
         self._mesh = create_mesh()
-        if data.batch_size % self._mesh.size:
-            raise UserError(
-                f"config.data.batch_size: {data.batch_size} examples cannot be shared evenly by"
-                f" {self._mesh.size} devices; choose a multiple of {self._mesh.size}"
-            )
         self._program = create_program(settings, self._dataset, self._steps, self._mesh)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
@@ -177,11 +171,10 @@ class _Training:
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
         if not checkpoints.steps:
             return None
-        trained_on = read_data_facts(self._workdir).fingerprints
-        if trained_on != self._dataset.fingerprints:
+        if not read_data_facts(self._workdir).describes(self._dataset):
             raise UserError(
-                f"{self._workdir}: its data changed since it began: the fingerprint of"
-                f" {self._dataset.name} is not the one in {record.ENVIRONMENT}; bring back that"
+                f"{self._workdir}: its data changed since it began: fingerprint or classes of"
+                f" {self._dataset.name} are not those in {record.ENVIRONMENT}; bring back that"
                 " data, or choose another --workdir"
             )
         restored = checkpoints.restore_newest(abstract_state(self._program.init, self._mesh))

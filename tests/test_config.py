@@ -46,7 +46,9 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
         shape = (clips.num_frames, clips.height, clips.width, clips.channels)
     inputs = jax.ShapeDtypeStruct((2, *shape), "float32")
     variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    assert jax.eval_shape(model.apply, variables, inputs).shape == (2, 10)
+    logits = jax.eval_shape(model.apply, variables, inputs)
+    steps = (clips.num_frames,) if settings.model.readout == "per_step" else ()
+    assert logits.shape == (2, *steps, 10)
 
 
 def test_names_are_those_of_the_networks() -> None:
@@ -179,7 +181,16 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
     ("change", "message"),
     [
         (MADE | {"clips.min_frames": 9}, "config.clips.min_frames: 9 is more than"),
-        (MADE | {"clips.digit_size": 29.0}, "config.clips.digit_size: 29 pixels do not fit"),
+        (MADE | {"clips.digit_size": 29}, "config.clips.digit_size: 29 pixels do not fit"),
+        (MADE | {"clips.task": "digit", "clips.turn": 5.0}, "config.clips.turn: 5 has no effect"),
+        (MADE | {"data.validation_examples": 0}, "config.clips.validation_clips: 2000 clips need"),
+        ({"model.readout": "per_step", "model.bidirectional": True}, "speaks while it reads"),
+        ({"model.readout": "per_step", "model.sequence": "cnn"}, "a single step; choose cnn_rows"),
+        ({"model.gate_init": "chrono", "model.sequence": "cnn"}, "config.model.gate_init: chrono"),
+        ({"model.gate_init": "chrono", "model.forget_bias": 2.0}, "leave it at 1"),
+        ({"data.kind": "clips"}, "no effect with config.data.source=tfds; leave it at auto"),
+        ({"data.broken_files": "skip"}, "config.data.broken_files: 'skip' has no effect"),
+        (MADE | {"clips.noise": 1e30}, "is out of range; allowed is at least 0 and at most 10"),
         (MADE | {"data.height": 20, "data.width": 20}, "they have no effect on made clips"),
         ({"model.recurrent_init": "identity", "model.cell": "min_gru"}, "no effect on min_gru"),
         ({"model.cell": "janet", "model.refine_gates": True}, "janet has no gate to refine"),

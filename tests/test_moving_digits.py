@@ -20,7 +20,7 @@ MOTION = MovingDigits(
     height=24,
     width=28,
     channels=1,
-    digit_size=12.0,
+    digit_size=12,
     speed=1.5,
     turn=45.0,
     noise=0.0,
@@ -208,7 +208,7 @@ def test_digits_are_scaled(rng: np.random.Generator) -> None:
     images[0] = 77
     images[1, :6] = 200
     images[2, :, :6] = 200
-    recipe = dataclasses.replace(MOTION, digit_size=8.0)
+    recipe = dataclasses.replace(MOTION, digit_size=8)
     even, upper, left = split_of(recipe, images).arrays.digits.astype(np.float64)
     assert (even == 77).all()
     for half in (upper, left.T):
@@ -365,7 +365,7 @@ def noisy_clips() -> np.ndarray:
     Noise is at most 27. Digits are bilinear, so where the square's edges meet it is half as bright.
     """
     recipe = dataclasses.replace(
-        DIGIT, width=24, digit_size=24.0, speed=0.0, noise=0.03, occlusion=0.3
+        DIGIT, width=24, digit_size=24, speed=0.0, noise=0.03, occlusion=0.3
     )
     squares = np.full((3, 24, 24, 1), 128, np.uint8)
     return clips_of(split_of(recipe, squares), 300)["inputs"][..., 0].astype(np.float64)
@@ -432,7 +432,7 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
         {"height": 25},
         {"width": 29},
         {"channels": 3},
-        {"digit_size": 12.25},
+        {"digit_size": 13},
         {"speed": 2.0},
         {"turn": 46.0},
         {"noise": 0.1},
@@ -460,7 +460,7 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
         ({"task": "motions"}, "config.clips.task: 'motions' is none of motion, digit"),
         ({"min_frames": 9}, "config.clips.min_frames: 9 is more than"),
         ({"channels": 2}, "config.clips.channels: 2 is neither 1"),
-        ({"digit_size": 24.5}, r"config.clips.digit_size: 24.5 is larger than .* \(24x28\)"),
+        ({"digit_size": 25}, r"config.clips.digit_size: 25 is larger than .* \(24x28\)"),
     ],
 )
 def test_recipes_without_clips_are_refused(wrong: dict, message: str) -> None:
@@ -470,7 +470,7 @@ def test_recipes_without_clips_are_refused(wrong: dict, message: str) -> None:
 
 
 def test_digits_as_large_as_the_picture_are_taken() -> None:
-    dataclasses.replace(MOTION, digit_size=24.0, min_frames=8)
+    dataclasses.replace(MOTION, digit_size=24, min_frames=8)
 
 
 def test_colour_sources_are_refused() -> None:

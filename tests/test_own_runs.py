@@ -14,7 +14,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.train import train_and_evaluate
 from tests.test_own_data import save_animation, save_frames, save_npz, save_video
-from tests.test_train import assert_same_run
+from tests.test_train import assert_same_run, interrupt_at
 
 CLASSES = ("nach unten", "vers la gauche", "右へ")
 HEIGHT, WIDTH = 12, 20
@@ -78,8 +78,10 @@ def runs(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     workdirs = {form: tmp_path_factory.mktemp(form) for form in ("npz", "frames", "videos", "gifs")}
     for form, workdir in workdirs.items():
         config = config_of(home, form)
-        if form == "gifs":  # Read and predicted below; what is trained on it is the same again.
-            continue
+        if form == "gifs":  # Interrupted and resumed, which must not show.
+            with pytest.MonkeyPatch.context() as patch:
+                interrupt_at(patch, 100)
+                assert train_and_evaluate(config, workdir).status == "interrupted"
         assert train_and_evaluate(config, workdir).status == "done"
     return workdirs
 
@@ -91,8 +93,8 @@ def test_every_form_trains_alike(runs: dict[str, Path]) -> None:
     assert metrics[-1]["split"] == "test"
     assert metrics[-1]["count"] == 60
     assert metrics[-1]["accuracy"] > 0.9  # Chance is 1/3.
-    assert_same_run(runs["frames"], runs["npz"])
-    assert_same_run(runs["videos"], runs["npz"])
+    for form in ("frames", "videos", "gifs"):
+        assert_same_run(runs[form], runs["npz"])
 
 
 def test_every_form_evaluates_the_same_run(
@@ -107,14 +109,15 @@ def test_every_form_evaluates_the_same_run(
     right = [row["label"] == row["truth"] for row in rows]
     assert np.mean(right) == pytest.approx(metrics.accuracy)
     assert all(row["windows"][0]["frames"][0] == 0 for row in rows)
+    assert rows[0]["file"].endswith("test_images[0]")
     other = config_of(home, "frames")
     with pytest.raises(UserError, match="source was 'npz' and is 'folders'"):
         evaluate_run(other, runs["npz"], "test")
-    assert evaluate_run(other, runs["frames"], "test") == metrics
+    for form in ("frames", "videos", "gifs"):
+        assert evaluate_run(config_of(home, form), runs[form], "test") == metrics
 
 
 def test_every_form_is_predicted_alike(home: Path, runs: dict[str, Path], tmp_path: Path) -> None:
-    """Including GIFs, which this run was not trained on."""
     predicted = {}
     for form, pattern in {
         "npz": str(home / "test.npz"),

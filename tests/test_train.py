@@ -218,7 +218,7 @@ OTHER_CONFIGS: dict[str, dict[str, Any]] = {
         "data.eval_batch_size": 20,
         "clips.height": 10,
         "clips.width": 8,
-        "clips.digit_size": 8.0,
+        "clips.digit_size": 8,
         "clips.num_frames": 5,
         "clips.min_frames": 2,
         "clips.validation_clips": 40,

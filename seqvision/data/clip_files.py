@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from seqvision.data.files import UnreadableImageError, reading
 from seqvision.data.paths import shown, visible
-from seqvision.data.pixels import Frames, fit, in_mode, without_colour
+from seqvision.data.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.errors import UserError
 
 # Files of these kinds may hold one image or several: one looks inside.
@@ -17,6 +17,9 @@ _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
     ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
 }  # fmt: skip
+# A video is decoded whole before it is scaled: this much and as much again.
+_MOST_BYTES = 2**31
+
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"}
 CLIP_SUFFIXES = VIDEO_SUFFIXES | {".gif"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # Pillow's; 16 bits are "I;16".
@@ -52,7 +55,7 @@ def frame_files(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def read_frames(path: Path) -> Frames:
+def read_frames(path: Path) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
@@ -78,7 +81,7 @@ def read_frames(path: Path) -> Frames:
         return frames[..., None] if grey else without_colour(frames)
 
 
-def read_clip(path: Path, input_shape: tuple[int, ...]) -> Frames:
+def read_clip(path: Path, input_shape: tuple[int, ...]) -> HostFrames:
     """Reads a clip as training does.
 
     Args:
@@ -146,7 +149,7 @@ def _check_sizes(sizes: list[tuple[int, int]]) -> None:
             )
 
 
-def _video_frames(path: Path) -> Frames:
+def _video_frames(path: Path) -> HostFrames:
     try:
         import av
     except ImportError as error:
@@ -157,7 +160,14 @@ def _video_frames(path: Path) -> Frames:
     with reading(), av.open(str(path)) as container:
         if not container.streams.video:
             raise UnreadableImageError("no video in it")
-        frames = list(_decoded(container))
+        frames: list[np.ndarray] = []
+        for frame in _decoded(container):
+            frames.append(frame)
+            if len(frames) * frame.nbytes > _MOST_BYTES:
+                raise UnreadableImageError(
+                    f"longer than {_MOST_BYTES / 2**30:g} GiB of frames of {frame.shape[0]} x"
+                    f" {frame.shape[1]} (height x width); cut it, or make it smaller"
+                )
         if not frames:
             raise UnreadableImageError("a clip with no frames")
         _check_sizes([frame.shape[:2] for frame in frames])

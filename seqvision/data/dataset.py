@@ -48,11 +48,13 @@ class ArraySplit:
       labels: (N,) int32, 0 to K - 1.
       lengths: (N,) int32, the frames of each clip, 1 to T; frames after them are 0. None for
         images.
+      names: the file or array that each comes from; () where nobody knows.
     """
 
     inputs: HostInputs
     labels: HostLabels
     lengths: HostLengths | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -69,7 +71,8 @@ class ArraySplit:
     def part(self, start: int, stop: int) -> "ArraySplit":
         """Examples number `start` to `stop`."""
         lengths = None if self.lengths is None else self.lengths[start:stop]
-        return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths)
+        names = self.names[start:stop]
+        return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths, names)
 
     def fingerprint(self) -> str:
         """SHA-256 of the arrays: their shapes, then their bytes."""

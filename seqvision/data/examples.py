@@ -7,7 +7,7 @@ import numpy as np
 
 from seqvision.data.dataset import ArraySplit, Dataset, Split
 from seqvision.data.paths import few, shown
-from seqvision.data.pixels import Frames, fit
+from seqvision.data.pixels import HostFrames, fit
 from seqvision.data.split_rule import fraction_of, side_of
 from seqvision.errors import UserError
 
@@ -24,12 +24,12 @@ class Example:
     """
 
     name: str
-    frames: Frames
+    frames: HostFrames
     label: int
     fraction: float
 
 
-def make_example(name: str, frames: Frames, label: int, size: tuple[int, int, int]) -> Example:
+def make_example(name: str, frames: HostFrames, label: int, size: tuple[int, int, int]) -> Example:
     """Resizes the frames as far as `size` (height, width, channels) is known; 0 is unknown."""
     height, width, channels = (
         asked or own for asked, own in zip(size, frames.shape[1:], strict=True)
@@ -52,7 +52,7 @@ def make_dataset(
       path: the file or folder that they come from; its stem or name is the set's name.
       class_names: one for each label.
       given: the examples by the splits that the user made; at least `train`. It is emptied, so
-        that large sets do not lie in memory twice.
+        that no more than one split lies in memory twice.
       of_clips: keep the time axis.
       size: height, width and channels of all; 0 is what all examples have.
       validation_fraction, test_fraction: of `train`, where that split is not given.
@@ -158,6 +158,8 @@ def _stacked(
     for clip, example in zip(inputs, examples, strict=True):
         clip[: len(example.frames)] = fit(example.frames, *shape)
     labels = np.array([example.label for example in examples], np.int32)
+    names = tuple(example.name for example in examples)
     if not of_clips:
-        return ArraySplit(inputs[:, 0], labels)
-    return ArraySplit(inputs, labels, np.array([len(e.frames) for e in examples], np.int32))
+        return ArraySplit(inputs[:, 0], labels, names=names)
+    lengths = np.array([len(example.frames) for example in examples], np.int32)
+    return ArraySplit(inputs, labels, lengths, names)

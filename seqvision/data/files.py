@@ -69,7 +69,7 @@ def reading() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of odd metadata, over several lines.
             yield
-    except UnreadableImageError:
+    except (UnreadableImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError("it is no image, or a damaged one") from error

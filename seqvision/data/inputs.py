@@ -19,6 +19,9 @@ from seqvision.data.paths import few, shown
 from seqvision.data.pixels import fit
 from seqvision.errors import UserError
 
+_IMAGE_KEYS = ("images", "train_images", "val_images", "validation_images", "test_images")
+_LENGTH_KEYS = tuple(key.replace("images", "lengths") for key in _IMAGE_KEYS)
+
 # The name of an input, its pixels, and what is wrong with it: one of the latter is None.
 Input = tuple[str, np.ndarray | None, str | None]
 
@@ -56,7 +59,8 @@ def read_inputs(
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
-    A `.npz` file is as many inputs as it has examples, named `set.npz[0]` and so on.
+    A `.npz` file is as many inputs as it has examples, named `set.npz[0]` or
+    `set.npz:test_images[0]` and so on.
 
     Args:
       paths: from `find_inputs`.
@@ -99,20 +103,24 @@ def _is_frame_folder(path: Path) -> bool:
 
 
 def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Iterator[Input]:
+    """The examples of `images`, or of each array such as `test_images` (MedMNIST's names)."""
     name = shown(path)
+    height, width, channels = input_shape[-3:]
     try:
-        file = read_npz(path, ("images", "lengths"))
-        if "images" not in file.arrays:
+        file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS)
+        present = [key for key in _IMAGE_KEYS if key in file.arrays]
+        if not present:
             found = few([shown(key) for key in file.keys])
             raise UserError(f"no 'images' in it; it has {found or 'nothing'}")
-        kind = "clips" if of_clips else "images"
-        examples, _ = example_frames(
-            "images", file.arrays["images"], file.arrays.get("lengths"), kind
-        )
+        for key in present:
+            lengths = file.arrays.get(key.replace("images", "lengths"))
+            kind = "clips" if of_clips else "images"
+            examples, _ = example_frames(key, file.arrays[key], lengths, kind)
+            where = name if key == "images" else f"{name}:{key}"
+            if not examples:
+                yield where, None, "no examples in it"
+            for number, frames in enumerate(examples):
+                fitted = fit(frames, height, width, channels)
+                yield f"{where}[{number}]", fitted if of_clips else fitted[0], None
     except UserError as error:
         yield name, None, str(error).removeprefix(f"{name}: ")
-        return
-    height, width, channels = input_shape[-3:]
-    for number, frames in enumerate(examples):
-        fitted = fit(frames, height, width, channels)
-        yield f"{name}[{number}]", fitted if of_clips else fitted[0], None

@@ -69,7 +69,7 @@ class MovingDigits:
     height: int
     width: int
     channels: int
-    digit_size: float
+    digit_size: int
     speed: float
     turn: float
     noise: float
@@ -94,7 +94,7 @@ class MovingDigits:
         side = min(self.height, self.width)
         if self.digit_size > side:
             raise UserError(
-                f"config.clips.digit_size: {self.digit_size:g} is larger than the picture"
+                f"config.clips.digit_size: {self.digit_size} is larger than the picture"
                 f" ({self.height}x{self.width}); lower it to at most {side}, or raise"
                 " config.clips.height and config.clips.width"
             )
@@ -147,7 +147,7 @@ class MovingDigitsSplit:
         self._seed, self._split, self._num_clips = seed, split, num_clips
         random = hashlib.sha256(repr((seed, split)).encode()).digest()
         self.arrays = ClipArrays(
-            digits=_scaled(images, max(1, round(recipe.digit_size))),
+            digits=_scaled(images, recipe.digit_size),
             labels=labels,
             key=np.frombuffer(random, "<u4", count=2).astype(np.uint32),
             recipe=recipe,
@@ -211,6 +211,7 @@ def moving_digits(
     }
     return dataclasses.replace(
         source,
+        fingerprints={name: split.fingerprint() for name, split in splits.items()},
         class_names=_motions(recipe) if recipe.task == "motion" else source.class_names,
         splits=splits,
         input_shape=(recipe.num_frames, recipe.height, recipe.width, recipe.channels),

@@ -58,8 +58,8 @@ def load_npz(
         kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
         given[_PREFIXES.get(prefix, "train")] = [
-            make_example(f"{shown(path)}: {key}", clip, label, size)
-            for clip, label in zip(frames, numbers, strict=True)
+            make_example(f"{shown(path)}: {key}[{index}]", clip, label, size)
+            for index, (clip, label) in enumerate(zip(frames, numbers, strict=True))
         ]
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
     if len(kinds) == 2:

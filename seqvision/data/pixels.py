@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 # The frames of a clip, or an image as one frame.
-Frames = UInt8[np.ndarray, "T _ _ _"]
+HostFrames = UInt8[np.ndarray, "T _ _ _"]
 
 
 def in_mode(images: Sequence[Image.Image], mode: str) -> list[Image.Image]:
@@ -48,14 +48,14 @@ def _on_paper(images: list[Image.Image]) -> list[Image.Image]:
     return [Image.alpha_composite(Image.new("RGBA", i.size, colour), i) for i in inked]
 
 
-def without_colour(frames: Frames) -> Frames:
+def without_colour(frames: HostFrames) -> HostFrames:
     """Frames of three equal channels as one channel; others as they are."""
     if frames.shape[-1] == 3 and (frames == frames[..., :1]).all():
         return frames[..., :1]
     return frames
 
 
-def fit(frames: Frames, height: int, width: int, channels: int) -> Frames:
+def fit(frames: HostFrames, height: int, width: int, channels: int) -> HostFrames:
     """Brings an image or a clip to the size and the channels that a network reads.
 
     Training and prediction share it. Proportions are kept; the rest is filled with the brightness
@@ -86,7 +86,7 @@ def fit(frames: Frames, height: int, width: int, channels: int) -> Frames:
     return fitted
 
 
-def _as_grey(frames: Frames) -> Frames:
+def _as_grey(frames: HostFrames) -> HostFrames:
     return np.stack([np.asarray(Image.fromarray(frame).convert("L")) for frame in frames])[
         ..., None
     ]

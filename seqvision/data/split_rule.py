@@ -4,10 +4,10 @@ import hashlib
 
 import numpy as np
 
-from seqvision.data.pixels import Frames, without_colour
+from seqvision.data.pixels import HostFrames, without_colour
 
 
-def fraction_of(frames: Frames) -> float:
+def fraction_of(frames: HostFrames) -> float:
     """A number in [0, 1) from the SHA-256 of an example's frames, before they are resized.
 
     The same content has the same number under any name, in any file format, among any others.
