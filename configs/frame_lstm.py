@@ -40,7 +40,7 @@ def get_config(variant: str = "motion") -> ConfigDict:
         config.loss.step_weight = 1.0
         config.data.batch_size = 32
         config.data.eval_batch_size = 200
-        config.duration = "1500 steps"
+        config.duration = "800 steps"
     else:
         raise ValueError(f"variant '{variant}' is not known; choose motion, single_frame or digit")
     return config
