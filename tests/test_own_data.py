@@ -713,6 +713,16 @@ def test_inputs_for_clips(tmp_path: Path, rng: np.random.Generator) -> None:
     assert found["f.gif"][0] is None and found["f.gif"][1]
 
 
+def test_an_empty_clip_is_an_input_with_an_error(tmp_path: Path, rng: np.random.Generator) -> None:
+    save_frames(tmp_path / "a" / "full", clips_of(rng)[2])
+    (tmp_path / "a" / "empty").mkdir()
+    paths = find_inputs(f"{tmp_path}/*/*", True)
+    assert [path.name for path in paths] == ["empty", "full"]
+    found = list(read_inputs(paths, (3, 10, 10, 3), True, lambda path: np.zeros(1)))
+    assert [array is None for _, array, _ in found] == [True, False]
+    assert "no frames" in str(found[0][2])
+
+
 def test_no_inputs(tmp_path: Path) -> None:
     says(lambda: find_inputs(f"{tmp_path}", False), "no file matches", f"{tmp_path}/*")
     says(lambda: find_inputs(f"{tmp_path}/*.png", True), "no clip matches")

@@ -38,9 +38,10 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
     """
     example = "clips/*" if of_clips else "digits/*.png"
     matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    clips = {path for path in matches if of_clips and _is_frame_folder(path)}
-    frames = {path for folder in clips for path in frame_files(folder)}
-    paths = [p for p in matches if p in clips or not (p.is_dir() or p in frames)]
+    folders = {path: _frames_of(path) for path in matches if path.is_dir()}
+    clips = {path: frames for path, frames in folders.items() if of_clips and frames is not None}
+    frames = {path for inside in clips.values() for path in inside}
+    paths = [p for p in matches if p in clips or not (p in folders or p in frames)]
     if not paths:
         if Path(pattern).is_dir():
             example = f"{pattern.rstrip('/')}/*"
@@ -95,11 +96,12 @@ def read_inputs(
             yield name, None, str(error)
 
 
-def _is_frame_folder(path: Path) -> bool:
+def _frames_of(folder: Path) -> list[Path] | None:
+    """The images in a folder; [] where it is empty or cannot be read; None where it holds others."""
     try:
-        return path.is_dir() and bool(frame_files(path))
-    except OSError:  # No permission.
-        return False
+        return frame_files(folder) or (None if any(folder.iterdir()) else [])
+    except OSError:  # No permission: reading it says so.
+        return []
 
 
 def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Iterator[Input]:
