@@ -97,7 +97,7 @@ def read_inputs(
 
 
 def _frames_of(folder: Path) -> list[Path] | None:
-    """The images in a folder; [] where it is empty or cannot be read; None where it holds others."""
+    """The images in a folder; [] where it is empty or unreadable; None where it holds others."""
     try:
         return frame_files(folder) or (None if any(folder.iterdir()) else [])
     except OSError:  # No permission: reading it says so.
