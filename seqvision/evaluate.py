@@ -118,11 +118,8 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
             f" those in {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
             " --config.data.path"
         )
-    split, mesh, batch_size = (
-        dataset.split(split_name),
-        create_mesh(),
-        settings.data.eval_batch_size,
-    )
+    split, mesh = dataset.split(split_name), create_mesh()
+    batch_size = settings.data.eval_batch_size
     eval_step = make_eval_step(run.model, mesh, split.take, windows_of(run.settings))
     metrics = evaluate_split(eval_step, run.params, split, batch_size, mesh)
     say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
