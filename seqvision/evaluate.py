@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqvision.answers import Prediction, predictions
-from seqvision.config import Settings, validate
+from seqvision.config import validate
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import SPLITS, ArraySplit, Split
 from seqvision.errors import UserError, did_you_mean
@@ -19,6 +19,7 @@ from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.record import ENVIRONMENT
 from seqvision.run import Run, differences, load_run, windows_of
+from seqvision.settings import Settings
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_eval_step, make_predict_step
 from seqvision.supply import load_dataset

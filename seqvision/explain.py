@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision.config import Settings, Steps, validate
+from seqvision.config import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.flops import count_flops
 from seqvision.program import Program, create_program
 from seqvision.progress import on_terminal, say
 from seqvision.record import aligned, parameter_table
+from seqvision.settings import Settings
 from seqvision.state import abstract_state, create_mesh
 from seqvision.supply import load_dataset
 

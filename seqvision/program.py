@@ -9,13 +9,14 @@ import flax.linen as nn
 import optax
 from jax.sharding import Mesh
 
-from seqvision.config import Settings, Steps
+from seqvision.config import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.metrics import Sums
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, read_shape, windows_of
+from seqvision.settings import Settings
 from seqvision.state import Init, make_init
 from seqvision.steps import make_eval_step, make_train_steps
 

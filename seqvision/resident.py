@@ -7,10 +7,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqvision.config import Settings, Steps
+from seqvision.config import Steps
 from seqvision.data.batches import pad
 from seqvision.data.dataset import Split
 from seqvision.data.order import example_indices
+from seqvision.settings import Settings
 from seqvision.state import TrainState, replicated
 from seqvision.steps import index_sharding
 

@@ -9,11 +9,12 @@ import flax.linen as nn
 from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
-from seqvision.config import Settings, flatten, validate
+from seqvision.config import flatten, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
+from seqvision.settings import Settings
 from seqvision.steps import Windows
 
 # A run may be resumed with other values of these: they change no weight.

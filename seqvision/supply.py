@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from seqvision.config import Settings
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
 from seqvision.data.folders import load_folders
 from seqvision.data.moving_digits import MovingDigits, moving_digits
 from seqvision.data.npz import load_npz
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
+from seqvision.settings import Settings
 
 
 def load_dataset(

@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from seqvision import record
 from seqvision.checkpoint import Checkpoints, LoopFacts
-from seqvision.config import Settings, Steps, flatten, nest, validate, wants_validation
+from seqvision.config import Steps, flatten, nest, validate
 from seqvision.data.dataset import ArraySplit
 from seqvision.data.files import background_of
 from seqvision.errors import UserError, explain_os_error, first_line
@@ -33,7 +33,9 @@ from seqvision.metrics import Metrics, Sums
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
+from seqvision.rules import wants_validation
 from seqvision.run import DataFacts, check_same_config, read_data_facts
+from seqvision.settings import Settings
 from seqvision.state import (
     TrainState,
     abstract_state,

@@ -12,13 +12,15 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
-from seqvision import config as config_room
 from seqvision import models
-from seqvision.config import Duration, Settings, Steps, describe, flatten, nest, validate
+from seqvision import settings as settings_room
+from seqvision.config import Steps, field_names, flatten, nest, validate
+from seqvision.durations import Duration, describe
 from seqvision.errors import UserError
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
 from seqvision.run import model_of
+from seqvision.settings import Settings
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
@@ -52,12 +54,12 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
 
 
 def test_names_are_those_of_the_networks() -> None:
-    assert config_room.SEQUENCES == models.SEQUENCES
-    assert tuple(CELLS) == config_room.CELLS
-    hints = typing.get_type_hints(config_room.Model, include_extras=True)
+    assert settings_room.SEQUENCES == models.SEQUENCES
+    assert tuple(CELLS) == settings_room.CELLS
+    hints = typing.get_type_hints(settings_room.Model, include_extras=True)
     assert typing.get_args(hints["readout"])[1].names == READOUTS
     parameters = inspect.signature(models.create_model).parameters
-    assert set(config_room.field_names(config_room.Model)) == set(parameters) - {"num_classes"}
+    assert set(field_names(settings_room.Model)) == set(parameters) - {"num_classes"}
     for name, parameter in parameters.items():
         if name != "num_classes":
             assert default.get_config().model[name] == parameter.default, name
