@@ -166,14 +166,12 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
 
 def _details(found: list[Prediction], labels: list[int], per_step: bool) -> list[str]:
     """Accuracy of the windows, and after each step."""
-    lines, windows = (
-        [],
-        [
-            (window["classes"] == label)
-            for prediction, label in zip(found, labels, strict=True)
-            for window in prediction.get("windows", [])
-        ],
-    )
+    lines: list[str] = []
+    windows = [
+        window["classes"] == label
+        for prediction, label in zip(found, labels, strict=True)
+        for window in prediction.get("windows", [])
+    ]
     if len(windows) > len(found):
         lines.append(f"accuracy per window  {np.mean(windows):.2%} of {len(windows)}")
     if per_step:
