@@ -32,15 +32,18 @@ def get_config(variant: str = "motion") -> ConfigDict:
     elif variant == "digit":
         config.clips.task = "digit"
         config.clips.num_frames = 16
+        config.clips.height = 20
+        config.clips.width = 20
+        config.clips.digit_size = 16
         config.clips.speed = 1.0
-        config.clips.noise = 0.3
-        config.clips.occlusion = 0.7
+        config.clips.noise = 0.1
+        config.clips.occlusion = 0.5
         # It says what it believes after every frame, and learns from all of them.
         config.model.readout = "per_step"
         config.loss.step_weight = 1.0
         config.data.batch_size = 32
         config.data.eval_batch_size = 200
-        config.duration = "800 steps"
+        config.duration = "1200 steps"
     else:
         raise ValueError(f"variant '{variant}' is not known; choose motion, single_frame or digit")
     return config
