@@ -4,6 +4,10 @@ Convolution 3x3 with 32 channels, ReLU, max-pool 2; the same with 64 channels: 7
 features -> LSTMs downwards and upwards -> dense layer.
 
     python main.py --config=configs/cnn_rows_lstm.py
+
+Test accuracy 99.47 % (seed 0). The whole command took 8:14 min:sec, MNIST prepared, on one of the 2
+cores of an AMD EPYC with AVX-512 (`taskset -c 0`, other work beside it), Python 3.11.7, jax 0.9.2,
+float32.
 """
 
 from ml_collections import ConfigDict

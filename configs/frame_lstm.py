@@ -1,8 +1,24 @@
 """Clips of moving digits, frame by frame: one CNN on every frame, an LSTM over the frames.
 
-python main.py --config=configs/frame_lstm.py               # motion: which way it moves or turns
-python main.py --config=configs/frame_lstm.py:single_frame  # the same network, one frame: chance
-python main.py --config=configs/frame_lstm.py:digit         # which digit, through noise
+    python main.py --config=configs/frame_lstm.py               # motion: left, right, up or down?
+    python main.py --config=configs/frame_lstm.py:single_frame  # the same network, one frame
+    python main.py --config=configs/frame_lstm.py:digit         # which digit? half of it is hidden
+
+Test accuracy (10,000 clips, seed 0) and time of the whole command in min:sec, MNIST prepared, on
+one of the 2 cores of an AMD EPYC with AVX-512 (`taskset -c 0`, other work beside it), Python
+3.11.7, jax 0.9.2, float32:
+
+    motion         6:18  100.00 %
+    single_frame   1:10   24.69 % (chance is 25 %: no single frame shows the motion)
+    digit         DTIME   DACC %
+
+Accuracy of `digit` after each frame, by the same command with `--mode=evaluate`:
+
+    frames      1      2      4      8     12     16
+    accuracy %  DTABLE
+
+With `--config.clips.turn=30.0` two classes more turn clockwise or counterclockwise, which takes far
+longer to learn: 1000 steps told the directions, but not the two apart.
 """
 
 from ml_collections import ConfigDict

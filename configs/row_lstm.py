@@ -4,12 +4,13 @@
     python main.py --config=configs/row_lstm.py:estimator   # 64 units, batch 32, Adam 1e-3
     python main.py --config=configs/row_lstm.py:book        # 128 units, batch 128, 60k/10k split
 
-Test accuracy on 2 cores of an AMD EPYC with AVX-512, Python 3.11.7, jax 0.9.2, float32; the time is
-that of the whole command with MNIST prepared, in min:sec:
+Test accuracy on one of the 2 cores of an AMD EPYC with AVX-512 (`taskset -c 1`, other work beside
+it), Python 3.11.7, jax 0.9.2, float32; the time is that of the whole command with MNIST prepared,
+in min:sec:
 
-    tuned      1:15-1:28  99.23 % = mean of seeds 0-4: 99.14, 99.28, 99.24, 99.22, 99.26
-    estimator  0:29-0:31  97.75 % = mean of seeds 0-2: 97.93, 98.03, 97.28
-    book       1:59-2:24  98.37 % = mean of seeds 0-2: 98.53, 98.37, 98.22
+    tuned      1:43-1:59  99.26 % = mean of seeds 0-2: 99.27, 99.26, 99.26
+    estimator  0:49-0:50  97.76 % = mean of seeds 0-2: 97.82, 97.90, 97.55
+    book       3:14       98.58 % (seed 0)
 
 The recipe of `tuned` was chosen by validation accuracy, its length by time.
 """
