@@ -169,6 +169,11 @@ def check_same_config(settings: Settings, workdir: Path) -> None:
     checkpoints = workdir / "checkpoints"
     if not (checkpoints.is_dir() and any(checkpoints.iterdir())):
         return
+    if not (workdir / CONFIG).exists():
+        raise UserError(
+            f"{workdir}: it holds checkpoints, but no {CONFIG} that says what of; move them away, or"
+            " choose another --workdir"
+        )
     differing = differences(read_settings(workdir), settings)
     named = [f"{key} {text}" for key, text in differing.items() if key not in _FREE]
     if named:

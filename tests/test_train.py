@@ -288,6 +288,15 @@ def test_fields_that_change_no_weight_may_differ(finished: Path, small_config: C
     assert train_and_evaluate(small_config, finished).status == "done"
 
 
+def test_checkpoints_of_an_unknown_config_are_left_alone(
+    small_config: ConfigDict, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints" / "5").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds checkpoints, but no config\.json"):
+        train_and_evaluate(small_config, tmp_path)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["5"]
+
+
 def test_changed_data_is_refused(
     small_config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
