@@ -171,8 +171,8 @@ def check_same_config(settings: Settings, workdir: Path) -> None:
         return
     if not (workdir / CONFIG).exists():
         raise UserError(
-            f"{workdir}: it holds checkpoints, but no {CONFIG} that says what of; move them away, or"
-            " choose another --workdir"
+            f"{workdir}: it holds checkpoints, but no {CONFIG} that says what of; move them away,"
+            " or choose another --workdir"
         )
     differing = differences(read_settings(workdir), settings)
     named = [f"{key} {text}" for key, text in differing.items() if key not in _FREE]
