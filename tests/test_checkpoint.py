@@ -16,9 +16,7 @@ from seqvision.models import create_model
 from seqvision.optim import create_optimizer
 from seqvision.state import abstract_state, create_mesh, create_state, make_init
 
-MODEL = create_model(
-    "row_lstm", num_classes=3, hidden_size=4, forget_bias=1.0, compute_dtype="float32"
-)
+MODEL = create_model(num_classes=3, hidden_size=4)
 INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), 3, use_ema=True)
 
 

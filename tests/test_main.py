@@ -121,10 +121,13 @@ def test_help_lists_the_flags() -> None:
         ),
     ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_is_one_line(
+    data_home: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
     (tmp_path / "file").write_text("")
     places = {"file": tmp_path / "file", "empty": tmp_path / "empty"}
-    result = main(CONFIG, *(a.format(**places) for a in arguments))
+    prepared = {"TFDS_DATA_DIR": str(data_home / "tfds")}
+    result = main(CONFIG, *(a.format(**places) for a in arguments), **prepared)
     assert result.returncode == 2, result.stderr
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -73,14 +73,17 @@ def fit(frames: HostFrames, height: int, width: int, channels: int) -> HostFrame
         frames = np.repeat(frames, 3, axis=-1) if channels == 3 else _as_grey(frames)
     if frames.shape[1:3] == (height, width):
         return frames
-    fill = tuple(int(value) for value in np.median(border(frames), axis=(0, 1)))
+    # Where proportions are the same there is no border to fill, and no need to look at it.
+    fills = frames.shape[1] * width != frames.shape[2] * height
+    fill = tuple(np.median(border(frames), axis=(0, 1)).astype(int).tolist()) if fills else (0,) * 3
     fitted = np.empty((len(frames), height, width, channels), np.uint8)
     for source, target in zip(frames, fitted, strict=True):
-        image = ImageOps.pad(
-            Image.fromarray(source if channels == 3 else source[..., 0]),
-            (width, height),
-            Image.Resampling.LANCZOS,
-            color=fill if channels == 3 else fill[0],
+        image = Image.fromarray(source if channels == 3 else source[..., 0])
+        colour = fill if channels == 3 else fill[0]
+        image = (
+            ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS, color=colour)
+            if fills
+            else image.resize((width, height), Image.Resampling.LANCZOS)
         )
         target[:] = np.asarray(image).reshape(target.shape)
     return fitted
