@@ -1,10 +1,18 @@
 """Strict settings for every test: shapes checked, no silent promotion, two CPU devices."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before jax is imported anywhere: two devices, so that sharding is real in every test.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+# Runs that are repeated, cut or resumed compile once. The workers share the first one's folder.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="seqvision-compiled-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jaxtyping
 
