@@ -43,6 +43,7 @@ class Predictor:
         self._predict = predict
         self._unit = num_devices
         self._batch_size = batch_size
+        self._largest = -(-batch_size // num_devices) * num_devices
         self._windows = windows
         self.data = data
 
@@ -83,7 +84,7 @@ class Predictor:
             # Few sizes, so that few programs are compiled: powers of two of the devices' share.
             size = self._unit
             while size < len(chunk):
-                size *= 2
+                size = min(2 * size, self._largest)
             lengths = None
             if self.data.of_clips:
                 lengths = pad(np.array([len(clip) for clip in chunk], np.int32), size - len(chunk))
@@ -119,15 +120,11 @@ class Predictor:
         array, shape = np.asarray(array), self.data.input_shape
         if array.ndim == len(shape) - 1 and shape[-1] == 1:
             array = array[..., None]
-        same = array.shape[1:] == shape[1:] and len(array) > 0 if self.data.of_clips else True
-        if (
-            not same
-            or array.ndim != len(shape)
-            or array.dtype != np.uint8
-            or (not self.data.of_clips and array.shape != shape)
-        ):
-            kind = "clip" if self.data.of_clips else "image"
-            wanted = f"(frames, {', '.join(map(str, shape[1:]))})" if kind == "clip" else f"{shape}"
+        kind, wanted, fits = "image", f"{shape}", array.shape == shape
+        if self.data.of_clips:
+            kind, wanted = "clip", f"(frames, {', '.join(map(str, shape[1:]))})"
+            fits = array.ndim == len(shape) and array.shape[1:] == shape[1:] and len(array) > 0
+        if not fits or array.dtype != np.uint8:
             raise ValueError(
                 f"{kind} is {array.dtype} {array.shape}; this run reads uint8 {wanted}, 0 to 255"
             )

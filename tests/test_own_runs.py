@@ -16,9 +16,6 @@ from seqvision.train import train_and_evaluate
 from tests.test_own_data import save_animation, save_frames, save_npz, save_video
 from tests.test_train import assert_same_run, interrupt_at
 
-# One worker for all: the runs are trained once.
-pytestmark = pytest.mark.xdist_group("own_runs")
-
 CLASSES = ("nach unten", "vers la gauche", "右へ")
 HEIGHT, WIDTH = 12, 20
 MOVES = {0: (1, 0), 1: (0, -2), 2: (0, 2)}
