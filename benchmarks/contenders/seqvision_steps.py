@@ -1,0 +1,94 @@
+"""seqvision, through the functions that a training run calls."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.cases import LEARNING_RATE, NUM_BATCHES, NUM_CLASSES, Case
+from benchmarks.contender import Run
+from benchmarks.inputs import make_bytes
+from seqvision import __version__
+from seqvision.data.dataset import ArraySplit
+from seqvision.models import create_model
+from seqvision.optim import create_optimizer
+from seqvision.state import create_mesh, create_state, make_init, replicated
+from seqvision.steps import batch_sharding, index_sharding, make_predict_step, make_train_steps
+
+_SEQUENCES = {"lstm": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
+# As in seqvision.resident.
+_MAX_STEPS_PER_CALL = 100
+
+
+class SeqvisionContender:
+    """Images lie on the devices as bytes and are scaled inside the step, as in every run.
+
+    Args:
+      execution: see `create_model`.
+    """
+
+    def __init__(self, execution: str) -> None:
+        self._execution = execution
+        self._mesh = create_mesh()
+
+    def versions(self) -> dict[str, str]:
+        devices = jax.devices()
+        return {
+            "seqvision": __version__,
+            "jax": jax.__version__,
+            "device": f"{len(devices)} x {devices[0].device_kind}",
+        }
+
+    def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
+        if case.mode == "forward":
+            return {"predict step": lambda: self._forward(case)}
+        return {"many steps in one call": lambda: self._training(case)}
+
+    def _training(self, case: Case) -> Run:
+        inputs, labels = make_bytes(case)
+        arrays = jax.device_put(ArraySplit(inputs, labels).arrays, replicated(self._mesh))
+        order = np.random.default_rng(1).permutation(len(labels)).astype(np.int32)
+        table = np.resize(order, (_MAX_STEPS_PER_CALL, case.batch_size))
+        indices = jax.device_put(table, index_sharding(self._mesh))
+        model, optimizer = self._model(case), create_optimizer("adam", LEARNING_RATE)
+        init = make_init(model, optimizer, case.input_shape, NUM_CLASSES, use_ema=False)
+        state = create_state(init, self._mesh, seed=0)
+        train_steps = make_train_steps(model, optimizer, self._mesh, ArraySplit.take, seed=0)
+
+        def run(num_steps: int) -> None:
+            nonlocal state
+            while num_steps:
+                now = min(num_steps, _MAX_STEPS_PER_CALL)
+                count = jax.device_put(np.int32(now), replicated(self._mesh))
+                state, finite = train_steps(state, arrays, indices, count)
+                if not bool(finite):  # Waits for the device.
+                    raise RuntimeError("training diverged")
+                num_steps -= now
+
+        return run
+
+    def _forward(self, case: Case) -> Run:
+        inputs, _ = make_bytes(case)
+        sharding = batch_sharding(self._mesh)
+        batches = [jax.device_put(part, sharding) for part in np.split(inputs, NUM_BATCHES)]
+        model = self._model(case)
+        variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *case.input_shape)))
+        params = jax.device_put(variables["params"], replicated(self._mesh))
+        predict_step = make_predict_step(model, self._mesh)
+
+        def run(num_steps: int) -> None:
+            for step in range(num_steps):
+                answer = predict_step(params, batches[step % NUM_BATCHES], None)
+            jax.block_until_ready(answer)
+
+        return run
+
+    def _model(self, case: Case):  # type: ignore[no-untyped-def]
+        return create_model(
+            num_classes=NUM_CLASSES,
+            sequence=_SEQUENCES[case.network],
+            hidden_size=case.hidden_size,
+            compute_dtype=case.dtype,
+            execution=self._execution,
+        )

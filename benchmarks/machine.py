@@ -1,0 +1,55 @@
+"""What a result was measured on, and by which command."""
+
+import datetime
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent
+
+
+def describe_machine() -> dict[str, Any]:
+    """CPU, cores that this process may use, memory, GPUs, and what else was going on."""
+    return {
+        "cpu": _field(Path("/proc/cpuinfo"), "model name"),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": _field(Path("/proc/meminfo"), "MemTotal"),
+        "gpus": _lines(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def describe_command(module: str) -> dict[str, Any]:
+    """The command line (without the places of other interpreters), its date and its commit."""
+    arguments = [
+        f"{name}=PYTHON" if name.endswith("_python") else argument
+        for argument in sys.argv[1:]
+        for name in (argument.partition("=")[0],)
+    ]
+    commit = _lines(["git", "rev-parse", "HEAD"])
+    changed = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
+    return {
+        "command": " ".join(["python -m", module, *arguments]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": "".join(commit) + (" with changes" if changed else ""),
+    }
+
+
+def _field(path: Path, name: str) -> str:
+    if path.exists():
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == name:
+                return value.strip()
+    return "unknown"
+
+
+def _lines(command: list[str]) -> list[str]:
+    """What a command prints; nothing where it is missing or fails."""
+    if shutil.which(command[0]) is None:
+        return []
+    done = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []

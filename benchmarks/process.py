@@ -1,0 +1,132 @@
+"""The other end of `worker`: a contender's process, stopped while others are measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+
+class WorkerError(Exception):
+    """A contender did not do what was asked: one line saying why."""
+
+
+class MissingLibraryError(WorkerError):
+    """The contender's library is not installed."""
+
+
+class WorkerProcess:
+    """A contender's process. It runs only while it is asked something.
+
+    Threads of a waiting OpenMP pool spin, and would slow down the others; so the process is stopped
+    (SIGSTOP) whenever it has nothing to answer.
+
+    Args:
+      name: the contender.
+      command: starts it.
+      environment: variables besides this process's own.
+    """
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        self.name = name
+        self._command, self._environment = command, dict(environment)
+        self._process: subprocess.Popen[str] | None = None
+        # Not a pipe, which nobody would empty.
+        self._errors = tempfile.TemporaryFile("w+")
+
+    def start(self) -> dict[str, str]:
+        """Starts it unless it runs.
+
+        Returns:
+          The versions of its libraries, and its device; empty where it ran already.
+
+        Raises:
+          MissingLibraryError: its library is not installed.
+          WorkerError: it does not start.
+        """
+        if self._process is not None:
+            return {}
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                env=os.environ | self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+            )
+        except OSError as error:
+            raise WorkerError(f"{self._command[0]}: {error.strerror}") from None
+        first = self._read()
+        if "missing" in first:
+            self.close()
+            raise MissingLibraryError(first["missing"])
+        return first["versions"]
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Lets it run until it has answered.
+
+        Raises:
+          WorkerError: it could not do it, or it ended; `start` starts it anew.
+        """
+        if self._process is None or self._process.stdin is None:
+            raise WorkerError("it does not run")
+        try:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # It ended; reading says how.
+        answer = self._read()
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """Ends it, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()  # Also ends a stopped process.
+            self._process.communicate()
+            self._process = None
+
+    def _read(self) -> dict[str, Any]:
+        """Its next answer. After that it is stopped."""
+        assert self._process is not None and self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line:
+            self._process.send_signal(signal.SIGSTOP)
+            return json.loads(line)
+        code = self._process.wait()
+        self.close()
+        raise WorkerError(f"it ended with exit code {code}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = [line.strip() for line in self._errors if line.strip()]
+        return f": {lines[-1][:300]}" if lines else ""
+
+
+def worker_process(name: str, python: str = sys.executable) -> WorkerProcess:
+    """The process of a contender in `worker`, by the interpreter that has its library."""
+    environment = {
+        # Several contenders share a GPU.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "KERAS_BACKEND": "jax",
+        # Otherwise torch.compile keeps a pool of processes.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }
+    if name.startswith("seqvision"):
+        environment |= host_devices()
+    return WorkerProcess(name, [python, "-m", "benchmarks.worker", name], environment)
+
+
+def host_devices() -> dict[str, str]:
+    """One single-threaded CPU device for each core, as seqvision's own commands have them."""
+    flags = (
+        f"--xla_force_host_platform_device_count={len(os.sched_getaffinity(0))}"
+        " --xla_cpu_multi_thread_eigen=false"
+    )
+    return {"XLA_FLAGS": flags}

@@ -1,0 +1,128 @@
+"""Results as JSON, with every raw number, and as a Markdown table."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import Case
+from benchmarks.comparison import Measurement, ratio
+
+OWN = "seqvision"
+
+Results = Sequence[tuple[Case, Mapping[str, Measurement]]]
+
+
+def to_json(facts: Mapping[str, Any], results: Results) -> str:
+    """All that is known, from which the Markdown can be made again."""
+    cases = [
+        {
+            "case": dataclasses.asdict(case),
+            "contenders": {name: dataclasses.asdict(m) for name, m in measurements.items()},
+        }
+        for case, measurements in results
+    ]
+    return json.dumps({**facts, "cases": cases}, indent=1) + "\n"
+
+
+def to_markdown(facts: Mapping[str, Any], results: Results) -> str:
+    """A table of medians, how they were measured, and what did not work."""
+    contenders = list(facts["contenders"])
+    others = [name for name in contenders if name != OWN] if OWN in contenders else []
+    header = [
+        "network", "mode", "H", "B", "T", "D",
+        *(f"{name}, ms" for name in contenders),
+        *(f"{name} / {OWN}" for name in others),
+    ]  # fmt: skip
+    lines = [_row(header), _row(["---"] * 2 + ["--:"] * (len(header) - 2))]
+    for case, measurements in results:
+        sizes = (case.hidden_size, case.batch_size, case.num_steps, case.num_features)
+        times = [_time(measurements.get(name)) for name in contenders]
+        ratios = [_ratio(measurements.get(name), measurements.get(OWN)) for name in others]
+        lines.append(_row([case.network, case.mode, *map(str, sizes), *times, *ratios]))
+    return "\n".join([*_introduction(facts), "", *lines, *_settings(results), *_errors(results)])
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that nobody ever finds half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text + "\n" * (not text.endswith("\n")))
+    os.replace(part, path)
+
+
+def machine_line(facts: Mapping[str, Any]) -> str:
+    """The hardware in one sentence."""
+    machine = facts["machine"]
+    gpus = f", {', '.join(machine['gpus'])}" if machine["gpus"] else ""
+    cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
+    load = f"load average at the start {machine['load_average']:.1f}"
+    return f"{cores} of {machine['cpu']}, {machine['memory']} of memory{gpus}; {load}."
+
+
+def _introduction(facts: Mapping[str, Any]) -> list[str]:
+    versions = [
+        f"- `{name}`: {', '.join(f'{key} {value}' for key, value in versions.items())}"
+        for name, versions in facts["contenders"].items()
+    ]
+    missing = [f"- `{name}`: left out: {why}" for name, why in facts["missing"].items()]
+    return [
+        f"# {facts['name']}",
+        "",
+        f"    {facts['command']}",
+        "",
+        f"{facts['date']}, commit {facts['commit']}. {machine_line(facts)}",
+        "",
+        *versions,
+        *missing,
+        "",
+        f"ms per step: median (lowest-highest) of {facts['rounds']} rounds of about"
+        f" {facts['seconds']:g} s, contenders in turn, each with the fastest of its settings. A ratio"
+        f" above 1 says that {OWN} is so many times as fast.",
+    ]
+
+
+def _time(measurement: Measurement | None) -> str:
+    if measurement is None or measurement.median is None:
+        return "-"
+    ms = measurement.ms
+    return f"{_figure(measurement.median)} ({_figure(min(ms))}-{_figure(max(ms))})"
+
+
+def _figure(ms: float) -> str:
+    return f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
+
+
+def _ratio(peer: Measurement | None, own: Measurement | None) -> str:
+    value = ratio(peer, own)
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _settings(results: Results) -> list[str]:
+    """Which setting each contender ran with, where it had a choice."""
+    lines = [
+        f"- {case.name}, `{name}`: {measurement.setting} ("
+        + ", ".join(f"{setting} {_figure(ms)}" for setting, ms in measurement.trials_ms.items())
+        + ")"
+        for case, measurements in results
+        for name, measurement in measurements.items()
+        if len(measurement.trials_ms) > 1
+    ]
+    return ["", "Settings chosen, and ms per step of each in the trial:", "", *lines] * bool(lines)
+
+
+def _errors(results: Results) -> list[str]:
+    lines = []
+    for case, measurements in results:
+        for name, measurement in measurements.items():
+            if measurement.error is not None:
+                lines.append(f"- {case.name}, `{name}`: {measurement.error}")
+            for setting, why in measurement.failed.items():
+                lines.append(f"- {case.name}, `{name}`, {setting}: {why}")
+    return ["", "Did not work:", "", *lines] * bool(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
