@@ -17,7 +17,7 @@ class Measurement:
 
     Attributes:
       setting: the fastest of its settings in the trial.
-      trials_ms: ms per step of every setting in the trial.
+      trials_ms: ms per step of every setting, trial by trial.
       failed: settings that do not work, and why.
       prepare_seconds: compiling and trying all settings.
       ms: ms per step, round by round.
@@ -26,7 +26,7 @@ class Measurement:
     """
 
     setting: str = ""
-    trials_ms: dict[str, float] = dataclasses.field(default_factory=dict)
+    trials_ms: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
     prepare_seconds: float = 0.0
     ms: list[float] = dataclasses.field(default_factory=list)

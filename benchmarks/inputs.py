@@ -19,6 +19,4 @@ def make_batches(case: Case) -> list[tuple[np.ndarray, np.ndarray]]:
     floats = inputs.astype(np.float32) / 255
     if case.network == "lstm":
         floats = floats[..., 0]
-    return list(
-        zip(np.split(floats, NUM_BATCHES), np.split(labels, NUM_BATCHES), strict=True)
-    )
+    return list(zip(np.split(floats, NUM_BATCHES), np.split(labels, NUM_BATCHES), strict=True))

@@ -34,19 +34,27 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
       UserError: one of them is wrong, or names results that are there.
     """
-    parser = options.Parser(__doc__.splitlines()[0])
+    parser = options.Parser("benchmarks.lstm", __doc__)
     add = parser.add_argument
-    add("--cases", choices=CASE_SETS, default="table", help="which set of cases")
-    add("--dtype", choices=DTYPES, default="float32", help="of the matrix products")
+    add("--cases", choices=CASE_SETS, default="table", help="set of cases; by default table")
+    add("--dtype", choices=DTYPES, default="float32", help="of the products; by default float32")
     add("--only", type=options.pattern, default="", help="regular expression that picks cases")
-    add("--contenders", default="", help=f"some of {','.join(CONTENDERS)} (default: by case set)")
-    add("--rounds", type=options.count, default=6, help="how often each is measured")
-    add("--seconds", type=options.positive, default=1.0, help="of one measurement, at least 3 steps")
-    add("--torch_python", default=sys.executable, metavar="PYTHON", help="that has torch")
-    add("--keras_python", default=sys.executable, metavar="PYTHON", help="that has keras and jax")
-    add("--name", default="", help="of the results (default: by cases, dtype, python and jax)")
-    add("--overwrite", action="store_true", help="results of that name")
     add("--list", action="store_true", help="print the cases and end")
+    add(
+        "--contenders",
+        default="",
+        metavar="A,B",
+        help=f"some of {', '.join(CONTENDERS)}; by default those that suit the cases",
+    )
+    add("--rounds", type=options.count, default=6, help="measurements of each; by default 6")
+    add(
+        "--seconds",
+        type=options.positive,
+        default=1.0,
+        help="length of one measurement, which has at least 3 steps; by default 1",
+    )
+    options.add_pythons(parser)
+    options.add_name(parser, "cases, dtype and versions")
     chosen = parser.parse_args(arguments)
     allowed = CONTENDERS
     default = ",".join(_DEFAULT[chosen.cases])
@@ -93,9 +101,8 @@ def start(chosen: argparse.Namespace) -> tuple[list[WorkerProcess], dict, dict[s
 def default_name(chosen: argparse.Namespace, versions: dict[str, dict[str, str]]) -> str:
     """For example `table-float32-python3.12-jax0.12.0`."""
     first = next((facts for facts in versions.values() if "jax" in facts), {})
-    python = "python" + ".".join(str(part) for part in sys.version_info[:2])
     device = first.get("device", "")
-    parts = [chosen.cases, chosen.dtype, python]
+    parts = [chosen.cases, chosen.dtype, options.PYTHON_VERSION]
     parts += [f"jax{first['jax']}"] if first else []
     parts += ["gpu"] if device and "cpu" not in device.lower() else []
     return "-".join(parts)
@@ -155,16 +162,6 @@ def _outcome(measurement: Measurement) -> str:
     return f"{measurement.median:.3f} ms ({low:.3f}-{high:.3f}), {measurement.setting}"
 
 
-def _leave(number: int, frame: object) -> None:
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _leave)  # So that the workers are ended, too.
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    signal.signal(signal.SIGTERM, options.leave)
+    sys.exit(options.run(main))

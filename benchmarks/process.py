@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 
 class WorkerError(Exception):
@@ -34,8 +34,7 @@ class WorkerProcess:
         self.name = name
         self._command, self._environment = command, dict(environment)
         self._process: subprocess.Popen[str] | None = None
-        # Not a pipe, which nobody would empty.
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors: IO[str] | None = None
 
     def start(self) -> dict[str, str]:
         """Starts it unless it runs.
@@ -49,6 +48,8 @@ class WorkerProcess:
         """
         if self._process is not None:
             return {}
+        # Not a pipe, which nobody would empty.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in `close`)
         try:
             self._process = subprocess.Popen(
                 self._command,
@@ -59,6 +60,7 @@ class WorkerProcess:
                 text=True,
             )
         except OSError as error:
+            self.close()
             raise WorkerError(f"{self._command[0]}: {error.strerror}") from None
         first = self._read()
         if "missing" in first:
@@ -91,6 +93,9 @@ class WorkerProcess:
             self._process.kill()  # Also ends a stopped process.
             self._process.communicate()
             self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
 
     def _read(self) -> dict[str, Any]:
         """Its next answer. After that it is stopped."""
@@ -99,11 +104,12 @@ class WorkerProcess:
         if line:
             self._process.send_signal(signal.SIGSTOP)
             return json.loads(line)
-        code = self._process.wait()
+        reason = f"it ended with exit code {self._process.wait()}{self._last_words()}"
         self.close()
-        raise WorkerError(f"it ended with exit code {code}{self._last_words()}")
+        raise WorkerError(reason)
 
     def _last_words(self) -> str:
+        assert self._errors is not None
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors if line.strip()]
         return f": {lines[-1][:300]}" if lines else ""

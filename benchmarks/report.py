@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import os
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_text(text + "\n" * (not text.endswith("\n")))
-    os.replace(part, path)
+    part.replace(path)
 
 
 def machine_line(facts: Mapping[str, Any]) -> str:
@@ -79,8 +79,8 @@ def _introduction(facts: Mapping[str, Any]) -> list[str]:
         *missing,
         "",
         f"ms per step: median (lowest-highest) of {facts['rounds']} rounds of about"
-        f" {facts['seconds']:g} s, contenders in turn, each with the fastest of its settings. A ratio"
-        f" above 1 says that {OWN} is so many times as fast.",
+        f" {facts['seconds']:g} s, contenders in turn, each with the fastest of its settings. A"
+        f" ratio above 1 says that {OWN} is so many times as fast.",
     ]
 
 
@@ -104,13 +104,21 @@ def _settings(results: Results) -> list[str]:
     """Which setting each contender ran with, where it had a choice."""
     lines = [
         f"- {case.name}, `{name}`: {measurement.setting} ("
-        + ", ".join(f"{setting} {_figure(ms)}" for setting, ms in measurement.trials_ms.items())
+        + "; ".join(
+            f"{setting}: {_figure(statistics.median(ms))}"
+            for setting, ms in measurement.trials_ms.items()
+        )
         + ")"
         for case, measurements in results
         for name, measurement in measurements.items()
         if len(measurement.trials_ms) > 1
     ]
-    return ["", "Settings chosen, and ms per step of each in the trial:", "", *lines] * bool(lines)
+    return [
+        "",
+        "Settings chosen, and ms per step of each (median) in the trial:",
+        "",
+        *lines,
+    ] * bool(lines)
 
 
 def _errors(results: Results) -> list[str]:

@@ -13,6 +13,7 @@ what runs, or in `missing` what is not installed.
 import gc
 import json
 import os
+import statistics
 import sys
 import time
 from typing import IO, Any
@@ -20,8 +21,8 @@ from typing import IO, Any
 from benchmarks.cases import Case
 from benchmarks.contender import Contender, Run, timed
 
-# Every setting is tried this often in turn, for this long; its best time counts.
-TRIAL_ROUNDS = 2
+# Every setting is tried this often, in turn, for this long; the median counts.
+TRIAL_ROUNDS = 3
 TRIAL_SECONDS = 0.3
 MIN_STEPS = 3
 
@@ -48,23 +49,26 @@ class Session:
         self.release()
         start = time.perf_counter()
         runs: dict[str, Run] = {}
-        trials: dict[str, float] = {}
+        trials: dict[str, list[float]] = {}
+        guesses: dict[str, float] = {}
         failed: dict[str, str] = {}
         for name, build in self._contender.settings(case).items():
             try:
                 runs[name] = build()
                 runs[name](1)  # Compiles.
-                trials[name] = timed(runs[name], 0, 1, guess=1)[0]
+                guesses[name] = timed(runs[name], 0, 1, guess=1)[0]
             except Exception as error:  # A setting that does not work is a finding, not the end.
                 runs.pop(name, None)
                 failed[name] = _first_line(error)
         if not runs:
             raise RuntimeError("; ".join(f"{name}: {why}" for name, why in failed.items()))
-        for _ in range(TRIAL_ROUNDS if len(runs) > 1 else 1):
+        for _ in range(TRIAL_ROUNDS):
             for name, run in runs.items():
-                trials[name] = min(trials[name], timed(run, TRIAL_SECONDS, 1, trials[name])[0])
-        best = min(trials, key=lambda name: trials[name])
-        self._run, self._guess = runs[best], trials[best]
+                ms, _ = timed(run, TRIAL_SECONDS, 1, guesses[name])
+                guesses[name] = min(guesses[name], ms)
+                trials.setdefault(name, []).append(ms)
+        best = min(trials, key=lambda name: statistics.median(trials[name]))
+        self._run, self._guess = runs[best], guesses[best]
         return {
             "setting": best,
             "trials_ms": trials,

@@ -24,7 +24,7 @@ class LSTMClassifier(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        outputs = nn.RNN(nn.OptimizedLSTMCell(self.hidden_size, dtype=self.dtype))(inputs)
+        outputs: Any = nn.RNN(nn.OptimizedLSTMCell(self.hidden_size, dtype=self.dtype))(inputs)
         return nn.Dense(NUM_CLASSES, dtype=self.dtype)(outputs[:, -1]).astype(jnp.float32)
 
 
@@ -91,7 +91,8 @@ class FlaxContender:
         def many_steps(params: Any, num_steps: int, stacked: Array) -> Array:
             def body(number: Any, total: Array) -> Array:
                 # The sum keeps every step's logits in use.
-                return total + model.apply(params, stacked[number % NUM_BATCHES])
+                logits: Any = model.apply(params, stacked[number % NUM_BATCHES])
+                return total + logits
 
             zeros = jnp.zeros((case.batch_size, NUM_CLASSES))
             return jax.lax.fori_loop(0, num_steps, body, zeros)

@@ -1,5 +1,6 @@
 """PyTorch: nn.LSTM, and the CNNs in front of it, on cuda where there is one."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -65,23 +66,24 @@ class TorchContender:
         return {"torch": torch.__version__, "device": f"{self._device.type}: {name}"}
 
     def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
+        # What was compiled for earlier cases counts against a limit, behind which it runs eagerly.
+        torch.compiler.reset()
         layouts = {
             "lstm": ("batch first", "time first"),
             "cnn_lstm": ("channels first", "channels last"),
             "frame_lstm": ("channels first", "channels last"),
         }[case.network]
         compiled = (False, True) if case.num_steps <= _LONGEST_COMPILED else (False,)
-        if case.mode == "forward":
-            return {
-                _name(layout, compile_it): lambda a=layout, c=compile_it: self._forward(case, a, c)
-                for layout, compile_it in itertools.product(layouts, compiled)
-            }
-        return {
-            f"{_name(layout, compile_it)}, {'fused' if fused else 'plain'} Adam": (
-                lambda a=layout, c=compile_it, f=fused: self._training(case, a, c, f)
-            )
-            for layout, compile_it, fused in itertools.product(layouts, compiled, (False, True))
-        }
+        settings: dict[str, Callable[[], Run]] = {}
+        for layout, compile_it in itertools.product(layouts, compiled):
+            name = f"{layout}, {'torch.compile' if compile_it else 'eager'}"
+            if case.mode == "forward":
+                settings[name] = functools.partial(self._forward, case, layout, compile_it)
+                continue
+            for adam, fused in (("plain Adam", False), ("fused Adam", True)):
+                build = functools.partial(self._training, case, layout, compile_it, fused)
+                settings[f"{name}, {adam}"] = build
+        return settings
 
     def _training(self, case: Case, layout: str, compile_it: bool, fused: bool) -> Run:
         model, batches = self._create(case, layout)
@@ -92,7 +94,7 @@ class TorchContender:
                 logits = model(inputs)
             return nn.functional.cross_entropy(logits.float(), labels)
 
-        loss_function = torch.compile(loss_of) if compile_it else loss_of
+        loss_function = torch.compile(loss_of, dynamic=False) if compile_it else loss_of
 
         def run(num_steps: int) -> None:
             for number in range(num_steps):
@@ -106,7 +108,7 @@ class TorchContender:
     def _forward(self, case: Case, layout: str, compile_it: bool) -> Run:
         model, batches = self._create(case, layout)
         model.eval()
-        answer = torch.compile(model) if compile_it else model
+        answer = torch.compile(model, dynamic=False) if compile_it else model
 
         def run(num_steps: int) -> None:
             with torch.inference_mode(), self._precision(case):
@@ -130,18 +132,14 @@ class TorchContender:
             data = [(inputs.movedim(-1, -3).contiguous(), labels) for inputs, labels in data]
         model = model.to(self._device)
         if layout == "channels last":
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for convolution in model.modules():
+                if isinstance(convolution, nn.Conv2d):
+                    convolution.to(memory_format=torch.channels_last)
         return model, [(x.to(self._device), y.to(self._device)) for x, y in data]
 
     def _precision(self, case: Case) -> Any:
-        return torch.autocast(
-            self._device.type, torch.bfloat16, enabled=case.dtype == "bfloat16"
-        )
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=case.dtype == "bfloat16")
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.synchronize()
-
-
-def _name(layout: str, compile_it: bool) -> str:
-    return f"{layout}, {'torch.compile' if compile_it else 'eager'}"

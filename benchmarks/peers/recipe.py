@@ -1,0 +1,72 @@
+"""How a peer trains, from its command line, and what it prints."""
+
+import argparse
+import dataclasses
+import json
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """`usual` is Adam at 1e-3 until the target is reached; `ours` is what a seqvision config says.
+
+    Attributes:
+      recipe: `usual` or `ours`.
+      seed: of weights and order.
+      target: accuracy in % at which `usual` stops.
+      max_epochs: where `usual` gives up.
+      hidden_size, batch_size: of both recipes. The rest is of `ours`:
+      train_examples: the first of the training images.
+      total_steps, warmup_steps: lengths of training and of the rise of the learning rate.
+      peak: the highest learning rate.
+      start_fraction, final_fraction: the first and last as fractions of it.
+      clip_norm: largest global norm of the gradient; 0 is no limit.
+    """
+
+    recipe: str = "usual"
+    seed: int = 0
+    target: float = 98.5
+    max_epochs: int = 20
+    hidden_size: int = 128
+    batch_size: int = 128
+    train_examples: int = 60000
+    total_steps: int = 1000
+    warmup_steps: int = 300
+    peak: float = 1e-3
+    start_fraction: float = 0.1
+    final_fraction: float = 0.001
+    clip_norm: float = 0.0
+
+    def arguments(self) -> list[str]:
+        """The command line that `parse_recipe` reads back."""
+        return [f"--{name}={value}" for name, value in dataclasses.asdict(self).items()]
+
+    def learning_rates(self) -> list[float]:
+        """Of each step of `ours`: one cycle, as in seqvision.optim."""
+        fall = self.total_steps - self.warmup_steps
+        return [
+            self.peak * _between(self.start_fraction, 1.0, step / self.warmup_steps)
+            if step < self.warmup_steps
+            else self.peak * _between(1.0, self.final_fraction, (step - self.warmup_steps) / fall)
+            for step in range(self.total_steps)
+        ]
+
+
+def parse_recipe(description: str) -> Recipe:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    for field in dataclasses.fields(Recipe):
+        choices = ("usual", "ours") if field.name == "recipe" else None
+        kind = type(field.default)
+        parser.add_argument(f"--{field.name}", type=kind, default=field.default, choices=choices)
+    return Recipe(**vars(parser.parse_args()))
+
+
+def report(epoch: float, accuracy: float) -> None:
+    """Prints the test accuracy in %, at once: whoever reads it looks at the clock."""
+    print(json.dumps({"epoch": epoch, "accuracy": round(accuracy, 4)}), flush=True)
+
+
+def _between(start: float, end: float, part: float) -> float:
+    """Half a cosine from start to end."""
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2

@@ -1,0 +1,188 @@
+"""Seconds to 98.5 % of the MNIST test set, from nothing: `python -m benchmarks.time_to_accuracy`.
+
+The clock starts just before a process is started and is read when it says its test accuracy, so
+imports, reading data and compiling count. seqvision runs `main.py` with a config, and looks at the
+test set once. The peers train the same model in the `usual` way (Adam 1e-3, the test set after
+every epoch, until the target is reached or for 20 epochs) or by `ours`, the recipe of that config.
+What compiles runs twice: with an empty cache of compiled programs (cold), then with that of the
+first run (warm).
+"""
+
+import argparse
+import dataclasses
+import json
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import options
+from benchmarks.machine import describe_command, describe_machine
+from benchmarks.peers.recipe import Recipe
+from benchmarks.progress import Progress
+from benchmarks.report import machine_line, write_whole
+from benchmarks.shared_recipe import recipe_of, usual_of
+from benchmarks.timed_run import TimedRun, follow
+from seqvision.errors import UserError
+
+CONTENDERS = ("seqvision", "torch_usual", "torch_ours", "keras_usual", "keras_ours")
+_CONFIG = "configs/row_lstm.py:fast"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, checked.
+
+    Raises:
+      UserError: one of them is wrong, or names results that are there.
+    """
+    parser = options.Parser("benchmarks.time_to_accuracy", __doc__)
+    add = parser.add_argument
+    add("--config", default=_CONFIG, help=f"what seqvision trains; by default {_CONFIG}")
+    add("--target", type=options.positive, default=98.5, help="accuracy in %%; by default 98.5")
+    add("--seeds", type=_seeds, default=[0, 1, 2, 3, 4], help="by default 0,1,2,3,4")
+    add(
+        "--contenders",
+        default=",".join(CONTENDERS),
+        metavar="A,B",
+        help=f"some of {', '.join(CONTENDERS)}; by default all",
+    )
+    options.add_pythons(parser)
+    options.add_name(parser, "cases and versions")
+    chosen = parser.parse_args(arguments)
+    chosen.contenders = options.names(chosen.contenders, "--contenders", CONTENDERS)
+    chosen.name = chosen.name or f"time_to_accuracy-{options.PYTHON_VERSION}"
+    options.check_free(chosen.name, chosen.overwrite)
+    return chosen
+
+
+def command_of(
+    contender: str, seed: int, chosen: argparse.Namespace, recipe: Recipe, workdir: Path
+) -> list[str]:
+    """The command line of one run."""
+    library, _, kind = contender.partition("_")
+    if library == "seqvision":
+        run = [f"--config={chosen.config}", f"--config.seed={seed}", f"--workdir={workdir}"]
+        return [sys.executable, "main.py", *run]
+    python = chosen.torch_python if library == "torch" else chosen.keras_python
+    own = recipe if kind == "ours" else usual_of(recipe, chosen.target)
+    arguments = dataclasses.replace(own, seed=seed).arguments()
+    return [python, "-m", f"benchmarks.peers.{library}_mnist", *arguments]
+
+
+def plan(chosen: argparse.Namespace) -> list[TimedRun]:
+    """All runs, seed by seed, so that what drifts, drifts for all contenders."""
+    return [
+        TimedRun(contender, seed, cache)
+        for seed in chosen.seeds
+        for caches in (("cold", "none"), ("warm",))
+        for contender in chosen.contenders
+        for cache in caches
+        # PyTorch compiles nothing here.
+        if (cache == "none") == contender.startswith("torch")
+    ]
+
+
+def to_markdown(facts: Mapping[str, Any], runs: Sequence[TimedRun]) -> str:
+    """A row for each contender and cache; every seed is shown."""
+    seeds, target = facts["seeds"], facts["target"]
+    header = ["contender", "compile cache", "median, s", *(f"seed {seed}" for seed in seeds)]
+    lines = [f"| {' | '.join(header)} |", "| --- | --- |" + " --: |" * (len(header) - 2)]
+    for contender, cache in dict.fromkeys((run.contender, run.cache) for run in runs):
+        mine = {run.seed: run for run in runs if (run.contender, run.cache) == (contender, cache)}
+        times = [run.reached(target) for run in mine.values()]
+        reached = [seconds for seconds in times if seconds is not None]
+        median = f"{statistics.median(reached):.1f}" if reached else "-"
+        if len(reached) < len(times):
+            median += f" ({len(reached)} of {len(times)} reached it)"
+        cells = [_cell(mine.get(seed), target) for seed in seeds]
+        lines.append(f"| {' | '.join([contender, cache, median, *cells])} |")
+    left_out = ", ".join(f"{name} = {value}" for name, value in facts["left_out"].items())
+    return "\n".join(
+        [
+            f"# {facts['name']}",
+            "",
+            f"    {facts['command']}",
+            "",
+            f"{facts['date']}, commit {facts['commit']}. {machine_line(facts)}",
+            "",
+            f"Seconds from the start of the process until it said a test accuracy of {target} % or"
+            f" more. Medians are of the runs that reached it. Of {facts['config']}, the recipe"
+            f" `ours` leaves out: {left_out or 'nothing'}.",
+            "",
+            *lines,
+            *(f"- `{name}`: left out: {why}" for name, why in facts["missing"].items()),
+        ]
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    chosen = parse(arguments)
+    recipe, left_out = recipe_of(chosen.config)
+    facts: dict[str, Any] = {
+        "name": chosen.name,
+        **describe_command("benchmarks.time_to_accuracy"),
+        "machine": describe_machine(),
+        "config": chosen.config,
+        "recipe": dataclasses.asdict(recipe),
+        "left_out": left_out,
+        "target": chosen.target,
+        "seeds": chosen.seeds,
+        "missing": {},
+    }
+    runs, done = plan(chosen), []
+    progress = Progress(len(runs))
+    with tempfile.TemporaryDirectory() as folder:
+        if "seqvision" in chosen.contenders:
+            progress.say("seqvision: prepares MNIST, which is not timed")
+            _prepare(chosen, recipe, Path(folder))
+        for run in runs:
+            if run.contender not in facts["missing"]:
+                progress.say(f"seed {run.seed}, {run.contender}, cache {run.cache}")
+                cache = Path(folder) / f"{run.contender}-{run.seed}"
+                workdir = Path(folder) / f"{cache.name}-{run.cache}"
+                command = command_of(run.contender, run.seed, chosen, recipe, workdir)
+                follow(run, command, {"JAX_COMPILATION_CACHE_DIR": str(cache)})
+                if run.error is not None and "ModuleNotFoundError" in run.error:
+                    facts["missing"][run.contender] = run.error
+                    print(f"{run.contender}: left out: {run.error}", file=sys.stderr)
+                else:
+                    done.append(run)
+                    text = _cell(run, chosen.target)
+                    print(f"{run.contender}, seed {run.seed}, {run.cache}: {text}", flush=True)
+                raw = {**facts, "runs": [dataclasses.asdict(run) for run in done]}
+                write_whole(options.RESULTS / f"{chosen.name}.json", json.dumps(raw, indent=1))
+                write_whole(options.RESULTS / f"{chosen.name}.md", to_markdown(facts, done))
+            progress.advance(1)
+    print(f"benchmarks/results/{chosen.name}.md and .json")
+    return 0
+
+
+def _prepare(chosen: argparse.Namespace, recipe: Recipe, folder: Path) -> None:
+    """One step of training: MNIST is prepared for all runs behind it."""
+    run = TimedRun("seqvision", 0, "cold")
+    short = ["--config.duration=1 steps", "--config.schedule.warmup=0 steps"]
+    command = command_of("seqvision", 0, chosen, recipe, folder / "prepare")
+    follow(run, [*command, *short], {"JAX_COMPILATION_CACHE_DIR": str(folder / "prepare-cache")})
+    if run.error is not None:
+        raise UserError(f"seqvision does not run: {run.error}")
+
+
+def _cell(run: TimedRun | None, target: float) -> str:
+    if run is None:
+        return ""
+    if run.error is not None:
+        return f"failed: {run.error}"
+    seconds = run.reached(target)
+    return f"{seconds:.1f}" if seconds is not None else f"not reached, best {run.best:.2f} %"
+
+
+def _seeds(text: str) -> list[int]:
+    return [int(seed) for seed in text.split(",")]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, options.leave)
+    sys.exit(options.run(main))
