@@ -1,9 +1,8 @@
 """What of a seqvision config the peers can do too."""
 
 import dataclasses
+import runpy
 from pathlib import Path
-
-from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from benchmarks.peers.recipe import Recipe
 from configs import default
@@ -36,10 +35,11 @@ def recipe_of(path: str) -> tuple[Recipe, dict[str, object]]:
     Raises:
       UserError: there is no such config, or its schedule is not `one_cycle`.
     """
-    if not Path(path.partition(":")[0]).is_file():
-        raise UserError(f"--config: there is no file '{path.partition(':')[0]}'")
+    file, _, variant = path.partition(":")
+    if not Path(file).is_file():
+        raise UserError(f"--config: there is no file '{file}'")
     try:
-        config = ConfigFileFlagParser("config").parse(path)
+        config = runpy.run_path(file)["get_config"](*[variant] * bool(variant))
     except Exception as error:  # Whatever the file raises.
         raise UserError(f"--config: {path} does not load: {first_line(error)}") from None
     settings = validate(config)
