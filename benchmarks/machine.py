@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def describe_command(module: str) -> dict[str, Any]:
     commit = _lines(["git", "rev-parse", "HEAD"])
     changed = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
     return {
-        "command": " ".join(["python -m", module, *arguments]),
+        "command": shlex.join(["python", "-m", module, *arguments]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": "".join(commit) + (" with changes" if changed else ""),
     }
