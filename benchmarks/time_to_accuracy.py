@@ -161,9 +161,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _prepare(chosen: argparse.Namespace, recipe: Recipe, folder: Path) -> None:
-    """One step of training: MNIST is prepared for all runs behind it."""
+    """Two steps of training: MNIST is prepared for all runs behind it."""
     run = TimedRun("seqvision", 0, "cold")
-    short = ["--config.duration=1 steps", "--config.schedule.warmup=0 steps"]
+    short = ["--config.duration=2 steps", "--config.schedule.warmup=1 steps"]
     command = command_of("seqvision", 0, chosen, recipe, folder / "prepare")
     follow(run, [*command, *short], {"JAX_COMPILATION_CACHE_DIR": str(folder / "prepare-cache")})
     if run.error is not None:

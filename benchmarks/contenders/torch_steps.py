@@ -12,9 +12,6 @@ from benchmarks.cases import LEARNING_RATE, NUM_BATCHES, NUM_CLASSES, Case
 from benchmarks.contender import Run
 from benchmarks.inputs import make_batches
 
-# Inductor unrolls the LSTM's loop over time; compiling hundreds of steps takes many minutes.
-_LONGEST_COMPILED = 112
-
 
 class LSTMClassifier(nn.Module):
     """(B, T, D), or (T, B, D) unless `batch_first`, to logits (B, K)."""
@@ -52,7 +49,12 @@ class CNNClassifier(nn.Module):
 
 
 class TorchContender:
-    """All combinations of what a user can choose, without changing what is computed."""
+    """All combinations of what a user can choose, without changing what is computed.
+
+    torch.compile leaves nn.LSTM itself as it is and compiles what is around it: with
+    `torch._dynamo.config.allow_rnn`, which would change that, PyTorch 2.13 fails on CPU
+    (mkldnn_rnn_layer: expected Tensor).
+    """
 
     def __init__(self) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,9 +75,8 @@ class TorchContender:
             "cnn_lstm": ("channels first", "channels last"),
             "frame_lstm": ("channels first", "channels last"),
         }[case.network]
-        compiled = (False, True) if case.num_steps <= _LONGEST_COMPILED else (False,)
         settings: dict[str, Callable[[], Run]] = {}
-        for layout, compile_it in itertools.product(layouts, compiled):
+        for layout, compile_it in itertools.product(layouts, (False, True)):
             name = f"{layout}, {'torch.compile' if compile_it else 'eager'}"
             if case.mode == "forward":
                 settings[name] = functools.partial(self._forward, case, layout, compile_it)
