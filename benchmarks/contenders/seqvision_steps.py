@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,7 +85,7 @@ class SeqvisionContender:
 
         return run
 
-    def _model(self, case: Case):  # type: ignore[no-untyped-def]
+    def _model(self, case: Case) -> nn.Module:
         return create_model(
             num_classes=NUM_CLASSES,
             sequence=_SEQUENCES[case.network],
