@@ -7,6 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from seqvision import command_line
+from seqvision.compiled import keep_compiled
 from seqvision.devices import prepare_host
 from seqvision.errors import UserError
 
@@ -39,6 +40,7 @@ _HOST_DEVICES = flags.DEFINE_integer(
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
     prepare_host(_HOST_DEVICES.value)
+    keep_compiled()
     config = _CONFIG.value
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     # Imported late, so that a bad command line ends before jax is loaded.

@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision import record
@@ -28,7 +29,7 @@ from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
-from seqvision.metrics import Metrics, Sums
+from seqvision.metrics import Metrics
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
@@ -128,6 +129,7 @@ class _Training:
         self._steps = Steps.of(settings, len(self._train))
         self._mesh = training_mesh(settings.data.batch_size)
         self._program = create_program(settings, self._dataset, self._steps, self._mesh)
+        self._learning_rate = jax.jit(self._program.schedule)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
         self._evaluations_since_best = 0
@@ -281,8 +283,10 @@ class _Training:
         self, state: TrainState, step: int, speed: float, rows: record.Record, progress: Progress
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
-        metrics = Metrics.of(jax.device_get(state.sums))
-        values = _row(metrics) | {"learning_rate": float(self._program.schedule(step - 1))}
+        sums = jax.device_get(state.sums)
+        metrics = Metrics.of(sums)
+        learning_rate = float(self._learning_rate(np.int32(step - 1)))
+        values = _row(metrics) | {"learning_rate": learning_rate}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
         loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
@@ -292,7 +296,7 @@ class _Training:
             f"  {speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
         progress.show(loss=loss, accuracy=accuracy, examples_per_s=f"{speed:,.0f}")
-        zeros = jax.device_put(Sums.zeros(self._dataset.num_classes), replicated(self._mesh))
+        zeros = jax.device_put(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:

@@ -27,6 +27,7 @@ ARROWS = {
     "metrics": {"shapes"},
     "optim": {"shapes"},
     "devices": {"errors"},
+    "compiled": {"errors"},
     "state": {"devices", "models", "optim", "metrics", "shapes"},
     "steps": {"data", "losses", "metrics", "state", "shapes"},
     "checkpoint": {"state", "errors"},
