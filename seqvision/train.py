@@ -246,7 +246,7 @@ class _Training:
                 return self._finish(state, step, checkpoints, rows)
 
             state, finite = calls.advance(state, step)
-            reached = int(state.step)
+            reached = int(jax.device_get(state.step))
             progress.advance(reached - step)
             step = reached
             if not finite:
@@ -285,7 +285,7 @@ class _Training:
         """Records the training metrics since the last log, and starts them anew."""
         sums = jax.device_get(state.sums)
         metrics = Metrics.of(sums)
-        learning_rate = float(self._learning_rate(np.int32(step - 1)))
+        learning_rate = float(self._learning_rate(step - 1))
         values = _row(metrics) | {"learning_rate": learning_rate}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
