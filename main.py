@@ -7,6 +7,8 @@ from pathlib import Path
 from absl import flags
 
 from seqvision import command_line
+from seqvision.compiled import keep_compiled
+from seqvision.devices import prepare_host
 from seqvision.errors import UserError
 
 MODES = ("train", "evaluate", "predict", "explain")
@@ -26,10 +28,19 @@ _OUTPUT = flags.DEFINE_string(
 _INVERT = flags.DEFINE_string(
     "invert", "auto", "predict: auto, always or never swap dark and light."
 )
+_HOST_DEVICES = flags.DEFINE_integer(
+    "host_devices",
+    0,
+    "Devices that the CPU is for JAX (0: one per core, 1: one of many threads).",
+    lower_bound=0,
+    upper_bound=1024,
+)
 
 
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
+    prepare_host(_HOST_DEVICES.value)
+    keep_compiled()
     config = _CONFIG.value
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     # Imported late, so that a bad command line ends before jax is loaded.

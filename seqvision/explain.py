@@ -18,7 +18,7 @@ from seqvision.program import Program, create_program
 from seqvision.progress import on_terminal, say
 from seqvision.record import aligned, parameter_table
 from seqvision.settings import Settings
-from seqvision.state import abstract_state, create_mesh
+from seqvision.state import abstract_state, training_mesh
 from seqvision.supply import load_dataset
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
@@ -38,7 +38,7 @@ def explain(config: ConfigDict) -> None:
 
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
-    mesh, train = create_mesh(), dataset.split("train")
+    mesh, train = training_mesh(settings.data.batch_size), dataset.split("train")
     program = create_program(settings, dataset, Steps.of(settings, len(train)), mesh)
     state = abstract_state(program.init, mesh)
     check_axes(program.model, program.input_shape)

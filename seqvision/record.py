@@ -158,7 +158,7 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row) + "\n"
 
 
-def environment(workdir: Path) -> dict[str, Any]:
+def environment(workdir: Path, devices_used: int) -> dict[str, Any]:
     """Versions, devices and the commit of this code; `earlier` holds those before a resume."""
     path = workdir / ENVIRONMENT
     before = read_json(path) if path.exists() else None
@@ -174,6 +174,8 @@ def environment(workdir: Path) -> dict[str, Any]:
         "devices": [
             f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()
         ],
+        "devices_used": devices_used,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": sys.argv,
         "earlier": [] if before is None else [*before.pop("earlier", []), before],
     }

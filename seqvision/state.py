@@ -10,6 +10,7 @@ import optax
 from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from seqvision.devices import num_sharing
 from seqvision.metrics import Sums
 from seqvision.shapes import Count, PRNGKey
 
@@ -51,10 +52,17 @@ class TrainState:
 Init = Callable[[Count | int], TrainState]
 
 
-def create_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """All devices in one row, named `data`: each takes its share of every batch."""
-    devices = devices or jax.devices()
+def create_mesh(num_devices: int = 0) -> Mesh:
+    """The first devices (0: all) in one row, named `data`: each takes its share of every batch."""
+    devices = jax.devices()[: num_devices or None]
     return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+
+
+def training_mesh(batch_size: int) -> Mesh:
+    """All devices; of a CPU's, the most that can share a batch evenly."""
+    if jax.default_backend() != "cpu":
+        return create_mesh()
+    return create_mesh(num_sharing(jax.device_count(), batch_size))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -19,29 +19,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision import record
 from seqvision.checkpoint import Checkpoints, LoopFacts
-from seqvision.config import Steps, flatten, nest, validate
-from seqvision.data.dataset import ArraySplit
-from seqvision.data.files import background_of
+from seqvision.config import Steps, validate
+from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
-from seqvision.metrics import Metrics, Sums
+from seqvision.metrics import Metrics
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
 from seqvision.rules import wants_validation
-from seqvision.run import DataFacts, check_same_config, read_data_facts
+from seqvision.run import check_same_config, read_data_facts
 from seqvision.settings import Settings
 from seqvision.state import (
     TrainState,
     abstract_state,
-    create_mesh,
     create_state,
     replicated,
+    training_mesh,
 )
 from seqvision.supply import load_dataset
 from seqvision.warm_start import warm_start
@@ -127,8 +127,9 @@ class _Training:
         self._train = self._dataset.split("train")
         self._check_splits()
         self._steps = Steps.of(settings, len(self._train))
-        self._mesh = create_mesh()
+        self._mesh = training_mesh(settings.data.batch_size)
         self._program = create_program(settings, self._dataset, self._steps, self._mesh)
+        self._learning_rate = jax.jit(self._program.schedule)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
         self._evaluations_since_best = 0
@@ -160,15 +161,6 @@ class _Training:
                 f"config.{wanting}: it needs a validation split, but {self._dataset.name} has none;"
                 " set config.data.validation_fraction or switch it off"
             )
-
-    def _background(self) -> str:
-        """How the images' borders look, which decides what prediction does with paper and ink.
-
-        The user's own images are predicted as they are trained on: as they are.
-        """
-        if isinstance(self._train, ArraySplit) and self._settings.data.source == "tfds":
-            return background_of(self._train.inputs)
-        return "mixed"
 
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
         if not checkpoints.steps:
@@ -208,45 +200,11 @@ class _Training:
 
     def _describe(self, state: TrainState, start: int) -> None:
         """Writes down and prints what this run is."""
-        data, dataset, steps = self._settings.data, self._dataset, self._steps
-        environment = record.environment(self._workdir)
-        facts = DataFacts(
-            name=dataset.name,
-            version=dataset.version,
-            input_shape=dataset.input_shape,
-            class_names=dataset.class_names,
-            background=self._background(),
-            fingerprints=dict(dataset.fingerprints),
-        )
-        record.write_json(self._workdir / record.CONFIG, nest(flatten(self._settings)))
-        record.write_json(
-            self._workdir / record.ENVIRONMENT, environment | {"data": dataclasses.asdict(facts)}
-        )
-        record.write_status(self._workdir, "running", start)
-        sizes = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
-        epoch = len(self._train) / data.batch_size
-        lines = {
-            "data": (
-                f"{dataset.title}: {sizes};"
-                f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
-            ),
-            "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
-            "batch": (
-                f"{data.batch_size} = {self._mesh.size} device(s)"
-                f" x {data.batch_size // self._mesh.size}"
-            ),
-            "training": (
-                f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps"
-            ),
-            "saving": (
-                f"{_often(steps.checkpoint_every)};"
-                f" validation {_often(steps.evaluate_every) if self._has_validation else 'none'}"
-            ),
-            "workdir": str(self._workdir),
-        }
-        for line in record.header(environment, lines):
-            say(line)
-        for line in record.parameter_table(state.params):
+        settings, dataset, workdir = self._settings, self._dataset, self._workdir
+        environment = write_description(settings, dataset, self._mesh, workdir, start)
+        for line in description(
+            settings, dataset, self._steps, environment, state.params, workdir, start
+        ):
             say(line)
 
     # --- the loop ---
@@ -288,7 +246,7 @@ class _Training:
                 return self._finish(state, step, checkpoints, rows)
 
             state, finite = calls.advance(state, step)
-            reached = int(state.step)
+            reached = int(jax.device_get(state.step))
             progress.advance(reached - step)
             step = reached
             if not finite:
@@ -325,8 +283,10 @@ class _Training:
         self, state: TrainState, step: int, speed: float, rows: record.Record, progress: Progress
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
-        metrics = Metrics.of(jax.device_get(state.sums))
-        values = _row(metrics) | {"learning_rate": float(self._program.schedule(step - 1))}
+        sums = jax.device_get(state.sums)
+        metrics = Metrics.of(sums)
+        learning_rate = float(self._learning_rate(step - 1))
+        values = _row(metrics) | {"learning_rate": learning_rate}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
         loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
@@ -336,7 +296,7 @@ class _Training:
             f"  {speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
         progress.show(loss=loss, accuracy=accuracy, examples_per_s=f"{speed:,.0f}")
-        zeros = jax.device_put(Sums.zeros(self._dataset.num_classes), replicated(self._mesh))
+        zeros = jax.device_put(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
@@ -405,10 +365,6 @@ class _Training:
             " --workdir"
         )
         return Result("diverged", step, {})
-
-
-def _often(every: int) -> str:
-    return f"every {every} steps" if every else "at the end"
 
 
 def _is_due(step: int, every: int) -> bool:

@@ -43,7 +43,7 @@ def test_the_newest_and_the_best_are_kept(state: Any, tmp_path: Path) -> None:
 
 def test_restored_bit_by_bit_onto_any_number_of_devices(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [7])
-    for devices in (jax.devices(), jax.devices()[:1]):
+    for devices in (2, 1):
         mesh = create_mesh(devices)
         with Checkpoints(tmp_path) as checkpoints:
             restored, progress = checkpoints.restore_newest(abstract_state(INIT, mesh))

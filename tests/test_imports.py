@@ -26,7 +26,9 @@ ARROWS = {
     "losses": {"shapes"},
     "metrics": {"shapes"},
     "optim": {"shapes"},
-    "state": {"models", "optim", "metrics", "shapes"},
+    "devices": {"errors"},
+    "compiled": {"errors"},
+    "state": {"devices", "models", "optim", "metrics", "shapes"},
     "steps": {"data", "losses", "metrics", "state", "shapes"},
     "checkpoint": {"state", "errors"},
     "record": {"config", "errors"},
@@ -48,6 +50,7 @@ ARROWS = {
     "flops": set(),
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
+    "description": {"config", "data", "record", "run", "settings"},
     "warm_start": {"run", "record"} | WORDS,
     "resident": {"settings", "config", "data", "state", "steps"},
     "evaluate": {

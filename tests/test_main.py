@@ -61,6 +61,7 @@ BAD = [
     ((CONFIG, "--config.model.cnn_channels=(16,0)"), "(16, 0) is out of range", "at least 1"),
     ((CONFIG, "--config.data.window=4"), "config.data.window: 4 has no effect", "(frames)"),
     ((CONFIG, "--config.optimizer.learning_rate=1e40"), "1e+40 is out of range", "at most 1e+38"),
+    ((CONFIG, "--host_devices=-1"), "--host_devices=-1", "in the range [0, 1024]"),
     ((CONFIG, "stray"), "'stray' is not understood", "--name=value"),
 ]
 
@@ -141,7 +142,7 @@ def test_train_evaluate_predict(
     workdir, arguments = tmp_path / "run", overrides()
     train = main(*arguments, f"--workdir={workdir}")
     assert train.returncode == 0, train.stderr
-    for text in ("jax", "sha256", "1 device(s) x 64", "12 steps = ", "total", "step 5/12", "ETA"):
+    for text in ("jax", "sha256", "device(s) x ", "12 steps = ", "total", "step 5/12", "ETA"):
         assert text in train.stdout
     assert train.stdout.splitlines()[-1].startswith("test accuracy ")
     again = main(*arguments, f"--workdir={workdir}")
@@ -185,6 +186,31 @@ def test_train_evaluate_predict(
             probabilities = json.loads(row["probabilities"])
             assert sum(probabilities) == pytest.approx(1, abs=1e-5)
             assert probabilities.index(max(probabilities)) == int(row["classes"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags", "devices", "batch"),
+    [
+        (("--host_devices=2",), "", 2, "64 = 2 device(s) x 32"),
+        (("--host_devices=1",), "", 1, "64 = 1 device(s) x 64"),
+        ((), "--xla_force_host_platform_device_count=3", 3, "64 = 2 device(s) x 32 (not all 3"),
+    ],
+)
+def test_the_cpu_is_as_many_devices_as_one_says(
+    overrides: Callable[[], list[str]],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    flags: str,
+    devices: int,
+    batch: str,
+) -> None:
+    result = main(*overrides(), *arguments, f"--workdir={tmp_path}", XLA_FLAGS=flags)
+    assert result.returncode == 0, result.stderr
+    assert f"devices   {devices}: cpu:0" in result.stdout
+    assert batch in result.stdout
+    environment = record.read_json(tmp_path / "environment.json")
+    assert len(environment["devices"]) == devices
+    assert flags in environment["xla_flags"]
 
 
 NUM_KILLS = int(os.environ.get("SEQVISION_KILLS", "2"))

@@ -156,7 +156,7 @@ def compiled(
     optimizer: optax.GradientTransformation = ADAM,
 ) -> tuple[Any, Any]:
     """A fresh state and its training steps; the same arguments share one compilation."""
-    mesh = create_mesh(jax.devices()[:devices])
+    mesh = create_mesh(devices)
     init = make_init(small_model(), optimizer, SHAPE, CLASSES, ema_decay > 0)
     return create_state(init, mesh, seed=7), compiled_steps(devices, augment, ema_decay, optimizer)
 
@@ -168,7 +168,7 @@ def compiled_steps(
     return make_train_steps(
         small_model(),
         optimizer,
-        create_mesh(jax.devices()[:devices]),
+        create_mesh(devices),
         ArraySplit.take,
         seed=7,
         label_smoothing=0.1,

@@ -398,7 +398,6 @@ def test_starting_from_another_network(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data.batch_size": 63}, "63 examples cannot be shared evenly by 2 devices"),
         ({"data.validation_examples": 60_000}, "leaves nothing to train on"),
         ({"init_from": "/nowhere"}, "/nowhere: no run here"),
         ({"schedule.warmup": "1 epochs"}, "922 steps of warm-up do not fit the 12 steps"),

@@ -1,0 +1,103 @@
+"""What a training run is: written into its workdir, and printed before its first step."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from seqvision import record
+from seqvision.config import Steps, flatten, nest
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.files import background_of
+from seqvision.run import DataFacts
+from seqvision.settings import Settings
+
+
+def write_description(
+    settings: Settings, dataset: Dataset, mesh: Mesh, workdir: Path, start: int
+) -> dict[str, Any]:
+    """Writes config, environment and status; returns the environment."""
+    facts = DataFacts(
+        name=dataset.name,
+        version=dataset.version,
+        input_shape=dataset.input_shape,
+        class_names=dataset.class_names,
+        background=_background(settings, dataset),
+        fingerprints=dict(dataset.fingerprints),
+    )
+    environment = record.environment(workdir, mesh.size) | {"data": dataclasses.asdict(facts)}
+    record.write_json(workdir / record.CONFIG, nest(flatten(settings)))
+    record.write_json(workdir / record.ENVIRONMENT, environment)
+    record.write_status(workdir, "running", start)
+    return environment
+
+
+def description(
+    settings: Settings,
+    dataset: Dataset,
+    steps: Steps,
+    environment: dict[str, Any],
+    params: Any,
+    workdir: Path,
+    start: int,
+) -> Iterator[str]:
+    """The lines before the first step: versions, devices, data, durations, parameters."""
+    sizes = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    epoch = len(dataset.split("train")) / settings.data.batch_size
+    validation = _often(steps.evaluate_every) if "validation" in dataset.splits else "none"
+    facts = {
+        "data": (
+            f"{dataset.title}: {sizes};"
+            f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
+        ),
+        "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
+        "batch": _shares(settings.data.batch_size, environment),
+        "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
+        "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
+        "workdir": str(workdir),
+    }
+    if start > 0:
+        facts |= _other_devices(environment)
+    yield from record.header(environment, facts)
+    yield from record.parameter_table(params)
+
+
+def _shares(batch_size: int, environment: dict[str, Any]) -> str:
+    """How the devices share a batch, and why not all of them do."""
+    used, present = environment["devices_used"], len(environment["devices"])
+    text = f"{batch_size} = {used} device(s) x {batch_size // used}"
+    if used == present:
+        return text
+    return f"{text} (not all {present}: {batch_size} is no multiple of {present})"
+
+
+def _other_devices(environment: dict[str, Any]) -> dict[str, str]:
+    """A word on a run that was begun on another number of devices."""
+    used = environment["devices_used"]
+    before = (
+        environment["earlier"][-1].get("devices_used", used) if environment["earlier"] else used
+    )
+    if used == before:
+        return {}
+    return {
+        "resumed": (
+            f"with {used} device(s) where it had {before}: equal but for rounding, not bit by bit"
+        )
+    }
+
+
+def _background(settings: Settings, dataset: Dataset) -> str:
+    """How the images' borders look, which decides what prediction does with paper and ink.
+
+    The user's own images are predicted as they are trained on: as they are.
+    """
+    train = dataset.split("train")
+    if isinstance(train, ArraySplit) and settings.data.source == "tfds":
+        return background_of(train.inputs)
+    return "mixed"
+
+
+def _often(every: int) -> str:
+    return f"every {every} steps" if every else "at the end"

@@ -1,0 +1,84 @@
+"""Compiled programs are kept, change no bit, and never stand in the way."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seqvision.compiled import keep_compiled
+from tests.test_main import main
+from tests.test_train import assert_same_run
+
+NAMES = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", "TF_CPP_MIN_LOG_LEVEL")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable that is set here, or in the code below, lasts."""
+    for name in [*NAMES, *(name for name in os.environ if name.startswith("JAX_PERSISTENT"))]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+def lines() -> list[str]:
+    said: list[str] = []
+    keep_compiled(said.append)
+    return said
+
+
+def test_they_lie_in_the_users_cache_folder() -> None:
+    assert lines() == []
+    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    assert folder.is_dir()
+    assert folder.parent == Path(os.environ["XDG_CACHE_HOME"]) / "seqvision" / "compiled"
+    assert float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]) == 0
+
+
+def test_the_users_folder_and_off_switch_win() -> None:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = "/mine"
+    assert lines() == []
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "/mine"
+    del os.environ["JAX_COMPILATION_CACHE_DIR"]
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+    assert lines() == []
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    assert not (Path(os.environ["XDG_CACHE_HOME"]) / "seqvision").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path / "file")
+    (line,) = lines()
+    assert line.startswith("compiled anew at each start: ")
+    assert "a file stands where a folder is needed" in line
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_kept_programs_give_the_bits_of_fresh_ones(
+    overrides: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    """Compiled afresh; kept; read back; damaged on the disk: four runs, one result."""
+    arguments = [*overrides(), "--host_devices=2", "--config.model.recurrent_dropout=0.2"]
+    home = tmp_path / "home"
+    kept = home / "seqvision" / "compiled"
+
+    def run(name: str, **more: str) -> str:
+        workdir = f"--workdir={tmp_path / name}"
+        result = main(*arguments, workdir, XDG_CACHE_HOME=str(home), **more)
+        assert result.returncode == 0, result.stderr
+        return result.stderr
+
+    run("fresh", JAX_ENABLE_COMPILATION_CACHE="false")
+    assert not kept.exists()
+    run("keeping")
+    programs = sorted(kept.glob("*/*train_steps*-cache"))
+    assert programs
+    times = [path.stat().st_mtime_ns for path in programs]
+    assert run("reading") == ""
+    assert [path.stat().st_mtime_ns for path in programs] == times
+    for path in kept.glob("*/*-cache"):
+        path.write_bytes(path.read_bytes()[:50])
+    run("damaged")
+    for name in ("keeping", "reading", "damaged"):
+        assert_same_run(tmp_path / name, tmp_path / "fresh")

@@ -1,0 +1,168 @@
+"""How the CPU is shared out: what is counted, what jax is told, and that it changes no result."""
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from seqvision import devices, program, state
+from seqvision.config import Steps, validate
+from seqvision.data.dataset import Dataset
+from seqvision.devices import count_cores, cpu_quota, num_sharing, prepare_host, usable_cores
+from seqvision.errors import UserError
+from seqvision.train import train_and_evaluate
+from tests.test_train import interrupt_at, rows
+
+COUNT, THREADS = "--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen"
+
+
+@pytest.mark.parametrize(
+    ("siblings", "cpus", "cores"),
+    [
+        (["0", "1"], {0, 1}, 2),
+        (["0-1", "0-1", "2-3", "2-3"], {0, 1, 2, 3}, 2),
+        (["0,2", "1,3", "0,2", "1,3"], {0, 1, 2, 3}, 2),
+        (["0,2", "1,3", "0,2", "1,3"], {0, 2}, 1),  # Both threads of one core.
+        (["0,2", "1,3", "0,2", "1,3"], {2, 3}, 2),
+        (["0", "1"], {0, 1, 2}, 3),  # Nothing is known of the third.
+        ([], {4, 5}, 2),
+    ],
+)
+def test_threads_of_one_core_count_once(
+    tmp_path: Path, siblings: list[str], cpus: set[int], cores: int
+) -> None:
+    for number, text in enumerate(siblings):
+        folder = tmp_path / f"cpu{number}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{text}\n")
+    assert count_cores(cpus, tmp_path) == cores
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "quota"),
+    [
+        ("0::/\n", {}, math.inf),
+        ("0::/\n", {".": "250000 100000"}, 2.5),
+        ("0::/a/b\n", {"a/b": "max 100000", "a": "150000 50000"}, 3),
+        ("0::/a/b\n", {"a/b": "100000 100000", "a": "max 100000"}, 1),
+        ("0::/a\n", {"b": "100000 100000"}, math.inf),
+        ("9:cpu:/a\n0::/\n", {"a": "100000 100000"}, math.inf),
+        ("", {".": "100000 100000"}, math.inf),
+    ],
+)
+def test_the_quota_of_a_cgroup_and_of_those_above_it(
+    tmp_path: Path, own: str, limits: dict[str, str], quota: float
+) -> None:
+    for name, text in limits.items():
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "cpu.max").write_text(f"{text}\n")
+    assert cpu_quota(own, tmp_path) == quota
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process its CPUs")
+def test_no_more_cores_than_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    assert usable_cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "cores", "flags"),
+    [
+        ("", 0, 4, f"{COUNT}=4 {THREADS}=false"),
+        ("", 0, 64, f"{COUNT}=8 {THREADS}=false"),
+        ("", 16, 64, f"{COUNT}=16 {THREADS}=false"),
+        ("", 0, 1, ""),
+        ("", 1, 4, ""),
+        ("--other=1", 0, 4, f"--other=1 {COUNT}=4 {THREADS}=false"),
+        (f"{COUNT}=3", 0, 4, f"{COUNT}=3"),
+        (f"{COUNT}=3", 3, 4, f"{COUNT}=3"),
+        (f"{THREADS}=true", 0, 4, f"{THREADS}=true {COUNT}=4"),
+    ],
+)
+def test_what_the_user_says_in_xla_flags_is_kept(
+    monkeypatch: pytest.MonkeyPatch, given: str, asked: int, cores: int, flags: str
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", given)
+    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.delitem(sys.modules, "jax")
+    prepare_host(asked)
+    assert os.environ["XLA_FLAGS"] == flags
+
+
+def test_contradictions_and_calls_too_late_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", f"{COUNT}=3")
+    with pytest.raises(UserError, match=f"--host_devices: 2, but XLA_FLAGS says {COUNT}=3"):
+        prepare_host(2)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    with pytest.raises(UserError, match="too late: jax is imported already"):
+        prepare_host(2)
+
+
+@pytest.mark.parametrize(
+    ("num_devices", "batch_size", "used"), [(8, 256, 8), (8, 250, 5), (2, 125, 1), (6, 8, 4)]
+)
+def test_the_most_devices_that_share_evenly(num_devices: int, batch_size: int, used: int) -> None:
+    assert num_sharing(num_devices, batch_size) == used
+
+
+def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Dataset) -> None:
+    small_config.data.batch_size = 63
+    settings = validate(small_config)
+    steps = Steps.of(settings, 1000)
+    with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
+        program.create_program(settings, mnist, steps, state.create_mesh())
+
+
+def test_a_batch_that_two_devices_cannot_share_takes_one_and_says_so(
+    small_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_config.data.batch_size = 125
+    small_config.duration = "2 steps"
+    assert train_and_evaluate(small_config, tmp_path).status == "done"
+    assert "125 = 1 device(s) x 125 (not all 2: 125 is no" in capsys.readouterr().out
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "augmented, with dropout": {
+        "augment.max_shift": 2.0,
+        "augment.max_rotation": 10.0,
+        "model.dropout": 0.3,
+        "model.recurrent_dropout": 0.2,
+        "model.readout_dropout": 0.3,
+        "model.num_layers": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_one_and_two_devices_train_alike_and_resume_each_other(
+    small_config: ConfigDict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    small_config.update_from_flattened_dict(OPTIONS[name] | {"ema_decay": 0.0})
+    two, one, mixed = tmp_path / "two", tmp_path / "one", tmp_path / "mixed"
+    train_and_evaluate(small_config, two)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 6)
+        train_and_evaluate(small_config, mixed)
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "device_count", lambda: 1)
+        train_and_evaluate(small_config, mixed)
+        assert "with 1 device(s) where it had 2: equal but for rounding" in capsys.readouterr().out
+        train_and_evaluate(small_config, one)
+    for other in (one, mixed):
+        for expected, row in zip(rows(two), rows(other), strict=True):
+            assert (row["step"], row["split"]) == (expected["step"], expected["split"])
+            np.testing.assert_allclose(row["loss"], expected["loss"], rtol=1e-4)
