@@ -129,7 +129,7 @@ def _usage() -> str:
         "python main.py --config=configs/NAME.py[:VARIANT] [--config.x.y=VALUE ...] [flags]",
         "",
     ]
-    lines += [f"  --{flag.name:<10} {flag.help}" for flag in own]
+    lines += [f"  --{flag.name:<12} {flag.help}" for flag in own]
     return "\n".join([*lines, "", "configs/default.py lists every field of a config."])
 
 
