@@ -36,7 +36,7 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"--profile: {explain_os_error(error, folder, '--profile')}") from error
+        raise UserError(explain_os_error(error, folder, "--profile")) from error
 
 
 class ProfiledSteps:
@@ -167,7 +167,10 @@ class Profile:
     def lines(self, top: int, with_scopes: bool = True) -> Iterator[str]:
         """The summary, with the `top` longest operations."""
         last = self.first_step + self.num_steps - 1
-        yield f"profile of steps {self.first_step} to {last}, {self.batch_size} examples each"
+        yield (
+            f"profile of steps {self.first_step} to {last}, {self.batch_size} examples each,"
+            f" jax {jax.__version__}"
+        )
         with_profiler = 1e3 * self.seconds / self.num_steps
         yield (
             f"  wall time per step: {with_profiler:.2f} ms with the profiler,"

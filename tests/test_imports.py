@@ -46,6 +46,11 @@ ARROWS = {
         "steps",
     },
     "flops": set(),
+    "hlo": set(),
+    "peak": set(),
+    "trace": set(),
+    "throughput": {"flops", "state"},
+    "profiling": {"errors", "hlo", "state", "throughput", "trace"},
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
     "warm_start": {"run", "record"} | WORDS,
