@@ -35,6 +35,12 @@ _HOST_DEVICES = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1024,
 )
+_PROFILE = flags.DEFINE_string(
+    "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
+)
+_MEASURE_PEAK = flags.DEFINE_bool(
+    "measure_peak", False, "train: measure the machine's peak first; the share goes on record."
+)
 
 
 def main(argv: list[str]) -> int:
@@ -43,6 +49,12 @@ def main(argv: list[str]) -> int:
     keep_compiled()
     config = _CONFIG.value
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
+    for flag in (_PROFILE, _MEASURE_PEAK):
+        if flag.value and _MODE.value != "train":
+            raise UserError(
+                f"--{flag.name}: it is about training steps, and --mode={_MODE.value} takes none;"
+                " leave it out or choose --mode=train"
+            )
     # Imported late, so that a bad command line ends before jax is loaded.
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run
@@ -60,7 +72,7 @@ def main(argv: list[str]) -> int:
         return 0
     from seqvision.train import train_and_evaluate
 
-    result = train_and_evaluate(config, workdir)
+    result = train_and_evaluate(config, workdir, _PROFILE.value, _MEASURE_PEAK.value)
     if result.signal is not None:
         return 128 + result.signal
     return 0 if result.status == "done" else 1

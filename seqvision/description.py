@@ -13,10 +13,16 @@ from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
 from seqvision.run import DataFacts
 from seqvision.settings import Settings
+from seqvision.throughput import flops_text
 
 
 def write_description(
-    settings: Settings, dataset: Dataset, mesh: Mesh, workdir: Path, start: int
+    settings: Settings,
+    dataset: Dataset,
+    mesh: Mesh,
+    workdir: Path,
+    start: int,
+    peak_flops: float | None,
 ) -> dict[str, Any]:
     """Writes config, environment and status; returns the environment."""
     facts = DataFacts(
@@ -27,7 +33,10 @@ def write_description(
         background=_background(settings, dataset),
         fingerprints=dict(dataset.fingerprints),
     )
-    environment = record.environment(workdir, mesh.size) | {"data": dataclasses.asdict(facts)}
+    environment = record.environment(workdir, mesh.size) | {
+        "data": dataclasses.asdict(facts),
+        "peak_flops": peak_flops,
+    }
     record.write_json(workdir / record.CONFIG, nest(flatten(settings)))
     record.write_json(workdir / record.ENVIRONMENT, environment)
     record.write_status(workdir, "running", start)
@@ -58,6 +67,9 @@ def description(
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
     }
+    if environment["peak_flops"] is not None:
+        peak = flops_text(environment["peak_flops"])
+        facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     if start > 0:
         facts |= _other_devices(environment)
     yield from record.header(environment, facts)

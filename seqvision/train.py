@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision import record
+from seqvision import peak, record
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
 from seqvision.description import description, write_description
@@ -30,6 +30,7 @@ from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics
+from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
@@ -44,6 +45,7 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.supply import load_dataset
+from seqvision.throughput import TimedSteps
 from seqvision.warm_start import warm_start
 
 
@@ -64,7 +66,9 @@ class Result:
     signal: int | None = None
 
 
-def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
+def train_and_evaluate(
+    config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
+) -> Result:
     """Trains what the config says, evaluates as it goes and, at the end, on the test split.
 
     Called again after an interruption, it goes on from the newest checkpoint; called again after
@@ -73,16 +77,25 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> Result:
     Args:
       config: see `configs/default.py`.
       workdir: where checkpoints and records lie; made if missing.
+      profile: a folder for a trace of some steps, see `profiling`; none where empty. The peak is
+        measured, too.
+      measure_peak: measure the machine's peak first, see `peak`, and record the share reached.
 
     Raises:
       UserError: a bad config, data that cannot be had, a workdir that cannot be used or that holds
         another run.
     """
     settings, workdir = validate(config), Path(workdir)
+    folder = Path(profile).expanduser() if profile else None
+    if folder is not None:
+        check_folder(folder)
     try:
         with record.exclusive(workdir):
             check_same_config(settings, workdir)
-            return _finished(workdir) or _Training(settings, workdir).run()
+            finished = _finished(workdir)
+            if finished and folder is not None:
+                say("--profile: no step is left of this run; nothing is traced")
+            return finished or _Training(settings, workdir, folder, measure_peak).run()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -120,7 +133,9 @@ def _final_line(split: str, metrics: dict[str, Any]) -> str:
 class _Training:
     """One run from its first step, or from its newest checkpoint, to its end."""
 
-    def __init__(self, settings: Settings, workdir: Path) -> None:
+    def __init__(
+        self, settings: Settings, workdir: Path, profile: Path | None, measure_peak: bool
+    ) -> None:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
         self._dataset = load_dataset(settings, say, on_terminal())
@@ -130,6 +145,10 @@ class _Training:
         self._mesh = training_mesh(settings.data.batch_size)
         self._program = create_program(settings, self._dataset, self._steps, self._mesh)
         self._learning_rate = jax.jit(self._program.schedule)
+        self._profile, self._peak_flops = profile, None
+        if measure_peak or profile is not None:
+            self._peak_flops = peak.measure_peak(self._mesh, settings.model.compute_dtype)
+        self._timed = TimedSteps(self._program.train_steps, settings.data.batch_size)
         self._best_step: int | None = None
         self._best_accuracy = -1.0
         self._evaluations_since_best = 0
@@ -201,7 +220,9 @@ class _Training:
     def _describe(self, state: TrainState, start: int) -> None:
         """Writes down and prints what this run is."""
         settings, dataset, workdir = self._settings, self._dataset, self._workdir
-        environment = write_description(settings, dataset, self._mesh, workdir, start)
+        environment = write_description(
+            settings, dataset, self._mesh, workdir, start, self._peak_flops
+        )
         for line in description(
             settings, dataset, self._steps, environment, state.params, workdir, start
         ):
@@ -219,9 +240,12 @@ class _Training:
     ) -> Result:
         steps, start = self._steps, int(state.step)
         step, saved = start, start if checkpoints.steps else -1
-        calls = ResidentSteps(
-            self._settings, self._steps, self._train, self._program.train_steps, self._mesh
-        )
+        train_steps: TimedSteps | ProfiledSteps = self._timed
+        if self._profile is not None:
+            train_steps = ProfiledSteps(
+                self._timed, self._profile, steps.total, self._peak_flops, say
+            )
+        calls = ResidentSteps(self._settings, steps, self._train, train_steps, self._mesh)
         log_time, log_step = time.perf_counter(), start
         while True:
             improved = False
@@ -345,10 +369,18 @@ class _Training:
         if "test" in ends:
             rows.metrics(step, "test", ends["test"], self._seconds)
         rows.sync()
+        throughput = self._timed.throughput(self._peak_flops)
         record.write_status(
-            self._workdir, "done", step, metrics=ends, seconds=round(self._seconds, 1)
+            self._workdir,
+            "done",
+            step,
+            metrics=ends,
+            seconds=round(self._seconds, 1),
+            throughput=throughput and throughput.as_json(),
         )
         say(f"done after {step} steps in {duration_text(self._seconds)}")
+        if throughput is not None:
+            say(f"training alone: {throughput}")
         for split, values in ends.items():
             say(_final_line(split, values))
         return Result("done", step, ends)

@@ -48,9 +48,14 @@ ARROWS = {
         "steps",
     },
     "flops": set(),
+    "hlo": set(),
+    "peak": set(),
+    "trace": set(),
+    "throughput": {"flops", "state"},
+    "profiling": {"errors", "hlo", "state", "throughput", "trace"},
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
-    "description": {"config", "data", "record", "run", "settings"},
+    "description": {"config", "data", "record", "run", "settings", "throughput"},
     "warm_start": {"run", "record"} | WORDS,
     "resident": {"settings", "config", "data", "state", "steps"},
     "evaluate": {

@@ -52,6 +52,8 @@ BAD = [
     ((CONFIG, "--config.seed.x=1"), "config.seed.x: no such field", "config.seed is an int"),
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
     ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict|explain"),
+    ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it is about", "--mode=train"),
+    ((CONFIG, "--mode=explain", "--measure_peak"), "--measure_peak: it is", "--mode=train"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),
     (("--config.seed=1", CONFIG), "--config.seed: it stands before --config", "name the config"),
     ((CONFIG, CONFIG), "--config: given twice", "choose one"),

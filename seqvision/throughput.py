@@ -1,0 +1,95 @@
+"""How fast training goes, and what share of the machine's peak that is."""
+
+import dataclasses
+import time
+from typing import Any
+
+from jax import Array
+
+from seqvision.flops import count_flops
+from seqvision.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Throughput:
+    """A speed of training.
+
+    Attributes:
+      examples_per_second: over all devices.
+      flops_per_example: floating-point operations to train on one example, see `flops`.
+      peak_flops: of all devices, a second; None where it was not measured.
+    """
+
+    examples_per_second: float
+    flops_per_example: float
+    peak_flops: float | None = None
+
+    @property
+    def flops_per_second(self) -> float:
+        return self.examples_per_second * self.flops_per_example
+
+    @property
+    def share_of_peak(self) -> float | None:
+        return self.flops_per_second / self.peak_flops if self.peak_flops else None
+
+    def as_json(self) -> dict[str, float | None]:
+        return {
+            "examples_per_second": round(self.examples_per_second, 1),
+            "flops_per_example": self.flops_per_example,
+            "flops_per_second": round(self.flops_per_second),
+            "peak_flops": None if self.peak_flops is None else round(self.peak_flops),
+            "share_of_peak": None if self.share_of_peak is None else round(self.share_of_peak, 4),
+        }
+
+    def __str__(self) -> str:
+        text = f"{self.examples_per_second:,.0f} examples/s, {flops_text(self.flops_per_second)}/s"
+        if self.peak_flops is None:
+            return text
+        return f"{text} = {self.share_of_peak:.1%} of the peak of {flops_text(self.peak_flops)}/s"
+
+
+def flops_text(flops: float) -> str:
+    """`12.6 MFLOP` for 12,600,000."""
+    for unit, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if flops >= unit:
+            return f"{flops / unit:.1f} {letter}FLOP"
+    return f"{flops:,.0f} FLOP"
+
+
+class TimedSteps:
+    """Training steps that note how long they take.
+
+    Args:
+      train_steps: see `steps.make_train_steps`.
+      batch_size: examples of a step, on all devices together.
+    """
+
+    def __init__(self, train_steps: Any, batch_size: int) -> None:
+        self.train_steps, self.batch_size = train_steps, batch_size
+        self._is_compiled = False
+        self._num_steps, self._seconds = 0, 0.0
+        self._flops_per_example = 0.0
+
+    def __call__(
+        self, state: TrainState, arrays: Any, indices: Any, num_steps: Any
+    ) -> tuple[TrainState, Array]:
+        """Takes the steps and waits for their end."""
+        arguments = (state, arrays, indices, num_steps)
+        if not self._is_compiled:
+            # At this call jax keeps what it traces here, and traces nothing again.
+            self._flops_per_example = count_flops(self.train_steps, *arguments) / self.batch_size
+        start = time.perf_counter()
+        state, finite = self.train_steps(*arguments)
+        finite.block_until_ready()
+        if self._is_compiled:
+            self._num_steps += int(num_steps)
+            self._seconds += time.perf_counter() - start
+        self._is_compiled = True
+        return state, finite
+
+    def throughput(self, peak_flops: float | None) -> Throughput | None:
+        """Of all calls but the first, which compiles; None where there was no other."""
+        if not self._num_steps:
+            return None
+        speed = self._num_steps * self.batch_size / self._seconds
+        return Throughput(speed, self._flops_per_example, peak_flops)
