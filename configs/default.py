@@ -133,6 +133,9 @@ def get_config() -> ConfigDict:
     config.model.recurrent_init = "orthogonal"
     # Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay float32.
     config.model.compute_dtype = "float32"
+    # How the recurrent layers are run: scan (any cell), fused (lstm and gru, gradients written out
+    # by hand) or auto (the faster one). It changes speed, not results.
+    config.model.execution = "auto"
 
     config.loss = ConfigDict()
     # Share of the target spread evenly over all classes, in training only.

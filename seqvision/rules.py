@@ -185,6 +185,12 @@ def _check_model(settings: Settings) -> None:
             f"config.model.recurrent_init: '{model.recurrent_init}' has no effect on {model.cell},"
             " which has no recurrent kernel; leave it at orthogonal"
         )
+    if model.execution == "fused" and (model.cell not in ("lstm", "gru") or model.refine_gates):
+        cell = f"{model.cell} with refine gates" if model.refine_gates else model.cell
+        raise UserError(
+            f"config.model.execution: fused runs lstm and gru without refine gates, not {cell};"
+            " choose auto or scan"
+        )
     if settings.loss.step_weight > 0 and model.readout != "per_step":
         raise UserError(
             f"config.loss.step_weight: {settings.loss.step_weight:g} has no effect with"

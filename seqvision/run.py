@@ -15,15 +15,17 @@ from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
 from seqvision.settings import Settings
+from seqvision.state import DATA_AXIS
 from seqvision.steps import Windows
 
-# A run may be resumed with other values of these: they change no weight.
+# A run may be resumed with other values of these: they change no weight, but for rounding.
 _FREE = (
     "data.dir",
     "data.cache_dir",
     "data.path",
     "data.broken_files",
     "data.eval_batch_size",
+    "model.execution",
     "log_every",
     "checkpoint.every",
     "checkpoint.keep",
@@ -89,7 +91,9 @@ class Run:
 
 def model_of(settings: Settings, num_classes: int) -> nn.Module:
     """The network that the settings describe."""
-    return create_model(num_classes=num_classes, **dataclasses.asdict(settings.model))
+    return create_model(
+        num_classes=num_classes, axis_name=DATA_AXIS, **dataclasses.asdict(settings.model)
+    )
 
 
 def windows_of(settings: Settings) -> Windows | None:

@@ -72,6 +72,7 @@ SEQUENCES = (
     "frames",
 )
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
+EXECUTIONS = ("auto", "scan", "fused")
 
 # --- the fields ---
 
@@ -139,6 +140,7 @@ class Model:
     refine_gates: bool
     recurrent_init: Annotated[str, OneOf(("orthogonal", "identity"))]
     compute_dtype: Annotated[str, OneOf(("float32", "bfloat16"))]
+    execution: Annotated[str, OneOf(EXECUTIONS)]
 
 
 @dataclasses.dataclass(frozen=True)

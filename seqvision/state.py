@@ -14,6 +14,9 @@ from seqvision.devices import num_sharing
 from seqvision.metrics import Sums
 from seqvision.shapes import Count, PRNGKey
 
+DATA_AXIS = "data"
+"""The mesh axis that shares out every batch."""
+
 _STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
 
 
@@ -55,7 +58,7 @@ Init = Callable[[Count | int], TrainState]
 def create_mesh(num_devices: int = 0) -> Mesh:
     """The first devices (0: all) in one row, named `data`: each takes its share of every batch."""
     devices = jax.devices()[: num_devices or None]
-    return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+    return jax.make_mesh((len(devices),), (DATA_AXIS,), (AxisType.Auto,), devices=devices)
 
 
 def training_mesh(batch_size: int) -> Mesh:

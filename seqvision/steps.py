@@ -13,24 +13,28 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqvision.data.windows import random_windows, sliding_windows
 from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Sums
+from seqvision.random_keys import example_keys
 from seqvision.shapes import (
     BatchIndices,
     ByteInputs,
     Count,
+    ExampleKeys,
     IndexTable,
     Inputs,
     Labels,
     Lengths,
     Logits,
     Mask,
-    PRNGKey,
     StepLogits,
 )
-from seqvision.state import TrainState, key_of, replicated
+from seqvision.state import DATA_AXIS, TrainState, key_of
 
-Augmentation = Callable[[PRNGKey, Inputs], Inputs]
+Augmentation = Callable[[ExampleKeys, Inputs], Inputs]
 Take = Callable[[Any, Any], dict[str, Any]]
 """See `data.dataset.Split.take`."""
+
+_BATCH_SPEC = PartitionSpec(DATA_AXIS)
+_INDEX_SPEC = PartitionSpec(None, DATA_AXIS)
 
 
 class Windows(NamedTuple):
@@ -106,13 +110,15 @@ def make_train_steps(
     ) -> tuple[Any, Array, Sums]:
         rngs = {"dropout": key_of(seed, "dropout", state.step)}
 
-        def mean_loss(params: Any) -> tuple[Array, Logits]:
+        def share_of_loss(params: Any) -> tuple[Array, Logits]:
             logits: Any = model.apply({"params": params}, inputs, lengths, train=True, rngs=rngs)
-            return losses(logits, labels, lengths).mean(), last_step(logits, lengths)
+            loss = losses(logits, labels, lengths).mean() / mesh.size
+            return loss, last_step(logits, lengths)
 
-        (loss, logits), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        (loss, logits), grads = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
         everyone = jnp.ones(labels.shape, jnp.bool_)
-        return grads, loss, Sums.of(logits, cross_entropy(logits, labels), labels, everyone)
+        sums = Sums.of(logits, cross_entropy(logits, labels), labels, everyone)
+        return jax.lax.psum((grads, loss, sums), DATA_AXIS)
 
     def update(state: TrainState, grads: Any, sums: Sums) -> TrainState:
         # optax multiplies integer step counts with Python floats, which strict promotion forbids.
@@ -129,11 +135,12 @@ def make_train_steps(
     def train_step(state: TrainState, batch: dict[str, Any]) -> tuple[Any, Array]:
         inputs, lengths = batch["inputs"], batch.get("lengths")
         if windows is not None and lengths is not None:
-            key = key_of(seed, "window", state.step)
-            inputs, lengths = random_windows(key, inputs, lengths, windows.size)
+            keys = example_keys(key_of(seed, "window", state.step), len(inputs), DATA_AXIS)
+            inputs, lengths = random_windows(keys, inputs, lengths, windows.size)
         inputs = to_unit_range(inputs)
         if augment is not None:
-            inputs = augment(key_of(seed, "augment", state.step), inputs)
+            keys = example_keys(key_of(seed, "augment", state.step), len(inputs), DATA_AXIS)
+            inputs = augment(keys, inputs)
         grads, loss, sums = gradients(state, inputs, batch["labels"], lengths)
         after = update(state, grads, sums)
         finite = _all_finite((loss, grads, after.params, after.opt_state))
@@ -154,23 +161,29 @@ def make_train_steps(
 
         return jax.lax.while_loop(go_on, one_step, (state, jnp.array(True)))
 
-    everywhere = replicated(mesh)
-    return jax.jit(
-        train_steps,
-        in_shardings=(everywhere, everywhere, index_sharding(mesh), everywhere),
-        out_shardings=everywhere,
-        donate_argnums=0,
+    # Each device runs the whole loop on its share of the examples; they meet once a step, in psum.
+    everywhere = PartitionSpec()
+    shared = _shared(
+        train_steps, mesh, (everywhere, everywhere, _INDEX_SPEC, everywhere), everywhere
     )
+    return jax.jit(shared, donate_argnums=0)
 
 
 def index_sharding(mesh: Mesh) -> NamedSharding:
     """Each device takes its share of every row of an index table (S, B)."""
-    return NamedSharding(mesh, PartitionSpec(None, "data"))
+    return NamedSharding(mesh, _INDEX_SPEC)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Each device takes its share of the examples of a batch."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    return NamedSharding(mesh, _BATCH_SPEC)
+
+
+def _shared(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
+    # The check of what is equal on all devices knows nothing of hand-written gradients.
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
+    )
 
 
 def _all_finite(tree: Any) -> Array:
@@ -193,11 +206,11 @@ def make_eval_step(
         batch = take(arrays, indices)
         logits, _, _ = _read(model, params, batch["inputs"], batch.get("lengths"), windows)
         labels = batch["labels"]
-        return Sums.of(logits, cross_entropy(logits, labels), labels, mask)
+        return jax.lax.psum(Sums.of(logits, cross_entropy(logits, labels), labels, mask), DATA_AXIS)
 
-    shares, everywhere = batch_sharding(mesh), replicated(mesh)
+    everywhere = PartitionSpec()
     return jax.jit(
-        eval_step, in_shardings=(everywhere, everywhere, shares, shares), out_shardings=everywhere
+        _shared(eval_step, mesh, (everywhere, everywhere, _BATCH_SPEC, _BATCH_SPEC), everywhere)
     )
 
 
@@ -214,8 +227,8 @@ def make_predict_step(
             None if step_logits is None else jax.nn.softmax(step_logits),
         )
 
-    shares, everywhere = batch_sharding(mesh), replicated(mesh)
-    return jax.jit(predict_step, in_shardings=(everywhere, shares, shares), out_shardings=shares)
+    in_specs = PartitionSpec(), _BATCH_SPEC, _BATCH_SPEC
+    return jax.jit(_shared(predict_step, mesh, in_specs, _BATCH_SPEC))
 
 
 def _read(

@@ -17,6 +17,7 @@ from seqvision import settings as settings_room
 from seqvision.config import Steps, field_names, flatten, nest, validate
 from seqvision.durations import Duration, describe
 from seqvision.errors import UserError
+from seqvision.models.execution import EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
 from seqvision.run import model_of
@@ -56,6 +57,7 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
 def test_names_are_those_of_the_networks() -> None:
     assert settings_room.SEQUENCES == models.SEQUENCES
     assert tuple(CELLS) == settings_room.CELLS
+    assert settings_room.EXECUTIONS == EXECUTIONS
     hints = typing.get_type_hints(settings_room.Model, include_extras=True)
     assert typing.get_args(hints["readout"])[1].names == READOUTS
     parameters = inspect.signature(models.create_model).parameters

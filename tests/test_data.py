@@ -75,12 +75,12 @@ def test_fingerprints_see_every_array(rng: np.random.Generator) -> None:
 
 def test_augmentation_moves_as_scipy_does(mnist: Dataset) -> None:
     images = mnist.splits["train"].inputs[:3].astype(np.float32) / 255
-    key = jax.random.key(5)
-    moved = shift_and_rotate(key, jnp.asarray(images), max_shift=3.0, max_rotation=30.0)
-    shift_key, angle_key = jax.random.split(key)
-    shifts = np.asarray(jax.random.uniform(shift_key, (3, 2), minval=-3.0, maxval=3.0))
-    angles = np.asarray(jax.random.uniform(angle_key, (3,), minval=-30.0, maxval=30.0))
-    for image, result, shift, angle in zip(images, moved, shifts, angles, strict=True):
+    keys = jax.random.split(jax.random.key(5), len(images))
+    moved = shift_and_rotate(keys, jnp.asarray(images), max_shift=3.0, max_rotation=30.0)
+    for key, image, result in zip(keys, images, moved, strict=True):
+        shift_key, angle_key = jax.random.split(key)
+        shift = np.asarray(jax.random.uniform(shift_key, (2,), minval=-3.0, maxval=3.0))
+        angle = np.asarray(jax.random.uniform(angle_key, minval=-30.0, maxval=30.0))
         sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
         matrix = np.array([[cosine, -sine], [sine, cosine]])
         centre = np.array([13.5, 13.5])
@@ -92,14 +92,16 @@ def test_augmentation_moves_as_scipy_does(mnist: Dataset) -> None:
 
 def test_augmentation_of_nothing_is_nothing(mnist: Dataset) -> None:
     images = jnp.asarray(mnist.splits["train"].inputs[:2], jnp.float32)
-    same = shift_and_rotate(jax.random.key(0), images, max_shift=0.0, max_rotation=0.0)
+    same = shift_and_rotate(
+        jax.random.split(jax.random.key(0), len(images)), images, max_shift=0.0, max_rotation=0.0
+    )
     np.testing.assert_allclose(same, images, atol=1e-3)
 
 
 def test_a_clip_moves_as_a_whole(rng: np.random.Generator) -> None:
     clips = jnp.asarray(rng.uniform(size=(3, 4, 9, 7, 2)), jnp.float32)
-    key = jax.random.key(1)
-    moved = shift_and_rotate(key, clips, max_shift=2.0, max_rotation=20.0)
+    keys = jax.random.split(jax.random.key(1), len(clips))
+    moved = shift_and_rotate(keys, clips, max_shift=2.0, max_rotation=20.0)
     for frame in range(4):
-        alone = shift_and_rotate(key, clips[:, frame], max_shift=2.0, max_rotation=20.0)
+        alone = shift_and_rotate(keys, clips[:, frame], max_shift=2.0, max_rotation=20.0)
         np.testing.assert_allclose(moved[:, frame], alone, atol=1e-6)

@@ -1,5 +1,8 @@
 """Windows against plain Python loops."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -11,7 +14,12 @@ T = 20
 LENGTHS = np.arange(1, T + 1, dtype=np.int32)
 
 cut_all = jax.jit(sliding_windows, static_argnums=(2, 3))
-cut_one = jax.jit(random_windows, static_argnums=3)
+
+
+@partial(jax.jit, static_argnums=3)
+def cut_one(key: Any, clips: Any, lengths: Any, size: int) -> Any:
+    return random_windows(jax.random.split(key, len(clips)), clips, lengths, size)
+
 
 # (size, stride): steps that reach the end and that do not, gaps, one frame, whole clips and more.
 CUTS = [(1, 7), (4, 1), (4, 4), (5, 2), (4, 6), (20, 5), (27, 40)]

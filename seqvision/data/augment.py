@@ -6,14 +6,16 @@ from jax import Array
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Float
 
-from seqvision.shapes import Inputs, PRNGKey
+from seqvision.shapes import ExampleKeys, Inputs, PRNGKey
 
 
-def shift_and_rotate(key: PRNGKey, inputs: Inputs, max_shift: float, max_rotation: float) -> Inputs:
+def shift_and_rotate(
+    keys: ExampleKeys, inputs: Inputs, max_shift: float, max_rotation: float
+) -> Inputs:
     """Moves each image by its own random shift and rotation about its centre; a clip as a whole.
 
     Args:
-      key: what the movement is a function of.
+      keys: (B,), what each movement is a function of.
       inputs: (B, height, width, channels) or (B, T, height, width, channels), float.
       max_shift: pixels; each direction is drawn from [-max_shift, max_shift].
       max_rotation: degrees; drawn from [-max_rotation, max_rotation].
@@ -25,20 +27,22 @@ def shift_and_rotate(key: PRNGKey, inputs: Inputs, max_shift: float, max_rotatio
         num_clips, num_frames, height, width, channels = inputs.shape
         # One movement for all frames: frames become channels.
         layers = jnp.moveaxis(inputs, 1, 3).reshape(num_clips, height, width, -1)
-        moved = shift_and_rotate(key, layers, max_shift, max_rotation)
+        moved = shift_and_rotate(keys, layers, max_shift, max_rotation)
         frames = moved.reshape(num_clips, height, width, num_frames, channels)
         return jnp.moveaxis(frames, 3, 1)
     images = inputs
-    num_images, height, width, _ = images.shape
+    _, height, width, _ = images.shape
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     rows, columns = jnp.meshgrid(
         jnp.arange(height, dtype=jnp.float32) - middle_row,
         jnp.arange(width, dtype=jnp.float32) - middle_column,
         indexing="ij",
     )
-    shift_key, angle_key = jax.random.split(key)
-    shift = jax.random.uniform(shift_key, (num_images, 2), minval=-max_shift, maxval=max_shift)
-    angle = jax.random.uniform(angle_key, (num_images,), minval=-max_rotation, maxval=max_rotation)
+
+    def draw(key: PRNGKey) -> tuple[Float[Array, "2"], Float[Array, ""]]:
+        shift_key, angle_key = jax.random.split(key)
+        shift = jax.random.uniform(shift_key, (2,), minval=-max_shift, maxval=max_shift)
+        return shift, jax.random.uniform(angle_key, minval=-max_rotation, maxval=max_rotation)
 
     def move(
         image: Float[Array, "height width channels"],
@@ -55,4 +59,4 @@ def shift_and_rotate(key: PRNGKey, inputs: Inputs, max_shift: float, max_rotatio
         )
         return sample(image)
 
-    return jax.vmap(move)(images, shift, angle)
+    return jax.vmap(move)(images, *jax.vmap(draw)(keys))

@@ -5,18 +5,18 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int32, Shaped
 
-from seqvision.shapes import Lengths, PRNGKey
+from seqvision.shapes import ExampleKeys, Lengths, PRNGKey
 
 AnyClips = Shaped[Array, "B T height width channels"]
 
 
 def random_windows(
-    key: PRNGKey, inputs: AnyClips, lengths: Lengths, size: int
+    keys: ExampleKeys, inputs: AnyClips, lengths: Lengths, size: int
 ) -> tuple[Shaped[Array, "B frames height width channels"], Lengths]:
-    """Cuts one window out of each clip, its place drawn uniformly from the key.
+    """Cuts one window out of each clip, its place drawn uniformly from its key.
 
     Args:
-      key: what the places are a function of.
+      keys: (B,), what each place is a function of.
       inputs: (B, T, height, width, channels), of any type; 0 after the end of a clip.
       lengths: (B,) frames of each clip.
       size: frames of a window.
@@ -25,7 +25,11 @@ def random_windows(
       Windows (B, min(size, T), height, width, channels) and their lengths (B,). A clip shorter
       than a window is all there, 0 after its end.
     """
-    starts = jax.random.randint(key, lengths.shape, 0, jnp.maximum(lengths - size, 0) + 1)
+
+    def draw(key: PRNGKey, length: Int32[Array, ""]) -> Int32[Array, ""]:
+        return jax.random.randint(key, (), 0, jnp.maximum(length - size, 0) + 1)
+
+    starts = jax.vmap(draw)(keys, lengths)
     num_frames = min(size, inputs.shape[1])
 
     def cut(

@@ -78,8 +78,12 @@ def create_model(
     refine_gates: bool = False,
     recurrent_init: str = "orthogonal",
     compute_dtype: str = "float32",
+    execution: str = "auto",
+    axis_name: str | None = None,
 ) -> SequenceClassifier:
     """The network that these fields of `configs/default.py` describe.
+
+    `axis_name` is the mesh axis that shares out the batch where training runs inside `shard_map`.
 
     Raises:
       ValueError: one of the names is not known.
@@ -98,10 +102,13 @@ def create_model(
             gate_init=gate_init,
             refine_gates=refine_gates,
             recurrent_init=recurrent_init,
+            execution=execution,
+            axis_name=axis_name,
             dtype=dtype,
         ),
         readout=Readout(readout),
         num_classes=num_classes,
         dropout=readout_dropout,
+        axis_name=axis_name,
         dtype=dtype,
     )

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+from seqvision.models.dropout import Dropout
 from seqvision.models.readouts import Readout
 from seqvision.models.recurrent import RecurrentStack
 from seqvision.shapes import Inputs, Lengths, Logits, StepLogits
@@ -17,6 +18,7 @@ class SequenceClassifier(nn.Module):
       readout: what of their outputs the dense layer sees.
       num_classes: K.
       dropout: rate on what the dense layer sees, in training.
+      axis_name: see `dropout.Dropout`.
       dtype: precision of the dense layer; logits are float32.
     """
 
@@ -25,6 +27,7 @@ class SequenceClassifier(nn.Module):
     readout: Readout
     num_classes: int
     dropout: float = 0.0
+    axis_name: str | None = None
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -45,6 +48,6 @@ class SequenceClassifier(nn.Module):
         steps = self.sequence(inputs)
         outputs, carry = self.recurrent(steps, lengths, train=train)
         features = self.readout(outputs, self.recurrent.final_hidden(carry), lengths)
-        features = nn.Dropout(self.dropout, deterministic=not train)(features)
+        features = Dropout(self.dropout, self.axis_name)(features, train=train)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")(features)
         return logits.astype(jnp.float32)

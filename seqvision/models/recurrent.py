@@ -8,6 +8,10 @@ from jax import Array
 
 from seqvision.models.cell import TIME_AXIS, Carry, Cell
 from seqvision.models.cells import GRU, JANET, LSTM, LayerNormLSTM
+from seqvision.models.dropout import Dropout
+from seqvision.models.execution import choose_execution
+from seqvision.models.fused_gru import fused_gru
+from seqvision.models.fused_lstm import fused_lstm
 from seqvision.models.minimal_cells import MinGRU, MinimalCell, MinLSTM
 from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
 
@@ -39,6 +43,9 @@ class Recurrent(nn.Module):
         all steps of a sequence (Semeniuta et al., 2016, arXiv 1603.05118); takes the rng `dropout`.
       reverse: reads each sequence from its last real step back to its first; the outputs stay
         in the order of time.
+      execution: how the steps are run, see `execution.choose_execution`; the same parameters, and
+        but for rounding the same values and gradients.
+      axis_name: see `dropout.Dropout`.
       dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """
 
@@ -50,6 +57,8 @@ class Recurrent(nn.Module):
     recurrent_init: str = "orthogonal"
     recurrent_dropout: float = 0.0
     reverse: bool = False
+    execution: str = "auto"
+    axis_name: str | None = None
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -81,8 +90,9 @@ class Recurrent(nn.Module):
             raise ValueError(f"cell '{self.cell}' is not known; choose one of {', '.join(CELLS)}")
         batch_size, num_steps, input_size = inputs.shape
         cell_class = CELLS[self.cell]
-        is_minimal = issubclass(cell_class, MinimalCell)
-        cell: Any = (cell_class if is_minimal else _looped(cell_class))(
+        path = choose_execution(self.execution, self.cell, self.refine_gates)
+        is_looped = path == "scan" and not issubclass(cell_class, MinimalCell)
+        cell: Any = (_looped(cell_class) if is_looped else cell_class)(
             input_size=input_size,
             hidden_size=self.hidden_size,
             gate_init=self.gate_init,
@@ -104,11 +114,13 @@ class Recurrent(nn.Module):
         candidate_mask = None
         if train and self.recurrent_dropout > 0:
             ones = jnp.ones((batch_size, self.hidden_size), jnp.float32)
-            candidate_mask = nn.Dropout(self.recurrent_dropout, deterministic=False)(ones)
+            candidate_mask = Dropout(self.recurrent_dropout, self.axis_name)(ones, train=True)
 
+        if path == "fused":
+            return self._fused(cell, inputs, initial_carry, real, candidate_mask)
         if self.reverse:
             inputs = _reversed(inputs, lengths)
-        if is_minimal:
+        if not is_looped:
             read, steps = cell.read, cell.project(inputs)
         elif input_size > len(cell.gate_names) * self.hidden_size:
             read, steps = cell.step_if_real, cell.project(inputs)
@@ -117,6 +129,17 @@ class Recurrent(nn.Module):
             read, steps = cell.project_and_step_if_real, inputs
         carry, outputs = read(initial_carry, steps, real, candidate_mask)
         return _reversed(outputs, lengths) if self.reverse else outputs, carry
+
+    @nn.nowrap
+    def _fused(
+        self, cell: Any, inputs: Array, initial_carry: Any, real: Any, candidate_mask: Any
+    ) -> tuple[Array, Any]:
+        parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
+        if self.cell == "gru":
+            parameters.append(cell.candidate_bias)
+        read: Any = fused_gru if self.cell == "gru" else fused_lstm
+        arguments = inputs, initial_carry, real, candidate_mask
+        return read(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
 
 
 class RecurrentStack(nn.Module):
@@ -143,6 +166,8 @@ class RecurrentStack(nn.Module):
     forget_bias: float = 1.0
     refine_gates: bool = False
     recurrent_init: str = "orthogonal"
+    execution: str = "auto"
+    axis_name: str | None = None
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -181,7 +206,7 @@ class RecurrentStack(nn.Module):
         outputs = inputs
         for layer in range(self.num_layers):
             if layer > 0:
-                outputs = nn.Dropout(self.dropout, deterministic=not train)(outputs)
+                outputs = Dropout(self.dropout, self.axis_name)(outputs, train=train)
             before: Any = [None] * len(directions)
             if initial_carry is not None:
                 before = initial_carry[layer] if self.bidirectional else [initial_carry[layer]]
@@ -215,6 +240,8 @@ class RecurrentStack(nn.Module):
             recurrent_init=self.recurrent_init,
             recurrent_dropout=self.recurrent_dropout,
             reverse=reverse,
+            execution=self.execution,
+            axis_name=self.axis_name,
             dtype=self.dtype,
             name=name,
         )
