@@ -61,9 +61,10 @@ def test_names_are_those_of_the_networks() -> None:
     hints = typing.get_type_hints(settings_room.Model, include_extras=True)
     assert typing.get_args(hints["readout"])[1].names == READOUTS
     parameters = inspect.signature(models.create_model).parameters
-    assert set(field_names(settings_room.Model)) == set(parameters) - {"num_classes"}
+    not_fields = {"num_classes", "axis_name"}
+    assert set(field_names(settings_room.Model)) == set(parameters) - not_fields
     for name, parameter in parameters.items():
-        if name != "num_classes":
+        if name not in not_fields:
             assert default.get_config().model[name] == parameter.default, name
 
 

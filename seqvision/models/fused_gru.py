@@ -73,6 +73,7 @@ def fused_gru(
       The hidden state after every step, (B, T, H), and after the last step that was read.
     """
     dtype = jnp.dtype(jnp.float32) if dtype is None else dtype
+    inputs = inputs.astype(jnp.float32)
     hidden_size = len(candidate_bias)
     is_projected = input_kernel.shape[0] > recurrent_kernel.shape[1]
     from_input = None

@@ -73,6 +73,7 @@ def fused_lstm(
       step that was read.
     """
     dtype = jnp.dtype(jnp.float32) if dtype is None else dtype
+    inputs = inputs.astype(jnp.float32)
     # Few products of wide inputs cost more in the loop than one big product before it.
     is_projected = input_kernel.shape[0] > recurrent_kernel.shape[1]
     if is_projected:
