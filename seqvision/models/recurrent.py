@@ -4,11 +4,11 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import Array
 
 from seqvision.models.cell import TIME_AXIS, Carry, Cell
 from seqvision.models.cells import GRU, JANET, LSTM, LayerNormLSTM
 from seqvision.models.minimal_cells import MinGRU, MinimalCell, MinLSTM
+from seqvision.models.reversal import reversed_steps
 from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
 
 CELLS: dict[str, type[Cell]] = {
@@ -107,7 +107,7 @@ class Recurrent(nn.Module):
             candidate_mask = nn.Dropout(self.recurrent_dropout, deterministic=False)(ones)
 
         if self.reverse:
-            inputs = _reversed(inputs, lengths)
+            inputs = reversed_steps(inputs, lengths)
         if is_minimal:
             read, steps = cell.read, cell.project(inputs)
         elif input_size > len(cell.gate_names) * self.hidden_size:
@@ -116,7 +116,7 @@ class Recurrent(nn.Module):
             # The gradient needs every step's inputs or their projection: keep the smaller ones.
             read, steps = cell.project_and_step_if_real, inputs
         carry, outputs = read(initial_carry, steps, real, candidate_mask)
-        return _reversed(outputs, lengths) if self.reverse else outputs, carry
+        return reversed_steps(outputs, lengths) if self.reverse else outputs, carry
 
 
 class RecurrentStack(nn.Module):
@@ -234,15 +234,6 @@ def _looped(cell_class: type[Cell]) -> type[Cell]:
         in_axes=(TIME_AXIS, TIME_AXIS, nn.broadcast),
         out_axes=TIME_AXIS,
     )
-
-
-def _reversed(sequences: Array, lengths: Array | None) -> Array:
-    """(B, T, D) with the real steps of each sequence backwards, the padding where it was."""
-    if lengths is None:
-        return jnp.flip(sequences, axis=TIME_AXIS)
-    step, length = jnp.arange(sequences.shape[TIME_AXIS])[None], lengths[:, None]
-    source = jnp.where(step < length, length - 1 - step, step)
-    return jnp.take_along_axis(sequences, source[..., None], axis=TIME_AXIS)
 
 
 def _check_shapes(inputs: tuple[int, ...], lengths: tuple[int, ...] | None) -> None:
