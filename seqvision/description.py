@@ -11,8 +11,9 @@ from seqvision import record
 from seqvision.config import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
+from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
-from seqvision.settings import Settings
+from seqvision.settings import Model, Settings
 from seqvision.throughput import flops_text
 
 
@@ -63,6 +64,7 @@ def description(
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
         "batch": _shares(settings.data.batch_size, environment),
+        "execution": _execution(settings.model),
         "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
@@ -83,6 +85,12 @@ def _shares(batch_size: int, environment: dict[str, Any]) -> str:
     if used == present:
         return text
     return f"{text} (not all {present}: {batch_size} is no multiple of {present})"
+
+
+def _execution(model: Model) -> str:
+    """How the recurrent layers are run, and who chose it."""
+    chosen = choose_execution(model.execution, model.cell, model.refine_gates)
+    return f"{chosen} (auto)" if model.execution == "auto" else chosen
 
 
 def _other_devices(environment: dict[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.metrics import Sums
+from seqvision.models import cudnn_lstm
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, read_shape, windows_of
 from seqvision.settings import Settings
@@ -59,6 +60,10 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
         raise UserError(
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
             f" by {mesh.size} devices; choose a multiple of {mesh.size}"
+        )
+    if settings.model.execution == "cudnn" and not cudnn_lstm.available():
+        raise UserError(
+            "config.model.execution: cudnn needs an NVIDIA GPU, and JAX sees none; choose auto"
         )
     model = model_of(settings, dataset.num_classes)
     input_shape = read_shape(settings, dataset.input_shape)

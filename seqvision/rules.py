@@ -185,11 +185,18 @@ def _check_model(settings: Settings) -> None:
             f"config.model.recurrent_init: '{model.recurrent_init}' has no effect on {model.cell},"
             " which has no recurrent kernel; leave it at orthogonal"
         )
-    if model.execution == "fused" and (model.cell not in ("lstm", "gru") or model.refine_gates):
-        cell = f"{model.cell} with refine gates" if model.refine_gates else model.cell
+    cell = f"{model.cell} with refine gates" if model.refine_gates else model.cell
+    if model.execution == "fused" and cell not in ("lstm", "gru"):
         raise UserError(
             f"config.model.execution: fused runs lstm and gru without refine gates, not {cell};"
             " choose auto or scan"
+        )
+    if model.execution == "cudnn" and (
+        cell != "lstm" or model.recurrent_dropout > 0 or model.compute_dtype != "float32"
+    ):
+        raise UserError(
+            "config.model.execution: cudnn runs lstm without refine gates and recurrent dropout, in"
+            " float32 or TF32; choose auto or scan"
         )
     if settings.loss.step_weight > 0 and model.readout != "per_step":
         raise UserError(

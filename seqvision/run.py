@@ -128,7 +128,13 @@ def load_run(workdir: Path, say: Callable[[str], None] = print) -> Run:
     return Run(
         settings=settings,
         data=data,
-        model=model_of(settings, len(data.class_names)),
+        # Where it was trained says nothing of where it is used.
+        model=model_of(
+            dataclasses.replace(
+                settings, model=dataclasses.replace(settings.model, execution="auto")
+            ),
+            len(data.class_names),
+        ),
         params=params,
         step=int(state["step"]),
     )

@@ -72,7 +72,7 @@ SEQUENCES = (
     "frames",
 )
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
-EXECUTIONS = ("auto", "scan", "fused")
+EXECUTIONS = ("auto", "scan", "fused", "cudnn")
 
 # --- the fields ---
 

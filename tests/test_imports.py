@@ -53,6 +53,7 @@ ARROWS = {
         "data",
         "errors",
         "metrics",
+        "models",
         "optim",
         "run",
         "state",
@@ -66,7 +67,7 @@ ARROWS = {
     "profiling": {"errors", "hlo", "state", "throughput", "trace"},
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
-    "description": {"config", "data", "record", "run", "settings", "throughput"},
+    "description": {"config", "data", "models", "record", "run", "settings", "throughput"},
     "warm_start": {"run", "record"} | WORDS,
     "resident": {"settings", "config", "data", "state", "steps"},
     "evaluate": {

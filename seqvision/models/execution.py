@@ -2,15 +2,16 @@
 
 import jax
 
-EXECUTIONS = ("auto", "scan", "fused")
-"""`scan` runs any cell in `nn.scan`, differentiated by JAX. `fused` is the LSTM and the GRU with
-their gradients written out by hand, see `fused_lstm`. `auto` is the faster one."""
+EXECUTIONS = ("auto", "scan", "fused", "cudnn")
+"""`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
+the GRU with their gradients written out by hand, see `fused_lstm`. `cudnn` is the LSTM in one call
+of NVIDIA's library, see `cudnn_lstm`. `auto` is the one that measured fastest."""
 
-FUSED_CELLS = ("lstm", "gru")
+CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
 
 
 def choose_execution(execution: str, cell: str, refine_gates: bool = False) -> str:
-    """The way that `execution` stands for, `scan` or `fused`.
+    """The way that `execution` stands for: `scan`, `fused` or `cudnn`.
 
     Args:
       execution: a name in `EXECUTIONS`.
@@ -18,18 +19,18 @@ def choose_execution(execution: str, cell: str, refine_gates: bool = False) -> s
       refine_gates: whether it has them.
 
     Raises:
-      ValueError: there is no such way, or the cell has no fused one.
+      ValueError: there is no such way, or not for this cell.
     """
-    can_fuse = cell in FUSED_CELLS and not refine_gates
     if execution not in EXECUTIONS:
         raise ValueError(
             f"execution '{execution}' is not known; choose one of {', '.join(EXECUTIONS)}"
         )
-    if execution == "fused" and not can_fuse:
+    if execution in CELLS_OF and (cell not in CELLS_OF[execution] or refine_gates):
         raise ValueError(
-            f"execution 'fused' is for {' and '.join(FUSED_CELLS)} without refine gates; choose"
-            " scan or auto"
+            f"execution '{execution}' is for {' and '.join(CELLS_OF[execution])} without refine"
+            " gates; choose scan or auto"
         )
     if execution != "auto":
         return execution
+    can_fuse = cell in CELLS_OF["fused"] and not refine_gates
     return "fused" if can_fuse and jax.default_backend() == "cpu" else "scan"

@@ -4,15 +4,16 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import Array
 
 from seqvision.models.cell import TIME_AXIS, Carry, Cell
 from seqvision.models.cells import GRU, JANET, LSTM, LayerNormLSTM
+from seqvision.models.cudnn_lstm import cudnn_lstm
 from seqvision.models.dropout import Dropout
 from seqvision.models.execution import choose_execution
 from seqvision.models.fused_gru import fused_gru
 from seqvision.models.fused_lstm import fused_lstm
 from seqvision.models.minimal_cells import MinGRU, MinimalCell, MinLSTM
+from seqvision.models.reversal import reversed_steps
 from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
 
 CELLS: dict[str, type[Cell]] = {
@@ -91,6 +92,8 @@ class Recurrent(nn.Module):
         batch_size, num_steps, input_size = inputs.shape
         cell_class = CELLS[self.cell]
         path = choose_execution(self.execution, self.cell, self.refine_gates)
+        if path == "cudnn" and self.is_initializing():
+            path = "scan"  # It asks a GPU for sizes even where only shapes are wanted.
         is_looped = path == "scan" and not issubclass(cell_class, MinimalCell)
         cell: Any = (_looped(cell_class) if is_looped else cell_class)(
             input_size=input_size,
@@ -113,13 +116,23 @@ class Recurrent(nn.Module):
             inputs = jnp.where(real[..., None], inputs, jnp.zeros_like(inputs))
         candidate_mask = None
         if train and self.recurrent_dropout > 0:
+            if path == "cudnn":
+                raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
             ones = jnp.ones((batch_size, self.hidden_size), jnp.float32)
             candidate_mask = Dropout(self.recurrent_dropout, self.axis_name)(ones, train=True)
 
+        if path == "cudnn":
+            kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
+            return cudnn_lstm(*kernels, inputs, initial_carry, lengths, reverse=self.reverse)
         if path == "fused":
-            return self._fused(cell, inputs, initial_carry, real, candidate_mask)
+            parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
+            if self.cell == "gru":
+                parameters.append(cell.candidate_bias)
+            fused: Any = fused_gru if self.cell == "gru" else fused_lstm
+            arguments = inputs, initial_carry, real, candidate_mask
+            return fused(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
         if self.reverse:
-            inputs = _reversed(inputs, lengths)
+            inputs = reversed_steps(inputs, lengths)
         if not is_looped:
             read, steps = cell.read, cell.project(inputs)
         elif input_size > len(cell.gate_names) * self.hidden_size:
@@ -128,18 +141,7 @@ class Recurrent(nn.Module):
             # The gradient needs every step's inputs or their projection: keep the smaller ones.
             read, steps = cell.project_and_step_if_real, inputs
         carry, outputs = read(initial_carry, steps, real, candidate_mask)
-        return _reversed(outputs, lengths) if self.reverse else outputs, carry
-
-    @nn.nowrap
-    def _fused(
-        self, cell: Any, inputs: Array, initial_carry: Any, real: Any, candidate_mask: Any
-    ) -> tuple[Array, Any]:
-        parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
-        if self.cell == "gru":
-            parameters.append(cell.candidate_bias)
-        read: Any = fused_gru if self.cell == "gru" else fused_lstm
-        arguments = inputs, initial_carry, real, candidate_mask
-        return read(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
+        return reversed_steps(outputs, lengths) if self.reverse else outputs, carry
 
 
 class RecurrentStack(nn.Module):
@@ -261,15 +263,6 @@ def _looped(cell_class: type[Cell]) -> type[Cell]:
         in_axes=(TIME_AXIS, TIME_AXIS, nn.broadcast),
         out_axes=TIME_AXIS,
     )
-
-
-def _reversed(sequences: Array, lengths: Array | None) -> Array:
-    """(B, T, D) with the real steps of each sequence backwards, the padding where it was."""
-    if lengths is None:
-        return jnp.flip(sequences, axis=TIME_AXIS)
-    step, length = jnp.arange(sequences.shape[TIME_AXIS])[None], lengths[:, None]
-    source = jnp.where(step < length, length - 1 - step, step)
-    return jnp.take_along_axis(sequences, source[..., None], axis=TIME_AXIS)
 
 
 def _check_shapes(inputs: tuple[int, ...], lengths: tuple[int, ...] | None) -> None:
