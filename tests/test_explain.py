@@ -38,12 +38,13 @@ def test_flops_by_hand() -> None:
     assert count_flops(convolved, images, kernel) == 2 * 2 * 5 * 6 * 8 * 3 * 3 * 3
 
 
-def test_lstm_flops_by_hand() -> None:
-    model = create_model(num_classes=10, hidden_size=16)
+@pytest.mark.parametrize(("execution", "num_features"), [("scan", 28 + 16), ("fused", 28 + 1 + 16)])
+def test_lstm_flops_by_hand(execution: str, num_features: int) -> None:
+    model = create_model(num_classes=10, hidden_size=16, execution=execution)
     inputs = jnp.zeros((1, 28, 28, 1))
     params = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    # 28 steps of (28 + 16) x 64, then 16 x 10.
-    assert count_flops(model.apply, params, inputs) == 2 * (28 * 44 * 64 + 160)
+    # 28 steps of (28 + 16) x 64 (fused, the bias is one more row), then 16 x 10.
+    assert count_flops(model.apply, params, inputs) == 2 * (28 * num_features * 64 + 160)
 
 
 def test_arrays_on_the_way() -> None:

@@ -123,7 +123,8 @@ class Recurrent(nn.Module):
 
         if path == "cudnn":
             kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
-            return cudnn_lstm(*kernels, inputs, initial_carry, lengths, reverse=self.reverse)
+            carry: Any = initial_carry
+            return cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
         if path == "fused":
             parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
             if self.cell == "gru":
