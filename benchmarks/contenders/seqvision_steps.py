@@ -1,11 +1,13 @@
 """seqvision, through the functions that a training run calls."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from benchmarks.cases import LEARNING_RATE, NUM_BATCHES, NUM_CLASSES, Case
 from benchmarks.contender import Run
@@ -14,8 +16,14 @@ from seqvision import __version__
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
 from seqvision.optim import create_optimizer
-from seqvision.state import create_mesh, create_state, make_init, replicated
-from seqvision.steps import batch_sharding, index_sharding, make_predict_step, make_train_steps
+from seqvision.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
+from seqvision.steps import (
+    batch_sharding,
+    index_sharding,
+    make_predict_step,
+    make_train_steps,
+    to_unit_range,
+)
 
 _SEQUENCES = {"lstm": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
 # As in seqvision.resident.
@@ -43,7 +51,10 @@ class SeqvisionContender:
 
     def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
         if case.mode == "forward":
-            return {"predict step": lambda: self._forward(case)}
+            return {
+                "predict step": lambda: self._forward(case),
+                "many batches in one call": lambda: self._many_forward(case),
+            }
         return {"many steps in one call": lambda: self._training(case)}
 
     def _training(self, case: Case) -> Run:
@@ -82,6 +93,40 @@ class SeqvisionContender:
             for step in range(num_steps):
                 answer = predict_step(params, batches[step % NUM_BATCHES], None)
             jax.block_until_ready(answer)
+
+        return run
+
+    def _many_forward(self, case: Case) -> Run:
+        inputs, _ = make_bytes(case)
+        stacked = jax.device_put(
+            np.stack(np.split(inputs, NUM_BATCHES)), index_sharding(self._mesh)
+        )
+        model = self._model(case)
+        variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *case.input_shape)))
+        params = jax.device_put(variables["params"], replicated(self._mesh))
+
+        def read(params: Any, stacked: jax.Array, num_steps: jax.Array) -> jax.Array:
+            def body(number: jax.Array, total: jax.Array) -> jax.Array:
+                # The sum keeps every batch's logits in use.
+                batch = to_unit_range(stacked[number % NUM_BATCHES])
+                return total + jnp.asarray(model.apply({"params": params}, batch))
+
+            zeros = jnp.zeros((stacked.shape[1], NUM_CLASSES))
+            return jax.lax.fori_loop(0, num_steps, body, zeros)
+
+        everywhere = PartitionSpec()
+        many = jax.jit(
+            jax.shard_map(
+                read,
+                mesh=self._mesh,
+                in_specs=(everywhere, PartitionSpec(None, DATA_AXIS), everywhere),
+                out_specs=PartitionSpec(DATA_AXIS),
+                check_vma=False,
+            )
+        )
+
+        def run(num_steps: int) -> None:
+            jax.block_until_ready(many(params, stacked, np.int32(num_steps)))
 
         return run
 
