@@ -40,9 +40,8 @@ def _count(jaxpr: core.Jaxpr) -> int:
             case "scan":
                 total += parameters["length"] * _count(parameters["jaxpr"].jaxpr)
             case "shard_map":
-                # Its function is that of one device.
-                sizes = [parameters["mesh"].shape[axis] for axis in parameters["manual_axes"]]
-                total += math.prod(sizes) * _count(parameters["jaxpr"])
+                # Its function is that of one device, of a mesh that is shared out as a whole.
+                total += parameters["mesh"].size * _count(parameters["jaxpr"])
             case "cond":
                 total += max(_count(branch.jaxpr) for branch in parameters["branches"])
             case _:
