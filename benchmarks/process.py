@@ -124,15 +124,4 @@ def worker_process(name: str, python: str = sys.executable) -> WorkerProcess:
         # Otherwise torch.compile keeps a pool of processes.
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
     }
-    if name.startswith("seqvision"):
-        environment |= host_devices()
     return WorkerProcess(name, [python, "-m", "benchmarks.worker", name], environment)
-
-
-def host_devices() -> dict[str, str]:
-    """One single-threaded CPU device for each core, as seqvision's own commands have them."""
-    flags = (
-        f"--xla_force_host_platform_device_count={len(os.sched_getaffinity(0))}"
-        " --xla_cpu_multi_thread_eigen=false"
-    )
-    return {"XLA_FLAGS": flags}
