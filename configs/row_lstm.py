@@ -1,6 +1,7 @@
 """MNIST read row by row: 28 time steps of 28 pixels, LSTM, dense layer on the last output.
 
     python main.py --config=configs/row_lstm.py             # tuned: 128 units, batch 256, 8 epochs
+    python main.py --config=configs/row_lstm.py:fast        # 128 units, batch 64, 2 epochs
     python main.py --config=configs/row_lstm.py:estimator   # 64 units, batch 32, Adam 1e-3
     python main.py --config=configs/row_lstm.py:book        # 128 units, batch 128, 60k/10k split
 
@@ -13,6 +14,10 @@ in min:sec:
     book       3:14       98.58 % (seed 0)
 
 The recipe of `tuned` was chosen by validation accuracy, its length by time.
+
+`fast` is for the shortest training over 98.5 %; time and test accuracy are not measured yet. Its
+validation accuracy was 98.98, 98.60, 98.62 % with seeds 0-2. It was chosen for that of seed 0, the
+highest of 38 settings, so that figure flatters it.
 """
 
 from ml_collections import ConfigDict
@@ -33,6 +38,19 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.schedule.name = "one_cycle"
         config.schedule.warmup = "30 %"
         config.schedule.final_fraction = 0.001
+    elif variant == "fast":
+        config.data.batch_size = 64
+        config.duration = "2 epochs"
+        config.evaluate_every = "never"
+        config.checkpoint.every = "never"
+        config.model.gate_init = "chrono"
+        config.optimizer.name = "adamw"
+        config.optimizer.learning_rate = 1e-2
+        config.optimizer.weight_decay = 0.03
+        config.optimizer.clip_norm = 1.0
+        config.schedule.name = "one_cycle"
+        config.schedule.warmup = "30 %"
+        config.schedule.final_fraction = 0.001
     elif variant == "estimator":
         config.model.hidden_size = 64
         config.data.batch_size = 32
@@ -41,5 +59,5 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.data.batch_size = 128
         config.data.validation_examples = 0
     else:
-        raise ValueError(f"variant '{variant}' is not known; choose tuned, estimator or book")
+        raise ValueError(f"variant '{variant}' is not known; choose tuned, fast, estimator or book")
     return config

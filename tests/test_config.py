@@ -27,7 +27,7 @@ CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
 )
 VARIANTS = {
-    "row_lstm": ("tuned", "estimator", "book"),
+    "row_lstm": ("tuned", "fast", "estimator", "book"),
     "frame_lstm": ("motion", "single_frame", "digit"),
     "pixel_lstm": ("full", "small", "permuted"),
 }
@@ -79,7 +79,9 @@ def test_each_config_opens_with_what_it_promises(name: str) -> None:
 def test_unknown_variant() -> None:
     from configs import row_lstm
 
-    with pytest.raises(ValueError, match="'bok' is not known; choose tuned, estimator or book"):
+    with pytest.raises(
+        ValueError, match="'bok' is not known; choose tuned, fast, estimator or book"
+    ):
         row_lstm.get_config("bok")
 
 

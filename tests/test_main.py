@@ -39,7 +39,7 @@ def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 BAD = [
     ((), "--config: missing", "configs/row_lstm.py"),
     (("--config=configs/row_lstn.py",), "no file 'configs/row_lstn.py'", "'configs/row_lstm.py'?"),
-    (("--config=configs/row_lstm.py:bok",), "'bok' is not known", "tuned, estimator or book"),
+    (("--config=configs/row_lstm.py:bok",), "'bok' is not known", "tuned, fast, estimator or book"),
     ((CONFIG, "--config.optimiser.name=sgd"), "config.optimiser", "'config.optimizer'?"),
     ((CONFIG, "--config.optimizer.nam=sgd"), "config.optimizer.nam", "'config.optimizer.name'?"),
     ((CONFIG, "--config.optimizer.name=sdg"), "'sdg' is not known", "did you mean 'sgd'?"),
