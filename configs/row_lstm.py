@@ -40,13 +40,11 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.schedule.final_fraction = 0.001
     elif variant == "fast":
         config.data.batch_size = 64
-        config.duration = "2 epochs"
+        config.duration = "3 epochs"
         config.evaluate_every = "never"
         config.checkpoint.every = "never"
         config.model.gate_init = "chrono"
-        config.optimizer.name = "adamw"
-        config.optimizer.learning_rate = 1e-2
-        config.optimizer.weight_decay = 0.03
+        config.optimizer.learning_rate = 7e-3
         config.optimizer.clip_norm = 1.0
         config.schedule.name = "one_cycle"
         config.schedule.warmup = "30 %"
