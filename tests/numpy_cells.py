@@ -109,3 +109,10 @@ def derivative(function: Any, leaves: list[np.ndarray], number: int, index: Any)
     moved = [leaf.astype(np.complex128) for leaf in leaves]
     moved[number][index] += 1e-30j
     return np.imag(function(moved)) / 1e-30
+
+
+def slope(function: Any, leaves: list[np.ndarray], number: int, direction: np.ndarray) -> float:
+    """Of function(leaves) as one leaf moves in a direction."""
+    moved = [leaf.astype(np.complex128) for leaf in leaves]
+    moved[number] = moved[number] + 1e-30j * direction
+    return np.imag(function(moved)) / 1e-30

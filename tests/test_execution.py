@@ -1,0 +1,460 @@
+"""`scan` and `fused` give the same values and gradients, and those of equations in float64.
+
+YNN, the library to which XLA can hand products on CPUs, is switched on and off inside the tests;
+what jax does by default is neither everywhere.
+"""
+
+import itertools
+import sys
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from seqvision.models import create_model
+from seqvision.models.dropout import Dropout
+from seqvision.models.execution import choose_execution
+from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
+from seqvision.state import create_mesh
+from tests import numpy_cells
+
+CELL_NAMES, PATHS = ("lstm", "gru"), ("scan", "fused")
+YNN = "xla_cpu_experimental_ynn_fusion_type"
+YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
+
+GRID = """
+lstm 1x1x1x1  both    .       reverse .     inputs .       ynn
+lstm 3x7x2x5  carry   .       .       .     inputs .       ynn
+lstm 3x7x2x5  outputs lengths .       start inputs .       ynn
+lstm 2x8x3x4  outputs lengths reverse .     .      dropout .
+lstm 5x2x1x3  both    lengths .       .     inputs dropout .
+lstm 1x6x19x4 both    lengths .       start .      dropout ynn
+lstm 3x5x16x3 carry   .       .       .     .      dropout ynn
+gru  1x1x1x1  carry   .       .       .     .      dropout .
+gru  1x1x1x1  outputs lengths reverse start inputs dropout .
+gru  3x7x2x5  both    lengths reverse start .      dropout .
+gru  2x8x3x4  both    .       .       .     inputs dropout .
+gru  2x8x3x4  carry   lengths .       start inputs .       ynn
+gru  5x2x1x3  carry   .       reverse start inputs .       .
+gru  5x2x1x3  outputs .       reverse start .      .       ynn
+gru  1x6x19x4 carry   .       reverse .     inputs .       .
+gru  1x6x19x4 outputs .       .       .     .      .       .
+gru  3x5x16x3 both    lengths reverse start inputs .       ynn
+gru  3x5x16x3 outputs lengths .       .     .      .       .
+"""
+"""Cell, B x T x D x H, what the loss reads, and what there is: lengths of T to 0 (NaN after them),
+reversal, an initial carry, a gradient of the inputs, recurrent dropout, YNN. In the last two sizes
+the inputs are so wide that they meet their kernel before the loop."""
+
+ROWS = [tuple(line.split()) for line in GRID.strip().splitlines()]
+
+
+def random_array(rng: np.random.Generator, *shape: int) -> Any:
+    return jnp.asarray(0.7 * rng.normal(size=shape), jnp.float32)
+
+
+def random_params(rng: np.random.Generator, layer: Any, input_size: int) -> Any:
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), jnp.zeros((1, 1, input_size)))
+    return jax.tree.map(lambda leaf: random_array(rng, *leaf.shape), shapes["params"])
+
+
+def random_carry(rng: np.random.Generator, cell: str, batch: int, hidden: int) -> Any:
+    first, second = (random_array(rng, batch, hidden) for _ in range(2))
+    return (first, second) if cell == "lstm" else second
+
+
+def spread_lengths(batch: int, num_steps: int) -> np.ndarray:
+    return np.linspace(num_steps, 0, batch).round().astype(np.int32)
+
+
+def with_nan_padding(inputs: Any, lengths: np.ndarray) -> Any:
+    padding = np.arange(inputs.shape[1])[None] >= lengths[:, None]
+    return jnp.where(padding[..., None], np.float32(np.nan), inputs)
+
+
+def as_float64(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+
+def assert_close(found: Any, expected: Any, tolerance: float = 2e-5) -> None:
+    """Equal but for `tolerance` times the largest entry (or 1) of each array."""
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        scale = max(1.0, np.abs(np.asarray(other, np.float64)).max(initial=0))
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
+
+
+def assert_roughly(found: Any, expected: Any, share: float) -> None:
+    """The difference is a small share of each array, in Euclidean length."""
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        one, other = np.float64(one), np.float64(other)
+        assert np.linalg.norm(one - other) <= share * np.linalg.norm(other)
+
+
+def total(outputs: Any, end: Any, weights: Any, asked: str) -> Any:
+    """A different multiple of every number that is asked for."""
+    read = {"outputs": outputs, "carry": end, "both": (outputs, end)}[asked]
+    used = {"outputs": weights[0], "carry": weights[1], "both": weights}[asked]
+    return sum(
+        (a * b).sum() for a, b in zip(jax.tree.leaves(read), jax.tree.leaves(used), strict=True)
+    )
+
+
+def random_weights(rng: np.random.Generator, outputs: Any, end: Any) -> Any:
+    return jax.tree.map(lambda leaf: random_array(rng, *leaf.shape), (outputs, end))
+
+
+# --- one layer, against each other and against float64 ---
+
+
+def test_every_pair_of_choices_is_in_the_grid() -> None:
+    for one, other in itertools.combinations(zip(*ROWS, strict=True), 2):
+        assert len(set(zip(one, other, strict=True))) == len(set(one)) * len(set(other))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[" ".join(row).replace(" .", "") for row in ROWS])
+def test_layers_equal_each_other_and_float64(
+    rng: np.random.Generator, row: tuple[str, ...]
+) -> None:
+    cell, sizes, asked, *options = row
+    batch, num_steps, input_size, hidden = map(int, sizes.split("x"))
+    layers = [
+        Recurrent(
+            cell,
+            hidden,
+            recurrent_dropout=0.4 if "dropout" in options else 0.0,
+            reverse="reverse" in options,
+            execution=path,
+        )
+        for path in PATHS
+    ]
+    lengths = spread_lengths(batch, num_steps) if "lengths" in options else None
+    inputs = random_array(rng, batch, num_steps, input_size)
+    if lengths is not None:
+        inputs = with_nan_padding(inputs, lengths)
+    start = random_carry(rng, cell, batch, hidden)
+    wanted = {"params": random_params(rng, layers[0], input_size)}
+    given = {} if "inputs" in options else {"inputs": inputs}
+    wanted |= {"inputs": inputs} if "inputs" in options else {}
+    wanted |= {"start": start} if "start" in options else {}
+    weights = random_weights(rng, jnp.zeros((batch, num_steps, hidden)), start)
+
+    @partial(jax.jit, compiler_options=YNN_ON if "ynn" in options else YNN_OFF)
+    def read(wanted: Any, given: Any) -> Any:
+        def loss(wanted: Any, layer: Recurrent) -> Any:
+            every = {"start": None, **wanted, **given}
+            (outputs, end), seen = layer.apply(
+                {"params": every["params"]},
+                every["inputs"],
+                None if lengths is None else jnp.asarray(lengths),
+                every["start"],
+                train=True,
+                rngs={"dropout": jax.random.key(1)},
+                capture_intermediates=lambda module, _: isinstance(module, Dropout),
+                mutable="intermediates",
+            )
+            return total(outputs, end, weights, asked), (outputs, end, seen)
+
+        return [jax.grad(loss, has_aux=True)(wanted, layer) for layer in layers]
+
+    ((grads, (*values, dropped)), (fused_grads, (*fused_values, fused_dropped))) = read(
+        wanted, given
+    )
+    mask = None
+    if "dropout" in options:
+        (mask,), (fused_mask,) = jax.tree.leaves(dropped), jax.tree.leaves(fused_dropped)
+        np.testing.assert_array_equal(fused_mask, mask)
+    leaves, structure = jax.tree.flatten(as_float64(wanted))
+
+    def expected(leaves: Any) -> Any:
+        every = {"start": jax.tree.map(np.zeros_like, as_float64(start)), **as_float64(given)}
+        every |= jax.tree.unflatten(structure, leaves)
+        return numpy_cells.read(
+            cell,
+            False,
+            every["params"]["cell"],
+            every["inputs"],
+            every["start"],
+            lengths,
+            as_float64(mask),
+            "reverse" in options,
+        )
+
+    assert_close(fused_grads, grads)
+    for found in (values, fused_values):
+        assert_close(tuple(found), expected(leaves), 5e-6)
+    for number in range(len(leaves)):
+        for _ in range(3):
+            direction = rng.normal(size=leaves[number].shape)
+            slope = numpy_cells.slope(
+                lambda leaves: total(*expected(leaves), as_float64(weights), asked),
+                leaves,
+                number,
+                direction,
+            )
+            for found in (grads, fused_grads):
+                along = np.vdot(direction, np.float64(jax.tree.leaves(found)[number]))
+                assert along == pytest.approx(slope, rel=1e-4, abs=5e-5)
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_ten_thousand_steps(rng: np.random.Generator, cell: str) -> None:
+    inputs = random_array(rng, 1, 10_000, 1)
+    params = random_params(rng, Recurrent(cell, 2), 1)
+
+    @jax.jit
+    def read(params: Any, inputs: Any) -> Any:
+        def loss(params: Any, inputs: Any, path: str) -> Any:
+            outputs, end = Recurrent(cell, 2, execution=path).apply({"params": params}, inputs)
+            return (outputs**2).mean() + jax.tree.leaves(end)[-1].sum(), end
+
+        return [jax.grad(loss, (0, 1), has_aux=True)(params, inputs, path) for path in PATHS]
+
+    scan, fused = read(params, inputs)
+    assert_close(fused, scan)
+    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(fused))
+    cell_params, start = as_float64(params["cell"]), np.zeros((1, 2))
+    before = (start, start) if cell == "lstm" else start
+    assert_close(
+        fused[1], numpy_cells.read(cell, False, cell_params, as_float64(inputs), before)[1]
+    )
+
+
+def test_the_switch_of_ynn_is_real() -> None:
+    product = jax.jit(jnp.matmul).lower(jnp.ones((64, 64)), jnp.ones((64, 64)))
+    assert "__ynn_fusion" not in product.compile(YNN_OFF).as_text()
+    if sys.platform == "linux":  # Elsewhere jaxlib may come without it.
+        assert "__ynn_fusion" in product.compile(YNN_ON).as_text()
+
+
+# --- stacks and networks ---
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_stacks_equal_each_other(rng: np.random.Generator, cell: str) -> None:
+    lengths = np.array([6, 3, 0], np.int32)
+    inputs = with_nan_padding(random_array(rng, 3, 6, 3), lengths)
+    start = tuple(tuple(random_carry(rng, cell, 3, 4) for _ in range(2)) for _ in range(2))
+    options = {"num_layers": 2, "bidirectional": True, "dropout": 0.3, "recurrent_dropout": 0.2}
+    stacks = [RecurrentStack(cell, 4, execution=path, **options) for path in PATHS]
+    params = random_params(rng, stacks[0], 3)
+    weights = random_weights(rng, jnp.zeros((3, 6, 8)), start)
+
+    @jax.jit
+    def read(*wanted: Any) -> Any:
+        def loss(wanted: Any, stack: RecurrentStack) -> Any:
+            params, inputs, start = wanted
+            outputs, end = stack.apply(
+                {"params": params},
+                inputs,
+                jnp.asarray(lengths),
+                start,
+                train=True,
+                rngs={"dropout": jax.random.key(1)},
+            )
+            return total(outputs, end, weights, "both"), (outputs, end)
+
+        return [jax.grad(loss, has_aux=True)(wanted, stack) for stack in stacks]
+
+    scan, fused = read(params, inputs, start)
+    assert_close(fused, scan)
+    of_inputs = np.asarray(fused[0][1])
+    np.testing.assert_array_equal(of_inputs == 0, np.isnan(inputs))
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_parameters_are_the_same(cell: str) -> None:
+    options = {"num_layers": 2, "bidirectional": True, "gate_init": "chrono"}
+    first, second = (
+        jax.jit(RecurrentStack(cell, 4, execution=path, **options).init)(
+            jax.random.key(3), jnp.zeros((1, 5, 3))
+        )
+        for path in PATHS
+    )
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+@pytest.mark.parametrize(
+    ("cell", "dtype", "share"), [("lstm", "float32", 1e-4), ("gru", "bfloat16", 0.1)]
+)
+def test_a_network_behind_a_cnn_has_the_same_gradients(
+    rng: np.random.Generator, cell: str, dtype: str, share: float
+) -> None:
+    images = jnp.asarray(rng.uniform(size=(4, 8, 8, 1)), jnp.float32)
+    options = {"num_classes": 3, "sequence": "cnn_rows", "cnn_channels": (4, 4), "hidden_size": 5}
+    models = [
+        create_model(cell=cell, compute_dtype=dtype, execution=path, **options) for path in PATHS
+    ]
+    params = jax.jit(models[0].init)(jax.random.key(0), images)["params"]
+
+    @jax.jit
+    def read(params: Any) -> Any:
+        def loss(params: Any, model: Any) -> Any:
+            logits = model.apply({"params": params}, images)
+            return (jax.nn.log_softmax(logits)[:, 0]).mean()
+
+        return [jax.value_and_grad(loss)(params, model) for model in models]
+
+    scan, fused = read(params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(fused)} == {np.dtype("float32")}
+    assert_roughly(fused, scan, share)
+
+
+# --- precision ---
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize("input_size", [3, 30])
+def test_bfloat16_products(rng: np.random.Generator, cell: str, input_size: int) -> None:
+    inputs = random_array(rng, 4, 6, input_size).astype(jnp.bfloat16)
+    rough, exact = jnp.dtype("bfloat16"), jnp.dtype("float32")
+    layers = [Recurrent(cell, 5, execution=path, dtype=rough) for path in PATHS]
+    layers.append(Recurrent(cell, 5, execution="fused", dtype=exact))
+    params = random_params(rng, layers[0], input_size)
+    params = jax.tree.map(lambda leaf: leaf / np.float32(np.sqrt(input_size)), params)
+    weights = random_weights(rng, jnp.zeros((4, 6, 5)), random_carry(rng, cell, 4, 5))
+
+    def loss(params: Any, inputs: Any, layer: Recurrent) -> Any:
+        outputs, end = layer.apply({"params": params}, inputs)
+        return total(outputs, end, weights, "both"), (outputs, end)
+
+    def read(params: Any, inputs: Any) -> Any:
+        return [jax.grad(loss, (0, 1), has_aux=True)(params, inputs, layer) for layer in layers]
+
+    scan, fused, float32 = jax.jit(read)(params, inputs)
+    # A bfloat16 has 8 binary digits: one rounding is up to 0.4 % off.
+    assert_roughly(fused, scan, 0.03)
+    assert_roughly(fused, float32, 0.03)
+    (of_params, of_inputs), (outputs, end) = fused
+    assert {leaf.dtype for leaf in jax.tree.leaves((of_params, outputs, end))} == {exact}
+    assert of_inputs.dtype == rough
+    assert not np.array_equal(outputs, float32[1][0])
+    program = jax.make_jaxpr(jax.grad(partial(loss, layer=layers[1]), (0, 1), has_aux=True))(
+        params, inputs
+    )
+    products = equations(program, "dot_general")
+    assert {var.aval.dtype for product in products for var in product.invars} == {rough}
+
+
+# --- many seeds, many devices ---
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str) -> None:
+    layer, inputs = Recurrent(cell, 4, execution="fused"), random_array(rng, 3, 6, 2)
+    lengths = jnp.asarray([6, 4, 0], jnp.int32)
+
+    def one(seed: Any) -> Any:
+        def loss(params: Any) -> Any:
+            outputs, end = layer.apply(params, inputs, lengths)
+            return (outputs**2).sum() + jax.tree.leaves(end)[0].sum()
+
+        return jax.value_and_grad(loss)(layer.init(jax.random.key(seed), inputs))
+
+    seeds = jnp.arange(3, dtype=jnp.int32)
+    together, alone = jax.jit(jax.vmap(one))(seeds), jax.jit(one)
+    for number in range(3):
+        assert_close(jax.tree.map(lambda leaf, at=number: leaf[at], together), alone(number))
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_devices_that_share_a_batch_or_a_layer(rng: np.random.Generator, cell: str) -> None:
+    layer, mesh = Recurrent(cell, 4, execution="fused"), create_mesh(2)
+    (axis,) = mesh.axis_names
+    params, inputs = random_params(rng, layer, 2), random_array(rng, 4, 6, 2)
+    lengths = np.array([6, 4, 0, 1], np.int32)
+
+    def read(params: Any, inputs: Any, lengths: Any) -> Any:
+        def loss(params: Any, inputs: Any) -> Any:
+            outputs, end = layer.apply({"params": params}, inputs, lengths)
+            return (outputs**2).sum() + jax.tree.leaves(end)[0].sum()
+
+        return jax.value_and_grad(loss, (0, 1))(params, inputs)
+
+    def share(params: Any, inputs: Any, lengths: Any) -> Any:
+        value, (of_params, of_inputs) = read(params, inputs, lengths)
+        return *jax.lax.psum((value, of_params), axis), of_inputs
+
+    def place(tree: Any, mesh: Mesh, spec: P) -> Any:
+        return jax.device_put(tree, NamedSharding(mesh, spec))
+
+    compiled = jax.jit(read)
+    value, (of_params, of_inputs) = compiled(params, inputs, lengths)
+    # The compiler shares out the batch, then the gates.
+    batch = (place(a, mesh, P(axis)) for a in (inputs, lengths))
+    assert_close(compiled(place(params, mesh, P()), *batch), (value, (of_params, of_inputs)))
+    split = jax.tree.map(lambda leaf: place(leaf, mesh, P(*[None] * (leaf.ndim - 1), axis)), params)
+    whole = (place(a, mesh, P()) for a in (inputs, lengths))
+    assert_close(compiled(split, *whole), (value, (of_params, of_inputs)))
+    # Each device reads its share, as in training.
+    shared = jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(P(), P(axis), P(axis)),
+        out_specs=(P(), P(), P(axis)),
+        check_vma=False,
+    )
+    assert_close(jax.jit(shared)(params, inputs, lengths), (value, of_params, of_inputs))
+
+
+# --- what is computed, and what is chosen ---
+
+
+def equations(program: Any, name: str) -> list[Any]:
+    """All of that name, inside loops as well."""
+    found = []
+    for equation in program.jaxpr.eqns:
+        found += [equation] if equation.primitive.name == name else []
+        for part in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")
+        ):
+            if hasattr(part, "jaxpr"):
+                found += equations(part, name)
+    return found
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
+    layer, inputs = Recurrent(cell, 5, execution="fused"), jnp.zeros((3, 8, 2))
+    params = layer.init(jax.random.key(0), inputs)
+
+    def program(asked: str, *argnums: int) -> Any:
+        def loss(params: Any, inputs: Any) -> Any:
+            outputs, end = layer.apply(params, inputs)
+            return outputs.sum() if asked == "outputs" else jax.tree.leaves(end)[-1].sum()
+
+        return jax.make_jaxpr(jax.grad(loss, argnums))(params, inputs)
+
+    # Two steps stand in the body of the loop, and each needs one product for its inputs' gradient.
+    products = [len(equations(program("last", *of), "dot_general")) for of in ((0,), (0, 1))]
+    assert products[1] - products[0] == 2
+    # The loop back reads a gradient of the outputs only where there is one.
+    sizes = [len(equations(program(asked, 0), "scan")[-1].invars) for asked in ("last", "outputs")]
+    assert sizes[1] - sizes[0] == 1
+
+
+def test_the_choice_of_a_path() -> None:
+    for cell in CELLS:
+        can_fuse = cell in CELL_NAMES
+        assert choose_execution("auto", cell) == ("fused" if can_fuse else "scan")
+        assert choose_execution("auto", cell, refine_gates=True) == "scan"
+        assert choose_execution("scan", cell, refine_gates=True) == "scan"
+        if can_fuse:
+            assert choose_execution("fused", cell) == "fused"
+        for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
+            for refine in (True,) if fits else (False, True):
+                with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
+                    choose_execution(path, cell, refine)
+    with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
+        choose_execution("fast", "lstm")
+
+
+def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert choose_execution("auto", "lstm") == "scan"
