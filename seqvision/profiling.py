@@ -6,16 +6,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
-from jax import Array
 
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.hlo import LOOPS, Operation, operation_by_name, read_operations
+from seqvision.resident import ResidentSteps
 from seqvision.state import TrainState
-from seqvision.throughput import Throughput, TimedSteps
+from seqvision.throughput import Throughput
 from seqvision.trace import Span, covered_seconds, read_spans, trace_files
 
 SUMMARY = "summary.txt"
@@ -40,11 +38,11 @@ def check_folder(folder: Path) -> None:
 
 
 class ProfiledSteps:
-    """Training steps of which some are traced: the first call compiles, the second is timed
+    """Calls of the training steps of which one is traced: the first compiles, the second is timed
     without the profiler, the third with it. All others go through as they are.
 
     Args:
-      steps: what takes the steps; the traced ones do not count in its throughput.
+      calls: what takes the steps; the traced ones do not count in its throughput.
       folder: where traces and `summary.txt` are written; older traces stay.
       total_steps: where training ends.
       peak_flops: see `peak.measure_peak`.
@@ -53,49 +51,41 @@ class ProfiledSteps:
 
     def __init__(
         self,
-        steps: TimedSteps,
+        calls: ResidentSteps,
         folder: Path,
         total_steps: int,
         peak_flops: float | None,
         say: Callable[[str], None],
     ) -> None:
-        self._steps, self._folder, self._say = steps, folder, say
+        self._calls, self._folder, self._say = calls, folder, say
         self._total_steps, self._peak_flops = total_steps, peak_flops
-        self._calls = 0
+        self._num_calls = 0
         self._seconds_per_step = 0.0
 
-    def __call__(
-        self, state: TrainState, arrays: Any, indices: Any, num_steps: Any
-    ) -> tuple[TrainState, Array]:
-        """Takes the steps, or fewer of them; the state says how many."""
-        self._calls += 1
-        if self._calls > 3:
-            return self._steps(state, arrays, indices, num_steps)
-        left = self._total_steps - int(state.step)
-        if self._calls == 1 and left < 3:
+    def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
+        """See `ResidentSteps.advance`; the first three calls take fewer steps."""
+        self._num_calls += 1
+        left = self._total_steps - step
+        if self._num_calls == 1 and left < 3:
             self._say(
                 f"--profile: {left} step(s) are left of this run; nothing is traced, since that"
                 " takes 3: to compile, to time without the profiler, and with it"
             )
-            self._calls = 3
-            return self._steps(state, arrays, indices, num_steps)
+            self._num_calls = 4
+        if self._num_calls > 3:
+            return self._calls.advance(state, step)
         # Each of the three leaves steps for those after it.
-        most = min(_MAX_STEPS, left // (4 - self._calls))
-        if self._calls == 3:
+        most = min(_MAX_STEPS, left // (4 - self._num_calls))
+        if self._num_calls == 3:
             most = min(most, max(1, int(_MAX_SECONDS / self._seconds_per_step)))
-        fewer = jax.device_put(np.int32(min(int(num_steps), most)), num_steps.sharding)
-        arguments = (state, arrays, indices, fewer)
-        if self._calls == 3:
-            return self._traced(arguments)
+            return self._traced(state, step, most)
         start = time.perf_counter()
-        state, finite = self._steps(*arguments)
-        self._seconds_per_step = (time.perf_counter() - start) / int(fewer)
+        state, finite = self._calls.advance(state, step, most)
+        self._seconds_per_step = (time.perf_counter() - start) / max(1, int(state.step) - step)
         return state, finite
 
-    def _traced(self, arguments: tuple[Any, ...]) -> tuple[TrainState, Array]:
-        first, num_steps = int(arguments[0].step), int(arguments[-1])
-        # Compiled already: jax looks it up.
-        text = self._steps.train_steps.lower(*arguments).compile().as_text()
+    def _traced(self, state: TrainState, step: int, most: int) -> tuple[TrainState, bool]:
+        operations = read_operations(self._calls.program_text(state))
         before, problem = trace_files(self._folder), ""
         options = jax.profiler.ProfileOptions()
         options.python_tracer_level = 0
@@ -105,10 +95,9 @@ class ProfiledSteps:
             )
         except RuntimeError as error:
             self._say(f"--profile: no trace: {first_line(error)}")
-            return self._steps(*arguments)
+            return self._calls.advance(state, step, most)
         start = time.perf_counter()
-        state, finite = self._steps.train_steps(*arguments)
-        finite.block_until_ready()
+        state, finite = self._calls.advance(state, step, most, timed=False)
         seconds = time.perf_counter() - start
         spans: list[Span] = []
         try:
@@ -117,16 +106,15 @@ class ProfiledSteps:
             spans = [span for path in sorted(new) for span in read_spans(path)]
         except (OSError, RuntimeError, ValueError) as error:
             problem = first_line(error)
-        unprofiled = self._steps.throughput(self._peak_flops)
         profile = Profile(
-            first_step=first + 1,
-            num_steps=num_steps,
-            batch_size=self._steps.batch_size,
+            first_step=step + 1,
+            num_steps=max(1, int(state.step) - step),
+            batch_size=self._calls.batch_size,
             seconds=seconds,
             unprofiled_seconds_per_step=self._seconds_per_step,
-            throughput=unprofiled,
+            throughput=self._calls.throughput(self._peak_flops),
             spans=spans,
-            operations=read_operations(text or ""),
+            operations=operations,
             problem=problem,
         )
         for line in profile.lines(_TOP_PRINTED, with_scopes=False):

@@ -1,13 +1,6 @@
 """How fast training goes, and what share of the machine's peak that is."""
 
 import dataclasses
-import time
-from typing import Any
-
-from jax import Array
-
-from seqvision.flops import count_flops
-from seqvision.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,42 +47,3 @@ def flops_text(flops: float) -> str:
         if flops >= unit:
             return f"{flops / unit:.1f} {letter}FLOP"
     return f"{flops:,.0f} FLOP"
-
-
-class TimedSteps:
-    """Training steps that note how long they take.
-
-    Args:
-      train_steps: see `steps.make_train_steps`.
-      batch_size: examples of a step, on all devices together.
-    """
-
-    def __init__(self, train_steps: Any, batch_size: int) -> None:
-        self.train_steps, self.batch_size = train_steps, batch_size
-        self._is_compiled = False
-        self._num_steps, self._seconds = 0, 0.0
-        self._flops_per_example = 0.0
-
-    def __call__(
-        self, state: TrainState, arrays: Any, indices: Any, num_steps: Any
-    ) -> tuple[TrainState, Array]:
-        """Takes the steps and waits for their end."""
-        arguments = (state, arrays, indices, num_steps)
-        if not self._is_compiled:
-            # At this call jax keeps what it traces here, and traces nothing again.
-            self._flops_per_example = count_flops(self.train_steps, *arguments) / self.batch_size
-        start = time.perf_counter()
-        state, finite = self.train_steps(*arguments)
-        finite.block_until_ready()
-        if self._is_compiled:
-            self._num_steps += int(num_steps)
-            self._seconds += time.perf_counter() - start
-        self._is_compiled = True
-        return state, finite
-
-    def throughput(self, peak_flops: float | None) -> Throughput | None:
-        """Of all calls but the first, which compiles; None where there was no other."""
-        if not self._num_steps:
-            return None
-        speed = self._num_steps * self.batch_size / self._seconds
-        return Throughput(speed, self._flops_per_example, peak_flops)

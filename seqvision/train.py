@@ -45,7 +45,6 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.supply import load_dataset
-from seqvision.throughput import TimedSteps
 from seqvision.warm_start import warm_start
 
 
@@ -148,7 +147,9 @@ class _Training:
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:
             self._peak_flops = peak.measure_peak(self._mesh, settings.model.compute_dtype)
-        self._timed = TimedSteps(self._program.train_steps, settings.data.batch_size)
+        self._calls = ResidentSteps(
+            settings, self._steps, self._train, self._program.train_steps, self._mesh
+        )
         self._best_step: int | None = None
         self._best_accuracy = -1.0
         self._evaluations_since_best = 0
@@ -240,12 +241,9 @@ class _Training:
     ) -> Result:
         steps, start = self._steps, int(state.step)
         step, saved = start, start if checkpoints.steps else -1
-        train_steps: TimedSteps | ProfiledSteps = self._timed
+        calls: ResidentSteps | ProfiledSteps = self._calls
         if self._profile is not None:
-            train_steps = ProfiledSteps(
-                self._timed, self._profile, steps.total, self._peak_flops, say
-            )
-        calls = ResidentSteps(self._settings, steps, self._train, train_steps, self._mesh)
+            calls = ProfiledSteps(self._calls, self._profile, steps.total, self._peak_flops, say)
         log_time, log_step = time.perf_counter(), start
         while True:
             improved = False
@@ -369,7 +367,7 @@ class _Training:
         if "test" in ends:
             rows.metrics(step, "test", ends["test"], self._seconds)
         rows.sync()
-        throughput = self._timed.throughput(self._peak_flops)
+        throughput = self._calls.throughput(self._peak_flops)
         record.write_status(
             self._workdir,
             "done",

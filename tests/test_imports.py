@@ -63,13 +63,13 @@ ARROWS = {
     "hlo": set(),
     "peak": set(),
     "trace": set(),
-    "throughput": {"flops", "state"},
-    "profiling": {"errors", "hlo", "state", "throughput", "trace"},
+    "throughput": set(),
+    "profiling": {"errors", "hlo", "resident", "state", "throughput", "trace"},
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
     "description": {"config", "data", "models", "record", "run", "settings", "throughput"},
     "warm_start": {"run", "record"} | WORDS,
-    "resident": {"settings", "config", "data", "state", "steps"},
+    "resident": {"settings", "config", "data", "flops", "state", "steps", "throughput"},
     "evaluate": {
         "settings",
         "answers",

@@ -1,5 +1,6 @@
 """Profiles: the shares, the summary, programs whose cost is known, and what a profile leaves be."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 
 from seqvision import peak
 from seqvision.config import Steps, validate
+from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.flops import count_flops
 from seqvision.hlo import (
@@ -28,9 +30,10 @@ from seqvision.hlo import (
 from seqvision.metrics import Sums
 from seqvision.profiling import Profile, ProfiledSteps, check_folder
 from seqvision.program import create_program
-from seqvision.state import TrainState, abstract_state, create_mesh
+from seqvision.resident import ResidentSteps
+from seqvision.state import TrainState, abstract_state, create_mesh, replicated
 from seqvision.supply import load_dataset
-from seqvision.throughput import Throughput, TimedSteps
+from seqvision.throughput import Throughput
 from seqvision.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run, interrupt_at
@@ -112,8 +115,13 @@ def test_a_profiled_resumed_run_is_summed_up_and_has_the_same_bits(
     assert "no step is left of this run; nothing is traced" in capsys.readouterr().out
 
 
-def test_the_longest_operation_of_a_large_product_is_the_product(tmp_path: Path) -> None:
-    side = 512
+def test_the_longest_operation_of_a_large_product_is_the_product(
+    small_config: ConfigDict, mnist: Dataset, tmp_path: Path
+) -> None:
+    side, mesh = 512, create_mesh(1)
+    small_config.update(duration="42 steps", log_every="42 steps", evaluate_every="never")
+    small_config.checkpoint.every = "never"
+    settings, train = validate(small_config), mnist.split("train")
 
     def step(state: TrainState) -> TrainState:
         return state.replace(step=state.step + 1, params=jnp.tanh(state.params @ state.params))
@@ -124,36 +132,43 @@ def test_the_longest_operation_of_a_large_product_is_the_product(tmp_path: Path)
         state = jax.lax.while_loop(lambda s: s.step - first < num_steps, step, state)
         return state, jnp.isfinite(state.params).all()
 
-    timed = TimedSteps(train_steps, batch_size=1)
+    calls = ResidentSteps(settings, Steps.of(settings, len(train)), train, train_steps, mesh)
     said: list[str] = []
-    steps = ProfiledSteps(timed, tmp_path, 100, None, said.append)
+    steps = ProfiledSteps(calls, tmp_path, 42, None, said.append)
     state = TrainState(jnp.int32(0), jnp.ones((side, side)), None, None, Sums.zeros(2))
-    for _ in range(4):
-        state, finite = steps(state, None, None, jnp.int32(10))
+    state = jax.device_put(state, replicated(mesh))
+    reached = [0]
+    for _ in range(3):
+        assert calls.throughput(None) is None or len(reached) > 2  # Not of the call that compiles.
+        state, finite = steps.advance(state, reached[-1])
+        reached.append(int(state.step))
         assert finite
-    assert 31 <= int(state.step) <= 40  # However slow the machine, one step is traced.
+    _, compiled, timed, traced = reached
+    assert 0 < compiled < timed < traced  # However slow the machine, one step is traced.
     lines = (tmp_path / "summary.txt").read_text().splitlines()
-    assert lines[0].startswith("profile of steps 21 to ")
+    assert lines[0].startswith(f"profile of steps {timed + 1} to {traced},")
     assert max(table(lines, "by group").items(), key=lambda item: item[1])[0] == PRODUCTS
     name = next(iter(table(lines, "longest 15")))
     (longest,) = (line for line in lines if line.startswith(f"  {name} "))
     assert " 1.0  matrix products: " in longest  # It runs once a step.
-    throughput = timed.throughput(1e12)
+    throughput = calls.throughput(1e12)
     assert throughput is not None
-    assert throughput.flops_per_example == 2 * side**3
-    assert throughput.share_of_peak == throughput.examples_per_second * 2 * side**3 / 1e12
-    assert timed.throughput(None).share_of_peak is None
+    assert lines[2].endswith(str(calls.throughput(None)))  # The traced steps do not count.
+    assert throughput.flops_per_example == 2 * side**3 / 64
+    assert throughput.share_of_peak == throughput.flops_per_second / 1e12
+    assert calls.throughput(None).share_of_peak is None
+    # The trace names the product and nothing else that multiplies.
+    spans = read_spans(next(iter(trace_files(tmp_path))))
+    assert sum(span.operation == name for span in spans) == traced - timed
 
     # The run is almost over: nothing is traced, and the steps are taken nevertheless.
     said.clear()
-    late = ProfiledSteps(timed, tmp_path, int(state.step) + 2, None, said.append)
-    after, _ = late(state, None, None, jnp.int32(2))
-    assert int(after.step) == int(state.step) + 2
+    late = ProfiledSteps(calls, tmp_path, traced + 2, None, said.append)
+    state, _ = late.advance(state, traced)
+    assert int(state.step) > traced
     (line,) = said
     assert "2 step(s) are left of this run; nothing is traced" in line
-    # The trace names the product and nothing else that multiplies.
-    spans = read_spans(next(iter(trace_files(tmp_path))))
-    assert sum(span.operation == name for span in spans) == int(state.step) - 30
+    assert calls.throughput(None) != dataclasses.replace(throughput, peak_flops=None)
 
 
 def test_time_under_several_spans_counts_once() -> None:
@@ -218,11 +233,12 @@ def test_training_flops_of_the_row_lstm_by_hand(small_config: ConfigDict) -> Non
         jax.ShapeDtypeStruct((), jnp.int32),
     )
     counted = count_flops(program.train_steps, *arguments) / 64
-    steps, pixels, hidden, classes = 28, 28, 16, 10
-    forward = 2 * (steps * (pixels + hidden) * 4 * hidden + hidden * classes)
+    # The bias is one more row of the fused product, for an input of ones.
+    steps, inputs, hidden, classes = 28, 28 + 1, 16, 10
+    forward = 2 * (steps * (inputs + hidden) * 4 * hidden + hidden * classes)
     # The gradient of a product is two products; that for the images themselves is not wanted.
-    unwanted = 2 * steps * pixels * 4 * hidden
-    assert counted in (3 * forward - unwanted, 3 * forward)
+    unwanted = 2 * steps * inputs * 4 * hidden
+    assert counted == 3 * forward - unwanted
 
 
 def test_flops_of_all_devices() -> None:
