@@ -12,10 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from seqvision import record
 from seqvision.data.dataset import Dataset
+from seqvision.errors import UserError
+from seqvision.evaluate import evaluate_run
+from seqvision.predict import predict_files
+from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run
 
 CONFIG = "--config=configs/row_lstm.py"
@@ -108,16 +113,8 @@ def test_help_lists_the_flags() -> None:
     ("arguments", "message"),
     [
         (("--workdir={file}",), "a file stands where a folder is needed"),
-        (("--mode=evaluate", "--workdir={empty}"), "no run here"),
         (("--mode=predict", "--inputs=main.py", "--workdir={empty}"), "no run here"),
-        (("--mode=predict", "--workdir={empty}"), "--inputs: missing"),
-        (("--mode=predict", "--inputs=*", "--output=x.txt"), "choose .csv or .jsonl"),
-        (("--mode=predict", "--inputs=*", "--output=no/x.csv"), "the folder no does not exist"),
-        (("--mode=predict", "--inputs=*", "--invert=yes"), "choose one of auto, always, never"),
         (("--mode=evaluate", "--split=tset"), "did you mean 'test'?"),
-        (("--config.data.name=mnsit", "--workdir={empty}"), "did you mean 'mnist'?"),
-        (("--config.data.dir={file}", "--workdir={empty}"), "a file stands where a folder"),
-        (("--config.model.sequence=frames", "--workdir={empty}"), "but mnist holds images"),
         (
             ("--config.model.sequence=patches", "--config.model.patch_size=5", "--mode=explain"),
             "patches of 5x5 do not tile images of 28x28",
@@ -135,6 +132,47 @@ def test_bad_input_is_one_line(
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("data.name", "mnsit", "did you mean 'mnist'?"),
+        ("data.dir", "main.py", "a file stands where a folder"),
+        ("model.sequence", "frames", "but mnist holds images"),
+    ],
+)
+def test_data_that_cannot_be_had_or_read(
+    small_config: ConfigDict, tmp_path: Path, field: str, value: str, message: str
+) -> None:
+    small_config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError) as error:
+        train_and_evaluate(small_config, tmp_path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "invert", "message"),
+    [
+        ("", "", "auto", "--inputs: missing"),
+        ("*", "x.txt", "auto", "choose .csv or .jsonl"),
+        ("*", "no/x.csv", "auto", "the folder no does not exist"),
+        ("*", "", "yes", "choose one of auto, always, never"),
+    ],
+)
+def test_predictions_that_cannot_be_made(
+    tmp_path: Path, inputs: str, output: str, invert: str, message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        predict_files(tmp_path, inputs, output, invert)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_folder_is_no_run(small_config: ConfigDict, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run here"):
+        evaluate_run(small_config, tmp_path, "test")
 
 
 def test_train_evaluate_predict(
