@@ -52,7 +52,7 @@ def evaluate_split(
       batch_size: examples per step; rounded up to a multiple of the devices.
       mesh: the devices.
     """
-    arrays = jax.device_put(split.arrays, replicated(mesh))
+    params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
     sums = []
     for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
         indices, mask = jax.device_put(batch, batch_sharding(mesh))
@@ -65,7 +65,7 @@ def predict_split(
 ) -> tuple[list[Prediction], list[int]]:
     """What a run says about each example of a split, in order, and their labels."""
     windows = windows_of(run.settings)
-    arrays = jax.device_put(split.arrays, replicated(mesh))
+    params, arrays = jax.device_put((run.params, split.arrays), replicated(mesh))
     take = jax.jit(split.take)
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
@@ -74,7 +74,7 @@ def predict_split(
         indices, mask = jax.device_put(batch, batch_sharding(mesh))
         examples = take(arrays, indices)
         inputs, lengths = examples["inputs"], examples.get("lengths")
-        answer = jax.device_get(step(run.params, inputs, lengths))
+        answer = jax.device_get(step(params, inputs, lengths))
         lengths = None if lengths is None else np.asarray(lengths)
         count = int(mask.sum())
         found.extend(predictions(answer, lengths, windows, count))

@@ -17,7 +17,7 @@ from seqvision.errors import UserError, did_you_mean
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.run import DataFacts, load_run, read_data_facts, windows_of
-from seqvision.state import create_mesh
+from seqvision.state import create_mesh, replicated
 from seqvision.steps import Answer, Windows, batch_sharding, make_predict_step
 
 
@@ -61,10 +61,11 @@ class Predictor:
         run = load_run(Path(workdir), say)
         mesh, windows = create_mesh(), windows_of(run.settings)
         step = make_predict_step(run.model, mesh, windows)
+        params = jax.device_put(run.params, replicated(mesh))
 
         def predict(inputs: np.ndarray, lengths: np.ndarray | None) -> Answer:
             placed = jax.device_put((inputs, lengths), batch_sharding(mesh))
-            return jax.device_get(step(run.params, *placed))
+            return jax.device_get(step(params, *placed))
 
         batch_size = batch_size or run.settings.data.eval_batch_size
         return cls(predict, run.data, batch_size, windows, mesh.size)
