@@ -1,7 +1,7 @@
 """MNIST read row by row: 28 time steps of 28 pixels, LSTM, dense layer on the last output.
 
     python main.py --config=configs/row_lstm.py             # tuned: 128 units, batch 256, 8 epochs
-    python main.py --config=configs/row_lstm.py:fast        # 128 units, batch 64, 2.5 epochs
+    python main.py --config=configs/row_lstm.py:fast        # 128 units, batch 64, 3 epochs
     python main.py --config=configs/row_lstm.py:estimator   # 64 units, batch 32, Adam 1e-3
     python main.py --config=configs/row_lstm.py:book        # 128 units, batch 128, 60k/10k split
 
@@ -15,9 +15,10 @@ in min:sec:
 
 The recipe of `tuned` was chosen by validation accuracy, its length by time.
 
-`fast` is for the shortest training over 98.5 %; time and test accuracy are not measured yet. Its
-validation accuracy was 98.98, 98.60, 98.62 % with seeds 0-2. It was chosen for that of seed 0, the
-highest of 38 settings, so that figure flatters it.
+`fast` is for a short training well over 98.5 %, its length chosen by validation accuracy: 98.93 % =
+mean of seeds 0-4: 98.96, 98.96, 98.88, 98.90, 98.96 (with 2 epochs 98.67, the lowest 98.58). Test
+accuracy 98.90 %: 98.99, 98.89, 98.87, 98.89, 98.88 (Python 3.12.1, jax 0.12.0.1). On both cores, with
+nothing else, Python 3.11.7 and jax 0.9.2, `tuned` takes 1:17 (99.34 %, seed 0), `fast` 0:40 (98.80 %).
 """
 
 from ml_collections import ConfigDict
@@ -40,7 +41,7 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.schedule.final_fraction = 0.001
     elif variant == "fast":
         config.data.batch_size = 64
-        config.duration = "2.5 epochs"
+        config.duration = "3 epochs"
         config.evaluate_every = "never"
         config.checkpoint.every = "never"
         config.model.gate_init = "chrono"

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp  # Half a second; what imports this file goes on to open a run.
+import orbax.checkpoint as ocp  # Half a second, for opening a run.
 import tensorstore
 from orbax.checkpoint.checkpoint_managers import (
     AnyPreservationPolicy,
