@@ -17,8 +17,9 @@ The recipe of `tuned` was chosen by validation accuracy, its length by time.
 
 `fast` is for a short training well over 98.5 %, its length chosen by validation accuracy: 98.93 % =
 mean of seeds 0-4: 98.96, 98.96, 98.88, 98.90, 98.96 (with 2 epochs 98.67, the lowest 98.58). Test
-accuracy 98.90 %: 98.99, 98.89, 98.87, 98.89, 98.88 (Python 3.12.1, jax 0.12.0.1). On both cores, with
-nothing else, Python 3.11.7 and jax 0.9.2, `tuned` takes 1:17 (99.34 %, seed 0), `fast` 0:40 (98.80 %).
+accuracy 98.90 %: 98.99, 98.89, 98.87, 98.89, 98.88 (Python 3.12.1, jax 0.12.0.1). On both cores,
+with nothing else, Python 3.11.7 and jax 0.9.2, `tuned` takes 1:17 (99.34 %, seed 0), `fast` 0:40
+(98.80 %).
 """
 
 from ml_collections import ConfigDict
