@@ -28,7 +28,7 @@ YNN = "xla_cpu_experimental_ynn_fusion_type"
 YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
 
 GRID = """
-lstm 1x1x1x1  carry   .       reverse .     .      .       .   .
+lstm 1x1x1x1  carry   .       reverse .     inputs .       .   .
 lstm 1x1x1x1  outputs lengths .       start inputs .       .   scan
 lstm 3x7x2x5  both    lengths .       .     .      .       ynn .
 lstm 3x7x2x5  carry   lengths .       start inputs dropout ynn .
@@ -37,8 +37,8 @@ lstm 2x8x3x4  outputs .       .       .     .      .       ynn .
 lstm 3x6x17x4 outputs lengths .       start inputs dropout ynn .
 gru  1x1x1x1  both    .       reverse .     .      dropout ynn .
 gru  3x7x2x5  outputs .       reverse start .      dropout .   scan
-gru  2x8x3x4  carry   lengths reverse .     inputs dropout ynn scan
-gru  3x6x17x4 both    .       .       .     inputs .       ynn scan
+gru  2x8x3x4  carry   lengths reverse start inputs dropout ynn scan
+gru  3x6x17x4 both    lengths .       .     inputs .       ynn scan
 gru  3x6x17x4 carry   .       reverse start .      dropout .   .
 """
 """Cell, B x T x D x H, what the loss reads, and what there is: lengths of T to 0 (NaN after them),
