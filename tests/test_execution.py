@@ -16,9 +16,10 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from seqvision.models import create_model
+from seqvision.models import create_model, measured_times
 from seqvision.models.dropout import Dropout
 from seqvision.models.execution import choose_execution
+from seqvision.models.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
 from seqvision.state import create_mesh
 from tests import numpy_cells
@@ -438,19 +439,42 @@ def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
 def test_the_choice_of_a_path() -> None:
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
-        assert choose_execution("auto", cell) == ("fused" if can_fuse else "scan")
-        assert choose_execution("auto", cell, refine_gates=True) == "scan"
-        assert choose_execution("scan", cell, refine_gates=True) == "scan"
+        assert choose_execution("auto", cell, 512) == ("fused" if can_fuse else "scan")
+        assert choose_execution("auto", cell, 512, refine_gates=True) == "scan"
+        assert choose_execution("scan", cell, 512, refine_gates=True) == "scan"
         if can_fuse:
-            assert choose_execution("fused", cell) == "fused"
+            assert choose_execution("fused", cell, 16) == "fused"
         for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
             for refine in (True,) if fits else (False, True):
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
-                    choose_execution(path, cell, refine)
+                    choose_execution(path, cell, 16, refine)
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
-        choose_execution("fast", "lstm")
+        choose_execution("fast", "lstm", 16)
+
+
+def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        ((0, 9), "lstm", 64, 1.0, 2.0),
+        ((0, 9), "lstm", 256, 2.0, 1.0),
+        ((0, 9), "gru", 64, 2.0, 1.0),
+        ((0, 12), "lstm", 64, 2.0, 1.0),
+    ]
+    monkeypatch.setattr(measured_times, "ON_CPU", [StepTimes(*row) for row in rows])
+    for version, cell, hidden_size, faster in [
+        ((0, 9, 2), "lstm", 64, "scan"),
+        ((0, 9, 2), "lstm", 127, "scan"),
+        ((0, 9, 2), "lstm", 129, "fused"),
+        ((0, 9, 2), "gru", 4096, "fused"),
+        ((0, 8, 0), "lstm", 1, "scan"),
+        ((0, 11, 9), "lstm", 64, "scan"),
+        ((0, 12, 0, 1), "lstm", 64, "fused"),
+        ((1, 0, 0), "lstm", 256, "fused"),
+    ]:
+        assert faster_on_cpu(cell, hidden_size, version) == faster
 
 
 def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_execution("auto", "lstm") == "scan"
+    assert choose_execution("auto", "lstm", 512) == "scan"

@@ -25,7 +25,7 @@ from seqvision.steps import (
     to_unit_range,
 )
 
-_SEQUENCES = {"lstm": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
+_SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
 # As in seqvision.resident.
 _MAX_STEPS_PER_CALL = 100
 
@@ -134,6 +134,7 @@ class SeqvisionContender:
         return create_model(
             num_classes=NUM_CLASSES,
             sequence=_SEQUENCES[case.network],
+            cell="gru" if case.network == "gru" else "lstm",
             hidden_size=case.hidden_size,
             compute_dtype=case.dtype,
             execution=self._execution,
