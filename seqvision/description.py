@@ -89,7 +89,9 @@ def _shares(batch_size: int, environment: dict[str, Any]) -> str:
 
 def _execution(model: Model) -> str:
     """How the recurrent layers are run, and who chose it."""
-    chosen = choose_execution(model.execution, model.cell, model.hidden_size, model.refine_gates)
+    chosen = choose_execution(
+        model.execution, model.cell, model.hidden_size, model.compute_dtype, model.refine_gates
+    )
     return f"{chosen} (auto)" if model.execution == "auto" else chosen
 
 

@@ -439,27 +439,28 @@ def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
 def test_the_choice_of_a_path() -> None:
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
-        assert choose_execution("auto", cell, 512) == ("fused" if can_fuse else "scan")
-        assert choose_execution("auto", cell, 512, refine_gates=True) == "scan"
-        assert choose_execution("scan", cell, 512, refine_gates=True) == "scan"
+        assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
+        assert choose_execution("auto", cell, 512, "float32", refine_gates=True) == "scan"
+        assert choose_execution("scan", cell, 512, "float32", refine_gates=True) == "scan"
         if can_fuse:
-            assert choose_execution("fused", cell, 16) == "fused"
+            assert choose_execution("fused", cell, 16, "float32") == "fused"
         for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
             for refine in (True,) if fits else (False, True):
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
-                    choose_execution(path, cell, 16, refine)
+                    choose_execution(path, cell, 16, "float32", refine)
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
-        choose_execution("fast", "lstm", 16)
+        choose_execution("fast", "lstm", 16, "float32")
 
 
 def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = [
-        ((0, 9), "lstm", 64, 1.0, 2.0),
-        ((0, 9), "lstm", 256, 2.0, 1.0),
-        ((0, 9), "gru", 64, 2.0, 1.0),
-        ((0, 12), "lstm", 64, 2.0, 1.0),
+        ((0, 9), "lstm", "float32", 64, 1.0, 2.0),
+        ((0, 9), "lstm", "float32", 256, 2.0, 1.0),
+        ((0, 9), "lstm", "bfloat16", 64, 2.0, 1.0),
+        ((0, 9), "gru", "float32", 64, 2.0, 1.0),
+        ((0, 12), "lstm", "float32", 64, 2.0, 1.0),
     ]
     monkeypatch.setattr(measured_times, "ON_CPU", [StepTimes(*row) for row in rows])
     for version, cell, hidden_size, faster in [
@@ -472,9 +473,10 @@ def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
         ((0, 12, 0, 1), "lstm", 64, "fused"),
         ((1, 0, 0), "lstm", 256, "fused"),
     ]:
-        assert faster_on_cpu(cell, hidden_size, version) == faster
+        assert faster_on_cpu(cell, hidden_size, "float32", version) == faster
+    assert faster_on_cpu("lstm", 64, "bfloat16", (0, 9, 2)) == "fused"
 
 
 def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_execution("auto", "lstm", 512) == "scan"
+    assert choose_execution("auto", "lstm", 512, "float32") == "scan"

@@ -14,7 +14,7 @@ CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
 
 
 def choose_execution(
-    execution: str, cell: str, hidden_size: int, refine_gates: bool = False
+    execution: str, cell: str, hidden_size: int, dtype: str, refine_gates: bool = False
 ) -> str:
     """The way that `execution` stands for: `scan`, `fused` or `cudnn`.
 
@@ -22,6 +22,7 @@ def choose_execution(
       execution: a name in `EXECUTIONS`.
       cell: a name in `recurrent.CELLS`.
       hidden_size: H.
+      dtype: of the products, `float32` or `bfloat16`.
       refine_gates: whether it has them.
 
     Raises:
@@ -41,4 +42,4 @@ def choose_execution(
     can_fuse = cell in CELLS_OF["fused"] and not refine_gates
     if not can_fuse or jax.default_backend() != "cpu":
         return "scan"
-    return faster_on_cpu(cell, hidden_size)
+    return faster_on_cpu(cell, hidden_size, dtype)

@@ -91,7 +91,10 @@ class Recurrent(nn.Module):
             raise ValueError(f"cell '{self.cell}' is not known; choose one of {', '.join(CELLS)}")
         batch_size, num_steps, input_size = inputs.shape
         cell_class = CELLS[self.cell]
-        path = choose_execution(self.execution, self.cell, self.hidden_size, self.refine_gates)
+        dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
+        path = choose_execution(
+            self.execution, self.cell, self.hidden_size, dtype.name, self.refine_gates
+        )
         if path == "cudnn" and self.is_initializing():
             path = "scan"  # It asks a GPU for sizes even where only shapes are wanted.
         is_looped = path == "scan" and not issubclass(cell_class, MinimalCell)
