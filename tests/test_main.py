@@ -12,13 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 from ml_collections import ConfigDict
 from PIL import Image
 
 import main as program
-
 from seqvision import record
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
@@ -266,7 +264,7 @@ def test_train_evaluate_predict(
 
     sizes = ("data.eval_batch_size=1000", "data.eval_batch_size=333")
     assert evaluate_here(sizes[0]) == evaluate_here(sizes[1])
-    with pytest.raises(UserError, match="model.hidden_size was 16 and is 5"):
+    with pytest.raises(UserError, match="hidden_size was 16 and is 5"):
         evaluate_here("model.hidden_size=5")
 
     images = tmp_path / "images"
