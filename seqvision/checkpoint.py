@@ -12,16 +12,12 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp  # Half a second, for opening a run.
-import tensorstore
-from orbax.checkpoint.checkpoint_managers import (
-    AnyPreservationPolicy,
-    LatestN,
-    PreservationPolicy,
-)
 
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.state import TrainState
+
+# orbax is imported where it is used: a fifth of a second that explaining a config, or saying again
+# how a run ended, need not wait.
 
 LoopFacts = dict[str, Any]
 """What the loop knows besides the state: best step so far, time spent, ..."""
@@ -31,8 +27,8 @@ class TornCheckpointError(Exception):
     """A checkpoint on the disk is not what was saved; the message says what is wrong with it."""
 
 
-class _Best(PreservationPolicy):
-    """Keeps one named step."""
+class _Best:
+    """Keeps one named step: one of orbax's preservation policies."""
 
     step: int | None = None
 
@@ -57,6 +53,9 @@ class Checkpoints:
         say: Callable[[str], None] = print,
         read_only: bool = False,
     ) -> None:
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
+
         # What orbax logs is raised too, and told by whoever catches it.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
@@ -88,11 +87,11 @@ class Checkpoints:
         Raises:
           UserError: this or the earlier save failed: the disk is full, say.
         """
+        from orbax.checkpoint import args
+
         self._best.step = best_step
         contents = {"loop": loop, "sha256": _digest(state)}
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), contents=ocp.args.JsonSave(contents)
-        )
+        items = args.Composite(state=args.StandardSave(state), contents=args.JsonSave(contents))
         with self._explained():
             self._manager.save(int(state.step), args=items, force=True)
 
@@ -165,6 +164,8 @@ class Checkpoints:
             ) from error
 
     def _restore(self, step: int, abstract: Any) -> tuple[Any, LoopFacts]:
+        from orbax.checkpoint import args
+
         self._read_through(step)
         if abstract is None:
             device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -174,9 +175,7 @@ class Checkpoints:
             )
         restored = self._manager.restore(
             step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract), contents=ocp.args.JsonRestore()
-            ),
+            args=args.Composite(state=args.StandardRestore(abstract), contents=args.JsonRestore()),
         )
         state, contents = restored["state"], restored["contents"]
         if _digest(state) != contents["sha256"]:
@@ -219,6 +218,8 @@ class Checkpoints:
 
     def _read_through(self, step: int) -> None:
         """Finds torn files one by one; orbax, reading all at once, fills the screen with them."""
+        import tensorstore
+
         folder = self._folder / str(step) / "state"
         store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{folder}/"}).result()
         keys = store.list().result()

@@ -27,6 +27,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from filelock import FileLock
 from ml_collections import ConfigDict
 
 from configs import default
@@ -43,7 +44,8 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         home = home.parent  # The workers' folders lie in one that they share.
-    load_tfds("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
+    with FileLock(home / "data.lock"):  # Prepared and decoded by one of them.
+        load_tfds("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
     return home
 
 

@@ -130,7 +130,20 @@ def test_a_batch_that_two_devices_cannot_share_takes_one_and_says_so(
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
+    "clips, cut into windows at random": {
+        "data.source": "moving_digits",
+        "data.window": 3,
+        "clips.height": 10,
+        "clips.width": 8,
+        "clips.digit_size": 8,
+        "clips.num_frames": 5,
+        "clips.min_frames": 2,
+        "clips.validation_clips": 20,
+        "clips.test_clips": 20,
+        "model.sequence": "frames",
+        "model.cnn_channels": (2,),
+        "augment.max_shift": 0.0,
+    },
     "augmented, with dropout": {
         "augment.max_shift": 2.0,
         "augment.max_rotation": 10.0,
@@ -150,11 +163,12 @@ def test_one_and_two_devices_train_alike_and_resume_each_other(
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    small_config.update_from_flattened_dict(OPTIONS[name] | {"ema_decay": 0.0})
+    changes = OPTIONS[name] | {"ema_decay": 0.0, "duration": "6 steps"}
+    small_config.update_from_flattened_dict(changes)
     two, one, mixed = tmp_path / "two", tmp_path / "one", tmp_path / "mixed"
     train_and_evaluate(small_config, two)
     with monkeypatch.context() as patch:
-        interrupt_at(patch, 6)
+        interrupt_at(patch, 3)
         train_and_evaluate(small_config, mixed)
     capsys.readouterr()
     with monkeypatch.context() as patch:

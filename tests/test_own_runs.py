@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The set as set.npz, frames/, videos/ and gifs/, with train and test given."""
     home, rng = tmp_path_factory.mktemp("own"), np.random.default_rng(3)
     stored: dict[str, np.ndarray] = {"class_names": np.array(CLASSES)}
-    for split, count in (("train", 160), ("test", 20)):
+    for split, count in (("train", 64), ("test", 20)):
         # In the order in which folders are read: class by class.
         labels = np.repeat(np.arange(3), count)
         clips = [clip_of(rng, label) for label in labels]
@@ -67,7 +67,7 @@ def config_of(home: Path, form: str) -> ConfigDict:
     config.model.hidden_size = 16
     config.optimizer.learning_rate = 1e-2
     config.optimizer.clip_norm = 1.0
-    config.duration = "300 steps"
+    config.duration = "150 steps"
     config.augment.max_shift = 2.0
     config.evaluate_every = config.checkpoint.every = "never"
     return config
@@ -80,7 +80,7 @@ def runs(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
         config = config_of(home, form)
         if form == "gifs":  # Interrupted and resumed, which must not show.
             with pytest.MonkeyPatch.context() as patch:
-                interrupt_at(patch, 100)
+                interrupt_at(patch, 60)
                 assert train_and_evaluate(config, workdir).status == "interrupted"
         assert train_and_evaluate(config, workdir).status == "done"
     return workdirs
@@ -156,6 +156,7 @@ def test_windows_of_longer_clips(
 ) -> None:
     config = config_of(home, "npz")
     config.data.window, config.data.window_stride = 3, 2
+    config.duration = "5 steps"
     assert train_and_evaluate(config, tmp_path / "run").status == "done"
     capsys.readouterr()
     output = tmp_path / "said.jsonl"

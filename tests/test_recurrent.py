@@ -18,6 +18,8 @@ from tests.numpy_cells import CASES, NAMES, PAIRS
 
 B, T, D, H = 3, 5, 3, 4
 LENGTHS = np.array([5, 2, 0], np.int32)
+# Of the ways to run a layer, each cell's: `scan` steps any, `fused` two.
+PATHS = [*((name, "scan") for name in NAMES), ("lstm", "fused"), ("gru", "fused")]
 WEIGHTS = np.random.default_rng(1).normal(size=(B, T, H)).astype(np.float32)
 
 
@@ -51,9 +53,9 @@ def random_params(rng: np.random.Generator, layer: Any, input_size: int = D) -> 
 
 
 @functools.cache
-def compiled(name: str, refine: bool) -> Any:
+def compiled(name: str, execution: str, refine: bool = False) -> Any:
     """(params, inputs, carry, lengths) -> outputs, final carry, gradients of a weighted sum."""
-    layer = Recurrent(name, H, refine_gates=refine)
+    layer = Recurrent(name, H, refine_gates=refine, execution=execution)
 
     @jax.jit
     def read(params: Any, inputs: Any, carry: Any, lengths: Any) -> Any:
@@ -70,11 +72,14 @@ def compiled(name: str, refine: bool) -> Any:
     return layer, lambda *arguments: jax.tree.map(np.asarray, read(*arguments))
 
 
-@pytest.mark.parametrize(("name", "refine"), CASES)
+@pytest.mark.parametrize(
+    ("name", "execution", "refine"),
+    [*((name, "scan", refine) for name, refine in CASES), *((*path, False) for path in PATHS[-2:])],
+)
 def test_equals_float64_equations_and_their_derivatives(
-    rng: np.random.Generator, name: str, refine: bool
+    rng: np.random.Generator, name: str, execution: str, refine: bool
 ) -> None:
-    layer, read = compiled(name, refine)
+    layer, read = compiled(name, execution, refine)
     params, inputs = random_params(rng, layer), random_inputs(rng)
     carry = random_carry(rng, name)
     outputs, end, grads = read(params, inputs, carry, LENGTHS)
@@ -97,9 +102,9 @@ def test_equals_float64_equations_and_their_derivatives(
             assert grad[indices[choice]] == pytest.approx(slope, rel=1e-4, abs=3e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_padding_changes_nothing(rng: np.random.Generator, name: str) -> None:
-    layer, read = compiled(name, False)
+@pytest.mark.parametrize(("name", "execution"), PATHS)
+def test_padding_changes_nothing(rng: np.random.Generator, name: str, execution: str) -> None:
+    layer, read = compiled(name, execution)
     params, inputs, carry = random_params(rng, layer), random_inputs(rng), random_carry(rng, name)
     padding = np.arange(T)[None] >= LENGTHS[:, None]
     expected = read(params, inputs, carry, LENGTHS)
@@ -117,10 +122,10 @@ def test_padding_changes_nothing(rng: np.random.Generator, name: str) -> None:
     assert_same(read(params, inputs, carry, np.full(B, T + 3, np.int32)), whole)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_reaches_what(rng: np.random.Generator, name: str) -> None:
+@pytest.mark.parametrize(("name", "execution"), PATHS)
+def test_what_reaches_what(rng: np.random.Generator, name: str, execution: str) -> None:
     # NaN goes wherever information goes, even through a product with 0.
-    layer, read = compiled(name, False)
+    layer, read = compiled(name, execution)
     params, inputs, carry = random_params(rng, layer), random_inputs(rng), random_carry(rng, name)
     lengths = np.array([5, 5, 4], np.int32)
     inputs = np.array(inputs)
@@ -134,9 +139,9 @@ def test_what_reaches_what(rng: np.random.Generator, name: str) -> None:
         np.testing.assert_array_equal(np.isnan(leaf).any(axis=-1), [False, True, False])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_step_by_step_equals_the_whole(rng: np.random.Generator, name: str) -> None:
-    layer, read = compiled(name, False)
+@pytest.mark.parametrize(("name", "execution"), PATHS)
+def test_step_by_step_equals_the_whole(rng: np.random.Generator, name: str, execution: str) -> None:
+    layer, read = compiled(name, execution)
     params, inputs = random_params(rng, layer), random_inputs(rng)
     start = jax.tree.map(jnp.zeros_like, random_carry(rng, name))
     whole, end, _ = read(params, inputs, start, np.full(B, T, np.int32))
@@ -324,7 +329,7 @@ def test_dropout_is_between_layers_and_only_in_training(rng: np.random.Generator
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bfloat16_products_keep_a_float32_carry(rng: np.random.Generator, name: str) -> None:
-    layer, read = compiled(name, False)
+    layer, read = compiled(name, "auto")
     params, inputs = random_params(rng, layer), random_inputs(rng)
     zeros = jax.tree.map(jnp.zeros_like, random_carry(rng, name))
     half = Recurrent(name, H, dtype=jnp.dtype("bfloat16"))

@@ -60,17 +60,20 @@ def test_stock_tfds_reads_what_was_prepared(mnist: Dataset, data_home: Path) -> 
 
 
 def test_a_prepared_folder_is_used_as_it_is(
-    mnist: Dataset, data_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def load(cache: str) -> Dataset:
+        return load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / cache), say=silent)
+
     def refuse(*_: object) -> None:
         raise AssertionError("prepared again")
 
+    first = load("one")
     monkeypatch.setattr(mnist_family, "prepare", refuse)
-    dataset = load_tfds("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
-    assert dataset.fingerprints == mnist.fingerprints
+    assert load("two").fingerprints == first.fingerprints
     monkeypatch.setattr(source, "_prepared_builder", refuse)
-    again = load_tfds("mnist", str(data_home / "tfds"), str(tmp_path), say=silent)
-    np.testing.assert_array_equal(again.splits["train"].inputs, mnist.splits["train"].inputs)
+    again = load("two")
+    np.testing.assert_array_equal(again.splits["train"].inputs, first.splits["train"].inputs)
 
 
 # --- damage ---
