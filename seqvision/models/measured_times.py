@@ -1,8 +1,8 @@
 """What a training step costs by either way of running the steps: the table behind `auto`.
 
-Measured by `python -m benchmarks.lstm --cases=executions` (B = 128, T = 28, D = 28,
-medians of 6 rounds) on 2 cores of an AMD EPYC with AVX-512. Raw numbers:
-benchmarks/results/executions-*.
+Measured by `python -m benchmarks.lstm --cases=executions` in float32 and bfloat16 (B = 128, T = 28,
+D = 28; medians of 6 rounds) on 2 cores of an AMD EPYC with AVX-512; raw numbers, versions and
+spread are in benchmarks/results/executions-*.
 """
 
 import math
@@ -31,26 +31,46 @@ class StepTimes(NamedTuple):
 
 
 ON_CPU = (
-    StepTimes((0, 9), "lstm", "float32", 32, 3.26, 3.60),
-    StepTimes((0, 9), "lstm", "float32", 64, 6.71, 7.00),
-    StepTimes((0, 9), "lstm", "float32", 128, 17.1, 16.7),
-    StepTimes((0, 9), "lstm", "float32", 256, 53.0, 50.5),
-    StepTimes((0, 9), "lstm", "float32", 512, 225.0, 185.0),
-    StepTimes((0, 9), "gru", "float32", 32, 2.49, 2.63),
-    StepTimes((0, 9), "gru", "float32", 64, 4.83, 5.12),
-    StepTimes((0, 9), "gru", "float32", 128, 12.2, 12.4),
-    StepTimes((0, 9), "gru", "float32", 256, 35.9, 35.9),
-    StepTimes((0, 9), "gru", "float32", 512, 155.0, 124.0),
-    StepTimes((0, 12), "lstm", "float32", 32, 2.67, 2.17),
-    StepTimes((0, 12), "lstm", "float32", 64, 6.60, 5.30),
-    StepTimes((0, 12), "lstm", "float32", 128, 16.6, 15.7),
-    StepTimes((0, 12), "lstm", "float32", 256, 53.9, 54.9),
-    StepTimes((0, 12), "lstm", "float32", 512, 233.0, 185.0),
-    StepTimes((0, 12), "gru", "float32", 32, 2.56, 2.32),
-    StepTimes((0, 12), "gru", "float32", 64, 4.94, 4.90),
-    StepTimes((0, 12), "gru", "float32", 128, 12.5, 14.8),
-    StepTimes((0, 12), "gru", "float32", 256, 39.5, 40.4),
-    StepTimes((0, 12), "gru", "float32", 512, 154.0, 132.0),
+    StepTimes((0, 9), "gru", "bfloat16", 32, 3.69, 2.16),
+    StepTimes((0, 9), "gru", "bfloat16", 64, 6.6, 5.0),
+    StepTimes((0, 9), "gru", "bfloat16", 128, 12.8, 9.65),
+    StepTimes((0, 9), "gru", "bfloat16", 256, 39.1, 24.8),
+    StepTimes((0, 9), "gru", "bfloat16", 512, 159.0, 72.7),
+    StepTimes((0, 9), "gru", "float32", 32, 2.23, 2.47),
+    StepTimes((0, 9), "gru", "float32", 64, 4.03, 4.14),
+    StepTimes((0, 9), "gru", "float32", 128, 10.7, 11.4),
+    StepTimes((0, 9), "gru", "float32", 256, 31.6, 31.7),
+    StepTimes((0, 9), "gru", "float32", 512, 135.0, 114.0),
+    StepTimes((0, 9), "lstm", "bfloat16", 32, 4.23, 2.4),
+    StepTimes((0, 9), "lstm", "bfloat16", 64, 6.55, 5.42),
+    StepTimes((0, 9), "lstm", "bfloat16", 128, 19.5, 11.9),
+    StepTimes((0, 9), "lstm", "bfloat16", 256, 59.6, 31.5),
+    StepTimes((0, 9), "lstm", "bfloat16", 512, 221.0, 116.0),
+    StepTimes((0, 9), "lstm", "float32", 32, 2.16, 2.52),
+    StepTimes((0, 9), "lstm", "float32", 64, 5.35, 5.86),
+    StepTimes((0, 9), "lstm", "float32", 128, 14.1, 13.8),
+    StepTimes((0, 9), "lstm", "float32", 256, 46.1, 42.1),
+    StepTimes((0, 9), "lstm", "float32", 512, 189.0, 158.0),
+    StepTimes((0, 12), "gru", "bfloat16", 32, 2.44, 2.1),
+    StepTimes((0, 12), "gru", "bfloat16", 64, 5.21, 3.42),
+    StepTimes((0, 12), "gru", "bfloat16", 128, 10.3, 8.22),
+    StepTimes((0, 12), "gru", "bfloat16", 256, 31.1, 22.9),
+    StepTimes((0, 12), "gru", "bfloat16", 512, 114.0, 69.9),
+    StepTimes((0, 12), "gru", "float32", 32, 2.08, 1.83),
+    StepTimes((0, 12), "gru", "float32", 64, 4.18, 3.75),
+    StepTimes((0, 12), "gru", "float32", 128, 10.0, 9.55),
+    StepTimes((0, 12), "gru", "float32", 256, 35.3, 32.4),
+    StepTimes((0, 12), "gru", "float32", 512, 142.0, 119.0),
+    StepTimes((0, 12), "lstm", "bfloat16", 32, 2.32, 1.64),
+    StepTimes((0, 12), "lstm", "bfloat16", 64, 5.59, 3.45),
+    StepTimes((0, 12), "lstm", "bfloat16", 128, 15.1, 8.09),
+    StepTimes((0, 12), "lstm", "bfloat16", 256, 47.1, 25.2),
+    StepTimes((0, 12), "lstm", "bfloat16", 512, 181.0, 101.0),
+    StepTimes((0, 12), "lstm", "float32", 32, 2.49, 2.42),
+    StepTimes((0, 12), "lstm", "float32", 64, 5.95, 5.34),
+    StepTimes((0, 12), "lstm", "float32", 128, 13.3, 12.3),
+    StepTimes((0, 12), "lstm", "float32", 256, 45.5, 39.4),
+    StepTimes((0, 12), "lstm", "float32", 512, 211.0, 163.0),
 )
 
 
