@@ -448,6 +448,8 @@ def test_the_choice_of_a_path() -> None:
             for refine in (True,) if fits else (False, True):
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
                     choose_execution(path, cell, 16, "float32", refine)
+    with pytest.raises(ValueError, match="execution 'cudnn' multiplies in float32 or TF32"):
+        choose_execution("cudnn", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
         choose_execution("fast", "lstm", 16, "float32")
 
@@ -475,6 +477,7 @@ def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
     ]:
         assert faster_on_cpu(cell, hidden_size, "float32", version) == faster
     assert faster_on_cpu("lstm", 64, "bfloat16", (0, 9, 2)) == "fused"
+    assert faster_on_cpu("lstm", 64, "float16", (0, 9, 2)) == "scan"  # Never measured.
 
 
 def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:

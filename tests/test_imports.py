@@ -59,6 +59,7 @@ ARROWS = {
         "state",
         "steps",
     },
+    "result": {"metrics", "record", "progress"},
     "flops": set(),
     "hlo": set(),
     "peak": set(),

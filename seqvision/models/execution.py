@@ -26,7 +26,7 @@ def choose_execution(
       refine_gates: whether it has them.
 
     Raises:
-      ValueError: there is no such way, or not for this cell.
+      ValueError: there is no such way, or not for this cell or type.
     """
     if execution not in EXECUTIONS:
         raise ValueError(
@@ -36,6 +36,10 @@ def choose_execution(
         raise ValueError(
             f"execution '{execution}' is for {' and '.join(CELLS_OF[execution])} without refine"
             " gates; choose scan or auto"
+        )
+    if execution == "cudnn" and dtype != "float32":
+        raise ValueError(
+            f"execution 'cudnn' multiplies in float32 or TF32, not {dtype}; choose scan or auto"
         )
     if execution != "auto":
         return execution

@@ -82,13 +82,19 @@ def faster_on_cpu(
     Args:
       cell: `lstm` or `gru`.
       hidden_size: H.
-      dtype: of the products, `float32` or `bfloat16`.
+      dtype: of the products.
       version: of jax; the newest series counts that is not newer than it, else the oldest.
+
+    Returns:
+      `scan` where the cell was never measured with this type.
     """
-    measured = {times.jax for times in ON_CPU}
+    of_kind = [times for times in ON_CPU if (times.cell, times.dtype) == (cell, dtype)]
+    if not of_kind:
+        return "scan"
+    measured = {times.jax for times in of_kind}
     series = max((one for one in measured if one <= version[:2]), default=min(measured))
     nearest = min(
-        (times for times in ON_CPU if times[:3] == (series, cell, dtype)),
+        (times for times in of_kind if times.jax == series),
         key=lambda times: abs(math.log(times.hidden_size / hidden_size)),
     )
     return "fused" if nearest.fused <= nearest.scan else "scan"

@@ -45,7 +45,8 @@ class Recurrent(nn.Module):
       reverse: reads each sequence from its last real step back to its first; the outputs stay
         in the order of time.
       execution: how the steps are run, see `execution.choose_execution`; the same parameters, and
-        but for rounding the same values and gradients.
+        but for rounding the same values and gradients. Only `scan` can be differentiated in forward
+        mode (`jax.jvp`, `jax.jacfwd`).
       axis_name: see `dropout.Dropout`.
       dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """
