@@ -64,6 +64,8 @@ def test_kept_programs_give_the_bits_of_fresh_ones(
         "--host_devices=2",
         "--config.model.recurrent_dropout=0.2",
         "--config.duration=4 steps",
+        "--config.augment.max_shift=0",
+        "--config.ema_decay=0",
     ]
     home = tmp_path / "home"
     kept = home / "seqvision" / "compiled"

@@ -309,8 +309,9 @@ def test_the_cpu_is_as_many_devices_as_one_says(
     devices: int,
     batch: str,
 ) -> None:
-    arguments = (*overrides(), "--config.duration=1 steps", *arguments)
-    result = main(*arguments, f"--workdir={tmp_path}", XLA_FLAGS=flags)
+    short = ("duration=1 steps", "augment.max_shift=0", "ema_decay=0")
+    changes = [f"--config.{change}" for change in short]
+    result = main(*overrides(), *changes, *arguments, f"--workdir={tmp_path}", XLA_FLAGS=flags)
     assert result.returncode == 0, result.stderr
     assert f"devices   {devices}: cpu:0" in result.stdout
     assert batch in result.stdout

@@ -67,7 +67,7 @@ def config_of(home: Path, form: str) -> ConfigDict:
     config.model.hidden_size = 16
     config.optimizer.learning_rate = 1e-2
     config.optimizer.clip_norm = 1.0
-    config.duration = "150 steps"
+    config.duration = "300 steps"
     config.augment.max_shift = 2.0
     config.evaluate_every = config.checkpoint.every = "never"
     return config
@@ -80,7 +80,7 @@ def runs(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
         config = config_of(home, form)
         if form == "gifs":  # Interrupted and resumed, which must not show.
             with pytest.MonkeyPatch.context() as patch:
-                interrupt_at(patch, 60)
+                interrupt_at(patch, 100)
                 assert train_and_evaluate(config, workdir).status == "interrupted"
         assert train_and_evaluate(config, workdir).status == "done"
     return workdirs

@@ -22,7 +22,7 @@ from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Metrics, Sums
 from seqvision.models import create_model
 from seqvision.optim import create_optimizer, create_schedule
-from seqvision.state import TrainState, create_mesh, create_state, key_of, make_init
+from seqvision.state import DATA_AXIS, TrainState, create_mesh, create_state, key_of, make_init
 from seqvision.steps import Windows, make_eval_step, make_predict_step, make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -404,27 +404,36 @@ def test_what_is_said_after_each_step(rng: np.random.Generator) -> None:
 
 
 def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator) -> None:
-    split, mesh = clip_split(rng), create_mesh()
-    model = clip_model(num_layers=2, dropout=0.5, recurrent_dropout=0.3, readout_dropout=0.2)
+    split = clip_split(rng)
+    dropout = {"dropout": 0.5, "recurrent_dropout": 0.3, "readout_dropout": 0.2}
+    model = clip_model(num_layers=2, axis_name=DATA_AXIS, **dropout)
     init = make_init(model, ADAM, (3, 3, 4, 1), 2, use_ema=False)
     steps = {
-        seed: make_train_steps(
-            model, ADAM, mesh, split.take, seed=seed, windows=Windows(3, 3), step_weight=0.0
+        (seed, devices): make_train_steps(
+            model,
+            ADAM,
+            create_mesh(devices),
+            split.take,
+            seed=seed,
+            windows=Windows(3, 3),
+            step_weight=0.0,
         )
-        for seed in (0, 1)
+        for seed, devices in ((0, 2), (1, 2), (0, 1))
     }
     table = rng.integers(0, 30, (4, 8)).astype(np.int32)
 
-    def run(seed: int, calls: list[int]) -> TrainState:
-        state, done = create_state(init, mesh, 0), 0
+    def run(seed: int, calls: list[int], devices: int = 2) -> TrainState:
+        state, done = create_state(init, create_mesh(devices), 0), 0
         for count in calls:
             rows = np.roll(table, -done, axis=0)
-            state, _ = steps[seed](state, split.arrays, rows, np.int32(count))
+            state, _ = steps[seed, devices](state, split.arrays, rows, np.int32(count))
             done += count
         return state
 
     whole = run(0, [4])
     jax.tree.map(np.testing.assert_array_equal, run(0, [1, 3]), whole)
+    close = partial(np.testing.assert_allclose, atol=2e-4, rtol=2e-4)
+    jax.tree.map(close, run(0, [4], devices=1).params, whole.params)
     other = run(1, [4])
     assert not np.array_equal(
         other.params["classifier"]["kernel"], whole.params["classifier"]["kernel"]
