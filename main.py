@@ -31,7 +31,8 @@ _INVERT = flags.DEFINE_string(
 _HOST_DEVICES = flags.DEFINE_integer(
     "host_devices",
     0,
-    "Devices that the CPU is for JAX (0: one per core, 1: one of many threads).",
+    "Devices that the CPU is for JAX (0: one for each core that can share the batch, 1: one of many"
+    " threads).",
     lower_bound=0,
     upper_bound=1024,
 )
@@ -45,9 +46,11 @@ _MEASURE_PEAK = flags.DEFINE_bool(
 
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
-    prepare_host(_HOST_DEVICES.value)
-    keep_compiled()
     config = _CONFIG.value
+    # The other modes fill up their last batch.
+    shares_batch = _MODE.value in ("train", "explain")
+    prepare_host(_HOST_DEVICES.value, config.data.batch_size if shares_batch else 0)
+    keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     for flag in (_PROFILE, _MEASURE_PEAK):
         if flag.value and _MODE.value != "train":

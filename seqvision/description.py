@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from seqvision import record
 from seqvision.config import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
+from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
 from seqvision.settings import Model, Settings
@@ -63,7 +65,7 @@ def description(
             f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
-        "batch": _shares(settings.data.batch_size, environment),
+        "batch": shares(settings.data.batch_size, environment),
         "execution": _execution(settings.model),
         "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
@@ -78,13 +80,15 @@ def description(
     yield from record.parameter_table(params)
 
 
-def _shares(batch_size: int, environment: dict[str, Any]) -> str:
-    """How the devices share a batch, and why not all of them do."""
+def shares(batch_size: int, environment: dict[str, Any]) -> str:
+    """How the devices share a batch, and what would let all of them do so."""
     used, present = environment["devices_used"], len(environment["devices"])
     text = f"{batch_size} = {used} device(s) x {batch_size // used}"
+    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), batch_size):
+        present = most_devices()  # The batch decided how many there are.
     if used == present:
         return text
-    return f"{text} (not all {present}: {batch_size} is no multiple of {present})"
+    return f"{text} (not all {present}: choose a batch that is a multiple of {present})"
 
 
 def _execution(model: Model) -> str:

@@ -47,6 +47,11 @@ reversal, an initial carry, a gradient of the inputs, recurrent dropout, YNN, an
 `fused`. In the last size the inputs are so wide that they meet their kernel before the loop."""
 
 ROWS = [tuple(line.split()) for line in GRID.strip().splitlines()]
+ODD_AND_WIDE = [
+    (cell, "3x7x17x4", "both", "lengths", "reverse", "start", "inputs", ".", ".", ".")
+    for cell in CELL_NAMES
+]
+"""Beyond the grid: inputs that meet their kernel before a loop of two steps and one left over."""
 
 
 def random_array(rng: np.random.Generator, *shape: int) -> Any:
@@ -112,7 +117,9 @@ def test_every_pair_of_choices_is_in_the_grid() -> None:
         assert len(set(zip(one, other, strict=True))) == len(set(one)) * len(set(other))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[" ".join(row).replace(" .", "") for row in ROWS])
+@pytest.mark.parametrize(
+    "row", [*ROWS, *ODD_AND_WIDE], ids=lambda row: " ".join(row).replace(" .", "")
+)
 def test_layers_equal_each_other_and_float64(
     rng: np.random.Generator, row: tuple[str, ...]
 ) -> None:
@@ -291,18 +298,41 @@ def test_a_network_behind_a_cnn_has_the_same_gradients(rng: np.random.Generator)
 # --- precision ---
 
 
-@pytest.mark.parametrize(("cell", "input_size"), [("lstm", 3), ("gru", 30)])
-def test_bfloat16_products(rng: np.random.Generator, cell: str, input_size: int) -> None:
+@pytest.mark.parametrize(
+    ("cell", "input_size", "option"),
+    [
+        ("lstm", 3, ""),
+        ("lstm", 3, "lengths"),
+        ("lstm", 3, "reverse"),
+        ("lstm", 3, "dropout"),
+        ("gru", 30, ""),
+    ],
+)
+def test_bfloat16_products(
+    rng: np.random.Generator, cell: str, input_size: int, option: str
+) -> None:
     inputs = random_array(rng, 4, 6, input_size).astype(jnp.bfloat16)
     rough, exact = jnp.dtype("bfloat16"), jnp.dtype("float32")
-    layers = [Recurrent(cell, 5, execution=path, dtype=rough) for path in PATHS]
-    layers.append(Recurrent(cell, 5, execution="fused", dtype=exact))
+    layers = [
+        Recurrent(
+            cell,
+            5,
+            recurrent_dropout=0.4 if option == "dropout" else 0.0,
+            reverse=option == "reverse",
+            execution=path,
+            dtype=dtype,
+        )
+        for path, dtype in (*((path, rough) for path in PATHS), ("fused", exact))
+    ]
+    lengths = jnp.asarray(spread_lengths(4, 6)) if option == "lengths" else None
     params = random_params(rng, layers[0], input_size)
     params = jax.tree.map(lambda leaf: leaf / np.float32(np.sqrt(input_size)), params)
     weights = random_weights(rng, jnp.zeros((4, 6, 5)), random_carry(rng, cell, 4, 5))
 
     def loss(params: Any, inputs: Any, layer: Recurrent) -> Any:
-        outputs, end = layer.apply({"params": params}, inputs)
+        outputs, end = layer.apply(
+            {"params": params}, inputs, lengths, train=True, rngs={"dropout": jax.random.key(1)}
+        )
         return total(outputs, end, weights, "both"), (outputs, end)
 
     def read(params: Any, inputs: Any) -> Any:
@@ -340,8 +370,9 @@ def test_every_product_is_of_bfloat16(cell: str, input_size: int) -> None:
 # --- many seeds, many devices ---
 
 
-def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator) -> None:
-    layer = Recurrent("gru", 4, recurrent_init="identity", execution="fused")
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str) -> None:
+    layer = Recurrent(cell, 4, recurrent_init="identity", execution="fused")
     inputs, lengths = random_array(rng, 3, 6, 2), jnp.asarray([6, 4, 0], jnp.int32)
 
     def one(seed: Any) -> Any:
