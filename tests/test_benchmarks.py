@@ -34,7 +34,7 @@ FACTS: dict[str, Any] = {
     "command": "python -m benchmarks.lstm",
     "date": "2000-01-01",
     "commit": "0123",
-    "machine": {"cpu": "a CPU", "cores": 2, "memory": "4 kB", "gpus": [], "load_average": 0.0},
+    "machine": {"cpu": "a CPU", "cores": 2, "memory": "4.0 GiB", "gpus": [], "load_average": 0.0},
     "rounds": 3,
     "seconds": 1.0,
     "contenders": {"seqvision": {"jax": "0.0"}, "peer": {"torch": "0.0"}},

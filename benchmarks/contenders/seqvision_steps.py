@@ -1,4 +1,8 @@
-"""seqvision, through the functions that a training run calls."""
+"""seqvision, through the functions that a training run calls.
+
+Only the setting `many batches in one call` is written here: the model over many batches in one
+compiled call, as a user would who reads a whole set. Flax has the same setting.
+"""
 
 from collections.abc import Callable
 from typing import Any
