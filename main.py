@@ -31,8 +31,7 @@ _INVERT = flags.DEFINE_string(
 _HOST_DEVICES = flags.DEFINE_integer(
     "host_devices",
     0,
-    "Devices that the CPU is for JAX (0: one for each core that can share the batch, 1: one of many"
-    " threads).",
+    "Devices that the CPU is for JAX (0: one per core that can share, 1: one of many threads).",
     lower_bound=0,
     upper_bound=1024,
 )
