@@ -220,7 +220,7 @@ def test_operations_of_a_program() -> None:
 
 
 def test_training_flops_of_the_row_lstm_by_hand(small_config: ConfigDict) -> None:
-    small_config.augment.max_shift = 0.0
+    small_config.augment.max_shift, small_config.model.execution = 0.0, "fused"
     settings = validate(small_config)
     dataset = load_dataset(settings)
     train, mesh = dataset.split("train"), create_mesh()
