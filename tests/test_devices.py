@@ -185,17 +185,19 @@ def test_one_and_two_devices_train_alike_and_resume_each_other(
     small_config.augment.max_shift, small_config.augment.max_rotation = 2.0, 10.0
     small_config.model.recurrent_dropout = small_config.model.readout_dropout = 0.3
     small_config.ema_decay = 0.0
-    small_config.duration = "6 steps"
+    small_config.duration, small_config.model.execution = "6 steps", "fused"
     two, one, mixed = tmp_path / "two", tmp_path / "one", tmp_path / "mixed"
     train_and_evaluate(small_config, two)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
         train_and_evaluate(small_config, mixed)
     capsys.readouterr()
+    small_config.model.execution = "scan"
     with monkeypatch.context() as patch:
         patch.setattr(jax, "device_count", lambda: 1)
         train_and_evaluate(small_config, mixed)
-        assert "with 1 device(s) where it had 2: equal but for rounding" in capsys.readouterr().out
+        words = "with 1 device(s) where it had 2 and execution scan where it had fused: equal but"
+        assert words in capsys.readouterr().out
         train_and_evaluate(small_config, one)
     for other in (one, mixed):
         for expected, row in zip(rows(two), rows(other), strict=True):
