@@ -199,10 +199,7 @@ OTHER_CONFIGS: dict[str, dict[str, Any]] = {
         "model.readout": "per_step",
         "loss.step_weight": 0.5,
     },
-    "cnn_rows, both directions": {
-        "model.sequence": "cnn_rows",
-        "model.cnn_channels": (2,),
-        "model.bidirectional": True,
+    "attention": {
         "model.cell": "layer_norm_lstm",
         "model.gate_init": "chrono",
         "model.readout": "attention",
