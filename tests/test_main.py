@@ -351,7 +351,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
             for line in process.stdout:
                 if line.startswith("step "):
                     break
-            time.sleep(moments.uniform(0, 1.5))
+            time.sleep(moments.uniform(0, 1))
             process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode == 0:
