@@ -1,8 +1,13 @@
 """Trains, evaluates, predicts or explains what a config says. See README.md."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    # An import that Ctrl-C interrupts may end in a traceback, or swallow it; nothing is lost yet.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 from absl import flags
 
@@ -31,7 +36,7 @@ _INVERT = flags.DEFINE_string(
 _HOST_DEVICES = flags.DEFINE_integer(
     "host_devices",
     0,
-    "Devices that the CPU is for JAX (0: one per core, 1: one of many threads).",
+    "Devices that the CPU is for JAX (0: one per core that can share, 1: one of many threads).",
     lower_bound=0,
     upper_bound=1024,
 )
@@ -45,9 +50,11 @@ _MEASURE_PEAK = flags.DEFINE_bool(
 
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
-    prepare_host(_HOST_DEVICES.value)
-    keep_compiled()
     config = _CONFIG.value
+    # The other modes fill up their last batch.
+    shares_batch = _MODE.value in ("train", "explain")
+    prepare_host(_HOST_DEVICES.value, config.data.batch_size if shares_batch else 0)
+    keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     for flag in (_PROFILE, _MEASURE_PEAK):
         if flag.value and _MODE.value != "train":
@@ -59,23 +66,32 @@ def main(argv: list[str]) -> int:
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run
 
+        _listen()
         evaluate_run(config, workdir, _SPLIT.value, _OUTPUT.value)
         return 0
     if _MODE.value == "predict":
         from seqvision.predict import predict_files
 
+        _listen()
         return min(1, predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value))
     if _MODE.value == "explain":
         from seqvision.explain import explain
 
+        _listen()
         explain(config)
         return 0
     from seqvision.train import train_and_evaluate
 
+    _listen()
     result = train_and_evaluate(config, workdir, _PROFILE.value, _MEASURE_PEAK.value)
     if result.signal is not None:
         return 128 + result.signal
     return 0 if result.status == "done" else 1
+
+
+def _listen() -> None:
+    """From here on Ctrl-C lets what was begun be finished or saved."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

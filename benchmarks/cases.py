@@ -15,12 +15,13 @@ class Case:
     """One row of a table.
 
     Attributes:
-      network: `lstm` reads (B, T, D); `cnn_lstm` reads images as one step of CNN features;
-        `frame_lstm` reads clips, with a CNN on every frame.
+      network: `lstm` and `gru` read (B, T, D); `cnn_lstm` reads images as one step of CNN
+        features; `frame_lstm` reads clips, with a CNN on every frame.
       mode: `training` (forward, backward, Adam) or `forward` (logits only).
       batch_size: B.
       num_steps: T.
-      num_features: D, numbers a step of `lstm`; pixels on each side of an image of the others.
+      num_features: D, numbers a step of `lstm` and `gru`; pixels on each side of an image of the
+        others.
       hidden_size: H.
       dtype: of the matrix products; weights are float32.
     """
@@ -43,7 +44,7 @@ class Case:
         """Of one example, as seqvision reads it: an image or a clip."""
         side = self.num_features
         match self.network:
-            case "lstm":
+            case "lstm" | "gru":
                 return (self.num_steps, self.num_features, 1)
             case "cnn_lstm":
                 return (side, side, 1)
@@ -64,7 +65,7 @@ def _lstm(mode: str, dtype: str, hidden: int, batch: int, steps: int = 28, width
 
 
 def case_set(name: str, dtype: str) -> list[Case]:
-    """The cases of `table`, `scaling` or `networks`."""
+    """The cases of `table`, `scaling`, `networks` or `executions`."""
     match name:
         case "table":
             return [
@@ -85,7 +86,14 @@ def case_set(name: str, dtype: str) -> list[Case]:
                 Case("cnn_lstm", "training", 256, 1, 28, 128, dtype),
                 Case("frame_lstm", "training", 64, 8, 28, 128, dtype),
             ]
+        case "executions":
+            # What seqvision/models/measured_times.py holds.
+            return [
+                Case(cell, "training", 128, 28, 28, hidden_size, dtype)
+                for cell in ("lstm", "gru")
+                for hidden_size in (32, 64, 128, 256, 512)
+            ]
     raise ValueError(f"case set '{name}' is not known")
 
 
-CASE_SETS = ("table", "scaling", "networks")
+CASE_SETS = ("table", "scaling", "networks", "executions")

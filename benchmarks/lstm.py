@@ -23,6 +23,7 @@ _DEFAULT = {
     "table": CONTENDERS,
     "scaling": ("seqvision",),
     "networks": ("seqvision", "seqvision_scan", "torch"),
+    "executions": ("seqvision_scan", "seqvision_fused"),
 }
 # Work of preparing a case, in measured seconds; only the ETA depends on it.
 _PREPARE_WORK = 8.0

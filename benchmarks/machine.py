@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from seqvision.devices import usable_cores
+
 _FOLDER = Path(__file__).parent
 
 
 def describe_machine() -> dict[str, Any]:
-    """CPU, cores that this process may use, memory, GPUs, and what else was going on."""
+    """CPU, physical cores that this process may use, memory, GPUs, and what else was going on."""
     return {
         "cpu": _field(Path("/proc/cpuinfo"), "model name"),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory": _field(Path("/proc/meminfo"), "MemTotal"),
+        "cores": usable_cores(),
+        "memory": _gibibytes(_field(Path("/proc/meminfo"), "MemTotal")),
         "gpus": _lines(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]),
         "load_average": os.getloadavg()[0],
     }
@@ -46,6 +48,12 @@ def _field(path: Path, name: str) -> str:
             if key.strip() == name:
                 return value.strip()
     return "unknown"
+
+
+def _gibibytes(memory: str) -> str:
+    """What /proc/meminfo says, such as "24684084 kB" (of 1024 bytes), as "23.5 GiB"."""
+    size, _, unit = memory.partition(" ")
+    return f"{int(size) / 2**20:.1f} GiB" if unit == "kB" else memory
 
 
 def _lines(command: list[str]) -> list[str]:

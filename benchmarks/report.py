@@ -78,10 +78,29 @@ def _introduction(facts: Mapping[str, Any]) -> list[str]:
         *versions,
         *missing,
         "",
+        *_differences(facts),
         f"ms per step: median (lowest-highest) of {facts['rounds']} rounds of about"
         f" {facts['seconds']:g} s, contenders in turn, each with the fastest of its settings. A"
         f" ratio above 1 says that {OWN} is so many times as fast.",
     ]
+
+
+def _differences(facts: Mapping[str, Any]) -> list[str]:
+    """What was not the same for all contenders: jax, and how the CPU is shared out."""
+    users: dict[str, list[str]] = {}
+    for name, versions in facts["contenders"].items():
+        if "jax" in versions:
+            users.setdefault(versions["jax"], []).append(f"`{name}`")
+    lines = []
+    if len(users) > 1:
+        parts = [f"{', '.join(names)} with {version}" for version, names in users.items()]
+        lines.append(f"The contenders ran on different versions of jax: {'; '.join(parts)}.")
+    if any(name.startswith(OWN) for name in facts["contenders"]):
+        lines.append(
+            f"On a CPU {OWN} runs one single-threaded device per core (8 at most); Flax, PyTorch"
+            " and Keras run one device with all threads, their default."
+        )
+    return [*lines, ""] if lines else []
 
 
 def _time(measurement: Measurement | None) -> str:

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 from benchmarks.peers.recipe import Recipe
+from benchmarks.peers.start import GATE_INITS
 from configs import default
 from seqvision.config import Steps, flatten, validate
 from seqvision.errors import UserError, first_line
@@ -15,6 +16,7 @@ _CARRIED = (
     "data.batch_size",
     "data.validation_examples",
     "model.hidden_size",
+    "model.forget_bias",
     "optimizer.learning_rate",
     "optimizer.clip_norm",
     "schedule.",
@@ -60,12 +62,17 @@ def recipe_of(path: str) -> tuple[Recipe, dict[str, object]]:
         start_fraction=settings.schedule.start_fraction,
         final_fraction=settings.schedule.final_fraction,
         clip_norm=settings.optimizer.clip_norm,
+        forget_bias=settings.model.forget_bias,
     )
+    if settings.model.gate_init in GATE_INITS:
+        recipe = dataclasses.replace(recipe, gate_init=settings.model.gate_init)
     usual = flatten(validate(default.get_config()))
     left_out = {
         name: value
         for name, value in flatten(settings).items()
-        if value != usual[name] and not name.startswith(_CARRIED + _WITHOUT_EFFECT)
+        if value != usual[name]
+        and not name.startswith(_CARRIED + _WITHOUT_EFFECT)
+        and not (name == "model.gate_init" and value in GATE_INITS)
     }
     return recipe, left_out
 

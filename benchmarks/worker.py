@@ -79,6 +79,7 @@ class Session:
     def measure(self, seconds: float) -> dict[str, Any]:
         if self._run is None:
             raise ValueError("nothing is prepared")
+        self._run(1)  # The process was stopped meanwhile: caches and threads are cold.
         ms, num_steps = timed(self._run, seconds, MIN_STEPS, self._guess)
         return {"ms": ms, "steps": num_steps}
 

@@ -134,7 +134,8 @@ def get_config() -> ConfigDict:
     # Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay float32.
     config.model.compute_dtype = "float32"
     # How the recurrent layers are run: scan (any cell), fused (lstm and gru, gradients written out
-    # by hand), cudnn (lstm on an NVIDIA GPU) or auto (the fastest). It changes speed, not results.
+    # by hand), cudnn (lstm on an NVIDIA GPU) or auto (what was measured to be faster
+    # on CPU, else scan). It changes speed, not results.
     config.model.execution = "auto"
 
     config.loss = ConfigDict()

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from seqvision import record
 from seqvision.config import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
+from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
 from seqvision.settings import Model, Settings
@@ -36,6 +38,7 @@ def write_description(
     )
     environment = record.environment(workdir, mesh.size) | {
         "data": dataclasses.asdict(facts),
+        "execution": _execution(settings.model),
         "peak_flops": peak_flops,
     }
     record.write_json(workdir / record.CONFIG, nest(flatten(settings)))
@@ -63,8 +66,8 @@ def description(
             f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
-        "batch": _shares(settings.data.batch_size, environment),
-        "execution": _execution(settings.model),
+        "batch": shares(settings.data.batch_size, environment),
+        "execution": _execution(settings.model) + " (auto)" * (settings.model.execution == "auto"),
         "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
@@ -73,39 +76,40 @@ def description(
         peak = flops_text(environment["peak_flops"])
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     if start > 0:
-        facts |= _other_devices(environment)
+        facts |= _changes(environment)
     yield from record.header(environment, facts)
     yield from record.parameter_table(params)
 
 
-def _shares(batch_size: int, environment: dict[str, Any]) -> str:
-    """How the devices share a batch, and why not all of them do."""
+def shares(batch_size: int, environment: dict[str, Any]) -> str:
+    """How the devices share a batch, and what would let all of them do so."""
     used, present = environment["devices_used"], len(environment["devices"])
     text = f"{batch_size} = {used} device(s) x {batch_size // used}"
+    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), batch_size):
+        present = most_devices()  # The batch decided how many there are.
     if used == present:
         return text
-    return f"{text} (not all {present}: {batch_size} is no multiple of {present})"
+    return f"{text} (not all {present}: choose a batch that is a multiple of {present})"
 
 
 def _execution(model: Model) -> str:
-    """How the recurrent layers are run, and who chose it."""
-    chosen = choose_execution(model.execution, model.cell, model.refine_gates)
-    return f"{chosen} (auto)" if model.execution == "auto" else chosen
-
-
-def _other_devices(environment: dict[str, Any]) -> dict[str, str]:
-    """A word on a run that was begun on another number of devices."""
-    used = environment["devices_used"]
-    before = (
-        environment["earlier"][-1].get("devices_used", used) if environment["earlier"] else used
+    """How the recurrent layers are run."""
+    return choose_execution(
+        model.execution, model.cell, model.hidden_size, model.compute_dtype, model.refine_gates
     )
-    if used == before:
+
+
+def _changes(environment: dict[str, Any]) -> dict[str, str]:
+    """A word on a run that was begun on another number of devices, or in another way."""
+    before = environment["earlier"][-1] if environment["earlier"] else environment
+    words = []
+    for name, word in (("devices_used", "{} device(s)"), ("execution", "execution {}")):
+        now, then = environment[name], before.get(name, environment[name])
+        if now != then:
+            words.append(f"{word.format(now)} where it had {then}")
+    if not words:
         return {}
-    return {
-        "resumed": (
-            f"with {used} device(s) where it had {before}: equal but for rounding, not bit by bit"
-        )
-    }
+    return {"resumed": f"with {' and '.join(words)}: equal but for rounding, not bit by bit"}
 
 
 def _background(settings: Settings, dataset: Dataset) -> str:

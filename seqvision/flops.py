@@ -14,6 +14,9 @@ from jax.extend import core
 def count_flops(function: Callable[..., Any], *args: Any) -> int:
     """Two for each multiply-add of the matrix products and convolutions; the rest is left out.
 
+    What a gradient computes anew rather than keeps (the CNN on CPU) counts again; what happens
+    inside cuDNN is not seen.
+
     A `scan` counts as often as it runs; a `while_loop`, whose count nobody knows beforehand, once.
 
     Args:

@@ -121,7 +121,7 @@ class ProfiledSteps:
             self._say(line)
         try:
             (self._folder / SUMMARY).write_text("\n".join(profile.lines(_TOP)) + "\n")
-            self._say(f"profile   {self._folder / SUMMARY}; the trace lies beside it")
+            self._say(f"profile   {self._folder / SUMMARY}, trace in plugins/profile beside it")
         except OSError as error:
             self._say(f"--profile: {explain_os_error(error, self._folder, '--profile')}")
         return state, finite

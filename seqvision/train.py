@@ -15,7 +15,6 @@ recorded behind its checkpoint and goes on with 3.
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +33,7 @@ from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.resident import ResidentSteps
+from seqvision.result import Result, final_line, finished_result, metrics_row
 from seqvision.rules import wants_validation
 from seqvision.run import check_same_config, read_data_facts
 from seqvision.settings import Settings
@@ -46,23 +46,6 @@ from seqvision.state import (
 )
 from seqvision.supply import load_dataset
 from seqvision.warm_start import warm_start
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """How a run ended.
-
-    Attributes:
-      status: `done`, `interrupted` or `diverged`.
-      step: completed updates.
-      metrics: by split, what was measured at the end; empty unless `done`.
-      signal: the number of the signal that interrupted it.
-    """
-
-    status: str
-    step: int
-    metrics: dict[str, dict[str, float]]
-    signal: int | None = None
 
 
 def train_and_evaluate(
@@ -91,7 +74,7 @@ def train_and_evaluate(
     try:
         with record.exclusive(workdir):
             check_same_config(settings, workdir)
-            finished = _finished(workdir)
+            finished = finished_result(workdir)
             if finished and folder is not None:
                 say("--profile: no step is left of this run; nothing is traced")
             return finished or _Training(settings, workdir, folder, measure_peak).run()
@@ -107,26 +90,6 @@ def train_and_evaluate(
         raise  # Nobody reads what is printed; that is no fault of the workdir.
     except OSError as error:
         raise UserError(explain_os_error(error, workdir, "--workdir")) from error
-
-
-def _finished(workdir: Path) -> Result | None:
-    """The result of a run that is done already, repeated in words."""
-    if not (workdir / record.STATUS).exists():
-        return None
-    status = record.read_json(workdir / record.STATUS)
-    if status["status"] != "done":
-        return None
-    say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
-    for split, metrics in status["metrics"].items():
-        say(_final_line(split, metrics))
-    return Result("done", status["step"], status["metrics"])
-
-
-def _final_line(split: str, metrics: dict[str, Any]) -> str:
-    return (
-        f"{split} accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f},"
-        f" count {metrics['count']}"
-    )
 
 
 class _Training:
@@ -308,7 +271,7 @@ class _Training:
         sums = jax.device_get(state.sums)
         metrics = Metrics.of(sums)
         learning_rate = float(self._learning_rate(step - 1))
-        values = _row(metrics) | {"learning_rate": learning_rate}
+        values = metrics_row(metrics) | {"learning_rate": learning_rate}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
         loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
@@ -324,12 +287,12 @@ class _Training:
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluated(state, "validation")
-        rows.metrics(step, "validation", _row(metrics), self._seconds)
+        rows.metrics(step, "validation", metrics_row(metrics), self._seconds)
         improved = metrics.accuracy > self._best_accuracy
         if improved:
             self._best_step, self._best_accuracy = step, metrics.accuracy
         self._evaluations_since_best = 0 if improved else self._evaluations_since_best + 1
-        say(f"step {step}  {_final_line('validation', _row(metrics))}{'  best' * improved}")
+        say(f"step {step}  {final_line('validation', metrics_row(metrics))}{'  best' * improved}")
         return improved
 
     def _evaluated(self, state: TrainState, split: str) -> Metrics:
@@ -360,7 +323,7 @@ class _Training:
                 say(f"evaluating the best checkpoint, of step {self._best_step}")
                 state = best
         ends = {
-            split: _row(self._evaluated(state, split))
+            split: metrics_row(self._evaluated(state, split))
             for split in ("validation", "test")
             if split in self._dataset.splits
         }
@@ -380,7 +343,7 @@ class _Training:
         if throughput is not None:
             say(f"training alone: {throughput}")
         for split, values in ends.items():
-            say(_final_line(split, values))
+            say(final_line(split, values))
         return Result("done", step, ends)
 
     def _diverged(self, step: int, checkpoints: Checkpoints) -> Result:
@@ -399,7 +362,3 @@ class _Training:
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step > 0 and step % every == 0
-
-
-def _row(metrics: Metrics) -> dict[str, Any]:
-    return {"loss": metrics.loss, "accuracy": metrics.accuracy, "count": metrics.count}

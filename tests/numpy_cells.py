@@ -17,7 +17,8 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 
 def layer_norm(z: np.ndarray, scale: np.ndarray) -> np.ndarray:
     mean = z.sum() / z.size
-    return (z - mean) / np.sqrt(((z - mean) ** 2).sum() / z.size + 1e-5) * scale
+    variance = ((z - mean) ** 2).sum() / z.size
+    return (z - mean) / np.sqrt(variance + 1e-5) * scale * (variance >= 1e-5)
 
 
 def lstm(p: Any, x: np.ndarray, memory: Any, mask: np.ndarray, refine: bool) -> Any:

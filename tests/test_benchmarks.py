@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optax
 import pytest
 
-from benchmarks import lstm, options, time_to_accuracy
+from benchmarks import lstm, machine, options, time_to_accuracy
 from benchmarks.cases import CASE_SETS, NUM_CLASSES, Case, case_set
 from benchmarks.comparison import Measurement, compare, ratio
 from benchmarks.inputs import make_batches, make_bytes
 from benchmarks.peers.mnist_files import read_split
 from benchmarks.peers.recipe import Recipe
+from benchmarks.peers.start import gate_biases, recurrent_kernels
 from benchmarks.process import MissingLibraryError, WorkerError, WorkerProcess
 from benchmarks.report import to_json, to_markdown
 from benchmarks.shared_recipe import recipe_of
@@ -34,7 +36,7 @@ FACTS: dict[str, Any] = {
     "command": "python -m benchmarks.lstm",
     "date": "2000-01-01",
     "commit": "0123",
-    "machine": {"cpu": "a CPU", "cores": 2, "memory": "4 kB", "gpus": [], "load_average": 0.0},
+    "machine": {"cpu": "a CPU", "cores": 2, "memory": "4.0 GiB", "gpus": [], "load_average": 0.0},
     "rounds": 3,
     "seconds": 1.0,
     "contenders": {"seqvision": {"jax": "0.0"}, "peer": {"torch": "0.0"}},
@@ -137,6 +139,22 @@ def test_markdown_and_json() -> None:
     assert raw["cases"][0]["contenders"]["peer"]["ms"] == [5.0, 6.0, 5.0]
     assert raw["cases"][0]["contenders"]["peer"]["trials_ms"] == trials
     assert Case(**raw["cases"][0]["case"]) == CASE
+
+
+def test_differences_between_contenders_are_said() -> None:
+    sentence = "different versions of jax"
+    assert sentence not in to_markdown(FACTS, [])
+    assert "one single-threaded device per core" in to_markdown(FACTS, [])
+    contenders = {"seqvision": {"jax": "2"}, "flax": {"jax": "2"}, "keras": {"jax": "1"}}
+    markdown = to_markdown(FACTS | {"contenders": contenders}, [])
+    assert f"{sentence}: `seqvision`, `flax` with 2; `keras` with 1." in markdown
+
+
+def test_memory_is_in_gibibytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_field", lambda path, name: "24684084 kB")
+    assert machine.describe_machine()["memory"] == "23.5 GiB"
+    monkeypatch.setattr(machine, "_field", lambda path, name: "unknown")
+    assert machine.describe_machine()["memory"] == "unknown"
 
 
 class Ticking:
@@ -274,11 +292,20 @@ def test_every_seed_is_in_the_table() -> None:
     runs = [
         TimedRun("torch_usual", 0, "none", [(50.0, 97.0), (60.0, 98.6)], 61.0),
         TimedRun("torch_usual", 1, "none", [(50.0, 97.0)], 51.0),
+        TimedRun("torch_usual", 2, "none", [(70.0, 98.7)], 71.0),
+        TimedRun("torch_ours", 0, "none", [(50.0, 97.0)], 51.0),
+        TimedRun("torch_ours", 1, "none", [(50.0, 98.6)], 51.0),
+        TimedRun("torch_ours", 2, "none", error="exit code 1"),
     ]
-    facts = FACTS | {"seeds": [0, 1], "target": 98.5, "config": "c.py", "left_out": {"ema": 0.9}}
+    facts = FACTS | {"seeds": [0, 1, 2], "target": 98.5, "config": "c.py", "left_out": {"ema": 0.9}}
     markdown = time_to_accuracy.to_markdown(facts, runs)
-    row = "| torch_usual | none | 60.0 (1 of 2 reached it) | 60.0 | not reached, best 97.00 % |"
-    assert row in markdown.splitlines()
+    lacking = "not reached, best 97.00 %"
+    for row in (
+        f"| torch_usual | none | 70.0 (2 of 3 reached it) | 60.0 | {lacking} | 70.0 |",
+        f"| torch_ours | none | not reached (1 of 3 reached it) | {lacking} | 50.0 "
+        "| failed: exit code 1 |",
+    ):
+        assert row in markdown.splitlines()
     assert "leaves out: ema = 0.9" in markdown
 
 
@@ -299,6 +326,7 @@ def test_peers_follow_our_schedule() -> None:
     assert (recipe.peak, recipe.batch_size, recipe.train_examples) == (8e-3, 256, 55000)
     assert recipe.total_steps == 1719
     assert left_out == {"augment.max_shift": 2.0, "augment.max_rotation": 10.0}
+    assert (recipe.gate_init, recipe.forget_bias) == ("constant", 1.0)
     small = dataclasses.replace(recipe, total_steps=50, warmup_steps=15)
     rates = small.learning_rates()
     schedule: optax.Schedule = create_schedule(
@@ -310,9 +338,53 @@ def test_peers_follow_our_schedule() -> None:
 def test_peers_read_the_command_line_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.peers.recipe import parse_recipe
 
-    recipe = Recipe(recipe="ours", seed=3, peak=0.02, clip_norm=1.0)
+    recipe = Recipe(recipe="ours", seed=3, peak=0.02, clip_norm=1.0, gate_init="chrono")
     monkeypatch.setattr(sys, "argv", ["peer", *recipe.arguments()])
     assert parse_recipe("") == recipe
+
+
+def test_peers_start_as_ours() -> None:
+    recipe, left_out = recipe_of("configs/row_lstm.py:fast")
+    assert recipe.gate_init == "chrono" and left_out == {}
+    uniform, left_out = recipe_of("configs/pixel_lstm.py")
+    assert uniform.gate_init == "constant" and left_out["model.gate_init"] == "uniform"
+    size = recipe.hidden_size
+    kernels = recurrent_kernels(size, seed=3)
+    assert kernels.shape == (4, size, size) and (kernels != recurrent_kernels(size, 4)).any()
+    for kernel in kernels:
+        np.testing.assert_allclose(kernel.T @ kernel, np.eye(size), atol=1e-5)
+    biases = gate_biases("chrono", 1.0, size, seed=3)
+    assert biases.shape == (4, size) and (biases[0] == -biases[1]).all() and not biases[2:].any()
+    # exp(b) is uniform between 1 and T - 1 = 27.
+    draws = np.sort(np.exp(gate_biases("chrono", 1.0, 4000, seed=3)[1]))
+    np.testing.assert_allclose(draws, np.linspace(1, 27, 4000), atol=1)
+    assert gate_biases("constant", 2.0, 2, seed=3).tolist() == [[0, 0], [2, 2], [0, 0], [0, 0]]
+
+
+def test_torch_starts_as_ours() -> None:
+    torch = pytest.importorskip("torch")
+    from benchmarks.peers.torch_mnist import RowLSTM, start_as_ours
+
+    recipe = Recipe(recipe="ours", hidden_size=8, gate_init="chrono")
+    lstm = RowLSTM(8).lstm
+    start_as_ours(lstm, recipe)
+    # With no input and no memory a gate is its biases; the product is of each gate's own kernel.
+    hidden = torch.ones(8)
+    gates = lstm.bias_ih_l0 + lstm.bias_hh_l0 + lstm.weight_hh_l0 @ hidden
+    expected = gate_biases("chrono", 1.0, 8, 0) + recurrent_kernels(8, 0) @ np.ones(8, np.float32)
+    np.testing.assert_allclose(gates.detach().numpy(), expected.ravel(), atol=1e-5)
+
+
+def test_keras_starts_as_ours() -> None:
+    pytest.importorskip("keras")
+    from benchmarks.peers.keras_mnist import create_model, keras, start_as_ours
+
+    recipe = Recipe(recipe="ours", hidden_size=8, gate_init="chrono")
+    lstm = create_model(recipe, keras.optimizers.Adam()).layers[0]
+    start_as_ours(lstm, recipe)
+    _, kernel, bias = lstm.get_weights()
+    np.testing.assert_allclose(bias.reshape(4, 8), gate_biases("chrono", 1.0, 8, 0))
+    np.testing.assert_allclose(kernel.reshape(8, 4, 8).swapaxes(0, 1), recurrent_kernels(8, 0))
 
 
 def test_peers_read_mnist() -> None:

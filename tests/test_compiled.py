@@ -1,5 +1,6 @@
 """Compiled programs are kept, change no bit, and never stand in the way."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,12 @@ from seqvision.compiled import keep_compiled
 from tests.test_main import main
 from tests.test_train import assert_same_run
 
-NAMES = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", "TF_CPP_MIN_LOG_LEVEL")
+NAMES = (
+    "JAX_COMPILATION_CACHE_DIR",
+    "JAX_COMPILATION_CACHE_MAX_SIZE",
+    "JAX_ENABLE_COMPILATION_CACHE",
+    "TF_CPP_MIN_LOG_LEVEL",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +45,44 @@ def test_the_users_folder_and_off_switch_win() -> None:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = "/mine"
     assert lines() == []
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "/mine"
+    assert float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]) == 0
+    assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ  # Others may keep theirs there.
     del os.environ["JAX_COMPILATION_CACHE_DIR"]
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
     assert lines() == []
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
     assert not (Path(os.environ["XDG_CACHE_HOME"]) / "seqvision").exists()
+
+
+@pytest.mark.parametrize(
+    ("platforms", "installed", "hides"),
+    [
+        ("cpu", {"jax_plugins"}, True),
+        ("cuda,cpu", set(), False),
+        ("", set(), True),
+        ("", {"jax_plugins"}, False),
+        ("", {"libtpu"}, False),
+    ],
+)
+def test_errors_of_accelerators_are_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, platforms: str, installed: set[str], hides: bool
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in installed or None)
+    os.environ["JAX_PLATFORMS"] = platforms
+    lines()
+    assert ("TF_CPP_MIN_LOG_LEVEL" in os.environ) == hides
+
+
+def test_the_folder_is_that_of_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(text: str) -> str:
+        monkeypatch.setattr(Path, "read_text", lambda path: text)
+        os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+        lines()
+        return os.environ["JAX_COMPILATION_CACHE_DIR"]
+
+    one = "processor : 0\nmodel name : A\nflags : fma avx2\n"
+    assert folder(one) == folder(one * 2)
+    assert folder(one) != folder(one.replace("avx2", "avx512"))
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision import devices, program, state
+from seqvision import description, devices, program, state
 from seqvision.config import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.devices import count_cores, cpu_quota, num_sharing, prepare_host, usable_cores
@@ -52,6 +52,9 @@ def test_threads_of_one_core_count_once(
         ("0::/a/b\n", {"a/b": "100000 100000", "a": "max 100000"}, 1),
         ("0::/a\n", {"b": "100000 100000"}, math.inf),
         ("9:cpu:/a\n0::/\n", {"a": "100000 100000"}, math.inf),
+        ("9:cpuset:/a\n4:cpu,cpuacct:/a\n", {"cpu/a": "-1 100000", "cpu": "150000 100000"}, 1.5),
+        ("4:cpu,cpuacct:/of/the/host\n", {"cpu": "50000 100000"}, 0.5),
+        ("9:cpuset:/a\n", {"cpu/a": "100000 100000"}, math.inf),
         ("", {".": "100000 100000"}, math.inf),
     ],
 )
@@ -60,7 +63,11 @@ def test_the_quota_of_a_cgroup_and_of_those_above_it(
 ) -> None:
     for name, text in limits.items():
         (tmp_path / name).mkdir(parents=True, exist_ok=True)
-        (tmp_path / name / "cpu.max").write_text(f"{text}\n")
+        if name.startswith("cpu"):  # The first version of cgroups.
+            for file, number in zip(("quota", "period"), text.split(), strict=True):
+                (tmp_path / name / f"cpu.cfs_{file}_us").write_text(f"{number}\n")
+        else:
+            (tmp_path / name / "cpu.max").write_text(f"{text}\n")
     assert cpu_quota(own, tmp_path) == quota
 
 
@@ -77,7 +84,8 @@ def test_no_more_cores_than_this_process_may_use(monkeypatch: pytest.MonkeyPatch
         ("", 0, 4, f"{COUNT}=4 {THREADS}=false"),
         ("", 0, 64, f"{COUNT}=8 {THREADS}=false"),
         ("", 16, 64, f"{COUNT}=16 {THREADS}=false"),
-        ("", 0, 1, ""),
+        ("", 0, 1, f"{THREADS}=false"),  # A quota of one, perhaps, on a machine of many.
+        ("", 1, 1, ""),
         ("", 1, 4, ""),
         ("--other=1", 0, 4, f"--other=1 {COUNT}=4 {THREADS}=false"),
         (f"{COUNT}=3", 0, 4, f"{COUNT}=3"),
@@ -93,6 +101,36 @@ def test_what_the_user_says_in_xla_flags_is_kept(
     monkeypatch.delitem(sys.modules, "jax")
     prepare_host(asked)
     assert os.environ["XLA_FLAGS"] == flags
+
+
+@pytest.mark.parametrize(
+    ("cores", "batch_size", "flags"),
+    [
+        (8, 256, f"{COUNT}=8 {THREADS}=false"),
+        (64, 256, f"{COUNT}=8 {THREADS}=false"),
+        (6, 64, f"{COUNT}=4 {THREADS}=false"),
+        (8, 127, ""),  # One device: the cores are its threads.
+        (1, 127, f"{THREADS}=false"),
+    ],
+)
+def test_as_many_devices_as_share_the_batch(
+    monkeypatch: pytest.MonkeyPatch, cores: int, batch_size: int, flags: str
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.delitem(sys.modules, "jax")
+    prepare_host(0, batch_size)
+    assert os.environ["XLA_FLAGS"] == flags
+
+
+def test_jaxs_own_variable_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "3")
+    for asked in (0, 3):
+        prepare_host(asked)
+        assert os.environ["XLA_FLAGS"] == ""
+    with pytest.raises(UserError, match="2, but the environment says JAX_NUM_CPU_DEVICES=3"):
+        prepare_host(2)
 
 
 def test_contradictions_and_calls_too_late_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +157,24 @@ def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Datase
         program.create_program(settings, mnist, steps, state.create_mesh())
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "present", "used", "text"),
+    [
+        (256, 8, 8, "256 = 8 device(s) x 32"),
+        (250, 5, 5, "250 = 5 device(s) x 50 (not all 8: choose a batch that is a multiple of 8)"),
+        (127, 1, 1, "127 = 1 device(s) x 127 (not all 8: choose a batch that is a multiple of 8)"),
+        (64, 1, 1, "64 = 1 device(s) x 64"),  # The user's choice: 8 could share it.
+        (64, 3, 2, "64 = 2 device(s) x 32 (not all 3: choose a batch that is a multiple of 3)"),
+    ],
+)
+def test_what_the_header_advises_on_eight_cores(
+    monkeypatch: pytest.MonkeyPatch, batch_size: int, present: int, used: int, text: str
+) -> None:
+    monkeypatch.setattr(devices, "usable_cores", lambda: 8)
+    environment = {"devices": ["cpu"] * present, "devices_used": used}
+    assert description.shares(batch_size, environment) == text
+
+
 def test_one_and_two_devices_train_alike_and_resume_each_other(
     small_config: ConfigDict,
     tmp_path: Path,
@@ -129,17 +185,19 @@ def test_one_and_two_devices_train_alike_and_resume_each_other(
     small_config.augment.max_shift, small_config.augment.max_rotation = 2.0, 10.0
     small_config.model.recurrent_dropout = small_config.model.readout_dropout = 0.3
     small_config.ema_decay = 0.0
-    small_config.duration = "6 steps"
+    small_config.duration, small_config.model.execution = "6 steps", "fused"
     two, one, mixed = tmp_path / "two", tmp_path / "one", tmp_path / "mixed"
     train_and_evaluate(small_config, two)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
         train_and_evaluate(small_config, mixed)
     capsys.readouterr()
+    small_config.model.execution = "scan"
     with monkeypatch.context() as patch:
         patch.setattr(jax, "device_count", lambda: 1)
         train_and_evaluate(small_config, mixed)
-        assert "with 1 device(s) where it had 2: equal but for rounding" in capsys.readouterr().out
+        words = "with 1 device(s) where it had 2 and execution scan where it had fused: equal but"
+        assert words in capsys.readouterr().out
         train_and_evaluate(small_config, one)
     for other in (one, mixed):
         for expected, row in zip(rows(two), rows(other), strict=True):

@@ -16,9 +16,10 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from seqvision.models import create_model
+from seqvision.models import create_model, measured_times
 from seqvision.models.dropout import Dropout
 from seqvision.models.execution import choose_execution
+from seqvision.models.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
 from seqvision.state import create_mesh
 from tests import numpy_cells
@@ -46,6 +47,11 @@ reversal, an initial carry, a gradient of the inputs, recurrent dropout, YNN, an
 `fused`. In the last size the inputs are so wide that they meet their kernel before the loop."""
 
 ROWS = [tuple(line.split()) for line in GRID.strip().splitlines()]
+ODD_AND_WIDE = [
+    (cell, "3x7x17x4", "both", "lengths", "reverse", "start", "inputs", ".", ".", ".")
+    for cell in CELL_NAMES
+]
+"""Beyond the grid: inputs that meet their kernel before a loop of two steps and one left over."""
 
 
 def random_array(rng: np.random.Generator, *shape: int) -> Any:
@@ -111,7 +117,9 @@ def test_every_pair_of_choices_is_in_the_grid() -> None:
         assert len(set(zip(one, other, strict=True))) == len(set(one)) * len(set(other))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[" ".join(row).replace(" .", "") for row in ROWS])
+@pytest.mark.parametrize(
+    "row", [*ROWS, *ODD_AND_WIDE], ids=lambda row: " ".join(row).replace(" .", "")
+)
 def test_layers_equal_each_other_and_float64(
     rng: np.random.Generator, row: tuple[str, ...]
 ) -> None:
@@ -290,18 +298,41 @@ def test_a_network_behind_a_cnn_has_the_same_gradients(rng: np.random.Generator)
 # --- precision ---
 
 
-@pytest.mark.parametrize(("cell", "input_size"), [("lstm", 3), ("gru", 30)])
-def test_bfloat16_products(rng: np.random.Generator, cell: str, input_size: int) -> None:
+@pytest.mark.parametrize(
+    ("cell", "input_size", "option"),
+    [
+        ("lstm", 3, ""),
+        ("lstm", 3, "lengths"),
+        ("lstm", 3, "reverse"),
+        ("lstm", 3, "dropout"),
+        ("gru", 30, ""),
+    ],
+)
+def test_bfloat16_products(
+    rng: np.random.Generator, cell: str, input_size: int, option: str
+) -> None:
     inputs = random_array(rng, 4, 6, input_size).astype(jnp.bfloat16)
     rough, exact = jnp.dtype("bfloat16"), jnp.dtype("float32")
-    layers = [Recurrent(cell, 5, execution=path, dtype=rough) for path in PATHS]
-    layers.append(Recurrent(cell, 5, execution="fused", dtype=exact))
+    layers = [
+        Recurrent(
+            cell,
+            5,
+            recurrent_dropout=0.4 if option == "dropout" else 0.0,
+            reverse=option == "reverse",
+            execution=path,
+            dtype=dtype,
+        )
+        for path, dtype in (*((path, rough) for path in PATHS), ("fused", exact))
+    ]
+    lengths = jnp.asarray(spread_lengths(4, 6)) if option == "lengths" else None
     params = random_params(rng, layers[0], input_size)
     params = jax.tree.map(lambda leaf: leaf / np.float32(np.sqrt(input_size)), params)
     weights = random_weights(rng, jnp.zeros((4, 6, 5)), random_carry(rng, cell, 4, 5))
 
     def loss(params: Any, inputs: Any, layer: Recurrent) -> Any:
-        outputs, end = layer.apply({"params": params}, inputs)
+        outputs, end = layer.apply(
+            {"params": params}, inputs, lengths, train=True, rngs={"dropout": jax.random.key(1)}
+        )
         return total(outputs, end, weights, "both"), (outputs, end)
 
     def read(params: Any, inputs: Any) -> Any:
@@ -339,8 +370,9 @@ def test_every_product_is_of_bfloat16(cell: str, input_size: int) -> None:
 # --- many seeds, many devices ---
 
 
-def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator) -> None:
-    layer = Recurrent("gru", 4, recurrent_init="identity", execution="fused")
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str) -> None:
+    layer = Recurrent(cell, 4, recurrent_init="identity", execution="fused")
     inputs, lengths = random_array(rng, 3, 6, 2), jnp.asarray([6, 4, 0], jnp.int32)
 
     def one(seed: Any) -> Any:
@@ -438,19 +470,47 @@ def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
 def test_the_choice_of_a_path() -> None:
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
-        assert choose_execution("auto", cell) == ("fused" if can_fuse else "scan")
-        assert choose_execution("auto", cell, refine_gates=True) == "scan"
-        assert choose_execution("scan", cell, refine_gates=True) == "scan"
+        assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
+        assert choose_execution("auto", cell, 512, "float32", refine_gates=True) == "scan"
+        assert choose_execution("scan", cell, 512, "float32", refine_gates=True) == "scan"
         if can_fuse:
-            assert choose_execution("fused", cell) == "fused"
+            assert choose_execution("fused", cell, 16, "float32") == "fused"
         for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
             for refine in (True,) if fits else (False, True):
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
-                    choose_execution(path, cell, refine)
+                    choose_execution(path, cell, 16, "float32", refine)
+    with pytest.raises(ValueError, match="execution 'cudnn' multiplies in float32 or TF32"):
+        choose_execution("cudnn", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
-        choose_execution("fast", "lstm")
+        choose_execution("fast", "lstm", 16, "float32")
+
+
+def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        ((0, 9), "lstm", "float32", 64, 1.0, 2.0),
+        ((0, 9), "lstm", "float32", 256, 2.0, 1.0),
+        ((0, 9), "lstm", "bfloat16", 64, 2.0, 1.0),
+        ((0, 9), "gru", "float32", 64, 2.0, 1.0),
+        ((0, 12), "lstm", "float32", 64, 2.0, 1.0),
+    ]
+    monkeypatch.setattr(measured_times, "ON_CPU", [StepTimes(*row) for row in rows])
+    for version, cell, hidden_size, faster in [
+        ((0, 9, 2), "lstm", 64, "scan"),
+        ((0, 9, 2), "lstm", 127, "scan"),
+        ((0, 9, 2), "lstm", 129, "fused"),
+        ((0, 9, 2), "gru", 4096, "fused"),
+        ((0, 8, 0), "lstm", 1, "scan"),
+        ((0, 11, 9), "lstm", 64, "scan"),
+        ((0, 12, 0, 1), "lstm", 64, "fused"),
+        ((1, 0, 0), "lstm", 256, "fused"),
+    ]:
+        assert faster_on_cpu(cell, hidden_size, "float32", version) == faster
+    assert faster_on_cpu("lstm", 64, "bfloat16", (0, 9, 2)) == "fused"
+    assert faster_on_cpu("lstm", 64, "float16", (0, 9, 2)) == "scan"  # Never measured.
 
 
 def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_execution("auto", "lstm") == "scan"
+    assert choose_execution("auto", "lstm", 512, "float32") == "scan"

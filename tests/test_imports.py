@@ -59,6 +59,7 @@ ARROWS = {
         "state",
         "steps",
     },
+    "result": {"metrics", "record", "progress"},
     "flops": set(),
     "hlo": set(),
     "peak": set(),
@@ -67,7 +68,16 @@ ARROWS = {
     "profiling": {"errors", "hlo", "resident", "state", "throughput", "trace"},
     "explain": {"settings", "config", "data", "flops", "program", "record", "state", "supply"}
     | WORDS,
-    "description": {"config", "data", "models", "record", "run", "settings", "throughput"},
+    "description": {
+        "config",
+        "data",
+        "devices",
+        "models",
+        "record",
+        "run",
+        "settings",
+        "throughput",
+    },
     "warm_start": {"run", "record"} | WORDS,
     "resident": {"settings", "config", "data", "flops", "state", "steps", "throughput"},
     "evaluate": {

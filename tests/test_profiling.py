@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
@@ -221,7 +220,7 @@ def test_operations_of_a_program() -> None:
 
 
 def test_training_flops_of_the_row_lstm_by_hand(small_config: ConfigDict) -> None:
-    small_config.augment.max_shift = 0.0
+    small_config.augment.max_shift, small_config.model.execution = 0.0, "fused"
     settings = validate(small_config)
     dataset = load_dataset(settings)
     train, mesh = dataset.split("train"), create_mesh()
@@ -252,16 +251,16 @@ def test_flops_of_all_devices() -> None:
     assert count_flops(product, jnp.zeros((6, 4)), jnp.zeros((4, 5))) == 2 * 6 * 4 * 5
 
 
-def test_the_peak_is_above_a_plain_product() -> None:
-    """On any CPU, XLA's products are neither ten times as fast as numpy's nor a tenth."""
-    matrix = np.ones((1024, 1024), np.float32)
-    best = float("inf")
-    for _ in range(5):
+def test_the_peak_is_that_of_plain_products() -> None:
+    """Within a factor of three, which other work on the machine stays below in the best of ten."""
+    matrix, product, best = jnp.ones((1024, 1024)), jax.jit(jnp.matmul), float("inf")
+    product(matrix, matrix).block_until_ready()
+    for _ in range(10):
         start = time.perf_counter()
-        matrix @ matrix
+        product(matrix, matrix).block_until_ready()
         best = min(best, time.perf_counter() - start)
     ratio = peak.measure_peak(create_mesh(), "float32") / (2 * 1024**3 / best)
-    assert 0.1 < ratio < 10
+    assert 1 / 3 < ratio < 3
 
 
 def test_folders_that_cannot_be_written(small_config: ConfigDict, tmp_path: Path) -> None:

@@ -383,3 +383,20 @@ def test_wrong_options() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             layer.init(jax.random.key(0), inputs, None, carry)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blank_rows_pass_on_gradients_of_usual_size(name: str) -> None:
+    """Digits begin with blank rows, over which the memory stays empty."""
+    inputs = jnp.zeros((2, 28, 28)).at[:, 14:].set(0.5 * jax.random.normal(jax.random.key(0)))
+    layer = Recurrent(name, 32, execution="scan")
+    params = layer.init(jax.random.key(1), inputs)
+
+    @jax.jit
+    @jax.grad
+    def gradients(params: Any) -> jax.Array:
+        outputs, _ = layer.apply(params, inputs)
+        return outputs[:, -1].sum()
+
+    for leaf in jax.tree.leaves(gradients(params)):
+        assert np.isfinite(leaf).all() and np.abs(leaf).max() < 1e4

@@ -46,7 +46,7 @@ def test_calls_between_logs_compile_nothing_and_move_nothing_unsaid(
         assert compiled(caplog) == []
         with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
             jax.jit(jax.numpy.negative)(np.ones(3, np.float32))  # The guard would have noticed.
-    assert num_calls >= 1
+    assert num_calls >= 2  # Ten steps, then as many as fit.
 
 
 def test_a_run_compiles_each_of_its_programs_once(

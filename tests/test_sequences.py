@@ -1,5 +1,6 @@
 """Sequence makers against loops over pixels, the CNN against Flax's, readouts against numpy."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -9,7 +10,14 @@ import numpy as np
 import pytest
 
 from seqvision.models import SEQUENCES, create_model, create_sequence
-from seqvision.models.cnn import CNN, as_convolution, as_product, max_pool
+from seqvision.models.cnn import (
+    CNN,
+    as_convolution,
+    as_product,
+    block_at_once,
+    block_in_groups,
+    max_pool,
+)
 from seqvision.models.readouts import Readout
 from seqvision.models.sequences import Frames
 
@@ -100,6 +108,52 @@ def test_both_ways_to_convolve_agree(rng: np.random.Generator) -> None:
     kernel = jnp.asarray(rng.normal(size=(3, 3, 3, 2)), jnp.float32)
     ways = [way(images, kernel) for way in (as_product, as_convolution)]
     np.testing.assert_allclose(*ways, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 3, 1), (7, 4, 5, 3), (8, 1, 6, 2)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_a_block_is_the_same_in_groups_and_as_flax_has_it(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: Any
+) -> None:
+    # Multiples of 1/8 whose sums bfloat16 holds exactly: both types have to give the same.
+    def eighths(*shape: int) -> jax.Array:
+        return jnp.asarray(rng.integers(-2, 3, shape) / 8, dtype)
+
+    arguments = eighths(*shape), eighths(3, 3, shape[-1], 4), eighths(4) + jnp.asarray(0.1, dtype)
+
+    def flax_block(images: Any, kernel: Any, bias: Any) -> Any:
+        layer = nn.Conv(4, (3, 3), dtype=dtype)
+        products = layer.apply({"params": {"kernel": kernel, "bias": bias}}, images)
+        return nn.max_pool(nn.relu(products), (2, 2), (2, 2), "SAME")
+
+    values = [jax.jit(way)(*arguments) for way in (block_in_groups, block_at_once, flax_block)]
+    tolerance = 1e-6 if dtype == jnp.float32 else 1e-2
+    for value in values:
+        assert value.dtype == dtype
+        np.testing.assert_allclose(
+            value.astype(np.float32), values[-1].astype(np.float32), atol=tolerance
+        )
+
+    def loss(way: Any, *arguments: Any) -> Any:
+        return (way(*arguments).astype(jnp.float32) ** 2).sum()
+
+    ways = [
+        jax.grad(functools.partial(loss, way), (0, 1, 2))
+        for way in (block_in_groups, block_at_once)
+    ]
+    for found, expected in zip(*(jax.jit(way)(*arguments) for way in ways), strict=True):
+        scale = np.abs(np.asarray(expected, np.float32)).max()
+        np.testing.assert_allclose(
+            found.astype(np.float32), expected.astype(np.float32), atol=20 * tolerance * scale
+        )
+
+
+def test_equal_pixels_share_the_gradient_of_the_pool() -> None:
+    images = jnp.asarray([[1.0, 3.0, 2.0], [3.0, 3.0, 2.0], [0.0, 0.0, 5.0]]).reshape(1, 3, 3, 1)
+    weights = jnp.asarray([[3.0, 4.0], [6.0, 7.0]]).reshape(1, 2, 2, 1)
+    found = jax.grad(lambda images: (max_pool(images) * weights).sum())(images)
+    expected = [[0.0, 1.0, 2.0], [1.0, 1.0, 2.0], [3.0, 3.0, 7.0]]
+    np.testing.assert_allclose(found[0, :, :, 0], expected, rtol=1e-6)
 
 
 def test_an_odd_row_stands_alone_in_the_pool() -> None:

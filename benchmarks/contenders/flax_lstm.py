@@ -1,5 +1,7 @@
 """Plain Flax: nn.RNN over nn.OptimizedLSTMCell, as its documentation shows it."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +23,20 @@ class LSTMClassifier(nn.Module):
 
     hidden_size: int
     dtype: jnp.dtype
+    unroll: int
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        outputs: Any = nn.RNN(nn.OptimizedLSTMCell(self.hidden_size, dtype=self.dtype))(inputs)
-        return nn.Dense(NUM_CLASSES, dtype=self.dtype)(outputs[:, -1]).astype(jnp.float32)
+        cell = nn.OptimizedLSTMCell(self.hidden_size, dtype=self.dtype)
+        # Not outputs[:, -1], whose gradient would be zeros for all the other steps.
+        carry: Any
+        carry, _ = nn.RNN(cell, return_carry=True, unroll=self.unroll)(inputs)
+        _, hidden = carry
+        return nn.Dense(NUM_CLASSES, dtype=self.dtype)(hidden).astype(jnp.float32)
 
 
 class FlaxContender:
-    """One jit call a step, or many steps in one jit call."""
+    """One jit call a step, or many steps in one jit call; the loop over time unrolled or not."""
 
     def versions(self) -> dict[str, str]:
         devices = jax.devices()
@@ -44,13 +51,14 @@ class FlaxContender:
         if case.network != "lstm":
             raise ValueError(f"flax runs lstm only, not {case.network}")
         build = self._forward if case.mode == "forward" else self._training
+        calls = (("jit per step", False), ("many steps in one jit", True))
         return {
-            "jit per step": lambda: build(case, many=False),
-            "many steps in one jit": lambda: build(case, many=True),
+            f"{name}, unroll={unroll}": functools.partial(build, case, many, unroll)
+            for (name, many), unroll in itertools.product(calls, (1, 4))
         }
 
-    def _training(self, case: Case, many: bool) -> Run:
-        model, params, stacked, batches = _create(case)
+    def _training(self, case: Case, many: bool, unroll: int) -> Run:
+        model, params, stacked, batches = _create(case, unroll)
         optimizer = optax.adam(LEARNING_RATE)
         state = (params, jax.jit(optimizer.init)(params))
 
@@ -83,8 +91,8 @@ class FlaxContender:
 
         return run
 
-    def _forward(self, case: Case, many: bool) -> Run:
-        model, params, (stacked, _), batches = _create(case)
+    def _forward(self, case: Case, many: bool, unroll: int) -> Run:
+        model, params, (stacked, _), batches = _create(case, unroll)
         apply = jax.jit(model.apply)
 
         @jax.jit
@@ -108,9 +116,9 @@ class FlaxContender:
         return run
 
 
-def _create(case: Case) -> tuple[LSTMClassifier, Any, tuple[Array, Array], list[Any]]:
+def _create(case: Case, unroll: int) -> tuple[LSTMClassifier, Any, tuple[Array, Array], list[Any]]:
     """The model, its parameters, and the data: stacked, and batch by batch."""
-    model = LSTMClassifier(case.hidden_size, jnp.dtype(case.dtype))
+    model = LSTMClassifier(case.hidden_size, jnp.dtype(case.dtype), unroll)
     data = make_batches(case)
     params = jax.jit(model.init)(jax.random.key(0), data[0][0])
     inputs, labels = (jax.device_put(np.stack(part)) for part in zip(*data, strict=True))

@@ -1,4 +1,8 @@
-"""seqvision, through the functions that a training run calls."""
+"""seqvision, through the functions that a training run calls.
+
+Only the setting `many batches in one call` is written here: the model over many batches in one
+compiled call, as a user would who reads a whole set. Flax has the same setting.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +29,7 @@ from seqvision.steps import (
     to_unit_range,
 )
 
-_SEQUENCES = {"lstm": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
+_SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
 # As in seqvision.resident.
 _MAX_STEPS_PER_CALL = 100
 
@@ -134,6 +138,7 @@ class SeqvisionContender:
         return create_model(
             num_classes=NUM_CLASSES,
             sequence=_SEQUENCES[case.network],
+            cell="gru" if case.network == "gru" else "lstm",
             hidden_size=case.hidden_size,
             compute_dtype=case.dtype,
             execution=self._execution,

@@ -12,6 +12,12 @@ from benchmarks.cases import LEARNING_RATE, NUM_BATCHES, NUM_CLASSES, Case
 from benchmarks.contender import Run
 from benchmarks.inputs import make_batches
 
+_LAYOUTS = {
+    "lstm": ("batch first", "time first"),
+    "cnn_lstm": ("channels first", "channels last"),
+    "frame_lstm": ("channels first", "channels last"),
+}
+
 
 class LSTMClassifier(nn.Module):
     """(B, T, D), or (T, B, D) unless `batch_first`, to logits (B, K)."""
@@ -68,15 +74,12 @@ class TorchContender:
         return {"torch": torch.__version__, "device": f"{self._device.type}: {name}"}
 
     def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
+        if case.network not in _LAYOUTS:
+            raise ValueError(f"torch runs {', '.join(_LAYOUTS)}, not {case.network}")
         # What was compiled for earlier cases counts against a limit, behind which it runs eagerly.
         torch.compiler.reset()
-        layouts = {
-            "lstm": ("batch first", "time first"),
-            "cnn_lstm": ("channels first", "channels last"),
-            "frame_lstm": ("channels first", "channels last"),
-        }[case.network]
         settings: dict[str, Callable[[], Run]] = {}
-        for layout, compile_it in itertools.product(layouts, (False, True)):
+        for layout, compile_it in itertools.product(_LAYOUTS[case.network], (False, True)):
             name = f"{layout}, {'torch.compile' if compile_it else 'eager'}"
             if case.mode == "forward":
                 settings[name] = functools.partial(self._forward, case, layout, compile_it)

@@ -5,6 +5,8 @@ import dataclasses
 import json
 import math
 
+from benchmarks.peers.start import GATE_INITS
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -21,6 +23,7 @@ class Recipe:
       peak: the highest learning rate.
       start_fraction, final_fraction: the first and last as fractions of it.
       clip_norm: largest global norm of the gradient; 0 is no limit.
+      gate_init, forget_bias: where the gates' biases start; see `start.gate_biases`.
     """
 
     recipe: str = "usual"
@@ -36,6 +39,8 @@ class Recipe:
     start_fraction: float = 0.1
     final_fraction: float = 0.001
     clip_norm: float = 0.0
+    gate_init: str = "constant"
+    forget_bias: float = 1.0
 
     def arguments(self) -> list[str]:
         """The command line that `parse_recipe` reads back."""
@@ -55,10 +60,14 @@ class Recipe:
 def parse_recipe(description: str) -> Recipe:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    choices = {"recipe": ("usual", "ours"), "gate_init": GATE_INITS}
     for field in dataclasses.fields(Recipe):
-        choices = ("usual", "ours") if field.name == "recipe" else None
-        kind = type(field.default)
-        parser.add_argument(f"--{field.name}", type=kind, default=field.default, choices=choices)
+        parser.add_argument(
+            f"--{field.name}",
+            type=type(field.default),
+            default=field.default,
+            choices=choices.get(field.name),
+        )
     return Recipe(**vars(parser.parse_args()))
 
 

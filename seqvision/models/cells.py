@@ -208,8 +208,10 @@ def masked(candidate: Array, mask: Array | None) -> Array:
 def normalized(array: Array, scale: Array) -> Array:
     """Layer normalisation over the last axis (Ba et al., 2016, eq. 3-4), times scale.
 
-    The variance grows by 1e-5, so that constant rows, such as an empty memory, become 0.
+    The variance grows by 1e-5. Where it is smaller than that, as of an empty memory, the result is
+    0 and no gradient goes through, which would grow 300 times larger with each blank row.
     """
     centred = array - array.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
-    return centred * jax.lax.rsqrt(variance + 1e-5) * jnp.broadcast_to(scale, array.shape)
+    unit = centred * jax.lax.rsqrt(variance + 1e-5)
+    return jnp.where(variance < 1e-5, 0.0, unit) * jnp.broadcast_to(scale, array.shape)

@@ -2,24 +2,31 @@
 
 import jax
 
+from seqvision.models.measured_times import faster_on_cpu
+
 EXECUTIONS = ("auto", "scan", "fused", "cudnn")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
 the GRU with their gradients written out by hand, see `fused_lstm`. `cudnn` is the LSTM in one call
-of NVIDIA's library, see `cudnn_lstm`. `auto` is the one that measured fastest."""
+of NVIDIA's library, see `cudnn_lstm`. `auto` is the one that was measured to be faster on the CPU,
+see `measured_times`; elsewhere, where nothing was measured, it is `scan`."""
 
 CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
 
 
-def choose_execution(execution: str, cell: str, refine_gates: bool = False) -> str:
+def choose_execution(
+    execution: str, cell: str, hidden_size: int, dtype: str, refine_gates: bool = False
+) -> str:
     """The way that `execution` stands for: `scan`, `fused` or `cudnn`.
 
     Args:
       execution: a name in `EXECUTIONS`.
       cell: a name in `recurrent.CELLS`.
+      hidden_size: H.
+      dtype: of the products, `float32` or `bfloat16`.
       refine_gates: whether it has them.
 
     Raises:
-      ValueError: there is no such way, or not for this cell.
+      ValueError: there is no such way, or not for this cell or type.
     """
     if execution not in EXECUTIONS:
         raise ValueError(
@@ -30,7 +37,13 @@ def choose_execution(execution: str, cell: str, refine_gates: bool = False) -> s
             f"execution '{execution}' is for {' and '.join(CELLS_OF[execution])} without refine"
             " gates; choose scan or auto"
         )
+    if execution == "cudnn" and dtype != "float32":
+        raise ValueError(
+            f"execution 'cudnn' multiplies in float32 or TF32, not {dtype}; choose scan or auto"
+        )
     if execution != "auto":
         return execution
     can_fuse = cell in CELLS_OF["fused"] and not refine_gates
-    return "fused" if can_fuse and jax.default_backend() == "cpu" else "scan"
+    if not can_fuse or jax.default_backend() != "cpu":
+        return "scan"
+    return faster_on_cpu(cell, hidden_size, dtype)

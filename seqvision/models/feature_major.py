@@ -4,12 +4,27 @@ On CPUs this order keeps each gate contiguous and makes every product of a recur
 needs no transposition.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_derivatives import CustomVJPPrimal
 from jaxtyping import Float, Float32
+
+
+class Options(NamedTuple):
+    """What is fixed when the program of a fused layer is made.
+
+    Attributes:
+      dtype: of the products.
+      reverse: the last step is read first.
+      is_projected: the steps have met their kernel and bias already.
+    """
+
+    dtype: jnp.dtype
+    reverse: bool
+    is_projected: bool
 
 
 def from_batch_major(sequences: Float[Array, "B T F"]) -> Float[Array, "T F B"]:
@@ -69,7 +84,7 @@ def group_size(num_steps: int) -> int:
 def values(arguments: Any) -> Any:
     """The arguments of a forward rule with symbolic zeros, without the word on their gradients."""
     return jax.tree.map(
-        lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: hasattr(leaf, "perturbed")
+        lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: isinstance(leaf, CustomVJPPrimal)
     )
 
 

@@ -13,6 +13,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from seqvision.models.cell import product
 from seqvision.models.feature_major import (
+    Options,
     flag,
     from_batch_major,
     group_size,
@@ -25,14 +26,6 @@ from seqvision.models.feature_major import (
     with_bias_row,
 )
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
-
-
-class _Options(NamedTuple):
-    """As in `fused_lstm`."""
-
-    dtype: jnp.dtype
-    reverse: bool
-    is_projected: bool
 
 
 class _Weights(NamedTuple):
@@ -84,7 +77,7 @@ def fused_gru(
         from_input = jnp.concatenate([input_kernel, bias[None]]).T
     hidden_bias = jnp.concatenate([jnp.zeros(2 * hidden_size, jnp.float32), candidate_bias])
     outputs, h = _gru(
-        _Options(dtype, reverse, is_projected),
+        Options(dtype, reverse, is_projected),
         _Weights(from_input, jnp.concatenate([recurrent_kernel, hidden_bias[None]]).T),
         from_batch_major(inputs),
         initial_carry.T,
@@ -99,7 +92,7 @@ def fused_gru(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _gru(
-    options: _Options,
+    options: Options,
     weights: _Weights,
     steps: Array,
     h: Array,
@@ -115,7 +108,7 @@ def _gru(
 
 
 def _read(
-    options: _Options,
+    options: Options,
     weights: _Weights,
     steps: Array,
     h: Array,
@@ -145,7 +138,7 @@ def _read(
 
 
 def _forward(
-    options: _Options, weights: Any, steps: Any, h: Any, real: Any, mask: Any
+    options: Options, weights: Any, steps: Any, h: Any, real: Any, mask: Any
 ) -> tuple[tuple[Array, Array], Any]:
     steps_want_gradient = steps.perturbed
     weights, steps, h, real, mask = values((weights, steps, h, real, mask))
@@ -153,7 +146,7 @@ def _forward(
     return (outputs, after), (weights, steps, real, mask, kept, flag(steps_want_gradient))
 
 
-def _backward(options: _Options, saved: Any, gradients: Any) -> Any:
+def _backward(options: Options, saved: Any, gradients: Any) -> Any:
     weights, steps, real, mask, kept, steps_want_gradient = saved
     of_outputs, of_h = gradients
     num_steps, size = len(steps), kept[-1].shape[1]

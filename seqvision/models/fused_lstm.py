@@ -7,7 +7,7 @@ of the pixels, is not computed.
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from seqvision.models.cell import MemoryPair, product
 from seqvision.models.feature_major import (
+    Options,
     flag,
     from_batch_major,
     group_size,
@@ -28,20 +29,6 @@ from seqvision.models.feature_major import (
     with_bias_row,
 )
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
-
-
-class _Options(NamedTuple):
-    """What is fixed when the program is made.
-
-    Attributes:
-      dtype: of the products.
-      reverse: the last step is read first.
-      is_projected: the steps have met their kernel and bias already.
-    """
-
-    dtype: jnp.dtype
-    reverse: bool
-    is_projected: bool
 
 
 def fused_lstm(
@@ -66,7 +53,8 @@ def fused_lstm(
         finite. All True by default.
       candidate_mask: (B, H), multiplies what each step would write. It gets no gradient.
       reverse: reads from step T - 1 to step 0.
-      dtype: precision of the products, whose sums, like everything else, are float32.
+      dtype: precision of the products. Their sums, like everything else, are float32, but for the
+        one product of wide inputs (D > 4H) before the loop, which is given in `dtype`.
 
     Returns:
       The hidden state after every step, (B, T, H), in the order of time; and (c, h) after the last
@@ -84,7 +72,7 @@ def fused_lstm(
         weights = jnp.concatenate([input_kernel, bias[None], recurrent_kernel]).T
     c, h = initial_carry
     outputs, (c, h) = _lstm(
-        _Options(dtype, reverse, is_projected),
+        Options(dtype, reverse, is_projected),
         weights,
         from_batch_major(inputs),
         (c.T, h.T),
@@ -99,7 +87,7 @@ def fused_lstm(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _lstm(
-    options: _Options,
+    options: Options,
     weights: Array,
     steps: Array,
     carry: tuple[Array, Array],
@@ -115,7 +103,7 @@ def _lstm(
 
 
 def _read(
-    options: _Options,
+    options: Options,
     weights: Array,
     steps: Array,
     carry: tuple[Array, Array],
@@ -150,7 +138,7 @@ def _read(
 
 
 def _forward(
-    options: _Options, weights: Any, steps: Any, carry: Any, real: Any, mask: Any
+    options: Options, weights: Any, steps: Any, carry: Any, real: Any, mask: Any
 ) -> tuple[tuple[Array, tuple[Array, Array]], Any]:
     steps_want_gradient = steps.perturbed
     weights, steps, carry, real, mask = values((weights, steps, carry, real, mask))
@@ -159,7 +147,7 @@ def _forward(
     return (outputs, after), saved
 
 
-def _backward(options: _Options, saved: Any, gradients: Any) -> Any:
+def _backward(options: Options, saved: Any, gradients: Any) -> Any:
     weights, steps, real, mask, kept, last_c, steps_want_gradient = saved
     of_outputs, (of_c, of_h) = gradients
     num_steps, hidden_size = len(steps), len(last_c)

@@ -45,7 +45,8 @@ class Recurrent(nn.Module):
       reverse: reads each sequence from its last real step back to its first; the outputs stay
         in the order of time.
       execution: how the steps are run, see `execution.choose_execution`; the same parameters, and
-        but for rounding the same values and gradients.
+        but for rounding the same values and gradients. Only `scan` can be differentiated in forward
+        mode (`jax.jvp`, `jax.jacfwd`).
       axis_name: see `dropout.Dropout`.
       dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """
@@ -91,7 +92,10 @@ class Recurrent(nn.Module):
             raise ValueError(f"cell '{self.cell}' is not known; choose one of {', '.join(CELLS)}")
         batch_size, num_steps, input_size = inputs.shape
         cell_class = CELLS[self.cell]
-        path = choose_execution(self.execution, self.cell, self.refine_gates)
+        dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
+        path = choose_execution(
+            self.execution, self.cell, self.hidden_size, dtype.name, self.refine_gates
+        )
         if path == "cudnn" and self.is_initializing():
             path = "scan"  # It asks a GPU for sizes even where only shapes are wanted.
         is_looped = path == "scan" and not issubclass(cell_class, MinimalCell)
