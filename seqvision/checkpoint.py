@@ -16,7 +16,7 @@ import numpy as np
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.state import TrainState
 
-# orbax is imported where it is used: a fifth of a second that explaining a config, or saying again
+# orbax is imported where it is used: a third of a second that explaining a config, or saying again
 # how a run ended, need not wait.
 
 LoopFacts = dict[str, Any]

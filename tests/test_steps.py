@@ -405,8 +405,8 @@ def test_what_is_said_after_each_step(rng: np.random.Generator) -> None:
 
 def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator) -> None:
     split = clip_split(rng)
-    dropout = {"dropout": 0.5, "recurrent_dropout": 0.3, "readout_dropout": 0.2}
-    model = clip_model(num_layers=2, axis_name=DATA_AXIS, **dropout)
+    dropout = {"recurrent_dropout": 0.3, "readout_dropout": 0.5}
+    model = clip_model(axis_name=DATA_AXIS, **dropout)
     init = make_init(model, ADAM, (3, 3, 4, 1), 2, use_ema=False)
     steps = {
         (seed, devices): make_train_steps(

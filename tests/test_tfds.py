@@ -17,6 +17,7 @@ from seqvision.data import tfds as source
 from seqvision.data.cache import DamagedCacheError, read_cache, write_cache
 from seqvision.data.dataset import Dataset
 from seqvision.data.idx import read_idx
+from seqvision.data.pixels import fit
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
 from tests.conftest import smaller
@@ -129,6 +130,19 @@ def test_another_set_of_the_family(small_prepared: Path, tmp_path: Path) -> None
         dataset.splits["train"].inputs, dataset.splits["train"].labels
     ) == as_multiset(images, labels)
     assert not list((small_prepared / ".seqvision").glob("*/"))
+
+
+def test_images_scaled_and_coloured(small_prepared: Path, tmp_path: Path) -> None:
+    def load(*size: int) -> Dataset:
+        cache = str(tmp_path / "cache")
+        return load_tfds("fashion_mnist", str(small_prepared), cache, say=silent, size=size)
+
+    whole, scaled = load(0, 0, 0), load(14, 7, 3)
+    assert scaled.input_shape == (14, 7, 3)
+    for name, split in whole.splits.items():
+        expected = [fit(image[None], 14, 7, 3)[0] for image in split.inputs]
+        np.testing.assert_array_equal(scaled.splits[name].inputs, expected)
+        np.testing.assert_array_equal(scaled.splits[name].labels, split.labels)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "metadata", "missing"])
