@@ -23,6 +23,7 @@ ARROWS = {
     "progress": set(),
     "data": {"shapes", "errors"},
     "models": {"random_keys", "shapes"},
+    "decoding": {"shapes"},
     "losses": {"shapes"},
     "metrics": {"shapes"},
     "optim": {"shapes"},
