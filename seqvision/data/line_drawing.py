@@ -20,6 +20,8 @@ Digits = UInt8[Array, "num_digits box_height box_width"]
 DigitLabels = Int32[Array, "num_digits"]
 PerSymbol = Int32[Array, "N"]
 WhichSymbols = Bool[Array, "N"]
+FourPixels = UInt32[Array, "table_height table_width"]  # A pixel and those right of and below it.
+PerRow = Int32[Array, "height"]
 PerColumn = Int32[Array, "width"]
 Glyphs = UInt8[Array, "N glyph_width height"]  # Column by column, as lines are put together.
 Picture = UInt8[Array, "height width"]
@@ -177,39 +179,43 @@ def draw_glyphs(
     _, glyph_width = largest_glyph(recipe, box_height, box_width)
     # The baseline leaves as much room above the tallest digit as below.
     baseline = _PLACE * recipe.height // 2 + round(_PLACE * box_height * recipe.scale[1]) // 2
-    step = (_PLACE**2 // choices.scales)[:, None, None]  # Of the source, for one pixel here.
+    step = (_PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
 
-    # Where the middle of a pixel is found in the table, in parts of a pixel.
-    row = _PLACE * jnp.arange(recipe.height)[None, None, :] + _PLACE // 2
-    row = row - (baseline + choices.shifts)[:, None, None]
-    above_bottom = (row * step + _PLACE // 2) // _PLACE
-    from_middle = above_bottom + _PLACE * box_height // 2
-    column = (
-        _PLACE * jnp.arange(glyph_width)[None, :, None] + _PLACE // 2 - _PLACE * glyph_width // 2
-    )
-    right_of_middle = (column * step + choices.slant * from_middle + _PLACE // 2) // _PLACE
-    source_row = above_bottom + _PLACE * (box_height + _MARGIN) - _PLACE // 2
-    source_column = right_of_middle + _PLACE * box_width // 2 + _PLACE * _MARGIN - _PLACE // 2
+    # Where the middles of pixels are found in a digit's table, in parts of a pixel.
+    row = _PLACE * jnp.arange(recipe.height)[None] + _PLACE // 2
+    below_baseline = (row - baseline - choices.shifts[:, None]) * step >> 8
+    column = _PLACE * jnp.arange(glyph_width)[None] + (_PLACE - _PLACE * glyph_width) // 2
+    right_of_middle = column * step >> 8
+    leaning = choices.slant * (below_baseline + _PLACE * box_height // 2) >> 8
+    down = below_baseline + _PLACE * (box_height + _MARGIN) - _PLACE // 2
+    right = right_of_middle + _PLACE * (box_width + 2 * _MARGIN - 1) // 2
 
     # Looking up is what takes time, so each pixel is packed with the three that are mixed with it.
     table = _thickened(recipe, digits, choices.thickness).astype(jnp.uint32)
     upper, lower = table[:, :-1], table[:, 1:]
     four = upper[..., :-1] | upper[..., 1:] << 8 | lower[..., :-1] << 16 | lower[..., 1:] << 24
-    rows, columns = four.shape[1:]
-    source_row = jnp.clip(source_row, 0, _PLACE * (rows - 1))
-    source_column = jnp.clip(source_column, 0, _PLACE * (columns - 1))
-    symbol = jnp.arange(len(digits))[:, None, None]
-    place = (symbol * rows + source_row // _PLACE) * columns + source_column // _PLACE
-    found = four.ravel()[place]
+    # In a loop, since the compiler would else make all this anew for each pixel.
+    return jax.lax.map(_looked_up, (four, down, right, leaning))
+
+
+def _looked_up(
+    places: tuple[FourPixels, PerRow, PerColumn, PerRow],
+) -> UInt8[Array, "glyph_width height"]:
+    """Bilinear interpolation at rows `down` and columns `right + leaning`, in parts of a pixel."""
+    four, down, right, leaning = places
+    rows, columns = four.shape
+    row = jnp.clip(down, 0, _PLACE * (rows - 1))[None]
+    column = jnp.clip(right[:, None] + leaning[None], 0, _PLACE * (columns - 1))
+    found = four.ravel()[(row >> 8) * columns + (column >> 8)]
     upper_left, upper_right, lower_left, lower_right = (
         (found >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24)
     )
-    lower_part, right_part = source_row % _PLACE, source_column % _PLACE
+    lower_part, right_part = row & 255, column & 255
     upper_part, left_part = _PLACE - lower_part, _PLACE - right_part
     levels = upper_part * (left_part * upper_left + right_part * upper_right) + lower_part * (
         left_part * lower_left + right_part * lower_right
     )
-    return ((levels + LEVEL // 2) // LEVEL).astype(jnp.uint8)
+    return (levels + LEVEL // 2 >> 16).astype(jnp.uint8)
 
 
 def _thickened(
@@ -227,7 +233,7 @@ def _thickened(
         thick, thin = jnp.maximum(thick, neighbour), jnp.minimum(thin, neighbour)
     old = inner.astype(jnp.int32)
     new = jnp.where(thickness > 0, thick, thin).astype(jnp.int32)
-    mixed = (_PLACE * old + jnp.abs(thickness) * (new - old) + _PLACE // 2) // _PLACE
+    mixed = (_PLACE * old + jnp.abs(thickness) * (new - old) + _PLACE // 2) >> 8
     return jnp.pad(mixed.astype(jnp.uint8), ((0, 0), (1, 1), (1, 1)))
 
 
