@@ -133,19 +133,20 @@ class DigitLinesSplit:
 
 
 def digit_lines(
-    recipe: DigitLines, source: Dataset, seed: int, num_lines: Mapping[str, int] = NUM_LINES
+    recipes: Mapping[str, DigitLines], source: Dataset, seed: int, num_lines: Mapping[str, int]
 ) -> Dataset:
     """Makes lines of a set of digits.
 
     Args:
-      recipe: how the lines look, such as one of LEVELS.
+      recipes: how the lines look, by split: such as one of LEVELS.
       source: grey images of symbols, whose class names are those symbols; each of its splits lends
         its own images to the lines of that name.
       seed: what the random numbers are drawn from; those of `test` from TEST_SEED.
       num_lines: by split. Splits with none, here or in the source, are left out.
 
     Returns:
-      Lines; class_names are the symbols of their alphabet, the space last.
+      Lines; class_names are the symbols of their alphabet, the space last; the fingerprints are
+      those of the digits, of which all else is made.
 
     Raises:
       UserError: the source's images are not grey, or its classes not named by one symbol each.
@@ -159,7 +160,7 @@ def digit_lines(
     alphabet = Alphabet((*source.class_names, " "))
     splits = {
         name: DigitLinesSplit(
-            recipe,
+            recipes[name],
             split.arrays["inputs"],
             split.arrays["labels"],
             source.num_classes,
@@ -172,10 +173,9 @@ def digit_lines(
     }
     return dataclasses.replace(
         source,
-        fingerprints={name: split.fingerprint() for name, split in splits.items()},
         class_names=alphabet.symbols,
         splits=splits,
-        input_shape=(recipe.height, recipe.width, 1),
+        input_shape=(recipes["train"].height, recipes["train"].width, 1),
     )
 
 

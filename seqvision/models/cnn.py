@@ -126,6 +126,74 @@ class CNN(nn.Module):
         return maps
 
 
+class ColumnBlock(nn.Module):
+    """Convolution 3x3, ReLU, and the larger of each two rows; for writing that comes by columns.
+
+    A column of its maps is a function of the same column of the images and of the two before it.
+
+    Attributes:
+      channels: of the convolution.
+      dtype: its precision.
+    """
+
+    channels: int
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, images: Images) -> FeatureMaps:
+        """(B, height, 2 + width, C) to (B, height / 2, width, channels), rounded up."""
+        kernel, bias = Conv3x3(self.channels, name="conv")(images.shape[-1])
+        images, kernel, bias = nn.dtypes.promote_dtype(images, kernel, bias, dtype=self.dtype)
+        padded = jnp.pad(images, ((0, 0), (1, 1 + images.shape[1] % 2), (0, 0), (0, 0)))
+        if jax.default_backend() != "cpu":
+            return _column_block(padded, kernel, bias)
+        # See `block_in_groups`.
+        block = jax.checkpoint(_column_block, prevent_cse=False)
+        size = math.gcd(len(padded), _GROUP_SIZE)
+        groups = padded.reshape(-1, size, *padded.shape[1:])
+        maps = jax.lax.map(lambda group: block(group, kernel, bias), groups)
+        return maps.reshape(-1, *maps.shape[2:])
+
+
+def _column_block(padded: Images, kernel: Kernel, bias: Bias) -> FeatureMaps:
+    """`ColumnBlock` of images with a row around them, even in height."""
+    height, width = padded.shape[1] - 2, padded.shape[2] - 2
+    neighbours = [
+        padded[:, down : down + height, right : right + width]
+        for down in range(3)
+        for right in range(3)
+    ]
+    patches = jnp.concatenate(neighbours, axis=-1)
+    products = patches @ kernel.reshape(patches.shape[-1], -1)
+    maps = jnp.maximum(products[:, ::2], products[:, 1::2])
+    return nn.relu(maps + jnp.broadcast_to(bias, maps.shape))
+
+
+class ColumnCNN(nn.Module):
+    """One `ColumnBlock` after another.
+
+    Attributes:
+      channels: of each block.
+      dtype: precision of the convolutions.
+    """
+
+    channels: tuple[int, ...]
+    dtype: jnp.dtype | None = None
+
+    @staticmethod
+    def context_of(channels: tuple[int, ...]) -> int:
+        """How many columns of the images a column of the last maps sees besides its own."""
+        return 2 * len(channels)
+
+    @nn.compact
+    def __call__(self, images: Images) -> FeatureMaps:
+        """(B, height, context + width, C) to maps of that width: each block halves the height."""
+        maps = images
+        for number, channels in enumerate(self.channels):
+            maps = ColumnBlock(channels, self.dtype, name=f"block_{number}")(maps)
+        return maps
+
+
 @jax.custom_vjp
 def max_pool(images: Images) -> FeatureMaps:
     """The largest of each 2x2 pixels; an odd last row or column stands alone.

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from seqvision.models.cnn import CNN
+from seqvision.models.cnn import CNN, ColumnCNN
 from seqvision.shapes import Clips, Images, Sequence
 
 
@@ -17,7 +17,13 @@ class Rows(nn.Module):
 
 
 class Columns(nn.Module):
-    """Each column is one step, left to right."""
+    """Each column is one step, left to right.
+
+    Attributes:
+      context: how many columns before the first step it wants; see `CNNColumns`.
+    """
+
+    context: int = 0
 
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, width, height * channels)."""
@@ -100,6 +106,31 @@ class CNNRows(nn.Module):
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, map height, map width * map channels)."""
         return _joined_rows(CNN(self.channels, self.dtype, name="cnn")(images))
+
+
+class CNNColumns(nn.Module):
+    """Each column is one step, seen by a CNN together with the columns just before it.
+
+    It sees no column to come: its look-ahead is 0.
+
+    Attributes:
+      channels: see `ColumnCNN`.
+      dtype: precision of the convolutions.
+    """
+
+    channels: tuple[int, ...]
+    dtype: jnp.dtype | None = None
+
+    @property
+    def context(self) -> int:
+        """How many columns before a step are seen with it."""
+        return ColumnCNN.context_of(self.channels)
+
+    @nn.compact
+    def __call__(self, images: Images) -> Sequence:
+        """(B, height, context + width, channels) to (B, width, map height * map channels)."""
+        maps = ColumnCNN(self.channels, self.dtype, name="cnn")(images)
+        return _joined_rows(maps.swapaxes(1, 2))
 
 
 class Frames(nn.Module):
