@@ -8,7 +8,6 @@ from jaxtyping import Float32
 
 from seqvision.shapes import Labels, Lengths, Logits, Mask, PerExample, StepLogits, Texts
 
-
 # The log probability of what cannot be; optax's own.
 _NEVER = -1e5
 
@@ -119,7 +118,7 @@ def fits(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
 
 def _said_in_time(
     log_probs: StepLogits, labels: Texts, label_lengths: Lengths, ends: Texts, max_delay: int
-) -> StepLogits:
+) -> Float32[Array, "B T K+1"]:
     """Forbids each symbol but where one of its kind may be said; the blank stays.
 
     What is forbidden goes into one more class. No text has it, and it keeps the sum of the
