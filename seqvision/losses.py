@@ -80,8 +80,9 @@ def ctc(
     """Connectionist temporal classification in nats, one value per text (Graves et al., 2006).
 
     Where the columns of the symbols are known, only paths count that say each symbol 1 to
-    `max_delay` columns after its end (Senior et al., 2015, section 3, whose limit is on one side):
-    else a network that reads in one direction learns to wait for more.
+    `max_delay` columns after its end, or after that of another of its kind (Senior et al., 2015,
+    section 3, whose limit is on one side): else a network that reads in one direction learns to
+    wait for more.
 
     Args:
       logits: (B, T, K), class 0 being the blank.
