@@ -107,6 +107,9 @@ def get_config() -> ConfigDict:
     # Columns: of a made line's picture (what would stand behind is not written), and at most of an
     # image of one's own.
     config.lines.width = 400
+    # digit_lines: the same for the training lines (0 = as the others). Narrow ones are soon read,
+    # and teach as much.
+    config.lines.train_width = 0
     # digit_lines: how many there are in each split; their digits come from the same split of the
     # digits.
     config.lines.train_lines = 1_000_000

@@ -127,6 +127,7 @@ class Lines:
     min_symbols: Annotated[int, Range(low=1, high=1000)]
     max_symbols: Annotated[int, Range(low=1, high=1000)]
     width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    train_width: Annotated[int, Range(low=0, high=LARGEST_SIDE)]
     train_lines: Size
     validation_lines: Number
     test_lines: Number

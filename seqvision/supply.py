@@ -95,7 +95,7 @@ def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
             LEVELS[(split == "train" and lines.train_level) or lines.level],
             min_symbols=lines.min_symbols,
             max_symbols=lines.max_symbols,
-            width=lines.width,
+            width=(split == "train" and lines.train_width) or lines.width,
         )
         for split in SPLITS
     }

@@ -175,7 +175,7 @@ def digit_lines(
         source,
         class_names=alphabet.symbols,
         splits=splits,
-        input_shape=(recipes["train"].height, recipes["train"].width, 1),
+        input_shape=(recipes["test"].height, recipes["test"].width, 1),
     )
 
 
