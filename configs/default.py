@@ -29,15 +29,16 @@ def get_config() -> ConfigDict:
     # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips),
     # moving_digits (clips made from a TFDS set of digits; config.clips says how), digit_lines
     # (lines of writing made from one; config.lines says how) or lines (images of lines, and a
-    # table of their texts). Networks for digit_lines and lines read text; others name what they see.
+    # table of their texts). Networks for digit_lines and lines read text; others name what they
+    # see.
     config.data.source = "tfds"
     # tfds, moving_digits, digit_lines: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
-    # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR or
-    # ~/tensorflow_datasets).
+    # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
+    # or ~/tensorflow_datasets).
     config.data.dir = ""
-    # tfds and what is made of it: where decoded arrays are kept for the next start ("" = the user's cache
-    # folder).
+    # tfds and what is made of it: where decoded arrays are kept for the next start ("" = the user's
+    # cache folder).
     config.data.cache_dir = ""
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
     # holds `images` and `labels.tsv`.
@@ -55,11 +56,11 @@ def get_config() -> ConfigDict:
     config.data.batch_size = 128
     # Examples per evaluation step; it changes speed and memory, not results.
     config.data.eval_batch_size = 1000
-    # tfds and what is made of it: the validation split is this many examples from the end of the train
-    # split (0 = none).
+    # tfds and what is made of it: the validation split is this many examples from the end of the
+    # train split (0 = none).
     config.data.validation_examples = 5000
-    # npz, folders, lines: without splits of their own, these shares become the validation and the test
-    # split, chosen by the SHA-256 of each example's content (0 = none).
+    # npz, folders, lines: without splits of their own, these shares become the validation and the
+    # test split, chosen by the SHA-256 of each example's content (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
@@ -101,7 +102,7 @@ def get_config() -> ConfigDict:
     # digit_lines: the same for the training lines ("" = as the others). What varies more teaches
     # more.
     config.lines.train_level = ""
-    # digit_lines: symbols of a line, spaces included.
+    # digit_lines: symbols of the shortest lines, and of the longest, spaces included.
     config.lines.min_symbols = 1
     config.lines.max_symbols = 20
     # Columns: of a made line's picture (what would stand behind is not written), and at most of an

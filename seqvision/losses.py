@@ -8,7 +8,6 @@ from jaxtyping import Float32
 
 from seqvision.shapes import Labels, Lengths, Logits, Mask, PerExample, StepLogits, Texts
 
-
 # The log probability of what cannot be; optax's own.
 _NEVER = -1e5
 
@@ -81,8 +80,9 @@ def ctc(
     """Connectionist temporal classification in nats, one value per text (Graves et al., 2006).
 
     Where the columns of the symbols are known, only paths count that say each symbol 1 to
-    `max_delay` columns after its end (Senior et al., 2015, section 3, whose limit is on one side):
-    else a network that reads in one direction learns to wait for more.
+    `max_delay` columns after its end, or after that of another of its kind (Senior et al., 2015,
+    section 3, whose limit is on one side): else a network that reads in one direction learns to
+    wait for more.
 
     Args:
       logits: (B, T, K), class 0 being the blank.
@@ -119,7 +119,7 @@ def fits(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
 
 def _said_in_time(
     log_probs: StepLogits, labels: Texts, label_lengths: Lengths, ends: Texts, max_delay: int
-) -> StepLogits:
+) -> Float32[Array, "B T K+1"]:
     """Forbids each symbol but where one of its kind may be said; the blank stays.
 
     What is forbidden goes into one more class. No text has it, and it keeps the sum of the

@@ -14,8 +14,8 @@ from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.evaluation import Evaluation, create_evaluation
 from seqvision.models import cudnn_lstm
-from seqvision.optim import create_optimizer, create_schedule
 from seqvision.objectives import Objective
+from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of
 from seqvision.settings import Settings
 from seqvision.state import Init, make_init

@@ -15,7 +15,6 @@ from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
 from seqvision.settings import Settings
 
-
 LINE_HEIGHT = 32
 """Rows that images of lines are scaled to, where the config names none."""
 

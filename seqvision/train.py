@@ -28,10 +28,10 @@ from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics
-from seqvision.reading_metrics import ReadingMetrics
 from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
+from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
 from seqvision.result import Result, final_line, finished_result, worded
 from seqvision.rules import wants_validation

@@ -45,7 +45,8 @@ class Transcript(NamedTuple):
 class _Read(NamedTuple):
     """What is said about a batch, and the batch but for its pictures."""
 
-    decoded: Decoded
+    # No array types: they lie on the devices first, and later on the host.
+    decoded: Any
     losses: Any
     fits: Any
     batch: dict[str, Any]
@@ -96,9 +97,7 @@ def transcripts(
     return found
 
 
-def decode(
-    log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int = 0
-) -> Decoded:
+def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int = 0) -> Decoded:
     """The most probable text by a beam search of that width, or with 0 the greedy one.
 
     The beam has room for half as many symbols as there are columns.

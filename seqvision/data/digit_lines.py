@@ -182,8 +182,7 @@ def digit_lines(
 def _cut_out(images: HostImages) -> HostDigits:
     """Digits at the bottom, in the middle, of the smallest box that holds each of them."""
     grey = images[..., 0]
-    ink = grey > 0
-    rows, columns = ink.any(axis=2), ink.any(axis=1)
+    rows, columns = np.any(grey, axis=2), np.any(grey, axis=1)
     blank = np.flatnonzero(~rows.any(axis=1))
     if len(blank):
         raise UserError(f"image {blank[0]} of the digits has no ink; leave it out")
