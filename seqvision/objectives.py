@@ -1,7 +1,7 @@
 """What a network is trained for: what training makes small, and what is recorded of it."""
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,6 +11,7 @@ from seqvision.metrics import Metrics, Sums, TextSums
 from seqvision.shapes import Logits, Mask, PerExample, StepLogits
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A task. Batches are as `data.dataset.Split.take` gives them."""
 
