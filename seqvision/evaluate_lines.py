@@ -51,8 +51,9 @@ def evaluate_lines(
     if target is not None:
         names = split.names if isinstance(split, LineSplit) else range(len(split))
         alphabet = Alphabet(symbols)
+        late = run.settings.letter_delay
         rows = [
-            {"file": name, "truth": alphabet.decode(line.truth), **row_of(line, alphabet, delay)}
+            {"file": name, "truth": alphabet.decode(line.truth), **row_of(line, alphabet, late)}
             for name, line in zip(names, lines, strict=True)
         ]
         write_rows(rows, target)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -102,12 +103,19 @@ def reading_metrics(lines: Iterable[Transcript], delay: int) -> ReadingMetrics:
     )
 
 
-def letter_ends(starts: np.ndarray, delay: int) -> np.ndarray:
+def letter_ends(starts: np.ndarray, delay: int, num_columns: Any = None) -> np.ndarray:
     """The column where each symbol ends, by the first column that says it.
 
     It is said 1 to `delay` columns later, so the middle is at most (delay - 1) / 2 columns off.
+
+    Args:
+      starts: the first columns.
+      delay: 0 where columns were not known in training (see `Settings.letter_delay`): nobody can
+        tell how late the network is, and symbols are taken to end where it says them first.
+      num_columns: of the line, as `starts` or for all: in the empty columns behind it nothing ends.
     """
-    return starts - (1 + delay) // 2
+    last = None if num_columns is None else np.maximum(num_columns - 1, 0)
+    return np.clip(starts - (1 + delay) // 2, 0, last)
 
 
 def matched(found: list[int], true: list[int], tolerance: int) -> int:

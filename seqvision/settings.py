@@ -232,3 +232,8 @@ class Settings:
     def reads_text(self) -> bool:
         """Whether the network reads lines of writing, rather than naming what it sees."""
         return self.data.source in LINE_SOURCES
+
+    @property
+    def letter_delay(self) -> int:
+        """For `reading_metrics.letter_ends`: the delay, where training holds the network to it."""
+        return self.reading.delay if self.data.source == "digit_lines" else 0

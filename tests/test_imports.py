@@ -126,6 +126,18 @@ ARROWS = {
         "supply",
     }
     | WORDS,
+    "stream": {
+        "data",
+        "decoding",
+        "devices",
+        "models",
+        "reading_metrics",
+        "run",
+        "shapes",
+        "state",
+        "steps",
+    }
+    | WORDS,
     "predict": {"answers", "data", "prediction_file", "run", "state", "steps"} | WORDS,
 }
 NO_LIMIT = {"train"}

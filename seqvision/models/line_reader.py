@@ -5,12 +5,14 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 from seqvision.models.dropout import Dropout
 from seqvision.models.recurrent import RecurrentStack, StackCarry
 from seqvision.shapes import Images, Lengths, StepLogits
 
-ReaderCarry = tuple[Images | None, StackCarry | None]
+ReaderCarry = tuple[Float[Array, "B height context channels"] | None, StackCarry | None]
 """What is kept of the columns read so far: the last few of them for the convolutions (None where
 there are none), and the memory of the recurrent layers."""
 

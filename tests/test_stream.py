@@ -1,0 +1,242 @@
+"""Live reading says what reading the whole line says, however the columns come."""
+
+import pickle
+import tracemalloc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqvision.decoding import Decoded, greedy_decode
+from seqvision.models import create_reader
+from seqvision.models.line_reader import LineReader
+from seqvision.steps import to_unit_range
+from seqvision.stream import Event, StreamReader
+
+HEIGHT, SYMBOLS = 6, tuple("01234 ")
+
+
+class Network:
+    """Random weights, so large that it says many different symbols."""
+
+    def __init__(self, sequence: str = "columns", cell: str = "lstm", **fields: Any) -> None:
+        options = {"hidden_size": 8, "delay": 3, "cnn_channels": (3, 4)} | fields
+        self.model: LineReader = create_reader(
+            num_classes=len(SYMBOLS) + 1, sequence=sequence, cell=cell, **options
+        )
+        self._logits = jax.jit(self.model.apply)
+        rng = np.random.default_rng(5)
+        shapes: Any = jax.eval_shape(
+            self.model.init, jax.random.key(0), jnp.zeros((1, HEIGHT, 5, 1), jnp.float32)
+        )
+        self.params = jax.tree.map(
+            lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes["params"]
+        )
+        # All classes are likely somewhere.
+        self.params["classifier"]["bias"] -= self.logits(line_of(rng, 200)).mean(axis=0)
+
+    def reader(self, num_streams: int = 1, **options: Any) -> StreamReader:
+        options = {"height": HEIGHT, "letter_delay": 3} | options
+        return StreamReader(self.model, self.params, SYMBOLS, num_streams=num_streams, **options)
+
+    def logits(self, line: np.ndarray) -> np.ndarray:
+        """Of the whole line at once: (columns + delay, K)."""
+        inputs = to_unit_range(jnp.asarray(line[None, ..., None]))
+        return np.asarray(self._logits({"params": self.params}, inputs))[0]
+
+    def decoded(self, line: np.ndarray) -> Decoded:
+        logits = self.logits(line)
+        lengths = jnp.asarray([len(logits)], jnp.int32)
+        decoded = greedy_decode(jax.nn.log_softmax(jnp.asarray(logits[None])), lengths)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[0], decoded)
+
+    def text(self, line: np.ndarray) -> str:
+        decoded = self.decoded(line)
+        return "".join(SYMBOLS[number - 1] for number in decoded.symbols[: decoded.num_symbols])
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network()
+
+
+def line_of(rng: np.random.Generator, num_columns: int, repeats: int = 4) -> np.ndarray:
+    """Noise that changes slowly: letters of several columns."""
+    coarse = rng.integers(0, 256, (HEIGHT, num_columns // repeats + 1), np.uint8)
+    return np.repeat(coarse, repeats, axis=1)[:, :num_columns]
+
+
+def cuts_of(rng: np.random.Generator, num_columns: int) -> list[slice]:
+    """A line in pieces of 0 to 9 columns, and now and then a long one."""
+    sizes, left = [], num_columns
+    while left:
+        size = min(left, int(rng.integers(0, 10) if rng.random() < 0.9 else 90))
+        sizes.append(size)
+        left -= size
+    ends = np.cumsum(sizes)
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def read(reader: StreamReader, line: np.ndarray, cuts: list[slice]) -> list[Event]:
+    events = [event for cut in cuts for event in reader.push(line[:, cut])]
+    return events + reader.finish()
+
+
+def plain(events: list[Event]) -> list[tuple[Any, ...]]:
+    """Events that are equal but for rounding, and for the number of the stream, are equal."""
+    return [
+        (e.symbol, e.columns, round(e.confidence, 4), e.final, e.ends_word, e.column)
+        for e in events
+    ]
+
+
+def text_of(events: list[Event], final: bool = True) -> str:
+    return "".join(event.symbol for event in events if event.final == final)
+
+
+@pytest.mark.parametrize(("sequence", "cell"), [("columns", "lstm"), ("cnn_columns", "gru")])
+def test_live_is_offline(rng: np.random.Generator, sequence: str, cell: str) -> None:
+    network = Network(sequence, cell, num_layers=2)
+    said: list[np.ndarray] = []
+    reader = network.reader(on_logits=lambda stream, logits: said.append(logits))
+    line = line_of(rng, 200)
+    expected = network.text(line)
+    assert len(expected) > 30
+    assert len(set(expected)) > 3
+    whole = network.logits(line)
+    for _ in range(8):
+        said.clear()
+        events = read(reader, line, cuts_of(rng, 200))
+        assert text_of(events) == text_of(events, final=False) == expected
+        np.testing.assert_allclose(np.concatenate(said), whole, atol=1e-5 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("letter_delay", [0, 3])
+def test_what_is_said_of_a_letter(
+    network: Network, rng: np.random.Generator, letter_delay: int
+) -> None:
+    line = line_of(rng, 200)
+    events = read(network.reader(letter_delay=letter_delay), line, cuts_of(rng, 200))
+    decoded = network.decoded(line)
+    count = int(decoded.num_symbols)
+    begun = [event for event in events if not event.final]
+    final = [event for event in events if event.final]
+    np.testing.assert_array_equal([e.column for e in begun], decoded.starts[:count] + 1)
+    # It is seen to have ended a column later, if there is one.
+    seen = np.minimum(decoded.ends[:count] + 2, 200 + 3)
+    np.testing.assert_array_equal([e.column for e in final], seen)
+    np.testing.assert_allclose(
+        [e.confidence for e in final], decoded.confidences[:count], atol=1e-4
+    )
+    shift = {0: 0, 3: 2}[letter_delay]
+    ends = np.clip(decoded.starts[:count] - shift, 0, 199)
+    for first, last in zip(begun, final, strict=True):
+        assert first.columns == last.columns
+        assert first.confidence <= last.confidence + 1e-6
+        assert not first.ends_word
+    np.testing.assert_array_equal([e.columns[1] for e in final], ends)
+    begins = np.minimum([0, *ends[:-1] + 1], ends)
+    np.testing.assert_array_equal([e.columns[0] for e in final], begins)
+    assert " " in text_of(events)
+    in_finish = final[-1].column > 200
+    ends_word = [e.symbol == " " for e in final[:-1]] + [final[-1].symbol == " " or in_finish]
+    assert [e.ends_word for e in final] == ends_word
+
+
+def test_streams_side_by_side_are_as_if_alone(network: Network, rng: np.random.Generator) -> None:
+    alone = network.reader()
+    together = network.reader(num_streams=4)
+    lines = [[line_of(rng, int(n)) for n in rng.integers(1, 150, 3)] for _ in range(4)]
+    expected = [[plain(read(alone, line, [slice(None)])) for line in own] for own in lines]
+    found: list[list[list[Event]]] = [[] for _ in lines]
+    left: list[list[np.ndarray]] = [[] for _ in lines]
+    waiting = [list(own) for own in lines]
+    while any(waiting) or any(left):
+        for stream in rng.permutation(4).tolist():
+            if not left[stream] and waiting[stream] and rng.random() < 0.5:
+                left[stream] = [waiting[stream].pop(0)]
+                found[stream].append([])
+        batch, ending = {}, []
+        for stream, rest in enumerate(left):
+            if rest and rng.random() < 0.8:
+                size = int(rng.choice([0, 1, 5, 8, 70]))
+                batch[stream], after = rest[0][:, :size], rest[0][:, size:]
+                left[stream] = [after] if after.shape[1] else []
+                ending += [] if left[stream] else [stream]
+        for event in together.push(batch) + together.finish(ending):
+            found[event.stream][-1].append(event)
+    assert [[plain(events) for events in own] for own in found] == expected
+
+
+def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) -> None:
+    line = line_of(rng, 150)
+    reader, other = network.reader(), network.reader()
+    expected = plain(read(reader, line, [slice(None)]))
+    events = reader.push(line[:, :77])
+    saved = pickle.dumps(reader.save())
+    assert len(saved) < 4000
+    reader.push(line[:, 9:31])
+    other.push(line[:, 5:50])
+    for fresh in (reader, other):
+        fresh.restore(pickle.loads(saved))
+        assert plain(events + fresh.push(line[:, 77:]) + fresh.finish()) == expected
+    other.push(line[:, 20:40])
+    other.reset()
+    assert plain(read(other, line, [slice(None)])) == expected
+    with pytest.raises(ValueError, match="another number of streams"):
+        network.reader(num_streams=2).restore(reader.save())
+
+
+def test_an_hour_of_columns_takes_no_memory(rng: np.random.Generator) -> None:
+    reader = Network(hidden_size=2).reader()
+    columns = line_of(rng, 6000, repeats=60)
+    reader.push(columns)
+    num_events = 0
+    arrays = len(jax.live_arrays())
+    tracemalloc.start()
+    try:
+        for minute in range(60):
+            num_events += len(reader.push(columns))
+            if minute == 5:
+                before, _ = tracemalloc.get_traced_memory()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert num_events > 1000
+    assert after - before < 50_000
+    assert len(jax.live_arrays()) <= arrays
+    assert reader.finish()[-1].column > 366_000
+
+
+def test_bad_columns_change_nothing(network: Network, rng: np.random.Generator) -> None:
+    line = line_of(rng, 60)
+    reader, pair = network.reader(), network.reader(num_streams=2)
+    expected = plain(read(reader, line, [slice(None)]))
+    events = reader.push(line[:, :30, None])
+    nan = np.full((HEIGHT, 2), np.nan)
+    for columns, message in [
+        (line[:-1], r"uint8 \(5, 60\); this run reads uint8 \(6, any number of columns\)"),
+        (line.astype(np.float32), r"float32 \(6, 60\)"),
+        (np.concatenate([line, nan], axis=1), "NaN in column 60"),
+        (np.stack([line] * 3, axis=-1), "in colour"),
+        (line[0], r"\(60,\)"),
+        ({1: line}, "stream 1: this reader has 0 to 0"),
+        ({"0": line}, "stream '0'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            reader.push(columns)
+    assert reader.push(line[:, :0]) == reader.push(np.zeros((HEIGHT, 0))) == reader.push({}) == []
+    assert plain(events + reader.push(line[:, 30:]) + reader.finish()) == expected
+    with pytest.raises(ValueError, match="whose columns"):
+        pair.push(line)
+    with pytest.raises(ValueError, match="stream 2"):
+        pair.push({0: line, 2: line})
+    with pytest.raises(ValueError, match="stream -1"):
+        pair.finish(-1)
+    assert pair.finish([0, 1]) == network.reader(num_streams=2).finish([0, 1])
+    with pytest.raises(ValueError, match="at least 1"):
+        network.reader(num_streams=0)
+    with pytest.raises(ValueError, match="both directions"):
+        Network(bidirectional=True).reader()
