@@ -107,7 +107,7 @@ _CLEAN = DigitLines(
 )
 _NATURAL = dataclasses.replace(
     _CLEAN,
-    gap=(-2, 4),
+    gap=(-2, 5),
     word_gap=(8, 18),
     scale=(0.8, 1.1),
     slant=(-0.15, 0.3),
@@ -117,7 +117,7 @@ _NATURAL = dataclasses.replace(
 )
 _HARD = dataclasses.replace(
     _NATURAL,
-    gap=(-6, 3),
+    gap=(-6, 4),
     word_gap=(6, 18),
     scale=(0.7, 1.1),
     slant=(-0.3, 0.5),
