@@ -46,7 +46,7 @@ ARROWS = {
         "errors",
     },
     "supply": {"settings", "data", "errors"},
-    "answers": {"data", "steps"},
+    "answers": {"data", "reading_metrics", "steps"},
     "prediction_file": {"answers", "record", "errors"},
     "program": {
         "settings",
@@ -107,7 +107,21 @@ ARROWS = {
         "steps",
     }
     | WORDS,
-    "predict": {"answers", "data", "prediction_file", "run", "state", "steps"} | WORDS,
+    "transcribe": {
+        "answers",
+        "data",
+        "decoding",
+        "run",
+        "shapes",
+        "state",
+        "steps",
+        "transcripts",
+    }
+    | WORDS,
+    "line_screen": set(),
+    "read": {"data", "line_screen", "stream"} | WORDS,
+    "predict": {"answers", "data", "prediction_file", "run", "state", "steps", "transcribe"}
+    | WORDS,
 }
 NO_LIMIT = {"train"}
 

@@ -1,7 +1,7 @@
 """Which examples are held out: decided by what an example shows, not by its name or its place."""
 
 import hashlib
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from seqvision.data.pixels import HostFrames, without_colour
 from seqvision.errors import UserError
 
 
+@runtime_checkable
 class HasFraction(Protocol):
     """An example that knows its `fraction_of`."""
 
