@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from jax.sharding import Mesh
 
+from seqvision.answers import transcription
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.line_files import LineSplit
 from seqvision.evaluation import shared_batch_size
 from seqvision.objectives import Reading
-from seqvision.prediction_file import write_rows
+from seqvision.prediction_file import text_row, write_rows
 from seqvision.progress import say
-from seqvision.reading_metrics import ReadingMetrics, letter_ends, reading_metrics
+from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.result import worded
 from seqvision.run import Run
 from seqvision.settings import Settings
-from seqvision.transcripts import Transcript, make_read_step, transcripts
+from seqvision.transcripts import make_read_step, transcripts
 
 
 def evaluate_lines(
@@ -51,23 +51,22 @@ def evaluate_lines(
     if target is not None:
         names = split.names if isinstance(split, LineSplit) else range(len(split))
         alphabet = Alphabet(symbols)
-        late = run.settings.letter_delay
         rows = [
-            {"file": name, "truth": alphabet.decode(line.truth), **row_of(line, alphabet, late)}
+            {"file": name, "truth": alphabet.decode(line.truth)}
+            | text_row(
+                transcription(
+                    line.symbols,
+                    line.starts,
+                    line.confidences,
+                    alphabet,
+                    run.settings.letter_delay,
+                )
+            )
             for name, line in zip(names, lines, strict=True)
         ]
         write_rows(rows, target)
         say(f"{len(rows)} predictions written to {target}")
     return metrics
-
-
-def row_of(line: Transcript, alphabet: Alphabet, delay: int) -> dict[str, Any]:
-    """What was read on a line as plain values: text, confidences, the columns where letters end."""
-    return {
-        "text": alphabet.decode(line.symbols),
-        "confidences": [round(float(value), 4) for value in line.confidences],
-        "ends": letter_ends(line.starts, delay).tolist(),
-    }
 
 
 def report(metrics: ReadingMetrics, beam_width: int) -> Iterator[str]:

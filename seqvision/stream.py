@@ -18,7 +18,7 @@ from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
 from seqvision.progress import say
 from seqvision.reading_metrics import letter_ends
-from seqvision.run import load_run
+from seqvision.run import load_run, read_settings
 from seqvision.shapes import ByteImages, Lengths, Mask
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, share_batch, to_unit_range
@@ -158,24 +158,25 @@ class StreamReader:
         Raises:
           UserError: there is no trained run, or one that cannot read live.
         """
-        run = load_run(Path(workdir), say)
-        if not run.settings.reads_text:
+        settings = read_settings(Path(workdir))
+        if not settings.reads_text:
             raise UserError(
                 f"{workdir}: this run names what it sees, and reads no text; choose a run on lines"
                 " of writing, or --mode=predict"
             )
-        if run.settings.model.bidirectional:
+        if settings.model.bidirectional:
             raise UserError(
                 f"{workdir}: this run reads in both directions and needs the end of a line; choose"
                 " a run with config.model.bidirectional=False, or --mode=predict"
             )
+        run = load_run(Path(workdir), say)
         assert isinstance(run.model, LineReader)
         return cls(
             run.model,
             run.params,
             run.data.class_names,
             height=run.data.input_shape[0],
-            letter_delay=run.settings.letter_delay,
+            letter_delay=settings.letter_delay,
             num_streams=num_streams,
             on_logits=on_logits,
         )

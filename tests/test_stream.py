@@ -1,19 +1,30 @@
 """Live reading says what reading the whole line says, however the columns come."""
 
+import json
 import pickle
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
+from PIL import Image
 
+from configs import default
+from seqvision.data.line_files import read_line
 from seqvision.decoding import Decoded, greedy_decode
+from seqvision.errors import UserError
 from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
+from seqvision.predict import predict_files
+from seqvision.read import read_files
 from seqvision.steps import to_unit_range
 from seqvision.stream import Event, StreamReader
+from seqvision.train import train_and_evaluate
+from seqvision.transcribe import Transcriber
 
 HEIGHT, SYMBOLS = 6, tuple("01234 ")
 
@@ -190,16 +201,16 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
 
 
 def test_an_hour_of_columns_takes_no_memory(rng: np.random.Generator) -> None:
-    reader = Network(hidden_size=2).reader()
-    columns = line_of(rng, 6000, repeats=60)
+    reader = Network(hidden_size=2).reader(num_streams=20)
+    columns = dict.fromkeys(range(20), line_of(rng, 1500, repeats=60))
     reader.push(columns)
     num_events = 0
     arrays = len(jax.live_arrays())
     tracemalloc.start()
     try:
-        for minute in range(60):
+        for turn in range(12):  # At 100 columns a second.
             num_events += len(reader.push(columns))
-            if minute == 5:
+            if turn == 5:
                 before, _ = tracemalloc.get_traced_memory()
         after, _ = tracemalloc.get_traced_memory()
     finally:
@@ -207,7 +218,7 @@ def test_an_hour_of_columns_takes_no_memory(rng: np.random.Generator) -> None:
     assert num_events > 1000
     assert after - before < 50_000
     assert len(jax.live_arrays()) <= arrays
-    assert reader.finish()[-1].column > 366_000
+    assert reader.finish(7)[-1].column > 19_000
 
 
 def test_bad_columns_change_nothing(network: Network, rng: np.random.Generator) -> None:
@@ -240,3 +251,124 @@ def test_bad_columns_change_nothing(network: Network, rng: np.random.Generator) 
         network.reader(num_streams=0)
     with pytest.raises(ValueError, match="both directions"):
         Network(bidirectional=True).reader()
+
+
+# --- on a run of one's own ---
+
+TEXTS = ("ab ba", "a", "bab a", "bb", "ab a b", "ba")
+
+
+def drawn(text: str) -> np.ndarray:
+    """Letters as bars, light on dark: a low, b high."""
+    bars = {"a": slice(8, 14), "b": slice(2, 14), " ": slice(0)}
+    line = np.zeros((16, 4 + 8 * len(text)), np.uint8)
+    for place, letter in enumerate(text):
+        line[bars[letter], 4 + 8 * place : 8 + 8 * place] = 255
+    return line
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of lines, and a run of a few steps on it."""
+    home = tmp_path_factory.mktemp("live")
+    (home / "lines/images").mkdir(parents=True)
+    for number, text in enumerate(TEXTS):
+        image = Image.fromarray(255 - drawn(text))  # Dark ink on paper.
+        image.save(home / f"lines/images/{number}.png")
+    for split in ("train", "validation", "test"):
+        rows = [f"{number}.png\t{text}\n" for number, text in enumerate(TEXTS)]
+        part = rows[:4] if split == "train" else rows[4:5] if split == "validation" else rows[5:]
+        (home / f"lines/labels.{split}.tsv").write_text("".join(part))
+    config = config_of(home)
+    assert train_and_evaluate(config, home / "run").status == "done"
+    return home
+
+
+def config_of(home: Path) -> ConfigDict:
+    config = default.get_config()
+    config.data.source, config.data.path = "lines", str(home / "lines")
+    config.data.height = 16
+    config.data.batch_size, config.data.eval_batch_size = 4, 4
+    config.model.sequence, config.model.readout = "columns", "per_step"
+    config.model.hidden_size = 16
+    config.reading.delay = 4
+    config.duration = "250 steps"
+    config.optimizer.learning_rate = 1e-2
+    config.optimizer.clip_norm = 1.0
+    config.evaluate_every = config.checkpoint.every = "never"
+    return config
+
+
+def test_arrays_and_files_and_live_reading_agree(home: Path, tmp_path: Path) -> None:
+    lines = [drawn(text) for text in TEXTS]
+    whole = list(Transcriber.from_run(home / "run")(lines))
+    assert len({said["text"] for said in whole}) > 3
+    reader = StreamReader.from_run(home / "run")
+    for line, said in zip(lines, whole, strict=True):
+        final = [event for event in read(reader, line, [slice(None)]) if event.final]
+        assert text_of(final) == said["text"]
+        assert [event.columns[1] for event in final] == said["ends"].tolist()
+        assert max(said["ends"]) < line.shape[1]
+        np.testing.assert_allclose([e.confidence for e in final], said["confidences"], atol=1e-4)
+    output = tmp_path / "said.jsonl"
+    (home / "lines/images/6.png").write_bytes(b"no image")
+    pattern = str(home / "lines/images/*.png")
+    assert predict_files(home / "run", pattern, str(output), "auto") == 1
+    rows = [json.loads(row) for row in output.read_text().splitlines()]
+    assert [row["text"] for row in rows[:-1]] == [said["text"] for said in whole]
+    assert [row["ends"] for row in rows[:-1]] == [said["ends"].tolist() for said in whole]
+    assert rows[-1]["text"] is None
+    assert "no image" in rows[-1]["error"]
+    assert predict_files(home / "run", pattern, str(tmp_path / "said.csv"), "auto") == 1
+    with pytest.raises(ValueError, match=r"uint8 \(16, any number of columns\)"):
+        next(Transcriber.from_run(home / "run")([lines[0][:, :0]]))
+
+
+def test_a_long_line_beside_short_ones(home: Path) -> None:
+    transcriber = Transcriber.from_run(home / "run")
+    lines = [drawn("a"), drawn("ab ba" * 40), drawn("bb")]
+    alone = [said for line in lines for said in transcriber([line])]
+    assert [said["text"] for said in transcriber(lines)] == [said["text"] for said in alone]
+    assert len(alone[1]["text"]) > 30
+
+
+def test_reading_images_live(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = Image.fromarray(255 - drawn("bab a")).resize((2 * 44, 2 * 16))
+    big.save(tmp_path / "0 big.png")
+    Image.new("L", (50, 16), 255).save(tmp_path / "1 blank.png")
+    (tmp_path / "2 broken.png").write_bytes(b"")
+    assert read_files(home / "run", str(tmp_path / "*.png"), "auto") == 2
+    line = read_line(tmp_path / "0 big.png", 16)
+    assert line.shape == (16, 44, 1)
+    [whole] = Transcriber.from_run(home / "run")([line])
+    said, errors = capsys.readouterr()
+    assert said.splitlines()[-1] == f"text  {whole['text']}"
+    assert sum("begins" in line for line in said.splitlines()) == len(whole["text"]) > 1
+    assert [line.split(": ")[2] for line in errors.splitlines()] == [
+        "it is blank",
+        "it is no image, or a damaged one",
+    ]
+    # On a terminal.
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert read_files(home / "run", str(tmp_path / "0*.png"), "auto") == 0
+    said, _ = capsys.readouterr()
+    assert said.endswith(f"text  {whole['text']}\n")
+    assert said.index("\x1b[?25l") < said.index("█") < said.index("\x1b[?25h")
+
+
+def test_runs_that_cannot_read_live(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run"):
+        StreamReader.from_run(tmp_path)
+    with pytest.raises(UserError, match="no file matches"):
+        read_files(home / "run", str(tmp_path / "*.png"), "auto")
+    config = config_of(home)
+    config.model.bidirectional = True
+    (tmp_path / "config.json").write_text(config.to_json())
+    with pytest.raises(UserError, match="reads in both directions and needs the end of a line"):
+        StreamReader.from_run(tmp_path)
+    (tmp_path / "config.json").write_text(default.get_config().to_json())
+    with pytest.raises(UserError, match="reads no text"):
+        StreamReader.from_run(tmp_path)
