@@ -128,9 +128,8 @@ class CNNColumns(nn.Module):
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
-        """(B, height, context + width, channels) to (B, width, map height * map channels)."""
-        maps = ColumnCNN(self.channels, self.dtype, name="cnn")(images)
-        return _joined_rows(maps.swapaxes(1, 2))
+        """(B, height, context + width, channels) to (B, width, map channels * map height)."""
+        return ColumnCNN(self.channels, self.dtype, name="cnn")(images)
 
 
 class Frames(nn.Module):
