@@ -15,6 +15,7 @@ from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
 from seqvision.evaluation import create_evaluation, shared_batch_size
 from seqvision.metrics import Metrics
+from seqvision.objectives import Reading
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
@@ -24,6 +25,7 @@ from seqvision.settings import Settings
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_predict_step
 from seqvision.supply import load_dataset
+from seqvision.unfit_lines import unfit_lines
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
 _EXAMPLE_FIELDS = (
@@ -102,6 +104,8 @@ def evaluate_run(
     batch_size = settings.data.eval_batch_size
     say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
     if settings.reads_text:
+        for line in unfit_lines(split_name, split, Reading(run.settings.reading.delay)):
+            say(line)
         return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
     objective = objective_of(run.settings, dataset.num_classes)
     windows = windows_of(run.settings)

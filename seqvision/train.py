@@ -45,6 +45,7 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.supply import load_dataset
+from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 
@@ -191,6 +192,9 @@ class _Training:
             settings, dataset, self._steps, environment, state.params, workdir, start
         ):
             say(line)
+        for name, split in dataset.splits.items():
+            for line in unfit_lines(name, split, self._program.objective):
+                say(line)
 
     # --- the loop ---
 

@@ -53,6 +53,7 @@ ARROWS = {
     "prediction_file": {"answers", "record", "errors"},
     "transcripts": {"data", "decoding", "objectives", "state", "steps", "shapes"},
     "reading_metrics": {"transcripts"},
+    "unfit_lines": {"data", "errors", "objectives"},
     "evaluation": {
         "settings",
         "data",
@@ -117,6 +118,7 @@ ARROWS = {
         "evaluate_lines",
         "evaluation",
         "metrics",
+        "objectives",
         "prediction_file",
         "reading_metrics",
         "record",
@@ -124,6 +126,7 @@ ARROWS = {
         "state",
         "steps",
         "supply",
+        "unfit_lines",
     }
     | WORDS,
     "stream": {

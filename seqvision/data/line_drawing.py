@@ -83,8 +83,9 @@ def largest_glyph(recipe: DigitLines, box_height: int, box_width: int) -> tuple[
     # A stroke may grow by one pixel on each side, and fades out over half a pixel.
     height = (box_height + 3) * recipe.scale[1]
     width = (box_width + 3) * recipe.scale[1] + height * max(map(abs, recipe.slant))
-    # Even, since digits of their own size then fall on whole columns.
-    return math.ceil(height), 2 * math.ceil(width / 2)
+    # Odd where boxes are, since digits of their own size then fall on whole columns.
+    odd = box_width % 2
+    return math.ceil(height), 2 * math.ceil((width - odd) / 2) + odd
 
 
 def draw_line(
@@ -177,8 +178,8 @@ def draw_glyphs(
     """Digits in their own thickness, scale, slant and row, somewhere in the middle of a glyph."""
     box_height, box_width = digits.shape[1:]
     _, glyph_width = largest_glyph(recipe, box_height, box_width)
-    # The baseline leaves as much room above the tallest digit as below.
-    baseline = _PLACE * recipe.height // 2 + round(_PLACE * box_height * recipe.scale[1]) // 2
+    # The baseline leaves as much room above the tallest digit as below, but for half a row.
+    baseline = _PLACE * ((recipe.height + round(box_height * recipe.scale[1])) // 2)
     step = (_PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
 
     # Where the middles of pixels are found in a digit's table, in parts of a pixel.
