@@ -28,7 +28,7 @@ class DigitLines:
       shift: rows that each symbol stands lower than the others, or higher where negative.
       thickness: of a whole line's strokes: 0 as in the source, 1 a pixel more on all sides, -1 a
         pixel less; between them a mixture.
-      noise: standard deviation of each pixel's noise, as a fraction of 255.
+      noise: standard deviation of the noise of a line's pixels, as a fraction of 255.
       height, width: of the picture.
 
     Raises:
@@ -45,7 +45,7 @@ class DigitLines:
     slant: Range
     shift: Range
     thickness: Range
-    noise: float
+    noise: Range
     height: int = 32
     width: int = 400
 
@@ -65,6 +65,7 @@ class DigitLines:
             "slant": self.slant,
             "shift": self.shift,
             "thickness": self.thickness,
+            "noise": self.noise,
         }
         for name, (least, most) in ranges.items():
             if least > most:
@@ -88,8 +89,8 @@ class DigitLines:
                 f"config.lines.thickness: {self.thickness} is not above -1, where thin strokes"
                 " vanish, and up to 1; choose a range there"
             )
-        if self.noise < 0:
-            raise UserError(f"config.lines.noise: {self.noise} is negative; choose 0 or more")
+        if self.noise[0] < 0:
+            raise UserError(f"config.lines.noise: {self.noise} begins below 0; choose 0 or more")
 
 
 _CLEAN = DigitLines(
@@ -103,7 +104,7 @@ _CLEAN = DigitLines(
     slant=(0.0, 0.0),
     shift=(0.0, 0.0),
     thickness=(0.0, 0.0),
-    noise=0.0,
+    noise=(0.0, 0.0),
 )
 _NATURAL = dataclasses.replace(
     _CLEAN,
@@ -113,7 +114,7 @@ _NATURAL = dataclasses.replace(
     slant=(-0.15, 0.3),
     shift=(-1.5, 1.5),
     thickness=(-0.4, 0.6),
-    noise=0.03,
+    noise=(0.0, 0.03),
 )
 _HARD = dataclasses.replace(
     _NATURAL,
@@ -123,7 +124,7 @@ _HARD = dataclasses.replace(
     slant=(-0.3, 0.5),
     shift=(-3.0, 3.0),
     thickness=(-0.7, 1.0),
-    noise=0.12,
+    noise=(0.0, 0.12),
 )
 # They stay as they are, so that figures can be compared: other lines get another name. Lines of
 # just ten symbols, say, are `dataclasses.replace(LEVELS["clean"], min_symbols=10, max_symbols=10)`.
