@@ -136,7 +136,8 @@ class Lines:
 @dataclasses.dataclass(frozen=True)
 class Reading:
     alphabet: str
-    delay: Annotated[int, Range(low=1, high=1000)]
+    # With 1, two equal letters that end side by side could not be told apart.
+    delay: Annotated[int, Range(low=2, high=1000)]
     beam_width: Annotated[int, Range(low=0, high=1000)]
 
 
