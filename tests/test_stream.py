@@ -13,6 +13,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from benchmarks import live_equals_offline, streaming
 from configs import default
 from seqvision.data.line_files import read_line
 from seqvision.decoding import Decoded, greedy_decode
@@ -357,6 +358,21 @@ def test_reading_images_live(
     said, _ = capsys.readouterr()
     assert said.endswith(f"text  {whole['text']}\n")
     assert said.index("\x1b[?25l") < said.index("█") < said.index("\x1b[?25h")
+
+
+def test_benchmarks(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.options.RESULTS", tmp_path)
+    run = f"--workdir={home / 'run'}"
+    assert live_equals_offline.main([run, "--name=equal"]) == 0
+    equal = json.loads((tmp_path / "equal.json").read_text())
+    assert equal["lines"] == 1
+    assert equal["largest_difference_of_logits"] < 1e-5
+    assert streaming.main([run, "--name=speed", "--streams=2", "--seconds=0.01"]) == 0
+    cases = json.loads((tmp_path / "speed.json").read_text())["cases"]
+    assert [(case["streams"], case["columns"]) for case in cases] == [(1, 1), (1, 8), (2, 8)]
+    assert all(0 < case["p50_ms"] <= case["p99_ms"] for case in cases)
+    with pytest.raises(UserError, match="there already"):
+        streaming.main([run, "--name=speed"])
 
 
 def test_runs_that_cannot_read_live(home: Path, tmp_path: Path) -> None:
