@@ -32,7 +32,8 @@ def get_config() -> ConfigDict:
     # table of their texts). Networks for digit_lines and lines read text; others name what they
     # see.
     config.data.source = "tfds"
-    # tfds, moving_digits, digit_lines: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
+    # digit_lines: mnist, or another grey set whose classes are single symbols.
+    # tfds, moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
     # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
     # or ~/tensorflow_datasets).

@@ -7,7 +7,7 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.windows import frame_ranges
-from seqvision.reading_metrics import letter_ends
+from seqvision.decoding import letter_ends
 from seqvision.steps import Answer, Windows
 
 
@@ -42,7 +42,7 @@ class Transcription(TypedDict):
     """What was read on a line.
 
     `text`: its N symbols. `confidences`: float32 (N,), the highest probability that a column gives
-    to each. `ends`: int (N,), the column where each ends, see `reading_metrics.letter_ends`.
+    to each. `ends`: int (N,), the column where each ends, see `decoding.letter_ends`.
     """
 
     text: str
@@ -63,7 +63,7 @@ def transcription(
     Args:
       symbols, starts, confidences: (N,).
       alphabet: what the class numbers mean.
-      letter_delay, num_columns: see `reading_metrics.letter_ends`.
+      letter_delay, num_columns: see `decoding.letter_ends`.
     """
     return Transcription(
         text=alphabet.decode(symbols),

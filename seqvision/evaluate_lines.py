@@ -1,6 +1,6 @@
 """How well a run reads lines of writing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -10,10 +10,10 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.line_files import LineSplit
 from seqvision.evaluation import shared_batch_size
-from seqvision.objectives import Reading
+from seqvision.objectives import TextReading
 from seqvision.prediction_file import text_row, write_rows
 from seqvision.progress import say
-from seqvision.reading_metrics import ReadingMetrics, reading_metrics
+from seqvision.reading_metrics import ReadingMetrics, Transcript, reading_metrics
 from seqvision.result import worded
 from seqvision.run import Run
 from seqvision.settings import Settings
@@ -42,9 +42,11 @@ def evaluate_lines(
       UserError: the file cannot be written.
     """
     delay, beam_width = run.settings.reading.delay, settings.reading.beam_width
-    read_step = make_read_step(run.model, mesh, split.take, Reading(delay), beam_width)
+    read_step = make_read_step(run.model, mesh, split.take, TextReading(delay), beam_width)
     size = shared_batch_size(settings.data.eval_batch_size, len(split), mesh)
-    lines = transcripts(read_step, run.params, split, size, mesh)
+    lines: Iterable[Transcript] = transcripts(read_step, run.params, split, size, mesh)
+    if target is not None:
+        lines = list(lines)  # They are looked at twice.
     metrics = reading_metrics(lines, delay)
     for line in report(metrics, beam_width):
         say(line)
@@ -60,6 +62,7 @@ def evaluate_lines(
                     line.confidences,
                     alphabet,
                     run.settings.letter_delay,
+                    line.num_columns,
                 )
             )
             for name, line in zip(names, lines, strict=True)

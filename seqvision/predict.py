@@ -13,6 +13,7 @@ from seqvision.answers import Prediction, predictions
 from seqvision.data.batches import batches, pad, padded_size, rounded_up
 from seqvision.data.files import check_inversion, read_image
 from seqvision.data.inputs import Input, find_inputs, read_inputs, read_lines
+from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.run import DataFacts, load_run, read_data_facts, read_settings, windows_of
@@ -58,6 +59,8 @@ class Predictor:
           UserError: there is no trained run.
         """
         run = load_run(Path(workdir), say)
+        if run.settings.reads_text:
+            raise UserError(f"{workdir}: this run reads text; `transcribe.Transcriber` is for it")
         mesh, windows = create_mesh(), windows_of(run.settings)
         step = make_predict_step(run.model, mesh, windows)
         params = jax.device_put(run.params, replicated(mesh))
@@ -169,7 +172,7 @@ def _rows(
     def readable() -> Iterator[np.ndarray]:
         for name, array, error in inputs:
             names.append(name)
-            errors.append(error if array is None else None)
+            errors.append((error or "unreadable") if array is None else None)
             if array is not None:
                 yield array
 

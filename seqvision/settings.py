@@ -236,5 +236,5 @@ class Settings:
 
     @property
     def letter_delay(self) -> int:
-        """For `reading_metrics.letter_ends`: the delay, where training holds the network to it."""
+        """For `decoding.letter_ends`: the delay, where training holds the network to it."""
         return self.reading.delay if self.data.source == "digit_lines" else 0

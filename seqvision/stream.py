@@ -12,12 +12,11 @@ from jax import Array
 from jax.sharding import Mesh
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.decoding import BLANK, greedy_finish, greedy_read, greedy_start
+from seqvision.decoding import BLANK, greedy_finish, greedy_read, greedy_start, letter_ends
 from seqvision.devices import num_sharing
 from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
 from seqvision.progress import say
-from seqvision.reading_metrics import letter_ends
 from seqvision.run import load_run, read_settings
 from seqvision.shapes import ByteImages, Lengths, Mask
 from seqvision.state import create_mesh, replicated
@@ -35,7 +34,7 @@ class Event:
       stream: of which line.
       symbol: the letter.
       columns: the first and the last column where it stands, as far as can be told: it ends as
-        `reading_metrics.letter_ends` says, and begins behind the letter before it.
+        `decoding.letter_ends` says, and begins behind the letter before it.
       confidence: the highest probability that a column gave it so far.
       final: False when it is said first: it is part of the text for good, but its confidence may
         still grow. True when it is seen to have ended. Either kind, joined, is the text.
@@ -88,8 +87,8 @@ class StreamReader:
                 print(event.symbol if event.final else "", end="")
         for event in reader.finish(): ...
 
-    It says what `predict.Transcriber` says of the whole line, however the columns are cut. It keeps
-    neither columns nor events: the text so far is the symbols of all final events, joined. Pushes
+    It says what `transcribe.Transcriber` says of the whole line, however the columns are cut. It
+    keeps neither columns nor events: the text so far is the symbols of all final events, joined. Pushes
     of 1, 8 or 64 columns waste no time; the first of each size compiles a program.
 
     Attributes:

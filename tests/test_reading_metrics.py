@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqvision.reading_metrics import letter_ends, matched, reading_metrics
+from seqvision.decoding import letter_ends, matched, reading_metrics
 from seqvision.transcripts import Transcript
 
 DELAY = 3

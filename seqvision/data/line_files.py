@@ -299,7 +299,7 @@ def _read_training_line(
     if width > max_columns:
         raise UserError(
             f"{shown(file)}: too long: {width} columns at a height of {height}; cut it into lines"
-            f" of at most {max_columns}, or raise that limit (config.data.max_columns)"
+            f" of at most {max_columns}, or raise that limit (config.lines.width)"
         )
     return _scaled(pixels, height), fraction_of(pixels[None])
 

@@ -52,11 +52,11 @@ class DigitLines:
     def __post_init__(self) -> None:
         if not 1 <= self.min_symbols <= self.max_symbols:
             raise UserError(
-                f"config.lines.min_symbols: {self.min_symbols} is not from 1 to"
-                f" config.lines.max_symbols ({self.max_symbols}); choose such a number"
+                f"recipe.min_symbols: {self.min_symbols} is not from 1 to"
+                f" max_symbols ({self.max_symbols}); choose such a number"
             )
         if not 0 <= self.spaces <= 1:
-            raise UserError(f"config.lines.spaces: {self.spaces} is no probability; choose 0 to 1")
+            raise UserError(f"recipe.spaces: {self.spaces} is no probability; choose 0 to 1")
         ranges = {
             "gap": self.gap,
             "word_gap": self.word_gap,
@@ -70,27 +70,27 @@ class DigitLines:
         for name, (least, most) in ranges.items():
             if least > most:
                 raise UserError(
-                    f"config.lines.{name}: ({least}, {most}) ends before it begins; swap the two"
+                    f"recipe.{name}: ({least}, {most}) ends before it begins; swap the two"
                 )
         if self.word_gap[0] <= max(0, self.gap[1]):
             raise UserError(
-                f"config.lines.word_gap: {self.word_gap} has spaces no wider than config.lines.gap"
+                f"recipe.word_gap: {self.word_gap} has spaces no wider than recipe.gap"
                 f" {self.gap}; nobody could tell them apart: let it begin above {self.gap[1]}"
             )
         if self.margin[0] < 0:
-            raise UserError(f"config.lines.margin: {self.margin} begins below 0; choose 0 or more")
+            raise UserError(f"recipe.margin: {self.margin} begins below 0; choose 0 or more")
         if self.scale[0] < 0.25:
             raise UserError(
-                f"config.lines.scale: {self.scale} begins below 0.25, where digits are no longer"
+                f"recipe.scale: {self.scale} begins below 0.25, where digits are no longer"
                 " readable; choose more"
             )
         if not -1 < self.thickness[0] <= self.thickness[1] <= 1:
             raise UserError(
-                f"config.lines.thickness: {self.thickness} is not above -1, where thin strokes"
+                f"recipe.thickness: {self.thickness} is not above -1, where thin strokes"
                 " vanish, and up to 1; choose a range there"
             )
         if self.noise[0] < 0:
-            raise UserError(f"config.lines.noise: {self.noise} begins below 0; choose 0 or more")
+            raise UserError(f"recipe.noise: {self.noise} begins below 0; choose 0 or more")
 
 
 _CLEAN = DigitLines(

@@ -1,5 +1,7 @@
 """How an image or a clip becomes a sequence: what one time step is."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +19,10 @@ class Rows(nn.Module):
 
 
 class Columns(nn.Module):
-    """Each column is one step, left to right.
+    """Each column is one step, left to right."""
 
-    Attributes:
-      context: how many columns before the first step it wants; see `CNNColumns`.
-    """
-
-    context: int = 0
+    context: ClassVar[int] = 0
+    """How many columns before a step are seen with it; see `CNNColumns`."""
 
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, width, height * channels)."""
