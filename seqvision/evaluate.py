@@ -102,7 +102,7 @@ def evaluate_run(
         )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
-    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
+    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}{_which_lines(settings)}")
     if settings.reads_text:
         for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
             say(line)

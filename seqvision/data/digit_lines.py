@@ -160,7 +160,7 @@ def digit_lines(
     if any(len(name) != 1 for name in source.class_names):
         raise UserError(
             f"config.data.name: the classes of {source.name} are named {few(source.class_names)},"
-            " and lines are made of single symbols; choose a set of digits or letters, such as mnist"
+            " and lines are made of single symbols; choose a set of digits, such as mnist"
         )
     alphabet = Alphabet((*source.class_names, " "))
     splits = {
@@ -214,6 +214,6 @@ def _check_fits(recipe: DigitLines, box_height: int, box_width: int) -> None:
         )
     if width > recipe.width:
         raise UserError(
-            f"config.lines.width, train_width: {recipe.width} columns cannot hold one symbol of up to"
-            f" {width} columns with its margins; give at least {width}"
+            f"config.lines.width, train_width: {recipe.width} columns cannot hold one symbol of up"
+            f" to {width} columns with its margins; give at least {width}"
         )
