@@ -32,7 +32,8 @@ def get_config() -> ConfigDict:
     # table of their texts). Networks for digit_lines and lines read text; others name what they
     # see.
     config.data.source = "tfds"
-    # tfds, moving_digits, digit_lines: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
+    # digit_lines: mnist, or another grey set whose classes are single symbols.
+    # tfds, moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
     # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
     # or ~/tensorflow_datasets).
@@ -108,6 +109,9 @@ def get_config() -> ConfigDict:
     # Columns: of a made line's picture (what would stand behind is not written), and at most of an
     # image of one's own.
     config.lines.width = 400
+    # digit_lines: the same for the training lines (0 = as the others). Narrow ones are soon read,
+    # and teach as much.
+    config.lines.train_width = 0
     # digit_lines: how many there are in each split; their digits come from the same split of the
     # digits.
     config.lines.train_lines = 1_000_000

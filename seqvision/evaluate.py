@@ -15,7 +15,7 @@ from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
 from seqvision.evaluation import create_evaluation, shared_batch_size
 from seqvision.metrics import Metrics
-from seqvision.objectives import Reading
+from seqvision.objectives import TextReading
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
@@ -102,9 +102,9 @@ def evaluate_run(
         )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
-    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
+    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}{_which_lines(settings)}")
     if settings.reads_text:
-        for line in unfit_lines(split_name, split, Reading(run.settings.reading.delay)):
+        for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
             say(line)
         return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
     objective = objective_of(run.settings, dataset.num_classes)
@@ -133,6 +133,15 @@ def evaluate_run(
         write_rows(rows, target)
         say(f"{len(rows)} predictions written to {target}")
     return metrics
+
+
+def _which_lines(settings: Settings) -> str:
+    """Which of the lines that can be made, since a run may be evaluated on others than its own."""
+    if settings.data.source != "digit_lines":
+        return ""
+    lines = settings.lines
+    symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
+    return f": {lines.level} lines of {symbols}, at most {lines.width} columns"
 
 
 def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:

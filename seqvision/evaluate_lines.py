@@ -1,23 +1,23 @@
 """How well a run reads lines of writing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from jax.sharding import Mesh
 
+from seqvision.answers import transcription
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.line_files import LineSplit
 from seqvision.evaluation import shared_batch_size
-from seqvision.objectives import Reading
-from seqvision.prediction_file import write_rows
+from seqvision.objectives import TextReading
+from seqvision.prediction_file import text_row, write_rows
 from seqvision.progress import say
-from seqvision.reading_metrics import ReadingMetrics, letter_ends, reading_metrics
+from seqvision.reading_metrics import ReadingMetrics, Transcript, reading_metrics
 from seqvision.result import worded
 from seqvision.run import Run
 from seqvision.settings import Settings
-from seqvision.transcripts import Transcript, make_read_step, transcripts
+from seqvision.transcripts import make_read_step, transcripts
 
 
 def evaluate_lines(
@@ -42,9 +42,11 @@ def evaluate_lines(
       UserError: the file cannot be written.
     """
     delay, beam_width = run.settings.reading.delay, settings.reading.beam_width
-    read_step = make_read_step(run.model, mesh, split.take, Reading(delay), beam_width)
+    read_step = make_read_step(run.model, mesh, split.take, TextReading(delay), beam_width)
     size = shared_batch_size(settings.data.eval_batch_size, len(split), mesh)
-    lines = transcripts(read_step, run.params, split, size, mesh)
+    lines: Iterable[Transcript] = transcripts(read_step, run.params, split, size, mesh)
+    if target is not None:
+        lines = list(lines)  # They are looked at twice.
     metrics = reading_metrics(lines, delay)
     for line in report(metrics, beam_width):
         say(line)
@@ -52,21 +54,22 @@ def evaluate_lines(
         names = split.names if isinstance(split, LineSplit) else range(len(split))
         alphabet = Alphabet(symbols)
         rows = [
-            {"file": name, "truth": alphabet.decode(line.truth), **row_of(line, alphabet, delay)}
+            {"file": name, "truth": alphabet.decode(line.truth)}
+            | text_row(
+                transcription(
+                    line.symbols,
+                    line.starts,
+                    line.confidences,
+                    alphabet,
+                    run.settings.letter_delay,
+                    line.num_columns,
+                )
+            )
             for name, line in zip(names, lines, strict=True)
         ]
         write_rows(rows, target)
         say(f"{len(rows)} predictions written to {target}")
     return metrics
-
-
-def row_of(line: Transcript, alphabet: Alphabet, delay: int) -> dict[str, Any]:
-    """What was read on a line as plain values: text, confidences, the columns where letters end."""
-    return {
-        "text": alphabet.decode(line.symbols),
-        "confidences": [round(float(value), 4) for value in line.confidences],
-        "ends": letter_ends(line.starts, delay).tolist(),
-    }
 
 
 def report(metrics: ReadingMetrics, beam_width: int) -> Iterator[str]:

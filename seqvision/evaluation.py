@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.metrics import Metrics
-from seqvision.objectives import Classification, Objective, Reading
+from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.settings import Settings
 from seqvision.state import replicated
@@ -40,7 +40,7 @@ def create_evaluation(
       windows: how clips are cut.
     """
     batch_size = settings.data.eval_batch_size
-    if isinstance(objective, Reading):
+    if isinstance(objective, TextReading):
         read_step = make_read_step(model, mesh, take, objective, settings.reading.beam_width)
 
         def read(params: Any, split: Split) -> ReadingMetrics:

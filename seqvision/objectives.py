@@ -68,7 +68,7 @@ class Classification:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class TextReading:
     """To read lines of writing.
 
     Attributes:

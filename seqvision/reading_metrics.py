@@ -2,14 +2,40 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from seqvision.transcripts import Transcript
+from seqvision.decoding import letter_ends
 
 # A boundary this many columns from the true one is right.
 BOUNDARY_TOLERANCE = 3
+
+
+class Transcript(NamedTuple):
+    """One line as it was read, and as it is written. Columns are counted from 0.
+
+    Attributes:
+      symbols: class numbers that were read.
+      starts, ends: (len(symbols),), the columns that say each of them, both included.
+      confidences: (len(symbols),), its highest probability there.
+      num_columns: of the line.
+      truth: class numbers that are written.
+      truth_ends: the last column of ink of each of these; None where nobody knows.
+      loss: of the line, in nats.
+      fits: whether the truth fits the columns; else the loss is 0 and means nothing.
+    """
+
+    symbols: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    confidences: np.ndarray
+    num_columns: int
+    truth: np.ndarray
+    truth_ends: np.ndarray | None
+    loss: float
+    fits: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +107,7 @@ def reading_metrics(lines: Iterable[Transcript], delay: int) -> ReadingMetrics:
             unfit += 1
         if line.truth_ends is None:
             continue
-        found = letter_ends(line.starts, delay)
+        found = letter_ends(line.starts, delay, line.num_columns)
         num_matched += matched(found.tolist(), line.truth_ends.tolist(), BOUNDARY_TOLERANCE)
         num_said, num_ends = num_said + len(read), num_ends + len(written)
         for block in Levenshtein.opcodes(read, written):
@@ -100,14 +126,6 @@ def reading_metrics(lines: Iterable[Transcript], delay: int) -> ReadingMetrics:
         unfit=unfit,
         exact_by_length=dict(sorted(by_length.items())),
     )
-
-
-def letter_ends(starts: np.ndarray, delay: int) -> np.ndarray:
-    """The column where each symbol ends, by the first column that says it.
-
-    It is said 1 to `delay` columns later, so the middle is at most (delay - 1) / 2 columns off.
-    """
-    return starts - (1 + delay) // 2
 
 
 def matched(found: list[int], true: list[int], tolerance: int) -> int:

@@ -13,7 +13,7 @@ from seqvision.config import flatten, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model, create_reader
-from seqvision.objectives import Classification, Objective, Reading
+from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
 from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS
@@ -104,7 +104,7 @@ def model_of(settings: Settings, num_classes: int) -> nn.Module:
 def objective_of(settings: Settings, num_classes: int) -> Objective:
     """What the settings train for."""
     if settings.reads_text:
-        return Reading(settings.reading.delay)
+        return TextReading(settings.reading.delay)
     loss = settings.loss
     return Classification(num_classes, loss.label_smoothing, loss.step_weight)
 

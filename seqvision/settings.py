@@ -127,6 +127,7 @@ class Lines:
     min_symbols: Annotated[int, Range(low=1, high=1000)]
     max_symbols: Annotated[int, Range(low=1, high=1000)]
     width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    train_width: Annotated[int, Range(low=0, high=LARGEST_SIDE)]
     train_lines: Size
     validation_lines: Number
     test_lines: Number
@@ -135,7 +136,8 @@ class Lines:
 @dataclasses.dataclass(frozen=True)
 class Reading:
     alphabet: str
-    delay: Annotated[int, Range(low=1, high=1000)]
+    # With 1, two equal letters that end side by side could not be told apart.
+    delay: Annotated[int, Range(low=2, high=1000)]
     beam_width: Annotated[int, Range(low=0, high=1000)]
 
 
@@ -231,3 +233,8 @@ class Settings:
     def reads_text(self) -> bool:
         """Whether the network reads lines of writing, rather than naming what it sees."""
         return self.data.source in LINE_SOURCES
+
+    @property
+    def letter_delay(self) -> int:
+        """For `decoding.letter_ends`: the delay, where training holds the network to it."""
+        return self.reading.delay if self.data.source == "digit_lines" else 0

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from seqvision.data.alphabet import Alphabet
+from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
 from seqvision.data.digit_lines import LEVELS, digit_lines
 from seqvision.data.folders import load_folders
@@ -59,7 +59,7 @@ def load_dataset(
                 Path(data.path).expanduser(),
                 height=data.height or LINE_HEIGHT,
                 max_columns=settings.lines.width,
-                alphabet=Alphabet(tuple(symbols)) if symbols else None,
+                alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
                 validation_fraction=data.validation_fraction,
                 test_fraction=data.test_fraction,
                 show_progress=show_progress,
@@ -94,7 +94,7 @@ def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
             LEVELS[(split == "train" and lines.train_level) or lines.level],
             min_symbols=lines.min_symbols,
             max_symbols=lines.max_symbols,
-            width=lines.width,
+            width=(split == "train" and lines.train_width) or lines.width,
         )
         for split in SPLITS
     }

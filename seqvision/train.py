@@ -6,7 +6,7 @@ Its order at every step, which is also what makes a resumed run equal to an unin
     2. save a checkpoint, if due, or if a signal came; leave, if it did
     3. leave, if all steps are done or validation no longer improves
     4. draw the next batches and step, up to the next event
-    5. record the training loss and accuracy, if due
+    5. record the training loss and what goes with it, if due
 
 A checkpoint at step s is saved after all that is recorded at s. A resumed run drops what was
 recorded behind its checkpoint and goes on with 3.

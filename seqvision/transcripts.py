@@ -1,11 +1,10 @@
 """What a network read on the lines of a split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 from jaxtyping import Float32
@@ -13,33 +12,11 @@ from jaxtyping import Float32
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
-from seqvision.objectives import Reading
+from seqvision.objectives import TextReading
+from seqvision.reading_metrics import Transcript
 from seqvision.shapes import Lengths
 from seqvision.state import replicated
 from seqvision.steps import Take, batch_sharding, share_batch, to_unit_range
-
-
-class Transcript(NamedTuple):
-    """One line as it was read, and as it is written. Columns are counted from 0.
-
-    Attributes:
-      symbols: class numbers that were read.
-      starts, ends: (len(symbols),), the columns that say each of them, both included.
-      confidences: (len(symbols),), its highest probability there.
-      truth: class numbers that are written.
-      truth_ends: the last column of ink of each of these; None where nobody knows.
-      loss: of the line, in nats.
-      fits: whether the truth fits the columns; else the loss is 0 and means nothing.
-    """
-
-    symbols: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    confidences: np.ndarray
-    truth: np.ndarray
-    truth_ends: np.ndarray | None
-    loss: float
-    fits: bool
 
 
 class _Read(NamedTuple):
@@ -53,7 +30,7 @@ class _Read(NamedTuple):
 
 
 def make_read_step(
-    model: nn.Module, mesh: Mesh, take: Take, objective: Reading, beam_width: int = 0
+    model: nn.Module, mesh: Mesh, take: Take, objective: TextReading, beam_width: int = 0
 ) -> Callable[..., _Read]:
     """Compiles `read_step(params, arrays, indices)`: texts and losses of a batch.
 
@@ -77,7 +54,7 @@ def make_read_step(
 
 def transcripts(
     read_step: Callable[..., _Read], params: Any, split: Split, batch_size: int, mesh: Mesh
-) -> list[Transcript]:
+) -> Iterator[Transcript]:
     """Reads a split, each line once, in order.
 
     Args:
@@ -88,24 +65,21 @@ def transcripts(
       mesh: the devices.
     """
     params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
-    found: list[Transcript] = []
     for indices, mask in padded_indices(len(split), batch_size):
         read = jax.device_get(
             read_step(params, arrays, jax.device_put(indices, batch_sharding(mesh)))
         )
-        found.extend(_transcript(read, line) for line in range(int(mask.sum())))
-    return found
+        yield from (_transcript(read, line) for line in range(int(mask.sum())))
 
 
 def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int = 0) -> Decoded:
     """The most probable text by a beam search of that width, or with 0 the greedy one.
 
-    The beam has room for half as many symbols as there are columns.
+    There is room for a symbol in each column.
     """
     if not beam_width:
         return greedy_decode(log_probs, lengths)
-    room = max(1, log_probs.shape[1] // 2)
-    beams = beam_decode(log_probs, lengths, beam_width=beam_width, max_symbols=room)
+    beams = beam_decode(log_probs, lengths, beam_width=beam_width, max_symbols=log_probs.shape[1])
     return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
 
 
@@ -118,6 +92,7 @@ def _transcript(read: _Read, line: int) -> Transcript:
         starts=decoded.starts[line, said],
         ends=decoded.ends[line, said],
         confidences=decoded.confidences[line, said],
+        num_columns=int(batch["lengths"][line]),
         truth=batch["labels"][line, written],
         truth_ends=batch["ends"][line, written] if "ends" in batch else None,
         loss=float(read.losses[line]),

@@ -9,7 +9,7 @@ from seqvision.data.dataset import Split
 from seqvision.data.line_files import LineSplit
 from seqvision.data.paths import few, shown
 from seqvision.errors import UserError
-from seqvision.objectives import Objective, Reading
+from seqvision.objectives import Objective, TextReading
 
 
 def unfit_lines(name: str, split: Split, objective: Objective) -> Iterator[str]:
@@ -23,7 +23,7 @@ def unfit_lines(name: str, split: Split, objective: Objective) -> Iterator[str]:
     Raises:
       UserError: no text fits.
     """
-    if not isinstance(split, LineSplit) or not isinstance(objective, Reading):
+    if not isinstance(split, LineSplit) or not isinstance(objective, TextReading):
         return
     texts = {field: split.arrays[field] for field in ("lengths", "labels", "label_lengths")}
     unfit = np.flatnonzero(~np.asarray(jax.jit(objective.fits)(texts)))

@@ -49,7 +49,7 @@ ARROWS = {
         "errors",
     },
     "supply": {"settings", "data", "errors"},
-    "answers": {"data", "steps"},
+    "answers": {"data", "reading_metrics", "steps"},
     "prediction_file": {"answers", "record", "errors"},
     "transcripts": {"data", "decoding", "objectives", "state", "steps", "shapes"},
     "reading_metrics": {"transcripts"},
@@ -129,7 +129,33 @@ ARROWS = {
         "unfit_lines",
     }
     | WORDS,
-    "predict": {"answers", "data", "prediction_file", "run", "state", "steps"} | WORDS,
+    "stream": {
+        "data",
+        "decoding",
+        "devices",
+        "models",
+        "reading_metrics",
+        "run",
+        "shapes",
+        "state",
+        "steps",
+    }
+    | WORDS,
+    "transcribe": {
+        "answers",
+        "data",
+        "decoding",
+        "run",
+        "shapes",
+        "state",
+        "steps",
+        "transcripts",
+    }
+    | WORDS,
+    "line_screen": set(),
+    "read": {"data", "line_screen", "stream"} | WORDS,
+    "predict": {"answers", "data", "prediction_file", "run", "state", "steps", "transcribe"}
+    | WORDS,
 }
 NO_LIMIT = {"train"}
 

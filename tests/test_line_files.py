@@ -15,7 +15,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.line_files import LineSplit, load_lines
 from seqvision.errors import UserError
 from seqvision.losses import fits
-from seqvision.objectives import Reading
+from seqvision.objectives import TextReading
 from seqvision.unfit_lines import unfit_lines
 
 ALPHABET = Alphabet(("a", "é", "ß", "右", " "))
@@ -327,12 +327,12 @@ def narrow(path: Path) -> Dataset:
 def test_texts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     dataset = narrow(tmp_path / "lines")
     assert lines_of(dataset).lengths.tolist() == [8] * 5
-    found = list(unfit_lines("train", lines_of(dataset), Reading(1)))
+    found = list(unfit_lines("train", lines_of(dataset), TextReading(1)))
     assert found == [
         "train: 2 of 5 texts do not fit their columns and are left out of the loss:"
         " ten.png, more.png"
     ]
-    assert not list(unfit_lines("train", lines_of(dataset), Reading(2)))
+    assert not list(unfit_lines("train", lines_of(dataset), TextReading(2)))
     lines = lines_of(dataset)
     found = jax.jit(fits)(lines.lengths + 1, lines.labels, lines.label_lengths)
     assert found.tolist() == [True, True, False, True, False]
@@ -341,4 +341,4 @@ def test_texts_that_do_not_fit_are_named(tmp_path: Path) -> None:
 def test_a_split_without_a_text_that_fits_is_refused(tmp_path: Path) -> None:
     save(tmp_path, {"a.png": "a" * 300, "b.png": "b" * 300})
     split = lines_of(load(tmp_path))
-    says(lambda: list(unfit_lines("test", split, Reading(3))), "test: none of its 2", "a.png")
+    says(lambda: list(unfit_lines("test", split, TextReading(3))), "test: none of its 2", "a.png")

@@ -16,14 +16,14 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.data.line_drawing import draw_line, largest_glyph
 from seqvision.data.line_recipe import LEVELS, DigitLines
+from seqvision.data.paths import few
 from seqvision.errors import UserError
 from seqvision.shapes import Count, HostImages, HostLabels
 
-__all__ = ["LEVELS", "NUM_LINES", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"]
+__all__ = ["LEVELS", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"]
 
 # The test lines are the same for whatever seed a run has, so that figures can be compared.
 TEST_SEED = 0
-NUM_LINES: Mapping[str, int] = {"train": 60_000, "validation": 5_000, "test": 10_000}
 
 HostDigits = UInt8[np.ndarray, "num_digits box_height box_width"]
 
@@ -157,6 +157,11 @@ def digit_lines(
             f"config.data.name: lines are made of grey images, and {source.name} has {shape};"
             " choose a grey set, such as mnist"
         )
+    if any(len(name) != 1 for name in source.class_names):
+        raise UserError(
+            f"config.data.name: the classes of {source.name} are named {few(source.class_names)},"
+            " and lines are made of single symbols; choose a set of digits, such as mnist"
+        )
     alphabet = Alphabet((*source.class_names, " "))
     splits = {
         name: DigitLinesSplit(
@@ -175,7 +180,7 @@ def digit_lines(
         source,
         class_names=alphabet.symbols,
         splits=splits,
-        input_shape=(recipes["train"].height, recipes["train"].width, 1),
+        input_shape=(recipes["test"].height, recipes["test"].width, 1),
     )
 
 
@@ -204,11 +209,11 @@ def _check_fits(recipe: DigitLines, box_height: int, box_width: int) -> None:
     width += 2 * recipe.margin[1]
     if height > recipe.height:
         raise UserError(
-            f"config.lines.height: {recipe.height} rows cannot hold digits of up to {height} rows;"
-            " raise it, or lower config.lines.scale or config.lines.shift"
+            f"config.lines.level: its lines of {recipe.height} rows cannot hold symbols of up to"
+            f" {height} rows, as config.data.name has them; choose another level or other symbols"
         )
     if width > recipe.width:
         raise UserError(
-            f"config.lines.width: {recipe.width} columns cannot hold one digit of up to {width}"
-            " columns with its margins; raise it, or lower config.lines.scale or config.lines.slant"
+            f"config.lines.width, train_width: {recipe.width} columns cannot hold one symbol of up"
+            f" to {width} columns with its margins; give at least {width}"
         )

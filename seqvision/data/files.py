@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seqvision.data.pixels import border, fit, in_mode
+from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
 
@@ -20,6 +21,15 @@ _LEAST_CONTRAST = 16
 
 class UnreadableImageError(Exception):
     """The file is missing or no image; the message says which and why."""
+
+
+def check_inversion(invert: str) -> None:
+    """Raises UserError where `--invert` is none of INVERSIONS."""
+    if invert not in INVERSIONS:
+        raise UserError(
+            f"--invert: '{invert}' is not known; choose one of {', '.join(INVERSIONS)}"
+            f"{did_you_mean(invert, INVERSIONS)}"
+        )
 
 
 def read_image(

@@ -39,6 +39,7 @@ class Choices(NamedTuple):
     Attributes:
       num_symbols: what is written, unless the picture ends before.
       slant, thickness: of the line, in 1/256 (of a column for each row; of a pixel).
+      noise: of the line, in 1/256 of the most there is.
       left, right: its margins.
       digits: numbers of the digits, where a symbol is no space.
       coins: where a space was drawn.
@@ -49,6 +50,7 @@ class Choices(NamedTuple):
     num_symbols: Count
     slant: Count
     thickness: Count
+    noise: Count
     left: Count
     right: Count
     digits: PerSymbol
@@ -117,8 +119,9 @@ def draw_line(
     length = ends[num_symbols - 1] + 1 + choices.right
 
     ink = _put_together(recipe, glyphs, starts - first, starts, ends, written, spaces)
-    if recipe.noise:
-        noisy = (ink.astype(jnp.int32) << 16) + noise(noise_words, recipe.noise) + LEVEL // 2
+    if recipe.noise[1]:
+        most = noise(noise_words, recipe.noise[1])
+        noisy = (ink.astype(jnp.int32) << 16) + (most >> 8) * choices.noise + LEVEL // 2
         ink = jnp.clip(noisy >> 16, 0, 255).astype(jnp.uint8)
     real = (jnp.arange(recipe.width) < length)[None]
     return Line(
@@ -136,9 +139,10 @@ def choose(
 ) -> tuple[Choices, UInt32[Array, "..."]]:
     """Draws all that is random in a line: the choices, and the words of its noise."""
     symbols = [recipe.max_symbols]
-    pixels = [recipe.height, recipe.width] if recipe.noise else [0]
+    least, most = recipe.noise
+    pixels = [recipe.height, recipe.width] if most else [0]
     line, digit, coin, scale, shift, gap, word_gap, noise_words = words(
-        key, [5], *6 * [symbols], pixels
+        key, [6], *6 * [symbols], pixels
     )
     choices = Choices(
         num_symbols=_between(line[0], (recipe.min_symbols, recipe.max_symbols)),
@@ -146,6 +150,7 @@ def choose(
         thickness=_between(line[2], recipe.thickness, _PLACE),
         left=_between(line[3], recipe.margin),
         right=_between(line[4], recipe.margin),
+        noise=_between(line[5], (least / most if most else 0, 1), _PLACE),
         digits=_between(digit, (0, num_digits - 1)),
         coins=(coin >> 16).astype(jnp.int32) < round(_CHANCE * recipe.spaces),
         scales=_between(scale, recipe.scale, _PLACE),

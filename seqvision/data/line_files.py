@@ -14,7 +14,7 @@ from tqdm import tqdm
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.clip_files import IMAGE_SUFFIXES
 from seqvision.data.dataset import Dataset, Split
-from seqvision.data.files import UnreadableImageError, read_unscaled
+from seqvision.data.files import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.paths import few, shown, visible
 from seqvision.data.split_rule import cut, fraction_of
 from seqvision.errors import UserError, explain_os_error
@@ -144,7 +144,9 @@ def load_lines(
         numbers = {row.where: _encode(alphabet, row) for row in rows}
         for split, table in tables.items():
             for row in table:
-                pixels, fraction = _read_line(images[row.name], height, max_columns, invert)
+                pixels, fraction = _read_training_line(
+                    images[row.name], height, max_columns, invert
+                )
                 line = _Line(row.name, pixels, numbers[row.where], fraction)
                 given[split].append(line)
                 progress.update()
@@ -256,7 +258,36 @@ def _encode(alphabet: Alphabet, row: _Row) -> np.ndarray:
         raise UserError(f"{row.where}: {error}") from error
 
 
-def _read_line(file: Path, height: int, max_columns: int, invert: str) -> tuple[HostLine, float]:
+def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:
+    """Reads an image of a line, of any length, as `load_lines` does.
+
+    Args:
+      file: the image.
+      height: rows to scale it to.
+      invert: `always`, `never`, or `auto`: where ink is dark on light.
+
+    Raises:
+      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
+    """
+    return _scaled(read_unscaled(file, 1, "dark", invert), height)
+
+
+def _scaled(pixels: HostImage, height: int) -> HostLine:
+    """A line at another height, with its proportions kept."""
+    if pixels.shape[0] == height:
+        return pixels
+    size = _scaled_width(pixels, height), height
+    scaled = Image.fromarray(pixels[..., 0]).resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(scaled)[..., None]
+
+
+def _scaled_width(pixels: HostImage, height: int) -> int:
+    return max(1, round(pixels.shape[1] * height / pixels.shape[0]))
+
+
+def _read_training_line(
+    file: Path, height: int, max_columns: int, invert: str
+) -> tuple[HostLine, float]:
     """A line at its height, and its fraction for `split_rule`."""
     try:
         pixels = read_unscaled(file, 1, "dark", invert)
@@ -264,18 +295,13 @@ def _read_line(file: Path, height: int, max_columns: int, invert: str) -> tuple[
         raise UserError(
             f"{shown(file)}: cannot be read ({error}); repair or remove it, with its row"
         ) from error
-    own_height, own_width, _ = pixels.shape
-    width = max(1, round(own_width * height / own_height))
+    width = _scaled_width(pixels, height)
     if width > max_columns:
         raise UserError(
             f"{shown(file)}: too long: {width} columns at a height of {height}; cut it into lines"
-            f" of at most {max_columns}, or raise that limit (config.data.max_columns)"
+            f" of at most {max_columns}, or raise that limit (config.lines.width)"
         )
-    fraction = fraction_of(pixels[None])
-    if own_height != height:
-        scaled = Image.fromarray(pixels[..., 0]).resize((width, height), Image.Resampling.LANCZOS)
-        pixels = np.asarray(scaled)[..., None]
-    return pixels, fraction
+    return _scaled(pixels, height), fraction_of(pixels[None])
 
 
 def _stacked(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:

@@ -12,6 +12,7 @@ from seqvision.decoding.greedy import (
     greedy_start,
     greedy_step,
 )
+from seqvision.decoding.letter_ends import letter_ends
 from seqvision.decoding.prior import Prior, bigram, indifferent, word_list
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "greedy_start",
     "greedy_step",
     "indifferent",
+    "letter_ends",
     "text_log_probability",
     "word_list",
 ]

@@ -40,7 +40,9 @@ def align(
     symbols: Int32[Array, "B N"],
     num_symbols: Int32[Array, " B"],
 ) -> Alignment:
-    """The most probable path that spells each text. Of equal paths, the one that moves later.
+    """The most probable path that spells each text.
+
+    Of equal paths, it is the one that is as far as it can be, as early as it can be.
 
     Args:
       log_probs: log probabilities of the classes, class 0 being the blank.

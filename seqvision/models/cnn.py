@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from seqvision.shapes import FeatureMaps, Images
+from seqvision.shapes import FeatureMaps, Images, Sequence
 
 Kernel = Float[Array, "3 3 channels map_channels"]
 Bias = Float[Array, " map_channels"]
@@ -126,10 +126,14 @@ class CNN(nn.Module):
         return maps
 
 
+ColumnMaps = Float[Array, "B channels height width"]
+
+
 class ColumnBlock(nn.Module):
     """Convolution 3x3, ReLU, and the larger of each two rows; for writing that comes by columns.
 
-    A column of its maps is a function of the same column of the images and of the two before it.
+    A column of its maps is a function of the same column below and of the two before it. Channels
+    come first, so that a row of a map is contiguous: on CPUs that is twice as fast.
 
     Attributes:
       channels: of the convolution.
@@ -140,33 +144,36 @@ class ColumnBlock(nn.Module):
     dtype: jnp.dtype | None = None
 
     @nn.compact
-    def __call__(self, images: Images) -> FeatureMaps:
-        """(B, height, 2 + width, C) to (B, height / 2, width, channels), rounded up."""
-        kernel, bias = Conv3x3(self.channels, name="conv")(images.shape[-1])
-        images, kernel, bias = nn.dtypes.promote_dtype(images, kernel, bias, dtype=self.dtype)
-        padded = jnp.pad(images, ((0, 0), (1, 1 + images.shape[1] % 2), (0, 0), (0, 0)))
+    def __call__(self, maps: ColumnMaps) -> ColumnMaps:
+        """(B, C, height, 2 + width) to (B, channels, height / 2, width), rounded up."""
+        num_channels, height = maps.shape[1:3]
+        kernel, bias = Conv3x3(self.channels, name="conv")(num_channels)
+        maps, kernel, bias = nn.dtypes.promote_dtype(maps, kernel, bias, dtype=self.dtype)
+        padded = jnp.pad(maps, ((0, 0), (0, 0), (1, 1 + height % 2), (0, 0)))
+        weights = kernel.reshape(9 * num_channels, -1).T
+
+        def of_one(padded: Float[Array, "C _ _"]) -> Float[Array, "channels _ _"]:
+            return _column_block(padded, weights, bias)
+
         if jax.default_backend() != "cpu":
-            return _column_block(padded, kernel, bias)
-        # See `block_in_groups`.
-        block = jax.checkpoint(_column_block, prevent_cse=False)
-        size = math.gcd(len(padded), _GROUP_SIZE)
-        groups = padded.reshape(-1, size, *padded.shape[1:])
-        maps = jax.lax.map(lambda group: block(group, kernel, bias), groups)
-        return maps.reshape(-1, *maps.shape[2:])
+            return jax.vmap(of_one)(padded)
+        return jax.lax.map(jax.checkpoint(of_one, prevent_cse=False), padded)  # See above.
 
 
-def _column_block(padded: Images, kernel: Kernel, bias: Bias) -> FeatureMaps:
-    """`ColumnBlock` of images with a row around them, even in height."""
+def _column_block(
+    padded: Float[Array, "C _ _"], weights: Float[Array, "channels _"], bias: Bias
+) -> Float[Array, "channels _ _"]:
+    """`ColumnBlock` of one image with a row around it, even in height."""
     height, width = padded.shape[1] - 2, padded.shape[2] - 2
     neighbours = [
         padded[:, down : down + height, right : right + width]
         for down in range(3)
         for right in range(3)
     ]
-    patches = jnp.concatenate(neighbours, axis=-1)
-    products = patches @ kernel.reshape(patches.shape[-1], -1)
-    maps = jnp.maximum(products[:, ::2], products[:, 1::2])
-    return nn.relu(maps + jnp.broadcast_to(bias, maps.shape))
+    products = weights @ jnp.concatenate(neighbours).reshape(weights.shape[1], -1)
+    rows = products.reshape(-1, height // 2, 2, width)
+    maps = jnp.maximum(rows[:, :, 0], rows[:, :, 1])
+    return nn.relu(maps + jnp.broadcast_to(bias[:, None, None], maps.shape))
 
 
 class ColumnCNN(nn.Module):
@@ -186,12 +193,12 @@ class ColumnCNN(nn.Module):
         return 2 * len(channels)
 
     @nn.compact
-    def __call__(self, images: Images) -> FeatureMaps:
-        """(B, height, context + width, C) to maps of that width: each block halves the height."""
-        maps = images
+    def __call__(self, images: Images) -> Sequence:
+        """(B, height, context + width, C) to (B, width, features): each block halves the height."""
+        maps = images.transpose(0, 3, 1, 2)
         for number, channels in enumerate(self.channels):
             maps = ColumnBlock(channels, self.dtype, name=f"block_{number}")(maps)
-        return maps
+        return maps.reshape(maps.shape[0], -1, maps.shape[3]).swapaxes(1, 2)
 
 
 @jax.custom_vjp

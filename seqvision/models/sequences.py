@@ -1,5 +1,7 @@
 """How an image or a clip becomes a sequence: what one time step is."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +19,10 @@ class Rows(nn.Module):
 
 
 class Columns(nn.Module):
-    """Each column is one step, left to right.
+    """Each column is one step, left to right."""
 
-    Attributes:
-      context: how many columns before the first step it wants; see `CNNColumns`.
-    """
-
-    context: int = 0
+    context: ClassVar[int] = 0
+    """How many columns before a step are seen with it; see `CNNColumns`."""
 
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, width, height * channels)."""
@@ -128,9 +127,8 @@ class CNNColumns(nn.Module):
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
-        """(B, height, context + width, channels) to (B, width, map height * map channels)."""
-        maps = ColumnCNN(self.channels, self.dtype, name="cnn")(images)
-        return _joined_rows(maps.swapaxes(1, 2))
+        """(B, height, context + width, channels) to (B, width, map channels * map height)."""
+        return ColumnCNN(self.channels, self.dtype, name="cnn")(images)
 
 
 class Frames(nn.Module):
