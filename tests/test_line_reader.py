@@ -251,6 +251,7 @@ def test_a_run_on_lines_of_ones_own(
     reading_config.data.source = "lines"
     reading_config.data.path = str(tmp_path / "mine")
     reading_config.data.validation_fraction = 0.0
+    reading_config.lines.width = 100
     reading_config.checkpoint.keep_best = False
     reading_config.duration = "4 steps"
     reading_config.log_every = "4 steps"

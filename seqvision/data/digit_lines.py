@@ -158,8 +158,9 @@ def digit_lines(
             " choose a grey set, such as mnist"
         )
     if any(len(name) != 1 for name in source.class_names):
+        names = few(list(source.class_names))
         raise UserError(
-            f"config.data.name: the classes of {source.name} are named {few(source.class_names)},"
+            f"config.data.name: the classes of {source.name} are named {names},"
             " and lines are made of single symbols; choose a set of digits, such as mnist"
         )
     alphabet = Alphabet((*source.class_names, " "))
