@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqvision.decoding import letter_ends, matched, reading_metrics
-from seqvision.transcripts import Transcript
+from seqvision.decoding import letter_ends
+from seqvision.reading_metrics import Transcript, matched, reading_metrics
 
 DELAY = 3
 
@@ -27,6 +27,7 @@ def line(
         starts=first,
         ends=first + 1,
         confidences=np.ones(len(symbols), np.float32),
+        num_columns=1000,
         truth=np.array([int(symbol) for symbol in truth], np.int32),
         truth_ends=None if truth_ends is None else np.array(truth_ends, np.int32),
         loss=loss,
