@@ -115,8 +115,7 @@ def test_padding_changes_nothing(
     inputs, lengths = lines(rng), np.array([WIDTH, 4, 1], np.int32)
     together = read(inputs, lengths)
     for line, length in enumerate(lengths):
-        part = jnp.asarray(inputs[line : line + 1, :, :length])
-        alone = model.apply({"params": params}, part)
+        alone = model.apply({"params": params}, jnp.asarray(inputs[line : line + 1, :, :length]))
         np.testing.assert_allclose(together[line, : length + DELAY], alone[0], atol=1e-5)
     whatever = inputs.copy()
     whatever[1, :, 4:] = 7

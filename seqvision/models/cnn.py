@@ -126,7 +126,7 @@ class CNN(nn.Module):
         return maps
 
 
-ColumnMaps = Float[Array, "B channels height width"]
+ColumnMaps = Float[Array, "B _ _ _"]  # channels, height, width
 
 
 class ColumnBlock(nn.Module):
