@@ -108,6 +108,7 @@ ARROWS = {
     "resident": {"settings", "config", "data", "flops", "state", "steps", "throughput"},
     "evaluate_lines": {
         "settings",
+        "answers",
         "data",
         "evaluation",
         "objectives",
