@@ -6,8 +6,8 @@
     python main.py --config=configs/column_reader.py:bidirectional       # offline only
 
 Lines of 1 to 20 symbols, spaces included, are made of MNIST digits as they are needed. Training
-lines vary more than clean ones (`natural`), and are half as long. On both cores of a 2-core CPU with
-AVX-512, seed 0, beside other work, 18 min (jax 0.12.0.1, Python 3.12): character error rate on
+lines vary more than clean ones (`natural`), and are half as long. On both cores of a 2-core CPU
+with AVX-512, seed 0, beside other work, 18 min (jax 0.12.0.1, Python 3.12): character error rate on
 10,000 lines of the test digits 0.96 % (`clean`) and 0.83 % (these weights on `natural` lines).
 `hard` and `bidirectional` have not been measured yet.
 """

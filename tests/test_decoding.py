@@ -184,7 +184,7 @@ def known(name: str, num_classes: int) -> tuple[Prior | None, float, Any, Any]:
 
 
 def wide_beam(
-    log_probs: np.ndarray, lengths: np.ndarray, prior: Any = None, bonus: float = 0
+    log_probs: np.ndarray, lengths: np.ndarray, prior: Any = None, bonus: float = 0.0
 ) -> Any:
     """At least as wide as there are texts for 3 classes and 5 columns."""
     return beam_decode(
