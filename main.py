@@ -1,4 +1,4 @@
-"""Trains, evaluates, predicts or explains what a config says. See README.md."""
+"""Trains, evaluates, predicts, reads live or explains what a config says. See README.md."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from seqvision.compiled import keep_compiled
 from seqvision.devices import prepare_host
 from seqvision.errors import UserError
 
-MODES = ("train", "evaluate", "predict", "explain")
+MODES = ("train", "evaluate", "predict", "read", "explain")
 
 _CONFIG = command_line.define_config(
     "config", "What to run: a file in configs/, NAME.py[:VARIANT]."
@@ -25,13 +25,13 @@ _MODE = flags.DEFINE_enum("mode", "train", MODES, "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
 _SPLIT = flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
 _INPUTS = flags.DEFINE_string(
-    "inputs", "", "predict: a glob pattern of images, clips or .npz files."
+    "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
 )
 _OUTPUT = flags.DEFINE_string(
     "output", "", "predict (printed by default), evaluate: a .csv or .jsonl file."
 )
 _INVERT = flags.DEFINE_string(
-    "invert", "auto", "predict: auto, always or never swap dark and light."
+    "invert", "auto", "predict, read: auto, always or never swap dark and light."
 )
 _HOST_DEVICES = flags.DEFINE_integer(
     "host_devices",
@@ -74,6 +74,11 @@ def main(argv: list[str]) -> int:
 
         _listen()
         return min(1, predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value))
+    if _MODE.value == "read":
+        from seqvision.read import read_files
+
+        _listen()
+        return min(1, read_files(workdir, _INPUTS.value, _INVERT.value))
     if _MODE.value == "explain":
         from seqvision.explain import explain
 

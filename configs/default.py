@@ -26,18 +26,23 @@ def get_config() -> ConfigDict:
     config.ema_decay = 0.0
 
     config.data = ConfigDict()
-    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips) or
-    # moving_digits (clips made from a TFDS set of digits; config.clips says how).
+    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips),
+    # moving_digits (clips made from a TFDS set of digits; config.clips says how), digit_lines
+    # (lines of writing made from one; config.lines says how) or lines (images of lines, and a
+    # table of their texts). Networks for digit_lines and lines read text; others name what they
+    # see.
     config.data.source = "tfds"
+    # digit_lines: mnist, or another grey set whose classes are single symbols.
     # tfds, moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
-    # tfds, moving_digits: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR or
-    # ~/tensorflow_datasets).
+    # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
+    # or ~/tensorflow_datasets).
     config.data.dir = ""
-    # tfds, moving_digits: where decoded arrays are kept for the next start ("" = the user's cache
-    # folder).
+    # tfds and what is made of it: where decoded arrays are kept for the next start ("" = the user's
+    # cache folder).
     config.data.cache_dir = ""
-    # npz, folders: the .npz file, or the folder that holds the class folders.
+    # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
+    # holds `images` and `labels.tsv`.
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape).
     config.data.kind = "auto"
@@ -52,11 +57,11 @@ def get_config() -> ConfigDict:
     config.data.batch_size = 128
     # Examples per evaluation step; it changes speed and memory, not results.
     config.data.eval_batch_size = 1000
-    # tfds, moving_digits: the validation split is this many examples from the end of the train
-    # split (0 = none).
+    # tfds and what is made of it: the validation split is this many examples from the end of the
+    # train split (0 = none).
     config.data.validation_examples = 5000
-    # npz, folders: without splits of their own, these shares become the validation and the test
-    # split, chosen by the SHA-256 of each example's content (0 = none).
+    # npz, folders, lines: without splits of their own, these shares become the validation and the
+    # test split, chosen by the SHA-256 of each example's content (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
@@ -92,6 +97,36 @@ def get_config() -> ConfigDict:
     config.clips.validation_clips = 2000
     config.clips.test_clips = 10000
 
+    config.lines = ConfigDict()
+    # digit_lines: how lines look: clean, natural or hard (see seqvision/data/line_recipe.py).
+    config.lines.level = "clean"
+    # digit_lines: the same for the training lines ("" = as the others). What varies more teaches
+    # more.
+    config.lines.train_level = ""
+    # digit_lines: symbols of the shortest lines, and of the longest, spaces included.
+    config.lines.min_symbols = 1
+    config.lines.max_symbols = 20
+    # Columns: of a made line's picture (what would stand behind is not written), and at most of an
+    # image of one's own.
+    config.lines.width = 400
+    # digit_lines: the same for the training lines (0 = as the others). Narrow ones are soon read,
+    # and teach as much.
+    config.lines.train_width = 0
+    # digit_lines: how many there are in each split; their digits come from the same split of the
+    # digits.
+    config.lines.train_lines = 1_000_000
+    config.lines.validation_lines = 2000
+    config.lines.test_lines = 10000
+
+    config.reading = ConfigDict()
+    # lines: the symbols, each one character ("" = those of the texts).
+    config.reading.alphabet = ""
+    # A symbol is to be said at most this many columns after the last of its ink. Behind each line
+    # as many empty columns are read.
+    config.reading.delay = 7
+    # evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
+    config.reading.beam_width = 0
+
     config.augment = ConfigDict()
     # Random shift of each training image, up to this many pixels each way (0 = none).
     config.augment.max_shift = 0.0
@@ -101,11 +136,13 @@ def get_config() -> ConfigDict:
     config.model = ConfigDict()
     # What one time step is: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn
     # (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN features
-    # of each frame of a clip).
+    # of each frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that sees no column
+    # to come).
     config.model.sequence = "rows"
     # patches: height and width of a patch in pixels.
     config.model.patch_size = 4
-    # cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2 max-pool.
+    # cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2 max-pool;
+    # cnn_columns: with a max-pool over two rows.
     config.model.cnn_channels = (32, 64)
     # lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
     config.model.cell = "lstm"

@@ -1,11 +1,13 @@
-"""What a network said, as plain values: a prediction for each example."""
+"""What a network said, as plain values: a prediction or a text for each example."""
 
 from collections.abc import Iterator
 from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.windows import frame_ranges
+from seqvision.decoding import letter_ends
 from seqvision.steps import Answer, Windows
 
 
@@ -34,6 +36,40 @@ class Prediction(TypedDict):
     probabilities: np.ndarray
     windows: NotRequired[list[WindowPrediction]]
     steps: NotRequired[np.ndarray]
+
+
+class Transcription(TypedDict):
+    """What was read on a line.
+
+    `text`: its N symbols. `confidences`: float32 (N,), the highest probability that a column gives
+    to each. `ends`: int (N,), the column where each ends, see `decoding.letter_ends`.
+    """
+
+    text: str
+    confidences: np.ndarray
+    ends: np.ndarray
+
+
+def transcription(
+    symbols: np.ndarray,
+    starts: np.ndarray,
+    confidences: np.ndarray,
+    alphabet: Alphabet,
+    letter_delay: int,
+    num_columns: int | None = None,
+) -> Transcription:
+    """What was read on a line, its N symbols as in `decoding.Decoded`, without padding.
+
+    Args:
+      symbols, starts, confidences: (N,).
+      alphabet: what the class numbers mean.
+      letter_delay, num_columns: see `decoding.letter_ends`.
+    """
+    return Transcription(
+        text=alphabet.decode(symbols),
+        confidences=confidences,
+        ends=letter_ends(starts, letter_delay, num_columns),
+    )
 
 
 def predictions(

@@ -1,8 +1,6 @@
 """A whole split, each example once."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,15 +12,20 @@ from seqvision.config import validate
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import SPLITS, ArraySplit, Split
 from seqvision.errors import UserError, did_you_mean
-from seqvision.metrics import Metrics, Sums
+from seqvision.evaluate_lines import evaluate_lines
+from seqvision.evaluation import create_evaluation, shared_batch_size
+from seqvision.metrics import Metrics
+from seqvision.objectives import TextReading
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
+from seqvision.reading_metrics import ReadingMetrics
 from seqvision.record import ENVIRONMENT
-from seqvision.run import Run, differences, load_run, windows_of
+from seqvision.run import Run, differences, load_run, objective_of, windows_of
 from seqvision.settings import Settings
 from seqvision.state import create_mesh, replicated
-from seqvision.steps import batch_sharding, make_eval_step, make_predict_step
+from seqvision.steps import batch_sharding, make_predict_step
 from seqvision.supply import load_dataset
+from seqvision.unfit_lines import unfit_lines
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
 _EXAMPLE_FIELDS = (
@@ -40,26 +43,6 @@ _EXAMPLE_FIELDS = (
 )
 
 
-def evaluate_split(
-    eval_step: Callable[..., Sums], params: Any, split: Split, batch_size: int, mesh: Mesh
-) -> Metrics:
-    """Means over a split, each example counted once whatever the batch size.
-
-    Args:
-      eval_step: from `steps.make_eval_step`.
-      params: the weights.
-      split: what to evaluate.
-      batch_size: examples per step; rounded up to a multiple of the devices.
-      mesh: the devices.
-    """
-    params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
-    sums = []
-    for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
-        indices, mask = jax.device_put(batch, batch_sharding(mesh))
-        sums.append(eval_step(params, arrays, indices, mask))
-    return Metrics.of(*jax.device_get(sums))
-
-
 def predict_split(
     run: Run, split: Split, batch_size: int, mesh: Mesh
 ) -> tuple[list[Prediction], list[int]]:
@@ -70,7 +53,7 @@ def predict_split(
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
     labels: list[int] = []
-    for batch in padded_indices(len(split), _batch_size(batch_size, len(split), mesh)):
+    for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):
         indices, mask = jax.device_put(batch, batch_sharding(mesh))
         examples = take(arrays, indices)
         inputs, lengths = examples["inputs"], examples.get("lengths")
@@ -82,17 +65,15 @@ def predict_split(
     return found, labels
 
 
-def _batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
-    """Rounded up to a multiple of the devices; no larger than the split needs."""
-    return -(-min(batch_size, num_examples) // mesh.size) * mesh.size
-
-
-def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str = "") -> Metrics:
+def evaluate_run(
+    config: ConfigDict, workdir: Path, split_name: str, output: str = ""
+) -> Metrics | ReadingMetrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
-    Of clips cut into windows it also prints the windows' accuracy, and of a network that speaks
-    after every step the accuracy after each. Where the data lies and the batch size come from
-    `config`, the network and its weights from `workdir`.
+    Of lines of writing it prints the figures of `reading_metrics.ReadingMetrics`; made lines may
+    look otherwise than in training (`config.lines`). Of clips cut into windows it also prints the
+    windows' accuracy, and of a network that speaks after every step the accuracy after each. Where
+    the data lies and the batch size come from `config`, the network and its weights from `workdir`.
 
     Args:
       config: see `configs/default.py`.
@@ -121,9 +102,16 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
         )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
-    eval_step = make_eval_step(run.model, mesh, split.take, windows_of(run.settings))
-    metrics = evaluate_split(eval_step, run.params, split, batch_size, mesh)
-    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}")
+    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}{_which_lines(settings)}")
+    if settings.reads_text:
+        for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
+            say(line)
+        return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
+    objective = objective_of(run.settings, dataset.num_classes)
+    windows = windows_of(run.settings)
+    evaluate = create_evaluation(settings, run.model, mesh, split.take, objective, windows)
+    metrics = evaluate(run.params, split)
+    assert isinstance(metrics, Metrics)
     for line in report(metrics, dataset.class_names):
         say(line)
     per_step = run.settings.model.readout == "per_step"
@@ -147,15 +135,25 @@ def evaluate_run(config: ConfigDict, workdir: Path, split_name: str, output: str
     return metrics
 
 
+def _which_lines(settings: Settings) -> str:
+    """Which of the lines that can be made, since a run may be evaluated on others than its own."""
+    if settings.data.source != "digit_lines":
+        return ""
+    lines = settings.lines
+    symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
+    return f": {lines.level} lines of {symbols}, at most {lines.width} columns"
+
+
 def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     """Refuses a config of another network, or of other examples, than the run's."""
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
         fixed.add("seed")
+    free = ("model.execution", "reading.beam_width")
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()
-        if key.startswith(("model.", "clips.")) or key in fixed
+        if (key.startswith(("model.", "clips.", "reading.")) or key in fixed) and key not in free
     ]
     if differing:
         raise UserError(

@@ -3,8 +3,13 @@
 import jax
 import jax.numpy as jnp
 import optax
+from jax import Array
+from jaxtyping import Float32
 
-from seqvision.shapes import Labels, Lengths, Logits, PerExample, StepLogits
+from seqvision.shapes import Labels, Lengths, Logits, Mask, PerExample, StepLogits, Texts
+
+# The log probability of what cannot be; optax's own.
+_NEVER = -1e5
 
 
 def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) -> PerExample:
@@ -62,3 +67,76 @@ def step_cross_entropy(
     num_real = jnp.maximum(lengths, 1).astype(each.dtype)
     mean = jnp.where(real, each, 0).sum(axis=1) / num_real
     return (1 - step_weight) * last + step_weight * mean
+
+
+def ctc(
+    logits: StepLogits,
+    lengths: Lengths,
+    labels: Texts,
+    label_lengths: Lengths,
+    ends: Texts | None = None,
+    max_delay: int = 0,
+) -> PerExample:
+    """Connectionist temporal classification in nats, one value per text (Graves et al., 2006).
+
+    Where the columns of the symbols are known, only paths count that say each symbol 1 to
+    `max_delay` columns after its end, or after that of another of its kind (Senior et al., 2015,
+    section 3, whose limit is on one side): else a network that reads in one direction learns to
+    wait for more.
+
+    Args:
+      logits: (B, T, K), class 0 being the blank.
+      lengths: (B,), steps of each sequence.
+      labels: (B, L), 1 to K - 1, padded with 0.
+      label_lengths: (B,), symbols of each text.
+      ends: (B, L), the last step of each symbol; no limit without them.
+      max_delay: steps.
+
+    Returns:
+      Losses; 0 for a text that does not fit its steps, see `fits`.
+    """
+    log_probs = jax.nn.log_softmax(logits)
+    if ends is not None:
+        log_probs = _said_in_time(log_probs, labels, label_lengths, ends, max_delay)
+    losses = optax.ctc_loss(
+        log_probs,
+        _padding(lengths, logits.shape[1]),
+        labels,
+        _padding(label_lengths, labels.shape[1]),
+    )
+    return jnp.where(fits(lengths, labels, label_lengths), losses, 0.0)
+
+
+def fits(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
+    """Whether each text can be said: one step a symbol, and a blank between equal neighbours.
+
+    `optax.ctc_loss` gives some 1e5 where it cannot.
+    """
+    neighbours = jnp.arange(1, labels.shape[1], dtype=jnp.int32)[None] < label_lengths[:, None]
+    repeats = ((labels[:, 1:] == labels[:, :-1]) & neighbours).sum(axis=1, dtype=jnp.int32)
+    return label_lengths + repeats <= lengths
+
+
+def _said_in_time(
+    log_probs: StepLogits, labels: Texts, label_lengths: Lengths, ends: Texts, max_delay: int
+) -> Float32[Array, "B T K+1"]:
+    """Forbids each symbol but where one of its kind may be said; the blank stays.
+
+    What is forbidden goes into one more class. No text has it, and it keeps the sum of the
+    probabilities at 1, where `optax.ctc_loss` would else take the rest for the whole.
+    """
+    step = jnp.arange(log_probs.shape[1], dtype=jnp.int32)[None, :, None]
+    written = jnp.arange(labels.shape[1], dtype=jnp.int32)[None] < label_lengths[:, None]
+    delay = step - ends[:, None]
+    in_time = (delay >= 1) & (delay <= max_delay) & written[:, None]
+    kinds = jax.nn.one_hot(labels, log_probs.shape[2], dtype=jnp.float32)
+    allowed = jnp.einsum("btn,bnk->btk", in_time.astype(jnp.float32), kinds) > 0
+    allowed = allowed.at[:, :, 0].set(True)
+    forbidden = jax.nn.logsumexp(jnp.where(allowed, _NEVER, log_probs), axis=-1, keepdims=True)
+    return jnp.concatenate([jnp.where(allowed, log_probs, _NEVER), forbidden], axis=-1)
+
+
+def _padding(lengths: Lengths, size: int) -> Float32[Array, "B size"]:
+    """1 behind each sequence, as optax has it."""
+    places = jnp.arange(size, dtype=jnp.int32)[None]
+    return (places >= lengths[:, None]).astype(jnp.float32)

@@ -53,6 +53,34 @@ class Sums:
         return jax.tree.map(jnp.add, self, other)
 
 
+@struct.dataclass
+class TextSums:
+    """What a set of lines adds up to in training, on the device.
+
+    Attributes:
+      loss: float32 ().
+      count: int32 (), lines.
+      unfit: int32 (), those of them whose text does not fit their columns: their loss is 0.
+    """
+
+    loss: Any
+    count: Any
+    unfit: Any
+
+    @classmethod
+    def zeros(cls) -> "TextSums":
+        return cls(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+    def __add__(self, other: "TextSums") -> "TextSums":
+        return jax.tree.map(jnp.add, self, other)
+
+    def row(self) -> dict[str, float]:
+        """What is recorded: the mean loss of the lines that fit (nats)."""
+        count, unfit = int(self.count), int(self.unfit)
+        row = {"loss": float(self.loss) / max(1, count - unfit), "count": count}
+        return row | ({"unfit": unfit} if unfit else {})
+
+
 @dataclasses.dataclass(frozen=True)
 class Metrics:
     """Mean loss (nats), accuracy (0 to 1) and the number of examples they are means of."""
@@ -77,3 +105,12 @@ class Metrics:
                 float(c / n) if n else None for c, n in zip(correct, count, strict=True)
             ),
         )
+
+    @property
+    def score(self) -> float:
+        """What decides which weights are the best: the higher the better."""
+        return self.accuracy
+
+    def row(self) -> dict[str, float]:
+        """What is recorded."""
+        return {"loss": self.loss, "accuracy": self.accuracy, "count": self.count}

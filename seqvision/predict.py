@@ -1,4 +1,4 @@
-"""Classes and probabilities for the user's images and clips, from Python or into a file."""
+"""What a run says of the user's images, clips and lines, from Python or into a file."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,15 +10,16 @@ import numpy as np
 from tqdm import tqdm
 
 from seqvision.answers import Prediction, predictions
-from seqvision.data.batches import pad
-from seqvision.data.files import INVERSIONS, read_image
-from seqvision.data.inputs import find_inputs, read_inputs
-from seqvision.errors import UserError, did_you_mean
-from seqvision.prediction_file import checked_output, row_of, write_rows
+from seqvision.data.batches import batches, pad, padded_size, rounded_up
+from seqvision.data.files import check_inversion, read_image
+from seqvision.data.inputs import Input, find_inputs, read_inputs, read_lines
+from seqvision.errors import UserError
+from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
 from seqvision.progress import on_terminal, say
-from seqvision.run import DataFacts, load_run, read_data_facts, windows_of
+from seqvision.run import DataFacts, load_run, read_data_facts, read_settings, windows_of
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import Answer, Windows, batch_sharding, make_predict_step
+from seqvision.transcribe import Transcriber
 
 
 class Predictor:
@@ -41,9 +42,8 @@ class Predictor:
         num_devices: int = 1,
     ) -> None:
         self._predict = predict
-        self._unit = num_devices
+        self._num_devices = num_devices
         self._batch_size = batch_size
-        self._largest = -(-batch_size // num_devices) * num_devices
         self._windows = windows
         self.data = data
 
@@ -59,6 +59,8 @@ class Predictor:
           UserError: there is no trained run.
         """
         run = load_run(Path(workdir), say)
+        if run.settings.reads_text:
+            raise UserError(f"{workdir}: this run reads text; `transcribe.Transcriber` is for it")
         mesh, windows = create_mesh(), windows_of(run.settings)
         step = make_predict_step(run.model, mesh, windows)
         params = jax.device_put(run.params, replicated(mesh))
@@ -81,41 +83,23 @@ class Predictor:
         Raises:
           ValueError: an array of another shape or type.
         """
-        for chunk in self._chunks(map(self._checked, inputs)):
-            # Few sizes, so that few programs are compiled: powers of two of the devices' share.
-            size = self._unit
-            while size < len(chunk):
-                size = min(2 * size, self._largest)
+        unit = self.data.input_shape[0] if self.data.of_clips else 1
+        chunks = batches(
+            map(self._checked, inputs), self._batch_size, self._steps_of, self._batch_size * unit
+        )
+        for chunk in chunks:
+            size = padded_size(len(chunk), self._batch_size, self._num_devices)
             lengths = None
             if self.data.of_clips:
                 lengths = pad(np.array([len(clip) for clip in chunk], np.int32), size - len(chunk))
-                longest = self._rounded(int(lengths.max()))
+                longest = max(map(self._steps_of, chunk))
                 chunk = [pad(clip, longest - len(clip)) for clip in chunk]
             answer = self._predict(pad(np.stack(chunk), size - len(chunk)), lengths)
             yield from predictions(answer, lengths, self._windows, len(chunk))
 
-    def _chunks(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-        """Batches of `batch_size`; of clips longer than in training, as many fewer."""
-        chunk: list[np.ndarray] = []
-        longest = 0
-        for array in arrays:
-            length = self._rounded(len(array)) if self.data.of_clips else 1
-            most = self._batch_size * (self.data.input_shape[0] if self.data.of_clips else 1)
-            if chunk and (len(chunk) + 1) * max(longest, length) > most:
-                yield chunk
-                chunk, longest = [], 0
-            chunk.append(array)
-            longest = max(longest, length)
-            if len(chunk) == self._batch_size:
-                yield chunk
-                chunk, longest = [], 0
-        if chunk:
-            yield chunk
-
-    def _rounded(self, length: int) -> int:
+    def _steps_of(self, array: np.ndarray) -> int:
         """Whole multiples of the training clips' length, so that few programs are compiled."""
-        unit = self.data.input_shape[0]
-        return -(-length // unit) * unit
+        return rounded_up(len(array), self.data.input_shape[0]) if self.data.of_clips else 1
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape
@@ -133,7 +117,7 @@ class Predictor:
 
 
 def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
-    """Classifies files and writes one row for each, in the order of their names.
+    """Classifies (or reads) files and writes one row for each, in the order of their names.
 
     Args:
       workdir: a trained run.
@@ -147,16 +131,25 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
     Raises:
       UserError: nothing matches, no trained run, or the output cannot be written.
     """
-    if invert not in INVERSIONS:
-        raise UserError(
-            f"--invert: '{invert}' is not known; choose one of {', '.join(INVERSIONS)}"
-            f"{did_you_mean(invert, INVERSIONS)}"
-        )
+    check_inversion(invert)
     target = checked_output(output)
-    if not inputs:
-        raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
-    paths = find_inputs(inputs, read_data_facts(workdir).of_clips)
-    rows = list(_rows(Predictor.from_run(workdir), paths, invert))
+    data = read_data_facts(workdir)
+    paths = tqdm(
+        find_inputs(inputs, data.of_clips), unit="file", disable=not on_terminal(), leave=False
+    )
+    if read_settings(workdir).reads_text:
+        transcriber = Transcriber.from_run(workdir)
+        rows = _rows(read_lines(paths, transcriber.height, invert), transcriber, text_row)
+    else:
+
+        def image_of(path: Path) -> np.ndarray:
+            return read_image(path, data.input_shape[-3:], data.background, invert)
+
+        rows = _rows(
+            read_inputs(paths, data.input_shape, data.of_clips, image_of),
+            Predictor.from_run(workdir),
+            lambda prediction: row_of(prediction, data.class_names),
+        )
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target)
     if target is not None:
@@ -167,27 +160,25 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
     return failed
 
 
-def _rows(predictor: Predictor, paths: list[Path], invert: str) -> Iterator[dict[str, Any]]:
-    """One row an input, in order; read and classified a batch at a time."""
-    data = predictor.data
+def _rows(
+    inputs: Iterable[Input],
+    answer: Callable[[Iterator[np.ndarray]], Iterable[Any]],
+    row_of_answer: Callable[[Any], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """One row an input, in order; read and answered a batch at a time."""
     names: list[str] = []
-    errors: dict[int, str] = {}
-
-    def image_of(path: Path) -> np.ndarray:
-        return read_image(path, data.input_shape[-3:], data.background, invert)
+    errors: list[str | None] = []
 
     def readable() -> Iterator[np.ndarray]:
-        shown = tqdm(paths, unit="file", disable=not on_terminal(), leave=False)
-        for name, array, error in read_inputs(shown, data.input_shape, data.of_clips, image_of):
+        for name, array, error in inputs:
             names.append(name)
-            if array is None:
-                errors[len(names) - 1] = error or "unreadable"
-            else:
+            errors.append((error or "unreadable") if array is None else None)
+            if array is not None:
                 yield array
 
     # All are read before the first row, so that `errors` is complete.
-    found = iter(list(predictor(readable())))
-    for index, name in enumerate(names):
-        error = errors.get(index)
-        prediction = None if error else next(found)
-        yield {"file": name, **row_of(prediction, data.class_names), "error": error}
+    found = iter(list(answer(readable())))
+    return [
+        {"file": name, **row_of_answer(None if error else next(found)), "error": error}
+        for name, error in zip(names, errors, strict=True)
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.answers import Prediction
+from seqvision.answers import Prediction, Transcription
 from seqvision.errors import UserError, explain_os_error
 from seqvision.record import write_whole
 
@@ -45,6 +45,15 @@ def row_of(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[
             for window in prediction["windows"]
         ]
     return row
+
+
+def text_row(transcription: Transcription | None) -> dict[str, Any]:
+    """What was read on a line as plain values; all None where nothing was."""
+    if transcription is None:
+        return {"text": None, "confidences": None, "ends": None}
+    confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
+    ends = transcription["ends"].tolist()
+    return {"text": transcription["text"], "confidences": confidences, "ends": ends}
 
 
 def _plain(said: Any, class_names: tuple[str, ...]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -13,13 +12,14 @@ from seqvision.config import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.metrics import Sums
+from seqvision.evaluation import Evaluation, create_evaluation
 from seqvision.models import cudnn_lstm
+from seqvision.objectives import Objective
 from seqvision.optim import create_optimizer, create_schedule
-from seqvision.run import model_of, read_shape, windows_of
+from seqvision.run import model_of, objective_of, read_shape, windows_of
 from seqvision.settings import Settings
 from seqvision.state import Init, make_init
-from seqvision.steps import make_eval_step, make_train_steps
+from seqvision.steps import make_train_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,9 @@ class Program:
       schedule: the learning rate at each step.
       optimizer: what turns gradients into updates.
       init: the state before the first step.
-      train_steps, eval_step: see `steps`.
+      objective: what it is trained for.
+      train_steps: see `steps`.
+      evaluate: see `evaluation`.
     """
 
     model: nn.Module
@@ -40,8 +42,9 @@ class Program:
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
     init: Init
+    objective: Objective
     train_steps: Any
-    eval_step: Callable[..., Sums]
+    evaluate: Evaluation
 
 
 def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh) -> Program:
@@ -85,25 +88,26 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
             max_rotation=settings.augment.max_rotation,
         )
     take, windows = dataset.split("train").take, windows_of(settings)
+    objective = objective_of(settings, dataset.num_classes)
     return Program(
         model=model,
         input_shape=input_shape,
         schedule=schedule,
         optimizer=optimizer,
         init=make_init(
-            model, optimizer, input_shape, dataset.num_classes, use_ema=settings.ema_decay > 0
+            model, optimizer, input_shape, objective.zeros(), use_ema=settings.ema_decay > 0
         ),
+        objective=objective,
         train_steps=make_train_steps(
             model,
             optimizer,
             mesh,
             take,
+            objective,
             seed=settings.seed,
-            label_smoothing=settings.loss.label_smoothing,
-            step_weight=settings.loss.step_weight,
             ema_decay=settings.ema_decay,
             augment=augment,
             windows=windows,
         ),
-        eval_step=make_eval_step(model, mesh, take, windows),
+        evaluate=create_evaluation(settings, model, mesh, take, objective, windows),
     )

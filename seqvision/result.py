@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from seqvision import record
-from seqvision.metrics import Metrics
 from seqvision.progress import say
 
 
@@ -39,14 +38,18 @@ def finished_result(workdir: Path) -> Result | None:
     return Result("done", status["step"], status["metrics"])
 
 
-def metrics_row(metrics: Metrics) -> dict[str, Any]:
-    """What is recorded of them."""
-    return {"loss": metrics.loss, "accuracy": metrics.accuracy, "count": metrics.count}
-
-
 def final_line(split: str, metrics: dict[str, Any]) -> str:
-    """A row of metrics as a line."""
-    return (
-        f"{split} accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f},"
-        f" count {metrics['count']}"
-    )
+    """A row of metrics as a line, what matters most first."""
+    first = [name for name in ("accuracy", "cer", "exact_match") if name in metrics]
+    names = [*first, *(name for name in metrics if name not in first)]
+    words = ", ".join(f"{name.replace('_', ' ')} {worded(name, metrics[name])}" for name in names)
+    return f"{split} {words}"
+
+
+def worded(name: str, value: float) -> str:
+    """A figure by the name that it has on record."""
+    if name in ("accuracy", "cer", "exact_match", "boundary_f1"):
+        return f"{value:.2%}"
+    if name.startswith("latency"):
+        return f"{value:g} columns"
+    return f"{value:.4f}" if name == "loss" else str(value)

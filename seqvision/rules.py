@@ -68,14 +68,20 @@ def _validation_field(settings: Settings) -> tuple[float, str]:
             return settings.data.validation_examples, "data.validation_examples"
         case "moving_digits":
             return settings.clips.validation_clips, "clips.validation_clips"
+        case "digit_lines":
+            return settings.lines.validation_lines, "lines.validation_lines"
     return 1, ""
 
 
 def _check_data(settings: Settings) -> None:
     data, clips = settings.data, settings.clips
-    if data.source in ("npz", "folders"):
+    if data.source in ("npz", "folders", "lines"):
         if not data.path:
-            what = "an .npz file" if data.source == "npz" else "a folder of class folders"
+            what = {
+                "npz": "an .npz file",
+                "folders": "a folder of class folders",
+                "lines": "a folder that holds `images` and `labels.tsv`",
+            }[data.source]
             raise UserError(f"config.data.path: it is empty; name {what}")
         if data.validation_fraction + data.test_fraction >= 1:
             raise UserError(
@@ -89,7 +95,7 @@ def _check_data(settings: Settings) -> None:
         if data.path:
             raise UserError(
                 f"config.data.path: '{data.path}' has no effect with config.data.source="
-                f"{data.source}; choose npz or folders"
+                f"{data.source}; choose npz, folders or lines"
             )
     if data.kind != "auto" and data.source != "npz":
         raise UserError(
@@ -127,7 +133,9 @@ def _check_data(settings: Settings) -> None:
                 f"config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of"
                 f" {clips.height}x{clips.width}; lower it, or enlarge the frame"
             )
-    if (data.height == 0) != (data.width == 0):
+    if settings.reads_text:
+        _check_reading(settings)
+    elif (data.height == 0) != (data.width == 0):
         raise UserError(
             f"config.data.height: {data.height} with config.data.width={data.width}; give both, or"
             " 0 for both to keep the size that the data has"
@@ -149,6 +157,52 @@ def _check_data(settings: Settings) -> None:
         )
 
 
+def _check_reading(settings: Settings) -> None:
+    data, lines, model = settings.data, settings.lines, settings.model
+    made = data.source == "digit_lines"
+    if data.width or data.channels or (made and data.height):
+        raise UserError(
+            "config.data.height, width, channels: lines are grey, as wide as they are, and made"
+            " lines 32 rows high; leave them at 0 (config.data.height scales your own lines)"
+        )
+    if lines.min_symbols > lines.max_symbols:
+        raise UserError(
+            f"config.lines.min_symbols: {lines.min_symbols} is more than config.lines.max_symbols,"
+            f" {lines.max_symbols}; lower it"
+        )
+    if made and lines.validation_lines > 0 and data.validation_examples == 0:
+        raise UserError(
+            f"config.lines.validation_lines: {lines.validation_lines} lines need digits, but"
+            " config.data.validation_examples is 0; hold out some, or make no such lines"
+        )
+    if made and settings.reading.alphabet:
+        raise UserError(
+            f"config.reading.alphabet: '{settings.reading.alphabet}' has no effect on made lines,"
+            " which are of digits and spaces; leave it empty"
+        )
+    if model.sequence not in ("columns", "cnn_columns"):
+        raise UserError(
+            f"config.model.sequence: '{model.sequence}' does not read lines of writing"
+            f" (config.data.source={data.source}); choose columns or cnn_columns"
+        )
+    if model.readout != "per_step":
+        raise UserError(
+            f"config.model.readout: '{model.readout}' says one thing, and lines are read symbol by"
+            " symbol; choose per_step"
+        )
+    unused = {
+        "augment.max_shift": settings.augment.max_shift,
+        "augment.max_rotation": settings.augment.max_rotation,
+        "loss.label_smoothing": settings.loss.label_smoothing,
+        "loss.step_weight": settings.loss.step_weight,
+    }
+    for name, value in unused.items():
+        if value:
+            raise UserError(
+                f"config.{name}: {value:g} has no effect on lines of writing; set it to 0"
+            )
+
+
 def _check_model(settings: Settings) -> None:
     model = settings.model
     if model.dropout > 0 and model.num_layers == 1:
@@ -157,7 +211,12 @@ def _check_model(settings: Settings) -> None:
             " config.model.num_layers=1; add layers, or use config.model.readout_dropout or"
             " config.model.recurrent_dropout"
         )
-    if model.readout == "per_step" and model.bidirectional:
+    if model.sequence == "cnn_columns" and not settings.reads_text:
+        raise UserError(
+            "config.model.sequence: cnn_columns is for lines of writing (config.data.source of"
+            " digit_lines or lines); choose cnn_rows"
+        )
+    if model.readout == "per_step" and model.bidirectional and not settings.reads_text:
         raise UserError(
             "config.model.readout: per_step speaks while it reads, but with"
             " config.model.bidirectional the network has seen the end; switch one of them off"

@@ -12,7 +12,8 @@ from seqvision.checkpoint import Checkpoints
 from seqvision.config import flatten, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.models import create_model
+from seqvision.models import create_model, create_reader
+from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
 from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS
@@ -25,6 +26,7 @@ _FREE = (
     "data.path",
     "data.broken_files",
     "data.eval_batch_size",
+    "reading.beam_width",
     "model.execution",
     "log_every",
     "checkpoint.every",
@@ -90,10 +92,21 @@ class Run:
 
 
 def model_of(settings: Settings, num_classes: int) -> nn.Module:
-    """The network that the settings describe."""
-    return create_model(
-        num_classes=num_classes, axis_name=DATA_AXIS, **dataclasses.asdict(settings.model)
-    )
+    """The network that the settings describe; `num_classes` does not count the blank of CTC."""
+    fields = dataclasses.asdict(settings.model) | {"axis_name": DATA_AXIS}
+    if not settings.reads_text:
+        return create_model(num_classes=num_classes, **fields)
+    for unused in ("readout", "patch_size"):
+        del fields[unused]
+    return create_reader(num_classes=num_classes + 1, delay=settings.reading.delay, **fields)
+
+
+def objective_of(settings: Settings, num_classes: int) -> Objective:
+    """What the settings train for."""
+    if settings.reads_text:
+        return TextReading(settings.reading.delay)
+    loss = settings.loss
+    return Classification(num_classes, loss.label_smoothing, loss.step_weight)
 
 
 def windows_of(settings: Settings) -> Windows | None:

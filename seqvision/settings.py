@@ -70,16 +70,20 @@ SEQUENCES = (
     "cnn",
     "cnn_rows",
     "frames",
+    "cnn_columns",
 )
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
 EXECUTIONS = ("auto", "scan", "fused", "cudnn")
+LEVELS = ("clean", "natural", "hard")
+# Sources of lines of writing: their networks read text, others name what they see.
+LINE_SOURCES = ("digit_lines", "lines")
 
 # --- the fields ---
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    source: Annotated[str, OneOf(("tfds", "npz", "folders", "moving_digits"))]
+    source: Annotated[str, OneOf(("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES))]
     name: str
     dir: str
     cache_dir: str
@@ -114,6 +118,27 @@ class Clips:
     train_clips: Size
     validation_clips: Number
     test_clips: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    level: Annotated[str, OneOf(LEVELS)]
+    train_level: Annotated[str, OneOf(("", *LEVELS))]
+    min_symbols: Annotated[int, Range(low=1, high=1000)]
+    max_symbols: Annotated[int, Range(low=1, high=1000)]
+    width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
+    train_width: Annotated[int, Range(low=0, high=LARGEST_SIDE)]
+    train_lines: Size
+    validation_lines: Number
+    test_lines: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    alphabet: str
+    # With 1, two equal letters that end side by side could not be told apart.
+    delay: Annotated[int, Range(low=2, high=1000)]
+    beam_width: Annotated[int, Range(low=0, high=1000)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +219,8 @@ class Settings:
     ema_decay: Fraction
     data: Data
     clips: Clips
+    lines: Lines
+    reading: Reading
     augment: Augment
     model: Model
     loss: Loss
@@ -201,3 +228,13 @@ class Settings:
     schedule: Schedule
     checkpoint: Checkpoint
     early_stopping: EarlyStopping
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the network reads lines of writing, rather than naming what it sees."""
+        return self.data.source in LINE_SOURCES
+
+    @property
+    def letter_delay(self) -> int:
+        """For `decoding.letter_ends`: the delay, where training holds the network to it."""
+        return self.reading.delay if self.data.source == "digit_lines" else 0

@@ -4,6 +4,7 @@
     B  batch                    T  time (sequence steps)
     D  features per time step   H  hidden size
     K  classes                  S  training steps inside one compiled call
+    L  symbols of a text
 
 Images are `height width channels`, clips `T height width channels`. Arrays are batch first.
 """
@@ -37,6 +38,7 @@ HiddenSequence = Float[Array, "B T H"]
 Logits = Float[Array, "B K"]
 StepLogits = Float[Array, "B T K"]
 Labels = Int32[Array, "B"]
+Texts = Int32[Array, "B L"]
 Mask = Bool[Array, "B"]
 StepMask = Bool[Array, "B T"]
 PerExample = Float32[Array, "B"]

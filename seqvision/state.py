@@ -11,7 +11,6 @@ from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from seqvision.devices import num_sharing
-from seqvision.metrics import Sums
 from seqvision.shapes import Count, PRNGKey
 
 DATA_AXIS = "data"
@@ -44,7 +43,7 @@ class TrainState:
     params: Any
     opt_state: Any
     ema_params: Any
-    sums: Sums
+    sums: Any
 
     @property
     def eval_params(self) -> Any:
@@ -76,7 +75,7 @@ def make_init(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     input_shape: tuple[int, ...],
-    num_classes: int,
+    zero_sums: Any,
     use_ema: bool,
 ) -> Init:
     """The pure function `init(seed) -> TrainState`: the state before the first step."""
@@ -90,7 +89,7 @@ def make_init(
             params=params,
             opt_state=optimizer.init(params),
             ema_params=jax.tree.map(jnp.copy, params) if use_ema else None,
-            sums=Sums.zeros(num_classes),
+            sums=zero_sums,
         )
 
     return init

@@ -11,8 +11,9 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqvision.data.windows import random_windows, sliding_windows
-from seqvision.losses import cross_entropy, last_step, step_cross_entropy
+from seqvision.losses import last_step
 from seqvision.metrics import Sums
+from seqvision.objectives import Classification, Objective
 from seqvision.random_keys import example_keys
 from seqvision.shapes import (
     BatchIndices,
@@ -21,11 +22,9 @@ from seqvision.shapes import (
     ExampleKeys,
     IndexTable,
     Inputs,
-    Labels,
     Lengths,
     Logits,
     Mask,
-    StepLogits,
 )
 from seqvision.state import DATA_AXIS, TrainState, key_of
 
@@ -70,10 +69,9 @@ def make_train_steps(
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     take: Take,
+    objective: Objective,
     *,
     seed: int,
-    label_smoothing: float = 0.0,
-    step_weight: float = 0.0,
     ema_decay: float = 0.0,
     augment: Augmentation | None = None,
     windows: Windows | None = None,
@@ -85,8 +83,8 @@ def make_train_steps(
       optimizer: what turns gradients into updates.
       mesh: its `data` axis shares out every batch.
       take: the batch with given numbers.
+      objective: what training makes small.
       seed: keys of windows, augmentation and dropout are functions of it and of the step.
-      label_smoothing, step_weight: see `losses.step_cross_entropy`.
       ema_decay: decay per step of the average of the weights, reached slowly: at step t it is at
         most (1 + t) / (10 + t). 0 where the state has no average.
       augment: applied to every batch.
@@ -100,27 +98,21 @@ def make_train_steps(
       loss, gradient or update is not finite, `finite` is False and the state is the one before it.
     """
 
-    def losses(logits: Logits | StepLogits, labels: Labels, lengths: Lengths | None) -> Array:
-        if logits.ndim == 3:
-            return step_cross_entropy(logits, labels, lengths, step_weight, label_smoothing)
-        return cross_entropy(logits, labels, label_smoothing)
-
-    def gradients(
-        state: TrainState, inputs: Inputs, labels: Labels, lengths: Lengths | None
-    ) -> tuple[Any, Array, Sums]:
+    def gradients(state: TrainState, batch: dict[str, Any]) -> tuple[Any, Array, Any]:
+        inputs, lengths = batch["inputs"], batch.get("lengths")
         rngs = {"dropout": key_of(seed, "dropout", state.step)}
 
-        def share_of_loss(params: Any) -> tuple[Array, Logits]:
+        def share_of_loss(params: Any) -> tuple[Array, Any]:
             logits: Any = model.apply({"params": params}, inputs, lengths, train=True, rngs=rngs)
-            loss = losses(logits, labels, lengths).mean() / mesh.size
-            return loss, last_step(logits, lengths)
+            losses = objective.losses(logits, batch)
+            everyone = jnp.ones(losses.shape, jnp.bool_)
+            sums = objective.sums(logits, batch, losses, everyone)
+            return losses.mean() / mesh.size, sums
 
-        (loss, logits), grads = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
-        everyone = jnp.ones(labels.shape, jnp.bool_)
-        sums = Sums.of(logits, cross_entropy(logits, labels), labels, everyone)
+        (loss, sums), grads = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
         return jax.lax.psum((grads, loss, sums), DATA_AXIS)
 
-    def update(state: TrainState, grads: Any, sums: Sums) -> TrainState:
+    def update(state: TrainState, grads: Any, sums: Any) -> TrainState:
         # optax multiplies integer step counts with Python floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -137,11 +129,12 @@ def make_train_steps(
         if windows is not None and lengths is not None:
             keys = example_keys(key_of(seed, "window", state.step), len(inputs), DATA_AXIS)
             inputs, lengths = random_windows(keys, inputs, lengths, windows.size)
+            batch = batch | {"lengths": lengths}
         inputs = to_unit_range(inputs)
         if augment is not None:
             keys = example_keys(key_of(seed, "augment", state.step), len(inputs), DATA_AXIS)
             inputs = augment(keys, inputs)
-        grads, loss, sums = gradients(state, inputs, batch["labels"], lengths)
+        grads, loss, sums = gradients(state, batch | {"inputs": inputs})
         after = update(state, grads, sums)
         finite = _all_finite((loss, grads, after.params, after.opt_state))
         return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state), finite
@@ -179,6 +172,21 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, _BATCH_SPEC)
 
 
+def share_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
+    """Compiles a function of which each device takes its share of the examples.
+
+    The first `num_replicated` arguments are the same for all; the others, and what it returns, have
+    the batch as their first axis.
+    """
+    everywhere = PartitionSpec()
+
+    def shared(*arguments: Any) -> Any:
+        specs = [everywhere] * num_replicated + [_BATCH_SPEC] * (len(arguments) - num_replicated)
+        return _shared(function, mesh, tuple(specs), _BATCH_SPEC)(*arguments)
+
+    return jax.jit(shared)
+
+
 def _shared(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
     # The check of what is equal on all devices knows nothing of hand-written gradients.
     return jax.shard_map(
@@ -198,15 +206,19 @@ def _warmed_up(decay: float, step: Count) -> Array:
 
 
 def make_eval_step(
-    model: nn.Module, mesh: Mesh, take: Take, windows: Windows | None = None
+    model: nn.Module,
+    mesh: Mesh,
+    take: Take,
+    objective: Classification,
+    windows: Windows | None = None,
 ) -> Callable[..., Sums]:
     """Compiles `eval_step(params, arrays, indices, mask) -> Sums` of one padded batch."""
 
     def eval_step(params: Any, arrays: Any, indices: BatchIndices, mask: Mask) -> Sums:
         batch = take(arrays, indices)
         logits, _, _ = _read(model, params, batch["inputs"], batch.get("lengths"), windows)
-        labels = batch["labels"]
-        return jax.lax.psum(Sums.of(logits, cross_entropy(logits, labels), labels, mask), DATA_AXIS)
+        sums = objective.sums(logits, batch, objective.losses(logits, batch), mask)
+        return jax.lax.psum(sums, DATA_AXIS)
 
     everywhere = PartitionSpec()
     return jax.jit(
@@ -227,8 +239,7 @@ def make_predict_step(
             None if step_logits is None else jax.nn.softmax(step_logits),
         )
 
-    in_specs = PartitionSpec(), _BATCH_SPEC, _BATCH_SPEC
-    return jax.jit(_shared(predict_step, mesh, in_specs, _BATCH_SPEC))
+    return share_batch(predict_step, mesh, num_replicated=1)
 
 
 def _read(

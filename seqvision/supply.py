@@ -4,13 +4,19 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
+from seqvision.data.digit_lines import LEVELS, digit_lines
 from seqvision.data.folders import load_folders
+from seqvision.data.line_files import load_lines
 from seqvision.data.moving_digits import MovingDigits, moving_digits
 from seqvision.data.npz import load_npz
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
 from seqvision.settings import Settings
+
+LINE_HEIGHT = 32
+"""Rows that images of lines are scaled to, where the config names none."""
 
 
 def load_dataset(
@@ -47,6 +53,17 @@ def load_dataset(
                 say=say,
                 show_progress=show_progress,
             )
+        case "lines":
+            symbols = settings.reading.alphabet
+            return load_lines(
+                Path(data.path).expanduser(),
+                height=data.height or LINE_HEIGHT,
+                max_columns=settings.lines.width,
+                alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
+                validation_fraction=data.validation_fraction,
+                test_fraction=data.test_fraction,
+                show_progress=show_progress,
+            )
         case _:
             whole = load_tfds(data.name, data.dir, data.cache_dir, say, show_progress, size)
             train, test = whole.splits["train"], whole.splits["test"]
@@ -55,6 +72,8 @@ def load_dataset(
             dataset = dataclasses.replace(whole, splits={**held_out, "test": test})
             if data.source == "moving_digits":
                 return _moving_digits(settings, dataset)
+            if data.source == "digit_lines":
+                return _digit_lines(settings, dataset)
     _check_fits(settings, dataset)
     return dataset
 
@@ -65,6 +84,21 @@ def _moving_digits(settings: Settings, digits: Dataset) -> Dataset:
     recipe = MovingDigits(**fields | {"min_frames": fields["min_frames"] or fields["num_frames"]})
     wanted = {name: number for name, number in num_clips.items() if number > 0}
     return moving_digits(recipe, digits, settings.seed, wanted)
+
+
+def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
+    lines = settings.lines
+    sizes = {"train": lines.train_lines, "validation": lines.validation_lines}
+    recipes = {
+        split: dataclasses.replace(
+            LEVELS[(split == "train" and lines.train_level) or lines.level],
+            min_symbols=lines.min_symbols,
+            max_symbols=lines.max_symbols,
+            width=(split == "train" and lines.train_width) or lines.width,
+        )
+        for split in SPLITS
+    }
+    return digit_lines(recipes, digits, settings.seed, sizes | {"test": lines.test_lines})
 
 
 def _check_fits(settings: Settings, dataset: Dataset) -> None:

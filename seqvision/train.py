@@ -6,7 +6,7 @@ Its order at every step, which is also what makes a resumed run equal to an unin
     2. save a checkpoint, if due, or if a signal came; leave, if it did
     3. leave, if all steps are done or validation no longer improves
     4. draw the next batches and step, up to the next event
-    5. record the training loss and accuracy, if due
+    5. record the training loss and what goes with it, if due
 
 A checkpoint at step s is saved after all that is recorded at s. A resumed run drops what was
 recorded behind its checkpoint and goes on with 3.
@@ -26,14 +26,14 @@ from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
-from seqvision.evaluate import evaluate_split
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics
 from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
+from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
-from seqvision.result import Result, final_line, finished_result, metrics_row
+from seqvision.result import Result, final_line, finished_result, worded
 from seqvision.rules import wants_validation
 from seqvision.run import check_same_config, read_data_facts
 from seqvision.settings import Settings
@@ -45,6 +45,7 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.supply import load_dataset
+from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 
@@ -114,7 +115,7 @@ class _Training:
             settings, self._steps, self._train, self._program.train_steps, self._mesh
         )
         self._best_step: int | None = None
-        self._best_accuracy = -1.0
+        self._best_score: float | None = None
         self._evaluations_since_best = 0
         self._seconds_before = 0.0
 
@@ -159,7 +160,7 @@ class _Training:
             return None
         state, loop = restored
         self._best_step = loop["best_step"]
-        self._best_accuracy = loop["best_accuracy"]
+        self._best_score = loop["best_score"]
         self._evaluations_since_best = loop["evaluations_since_best"]
         self._seconds_before = loop["seconds"]
         say(f"resuming {self._workdir} from step {int(state.step)}")
@@ -191,6 +192,9 @@ class _Training:
             settings, dataset, self._steps, environment, state.params, workdir, start
         ):
             say(line)
+        for name, split in dataset.splits.items():
+            for line in unfit_lines(name, split, self._program.objective):
+                say(line)
 
     # --- the loop ---
 
@@ -259,7 +263,7 @@ class _Training:
     def _loop_facts(self) -> LoopFacts:
         return {
             "best_step": self._best_step,
-            "best_accuracy": self._best_accuracy,
+            "best_score": self._best_score,
             "evaluations_since_best": self._evaluations_since_best,
             "seconds": self._seconds,
         }
@@ -269,40 +273,34 @@ class _Training:
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
         sums = jax.device_get(state.sums)
-        metrics = Metrics.of(sums)
-        learning_rate = float(self._learning_rate(step - 1))
-        values = metrics_row(metrics) | {"learning_rate": learning_rate}
+        means = self._program.objective.row(sums)
+        values = means | {"learning_rate": float(self._learning_rate(step - 1))}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
-        loss, accuracy = f"{metrics.loss:.4f}", f"{metrics.accuracy:.2%}"
+        words = {name: worded(name, value) for name, value in means.items() if name != "count"}
         left = (self._steps.total - step) * self._settings.data.batch_size / speed
         say(
-            f"step {step}/{self._steps.total}  loss {loss}  accuracy {accuracy}"
-            f"  {speed:,.0f} examples/s  ETA {duration_text(left)}"
+            f"step {step}/{self._steps.total}  "
+            + "".join(f"{name} {text}  " for name, text in words.items())
+            + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
-        progress.show(loss=loss, accuracy=accuracy, examples_per_s=f"{speed:,.0f}")
+        progress.show(**words, examples_per_s=f"{speed:,.0f}")
         zeros = jax.device_put(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluated(state, "validation")
-        rows.metrics(step, "validation", metrics_row(metrics), self._seconds)
-        improved = metrics.accuracy > self._best_accuracy
+        rows.metrics(step, "validation", metrics.row(), self._seconds)
+        improved = self._best_score is None or metrics.score > self._best_score
         if improved:
-            self._best_step, self._best_accuracy = step, metrics.accuracy
+            self._best_step, self._best_score = step, metrics.score
         self._evaluations_since_best = 0 if improved else self._evaluations_since_best + 1
-        say(f"step {step}  {final_line('validation', metrics_row(metrics))}{'  best' * improved}")
+        say(f"step {step}  {final_line('validation', metrics.row())}{'  best' * improved}")
         return improved
 
-    def _evaluated(self, state: TrainState, split: str) -> Metrics:
-        return evaluate_split(
-            self._program.eval_step,
-            state.eval_params,
-            self._dataset.split(split),
-            self._settings.data.eval_batch_size,
-            self._mesh,
-        )
+    def _evaluated(self, state: TrainState, split: str) -> Metrics | ReadingMetrics:
+        return self._program.evaluate(state.eval_params, self._dataset.split(split))
 
     # --- after the loop ---
 
@@ -323,7 +321,7 @@ class _Training:
                 say(f"evaluating the best checkpoint, of step {self._best_step}")
                 state = best
         ends = {
-            split: metrics_row(self._evaluated(state, split))
+            split: self._evaluated(state, split).row()
             for split in ("validation", "test")
             if split in self._dataset.splits
         }

@@ -12,12 +12,13 @@ import pytest
 
 from seqvision.checkpoint import Checkpoints
 from seqvision.errors import UserError
+from seqvision.metrics import Sums
 from seqvision.models import create_model
 from seqvision.optim import create_optimizer
 from seqvision.state import abstract_state, create_mesh, create_state, make_init
 
 MODEL = create_model(num_classes=3, hidden_size=4)
-INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), 3, use_ema=True)
+INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), Sums.zeros(3), use_ema=True)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_a_best_checkpoint_that_cannot_be_had_is_said(state: Any, tmp_path: Path
 
 def test_a_whole_checkpoint_of_another_network_is_not_torn(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [3, 6])
-    other = make_init(MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), 3, use_ema=True)
+    other = make_init(MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), Sums.zeros(3), use_ema=True)
     with (
         Checkpoints(tmp_path) as checkpoints,
         pytest.raises(UserError, match="whole, but not of this network"),

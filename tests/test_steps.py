@@ -12,22 +12,27 @@ import numpy as np
 import optax
 import pytest
 
+from configs import default
 from seqvision.answers import predictions
+from seqvision.config import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
 from seqvision.data.windows import frame_ranges
-from seqvision.evaluate import evaluate_split
+from seqvision.evaluation import create_evaluation
 from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Metrics, Sums
 from seqvision.models import create_model
+from seqvision.objectives import Classification
 from seqvision.optim import create_optimizer, create_schedule
+from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS, TrainState, create_mesh, create_state, key_of, make_init
-from seqvision.steps import Windows, make_eval_step, make_predict_step, make_train_steps
+from seqvision.steps import Windows, make_predict_step, make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
 BATCH, CAPACITY = 16, 8
 ADAM = create_optimizer("adam", 1e-2)
+OBJECTIVE = Classification(CLASSES, label_smoothing=0.1)
 
 
 def small_model() -> Any:
@@ -157,7 +162,7 @@ def compiled(
 ) -> tuple[Any, Any]:
     """A fresh state and its training steps; the same arguments share one compilation."""
     mesh = create_mesh(devices)
-    init = make_init(small_model(), optimizer, SHAPE, CLASSES, ema_decay > 0)
+    init = make_init(small_model(), optimizer, SHAPE, OBJECTIVE.zeros(), ema_decay > 0)
     return create_state(init, mesh, seed=7), compiled_steps(devices, augment, ema_decay, optimizer)
 
 
@@ -170,8 +175,8 @@ def compiled_steps(
         optimizer,
         create_mesh(devices),
         ArraySplit.take,
+        OBJECTIVE,
         seed=7,
-        label_smoothing=0.1,
         ema_decay=ema_decay,
         augment=partial(shift_and_rotate, max_shift=1.0, max_rotation=5.0) if augment else None,
     )
@@ -282,15 +287,21 @@ def test_keys_differ_by_stream_and_step() -> None:
 # --- evaluation ---
 
 
+def settings_of(eval_batch_size: int) -> Settings:
+    config = default.get_config()
+    config.data.eval_batch_size = eval_batch_size
+    return validate(config)
+
+
 @pytest.mark.parametrize("batch_size", [1, 32, 333, 1000, 5000])
 def test_evaluation_counts_every_example_once(mnist: Dataset, batch_size: int) -> None:
     count = 40 if batch_size == 1 else 1037
     split = mnist.splits["test"].part(0, count)
     model, mesh = small_model(), create_mesh()
     params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
-    metrics = evaluate_split(
-        make_eval_step(model, mesh, split.take), params, split, batch_size, mesh
-    )
+    settings = settings_of(batch_size)
+    evaluate = create_evaluation(settings, model, mesh, split.take, OBJECTIVE, None)
+    metrics = evaluate(params, split)
     logits = np.asarray(
         model.apply({"params": params}, jnp.asarray(split.inputs, jnp.float32) / 255)
     )
@@ -355,9 +366,9 @@ def test_a_clip_is_the_mean_of_its_windows(rng: np.random.Generator) -> None:
         expected.append(np.mean(parts, axis=0))
     np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
 
-    metrics = evaluate_split(
-        make_eval_step(model, mesh, split.take, windows), params, split, 8, mesh
-    )
+    objective = Classification(2)
+    evaluate = create_evaluation(settings_of(8), model, mesh, split.take, objective, windows)
+    metrics = evaluate(params, split)
     chosen = np.stack(expected)[np.arange(30), split.labels]
     assert metrics.loss == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
     assert metrics.accuracy == (np.argmax(expected, axis=1) == split.labels).mean()
@@ -407,16 +418,17 @@ def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator)
     split = clip_split(rng)
     dropout = {"recurrent_dropout": 0.3, "readout_dropout": 0.5}
     model = clip_model(axis_name=DATA_AXIS, **dropout)
-    init = make_init(model, ADAM, (3, 3, 4, 1), 2, use_ema=False)
+    objective = Classification(2)
+    init = make_init(model, ADAM, (3, 3, 4, 1), objective.zeros(), use_ema=False)
     steps = {
         (seed, devices): make_train_steps(
             model,
             ADAM,
             create_mesh(devices),
             split.take,
+            objective,
             seed=seed,
             windows=Windows(3, 3),
-            step_weight=0.0,
         )
         for seed, devices in ((0, 2), (1, 2), (0, 1))
     }

@@ -19,6 +19,7 @@ from benchmarks.inputs import make_bytes
 from seqvision import __version__
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
+from seqvision.objectives import Classification
 from seqvision.optim import create_optimizer
 from seqvision.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
 from seqvision.steps import (
@@ -68,9 +69,12 @@ class SeqvisionContender:
         table = np.resize(order, (_MAX_STEPS_PER_CALL, case.batch_size))
         indices = jax.device_put(table, index_sharding(self._mesh))
         model, optimizer = self._model(case), create_optimizer("adam", LEARNING_RATE)
-        init = make_init(model, optimizer, case.input_shape, NUM_CLASSES, use_ema=False)
+        objective = Classification(NUM_CLASSES)
+        init = make_init(model, optimizer, case.input_shape, objective.zeros(), use_ema=False)
         state = create_state(init, self._mesh, seed=0)
-        train_steps = make_train_steps(model, optimizer, self._mesh, ArraySplit.take, seed=0)
+        train_steps = make_train_steps(
+            model, optimizer, self._mesh, ArraySplit.take, objective, seed=0
+        )
 
         def run(num_steps: int) -> None:
             nonlocal state

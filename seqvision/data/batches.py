@@ -1,6 +1,6 @@
-"""A split in batches of one size, each example exactly once."""
+"""Examples in batches, each exactly once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -22,3 +22,49 @@ def padded_indices(num_examples: int, batch_size: int) -> Iterator[tuple[Indices
 def pad(array: np.ndarray, missing: int) -> np.ndarray:
     """`array` with `missing` zeros after its first axis."""
     return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]) if missing else array
+
+
+def batches(
+    arrays: Iterable[np.ndarray],
+    batch_size: int,
+    steps_of: Callable[[np.ndarray], int],
+    most_steps: int,
+) -> Iterator[list[np.ndarray]]:
+    """Arrays in order, in batches of `batch_size`; of long ones, as many fewer.
+
+    Args:
+      arrays: taken as they are needed.
+      batch_size: most of a batch.
+      steps_of: how many time steps an array is to be padded to where it is the longest.
+      most_steps: of a batch as it is padded, unless a single array has more.
+    """
+    batch: list[np.ndarray] = []
+    longest = 0
+    for array in arrays:
+        steps = steps_of(array)
+        if batch and (len(batch) + 1) * max(longest, steps) > most_steps:
+            yield batch
+            batch, longest = [], 0
+        batch.append(array)
+        longest = max(longest, steps)
+        if len(batch) == batch_size:
+            yield batch
+            batch, longest = [], 0
+    if batch:
+        yield batch
+
+
+def padded_size(count: int, batch_size: int, num_devices: int) -> int:
+    """To how many examples a batch of `count` is filled up: few sizes make few programs.
+
+    Powers of two of the devices' share, or all of `batch_size`.
+    """
+    size, largest = num_devices, rounded_up(batch_size, num_devices)
+    while size < count:
+        size = min(2 * size, largest)
+    return size
+
+
+def rounded_up(count: int, unit: int) -> int:
+    """The next multiple of `unit`."""
+    return -(-count // unit) * unit

@@ -8,7 +8,7 @@ import numpy as np
 from seqvision.data.dataset import ArraySplit, Dataset, Split
 from seqvision.data.paths import few, shown
 from seqvision.data.pixels import HostFrames, fit
-from seqvision.data.split_rule import fraction_of, side_of
+from seqvision.data.split_rule import cut, fraction_of
 from seqvision.errors import UserError
 
 
@@ -68,7 +68,7 @@ def make_dataset(
     if len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")
-    splits = _cut(where, given, validation_fraction, test_fraction)
+    splits = cut(where, given, validation_fraction, test_fraction)
     _check_classes(where, class_names, splits)
     shape = _common_shape(splits, size)
     longest = max(len(e.frames) for examples in splits.values() for e in examples)
@@ -90,32 +90,6 @@ def make_dataset(
         input_shape=(longest, *shape) if of_clips else shape,
         fingerprints={split: array.fingerprint() for split, array in arrays.items()},
     )
-
-
-def _cut(
-    where: str,
-    given: dict[str, list[Example]],
-    validation_fraction: float,
-    test_fraction: float,
-) -> dict[str, list[Example]]:
-    """The given splits, those that are missing and asked for being cut from `train`."""
-    asked = {
-        split: fraction
-        for split, fraction in (("validation", validation_fraction), ("test", test_fraction))
-        if fraction > 0 and split not in given
-    }
-    sides: dict[str, list[Example]] = {split: [] for split in ("train", *asked)}
-    for example in given["train"]:
-        side = side_of(example.fraction, asked.get("validation", 0.0), asked.get("test", 0.0))
-        sides[side].append(example)
-    for split, fraction in asked.items():
-        if not sides[split]:
-            raise UserError(
-                f"config.data.{split}_fraction: {fraction} of {len(given['train'])} examples left"
-                f" none for {split}; choose a larger fraction, or 0 to do without"
-            )
-    cut = given | sides
-    return {split: cut[split] for split in ("train", "validation", "test") if split in cut}
 
 
 def _check_classes(

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seqvision.data.pixels import border, fit, in_mode
+from seqvision.errors import UserError, did_you_mean
+
+HostImage = UInt8[np.ndarray, "_ _ _"]
 
 INVERSIONS = ("auto", "always", "never")
 _DARK, _LIGHT = 64, 192
@@ -19,22 +23,27 @@ class UnreadableImageError(Exception):
     """The file is missing or no image; the message says which and why."""
 
 
+def check_inversion(invert: str) -> None:
+    """Raises UserError where `--invert` is none of INVERSIONS."""
+    if invert not in INVERSIONS:
+        raise UserError(
+            f"--invert: '{invert}' is not known; choose one of {', '.join(INVERSIONS)}"
+            f"{did_you_mean(invert, INVERSIONS)}"
+        )
+
+
 def read_image(
     path: Path, shape: tuple[int, ...], background: str, invert: str = "auto"
 ) -> np.ndarray:
     """Reads a PNG, JPEG or any other image that Pillow knows.
 
-    It is turned as its camera says, laid on white (on black where its ink is light) where
-    transparent, made grey or RGB, inverted where asked, scaled into `shape` with its proportions
-    kept, and centred on its own border brightness. Where the training images have a dark or a
-    light background, its paper is brought to that black or white and its ink to the other end.
+    It is read as `read_unscaled` says, scaled into `shape` with its proportions kept, and centred
+    on its own border brightness.
 
     Args:
       path: the file.
       shape: height, width and channels (1 or 3) of the result.
-      background: that of the training images: `dark`, `light` or `mixed`.
-      invert: `always`, `never`, or `auto`: where its border is light and that of the training
-        images dark, or the other way round.
+      background, invert: see `read_unscaled`.
 
     Returns:
       uint8 of `shape`. A file of just that size and kind comes back as it is.
@@ -43,6 +52,30 @@ def read_image(
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
     height, width, channels = shape
+    pixels = read_unscaled(path, channels, background, invert)
+    return fit(pixels[None], height, width, channels)[0]
+
+
+def read_unscaled(path: Path, channels: int, background: str, invert: str = "auto") -> HostImage:
+    """Reads an image in its own size.
+
+    It is turned as its camera says, laid on white (on black where its ink is light) where
+    transparent, made grey or RGB, and inverted where asked. Where the training images have a dark
+    or a light background, its paper is brought to that black or white and its ink to the other end.
+
+    Args:
+      path: the file.
+      channels: 1 or 3.
+      background: that of the training images: `dark`, `light` or `mixed`.
+      invert: `always`, `never`, or `auto`: where its border is light and that of the training
+        images dark, or the other way round.
+
+    Returns:
+      uint8 (height, width, channels).
+
+    Raises:
+      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
+    """
     with reading(), Image.open(path) as opened:
         [image] = in_mode([ImageOps.exif_transpose(opened)], "L" if channels == 1 else "RGB")
     brightness = float(np.median(border(np.asarray(image)[None])))
@@ -53,8 +86,7 @@ def read_image(
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    pixels = np.asarray(image, np.uint8).reshape(1, image.height, image.width, channels)
-    return fit(pixels, height, width, channels)[0]
+    return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
 @contextlib.contextmanager

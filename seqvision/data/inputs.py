@@ -14,6 +14,7 @@ from seqvision.data.clip_files import (
     read_clip,
 )
 from seqvision.data.files import UnreadableImageError
+from seqvision.data.line_files import read_line
 from seqvision.data.npz_file import example_frames, read_npz
 from seqvision.data.paths import few, shown
 from seqvision.data.pixels import fit
@@ -34,8 +35,10 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
       of_clips: folders that hold images are clips, and found too (their frames are not).
 
     Raises:
-      UserError: nothing matches.
+      UserError: there is no pattern, or nothing matches.
     """
+    if not pattern:
+        raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     example = "clips/*" if of_clips else "digits/*.png"
     matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
     folders = {path: _frames_of(path) for path in matches if path.is_dir()}
@@ -94,6 +97,22 @@ def read_inputs(
                 yield name, read_image_file(path), None
         except UnreadableImageError as error:
             yield name, None, str(error)
+
+
+def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Input]:
+    """Reads images of lines one by one, as they are asked for: (height, any width, 1) each.
+
+    Args:
+      paths: from `find_inputs`.
+      height, invert: see `line_files.read_line`.
+    """
+    for path in paths:
+        try:
+            if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
+                raise UnreadableImageError("no single image; this run reads images of lines")
+            yield shown(path), read_line(path, height, invert), None
+        except UnreadableImageError as error:
+            yield shown(path), None, str(error)
 
 
 def _frames_of(folder: Path) -> list[Path] | None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from jaxtyping import Bool, Int32, UInt8, UInt32
 from PIL import Image
 
 from seqvision.data.dataset import Dataset
+from seqvision.data.draws import LEVEL, below, noise, words
 from seqvision.errors import UserError, did_you_mean
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
 
@@ -30,7 +30,6 @@ _NUM_DIRECTIONS = 4
 _PLACE = 256  # parts of a pixel
 _ANGLE = 4096  # parts of a turn
 _WAVE = 4096  # parts of 1, of sines and cosines
-_LEVEL = 65536  # parts of a grey level: the product of two weights in 1/256
 
 _WAVES = np.round(
     _WAVE * np.exp(2j * np.pi * np.arange(_ANGLE) / _ANGLE).view(np.float64).reshape(-1, 2)
@@ -248,8 +247,8 @@ def _clip(
     spans = [len(labels), lengths, len(courses), *around, *3 * [_NUM_SHADES]]
     blocks = _blocks_shape(recipe) if recipe.occlusion else [0]
     pixels = _frames_shape(recipe) if recipe.noise else [0]
-    words = _words(key, [len(spans)], blocks, pixels)
-    draws = _draws(words[0], spans)
+    chances, block_words, pixel_words = words(key, [len(spans)], blocks, pixels)
+    draws = below(chances, np.array(spans))
     number, length, course = draws[0], recipe.min_frames + draws[1], draws[2]
 
     # All that one frame shows is uniform on a circle, a shift of which is uniform again: whatever
@@ -264,28 +263,14 @@ def _clip(
         colour = (257 - _NUM_SHADES + draws[6:9]).reshape(1, 1, 1, 3)
         frames = (frames >> 8) * colour
     if recipe.occlusion:
-        frames = jnp.where(_hidden(words[1], recipe)[..., None], 0, frames)
+        frames = jnp.where(_hidden(block_words, recipe)[..., None], 0, frames)
     if recipe.noise:
-        frames += _noise(words[2], recipe.noise)
-    levels = jnp.clip((frames + _LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
+        frames += noise(pixel_words, recipe.noise)
+    levels = jnp.clip((frames + LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
     real = jnp.arange(recipe.num_frames) < length
     inputs = jnp.where(real[:, None, None, None], levels, 0)
     label = course if recipe.task == "motion" else labels[number]
     return {"inputs": inputs, "labels": label, "lengths": length}
-
-
-def _words(key: PRNGKey, *shapes: list[int]) -> list[UInt32[Array, "..."]]:
-    """Random bits in these shapes, all from one call: each takes a second to compile."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    bits = jax.random.bits(key, (int(ends[-1]),), jnp.uint32)
-    parts = jnp.split(bits, ends[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _draws(words: UInt32[Array, "..."], spans: list[int]) -> Int32[Array, "..."]:
-    """A uniform number from 0 to span - 1 for each span."""
-    # Spans are so small a part of 2^32 that remainders are as good as uniform.
-    return (words % np.array(spans, np.uint32)).astype(jnp.int32)
 
 
 def _courses(recipe: MovingDigits) -> np.ndarray:
@@ -367,12 +352,3 @@ def _hidden(
     blocks = (words >> 16).astype(jnp.int32) < round(recipe.occlusion * 2**16)
     pixels = blocks.repeat(_block(recipe), axis=1).repeat(_block(recipe), axis=2)
     return pixels[:, : recipe.height, : recipe.width]
-
-
-def _noise(
-    words: UInt32[Array, "T height width channels"], deviation: float
-) -> Int32[Array, "T height width channels"]:
-    """Near-normal noise: the sum of four random bytes, brought to this standard deviation."""
-    total = sum((words >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24))
-    deviation_of_total = (4 * (256**2 - 1) / 12) ** 0.5
-    return (total - 4 * 255 // 2) * round(deviation * 255 * _LEVEL / deviation_of_total)

@@ -1,10 +1,23 @@
 """Which examples are held out: decided by what an example shows, not by its name or its place."""
 
 import hashlib
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from seqvision.data.pixels import HostFrames, without_colour
+from seqvision.errors import UserError
+
+
+@runtime_checkable
+class HasFraction(Protocol):
+    """An example that knows its `fraction_of`."""
+
+    @property
+    def fraction(self) -> float: ...
+
+
+Example = TypeVar("Example", bound=HasFraction)
 
 
 def fraction_of(frames: HostFrames) -> float:
@@ -23,3 +36,38 @@ def side_of(fraction: float, validation_fraction: float, test_fraction: float) -
     if fraction < test_fraction:
         return "test"
     return "validation" if fraction < test_fraction + validation_fraction else "train"
+
+
+def cut(
+    where: str,
+    given: dict[str, list[Example]],
+    validation_fraction: float,
+    test_fraction: float,
+) -> dict[str, list[Example]]:
+    """The given splits, those that are missing and asked for being cut from `train`.
+
+    Args:
+      where: what the examples come from, for the error.
+      given: by split; at least `train`.
+      validation_fraction, test_fraction: of `train`, where that split is not given.
+
+    Raises:
+      UserError: a fraction so small that it leaves a split empty.
+    """
+    asked = {
+        split: fraction
+        for split, fraction in (("validation", validation_fraction), ("test", test_fraction))
+        if fraction > 0 and split not in given
+    }
+    sides: dict[str, list[Example]] = {split: [] for split in ("train", *asked)}
+    for example in given["train"]:
+        side = side_of(example.fraction, asked.get("validation", 0.0), asked.get("test", 0.0))
+        sides[side].append(example)
+    for split, fraction in asked.items():
+        if not sides[split]:
+            raise UserError(
+                f"config.data.{split}_fraction: {fraction} of {len(given['train'])} examples left"
+                f" none for {split}; choose a larger fraction, or 0 to do without"
+            )
+    parts = given | sides
+    return {split: parts[split] for split in ("train", "validation", "test") if split in parts}

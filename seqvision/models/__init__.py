@@ -1,12 +1,16 @@
 """Networks that take plain arguments: usable without a config, a data set or a run."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 
 from seqvision.models.classifier import SequenceClassifier
+from seqvision.models.line_reader import LineReader
 from seqvision.models.readouts import Readout
 from seqvision.models.recurrent import RecurrentStack
 from seqvision.models.sequences import (
+    CNNColumns,
     CNNFeatures,
     CNNRows,
     Columns,
@@ -26,6 +30,8 @@ SEQUENCES = (
     "cnn_rows",
     "frames",
 )
+COLUMNS = ("columns", "cnn_columns")
+"""What a line reader can read."""
 
 
 def create_sequence(
@@ -57,6 +63,22 @@ def create_sequence(
         case "frames":
             return Frames(cnn_channels, dtype)
     raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(SEQUENCES)}")
+
+
+def create_columns(
+    name: str, cnn_channels: tuple[int, ...] = (32, 64), dtype: jnp.dtype | None = None
+) -> nn.Module:
+    """How a line reader sees a column.
+
+    Raises:
+      ValueError: there is no such way.
+    """
+    match name:
+        case "columns":
+            return Columns()
+        case "cnn_columns":
+            return CNNColumns(cnn_channels, dtype)
+    raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(COLUMNS)}")
 
 
 def create_model(
@@ -108,6 +130,43 @@ def create_model(
         ),
         readout=Readout(readout),
         num_classes=num_classes,
+        dropout=readout_dropout,
+        axis_name=axis_name,
+        dtype=dtype,
+    )
+
+
+def create_reader(
+    *,
+    num_classes: int,
+    sequence: str = "columns",
+    cnn_channels: tuple[int, ...] = (32, 64),
+    cell: str = "lstm",
+    hidden_size: int = 128,
+    delay: int = 7,
+    readout_dropout: float = 0.0,
+    compute_dtype: str = "float32",
+    axis_name: str | None = None,
+    **recurrent: Any,
+) -> LineReader:
+    """A network that reads lines of writing; see `create_model`.
+
+    Args:
+      num_classes: K, with the blank of CTC.
+      delay: see `line_reader.LineReader`.
+      recurrent: other fields of `recurrent.RecurrentStack`.
+
+    Raises:
+      ValueError: one of the names is not known.
+    """
+    dtype = jnp.dtype(compute_dtype)
+    return LineReader(
+        columns=create_columns(sequence, cnn_channels, dtype),
+        recurrent=RecurrentStack(
+            cell=cell, hidden_size=hidden_size, axis_name=axis_name, dtype=dtype, **recurrent
+        ),
+        num_classes=num_classes,
+        delay=delay,
         dropout=readout_dropout,
         axis_name=axis_name,
         dtype=dtype,

@@ -1,10 +1,12 @@
 """How an image or a clip becomes a sequence: what one time step is."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from seqvision.models.cnn import CNN
+from seqvision.models.cnn import CNN, ColumnCNN
 from seqvision.shapes import Clips, Images, Sequence
 
 
@@ -18,6 +20,9 @@ class Rows(nn.Module):
 
 class Columns(nn.Module):
     """Each column is one step, left to right."""
+
+    context: ClassVar[int] = 0
+    """How many columns before a step are seen with it; see `CNNColumns`."""
 
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, width, height * channels)."""
@@ -100,6 +105,30 @@ class CNNRows(nn.Module):
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, map height, map width * map channels)."""
         return _joined_rows(CNN(self.channels, self.dtype, name="cnn")(images))
+
+
+class CNNColumns(nn.Module):
+    """Each column is one step, seen by a CNN together with the columns just before it.
+
+    It sees no column to come: its look-ahead is 0.
+
+    Attributes:
+      channels: see `ColumnCNN`.
+      dtype: precision of the convolutions.
+    """
+
+    channels: tuple[int, ...]
+    dtype: jnp.dtype | None = None
+
+    @property
+    def context(self) -> int:
+        """How many columns before a step are seen with it."""
+        return ColumnCNN.context_of(self.channels)
+
+    @nn.compact
+    def __call__(self, images: Images) -> Sequence:
+        """(B, height, context + width, channels) to (B, width, map channels * map height)."""
+        return ColumnCNN(self.channels, self.dtype, name="cnn")(images)
 
 
 class Frames(nn.Module):

@@ -1,0 +1,45 @@
+"""Lines to measure a run on that reads text."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from seqvision.data.batches import padded_indices
+from seqvision.errors import UserError
+from seqvision.progress import say
+from seqvision.run import read_settings
+from seqvision.settings import Settings
+from seqvision.supply import load_dataset
+
+_BATCH_SIZE = 500
+
+
+def read_text_settings(workdir: Path) -> Settings:
+    """The config of a run.
+
+    Raises:
+      UserError: there is no run, or it reads no text.
+    """
+    settings = read_settings(workdir)
+    if not settings.reads_text:
+        raise UserError(f"--workdir: {workdir} reads no text; choose a run on lines of writing")
+    return settings
+
+
+def load_test_lines(settings: Settings, count: int) -> list[np.ndarray]:
+    """The first lines of a run's test split (of all that there are, if it has fewer).
+
+    Returns:
+      uint8 (height, n) each, without padding.
+    """
+    lines = dataclasses.replace(settings.lines, test_lines=count)
+    split = load_dataset(dataclasses.replace(settings, lines=lines), say).split("test")
+    take, arrays = jax.jit(split.take), jax.device_put(split.arrays)
+    found: list[np.ndarray] = []
+    for indices, mask in padded_indices(min(count, len(split)), _BATCH_SIZE):
+        batch = jax.device_get(take(arrays, indices))
+        for line, length in zip(batch["inputs"][mask], batch["lengths"][mask], strict=True):
+            found.append(line[:, :length, 0])
+    return found

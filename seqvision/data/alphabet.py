@@ -1,0 +1,102 @@
+"""The symbols that can be read, and their class numbers."""
+
+import dataclasses
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int32
+
+from seqvision.data.paths import few, shown
+from seqvision.errors import UserError
+
+BLANK = 0
+
+Numbers = Int32[np.ndarray, "symbols"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Alphabet:
+    """Symbols and their class numbers, 1 to K; 0 is the blank of CTC.
+
+    A symbol is one Unicode character. Texts are brought into the normal form NFC first, so that é
+    is one symbol, whether it was typed as one character or as e and an accent; a mark that NFC
+    leaves alone is a symbol of its own. Space is a symbol like the others, where it is in use.
+
+    Attributes:
+      symbols: all different; number 1 comes first.
+
+    Raises:
+      UserError: no symbols, one that is there twice, is more than one character, changes in NFC or
+        is a control character.
+    """
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.symbols:
+            raise UserError("alphabet: it has no symbols; name at least one")
+        for place, symbol in enumerate(self.symbols):
+            if len(symbol) != 1 or unicodedata.normalize("NFC", symbol) != symbol:
+                wrong = "is not one character in the normal form NFC; write each symbol as one"
+            elif unicodedata.category(symbol) == "Cc":
+                wrong = "is a control character; leave it out"
+            elif symbol in self.symbols[:place]:
+                wrong = "is there twice; name it once"
+            else:
+                continue
+            raise UserError(f"alphabet: {named(symbol)} {wrong}")
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str]) -> "Alphabet":
+        """The symbols of these texts, in the order of their code points.
+
+        Raises:
+          UserError: no symbols, or control characters.
+        """
+        return cls(tuple(sorted({symbol for text in texts for symbol in normalized(text)})))
+
+    def __len__(self) -> int:
+        """K: how many symbols there are, without the blank."""
+        return len(self.symbols)
+
+    def encode(self, text: str) -> Numbers:
+        """Class numbers of a text, one for each of its symbols.
+
+        Raises:
+          UserError: a symbol that the alphabet lacks.
+        """
+        symbols = normalized(text)
+        for symbol in symbols:
+            if symbol not in self._numbers:
+                raise UserError(
+                    f"'{shown(text)}': its symbol {named(symbol)} is not in the alphabet, which has"
+                    f" {few([f'{one!r}' for one in self.symbols], 12)}; correct the text or extend"
+                    " the alphabet"
+                )
+        return np.array([self._numbers[symbol] for symbol in symbols], np.int32)
+
+    def decode(self, numbers: Numbers) -> str:
+        """The text of class numbers; zeros, which are blanks or padding, say nothing.
+
+        Raises:
+          ValueError: a number is negative or larger than K.
+        """
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() <= len(self):
+            raise ValueError(f"class numbers are 0 to {len(self)}, not {numbers}")
+        return "".join(self.symbols[number - 1] for number in numbers.tolist() if number != BLANK)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {symbol: number for number, symbol in enumerate(self.symbols, start=1)}
+
+
+def normalized(text: str) -> str:
+    """A text in the normal form NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
+def named(symbol: str) -> str:
+    """A symbol with its code points, since many look alike or like nothing."""
+    return f"'{shown(symbol)}' ({' '.join(f'U+{ord(character):04X}' for character in symbol)})"

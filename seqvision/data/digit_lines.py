@@ -1,0 +1,220 @@
+"""Lines of handwriting, made on the devices from images of digits."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import UInt8
+
+from seqvision.data.alphabet import Alphabet
+from seqvision.data.dataset import Dataset
+from seqvision.data.line_drawing import draw_line, largest_glyph
+from seqvision.data.line_recipe import LEVELS, DigitLines
+from seqvision.data.paths import few
+from seqvision.errors import UserError
+from seqvision.shapes import Count, HostImages, HostLabels
+
+__all__ = ["LEVELS", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"]
+
+# The test lines are the same for whatever seed a run has, so that figures can be compared.
+TEST_SEED = 0
+
+HostDigits = UInt8[np.ndarray, "num_digits box_height box_width"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LineArrays:
+    """What lines are a function of, besides their numbers: a tree of three arrays.
+
+    Attributes:
+      digits: (num_digits, box_height, box_width) uint8.
+      labels: (num_digits,) int32, class numbers from 1.
+      key: (2,) uint32, the data of a random key.
+      recipe: how the lines look. To jax it is part of the tree's structure, so that a program is
+        compiled for one recipe, and takes any split of it.
+      space: the class number of a space.
+    """
+
+    digits: Any
+    labels: Any
+    key: Any
+    recipe: DigitLines = dataclasses.field(metadata={"static": True})
+    space: int = dataclasses.field(metadata={"static": True})
+
+
+class DigitLinesSplit:
+    """The lines of one split: line i is a pure function of (recipe, digits, seed, split, i).
+
+    Attributes:
+      arrays: the split's digits, each at the bottom of a box that is as small as they allow, and
+        its key.
+    """
+
+    def __init__(
+        self,
+        recipe: DigitLines,
+        images: HostImages,
+        labels: HostLabels,
+        num_classes: int,
+        seed: int,
+        split: str,
+        num_lines: int,
+    ) -> None:
+        """Cuts the digits out.
+
+        Args:
+          recipe: how the lines look.
+          images: grey digits on black, (N, height, width, 1); the lines show no others.
+          labels: which digits they are, (N,), 0 to num_classes - 1.
+          num_classes: how many digits there are; the space has the class number after theirs.
+          seed, split: what the random numbers are drawn from.
+          num_lines: how many lines there are.
+
+        Raises:
+          UserError: an image without ink, or digits too large for the picture.
+        """
+        self._seed, self._split, self._num_lines = seed, split, num_lines
+        random = hashlib.sha256(repr((seed, split)).encode()).digest()
+        digits = _cut_out(images)
+        _check_fits(recipe, digits.shape[1], digits.shape[2])
+        self.arrays = LineArrays(
+            digits=digits,
+            labels=labels + np.int32(1),
+            key=np.frombuffer(random, "<u4", count=2).astype(np.uint32),
+            recipe=recipe,
+            space=num_classes + 1,
+        )
+
+    def __len__(self) -> int:
+        return self._num_lines
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the recipe, the seed, the split, the count and the digits."""
+        arrays = self.arrays
+        made_of = (arrays.recipe, arrays.space, self._seed, self._split, self._num_lines)
+        digest = hashlib.sha256(repr((*made_of, arrays.digits.shape)).encode())
+        for array in (arrays.digits, arrays.labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    @staticmethod
+    def take(arrays: LineArrays, indices: Any) -> dict[str, Any]:
+        """The lines with these numbers (B,): the same bits in any batch and on any device.
+
+        Returns:
+          `inputs` (B, height, width, 1) uint8, light ink on dark; `lengths` (B,) int32, their
+          columns, 0 being after them; `labels` (B, N) int32, class numbers, with 0 after them;
+          `label_lengths` (B,) int32; `starts` and `ends` (B, N) int32, the first and the last
+          column of each symbol's ink, or of a space.
+        """
+        split_key = jax.random.wrap_key_data(jnp.asarray(arrays.key), impl="threefry2x32")
+        digits, labels = jnp.asarray(arrays.digits), jnp.asarray(arrays.labels)
+
+        def line(index: Count) -> dict[str, Array]:
+            key = jax.random.fold_in(split_key, index)
+            drawn = draw_line(arrays.recipe, digits, labels, arrays.space, key)
+            return {
+                "inputs": drawn.picture[..., None],
+                "lengths": drawn.length,
+                "labels": drawn.labels,
+                "label_lengths": drawn.num_symbols,
+                "starts": drawn.starts,
+                "ends": drawn.ends,
+            }
+
+        return jax.vmap(line)(jnp.asarray(indices))
+
+
+def digit_lines(
+    recipes: Mapping[str, DigitLines], source: Dataset, seed: int, num_lines: Mapping[str, int]
+) -> Dataset:
+    """Makes lines of a set of digits.
+
+    Args:
+      recipes: how the lines look, by split: such as one of LEVELS.
+      source: grey images of symbols, whose class names are those symbols; each of its splits lends
+        its own images to the lines of that name.
+      seed: what the random numbers are drawn from; those of `test` from TEST_SEED.
+      num_lines: by split. Splits with none, here or in the source, are left out.
+
+    Returns:
+      Lines; class_names are the symbols of their alphabet, the space last; the fingerprints are
+      those of the digits, of which all else is made.
+
+    Raises:
+      UserError: the source's images are not grey, or its classes not named by one symbol each.
+    """
+    if source.of_clips or source.input_shape[-1] != 1:
+        shape = "x".join(map(str, source.input_shape))
+        raise UserError(
+            f"config.data.name: lines are made of grey images, and {source.name} has {shape};"
+            " choose a grey set, such as mnist"
+        )
+    if any(len(name) != 1 for name in source.class_names):
+        names = few(list(source.class_names))
+        raise UserError(
+            f"config.data.name: the classes of {source.name} are named {names},"
+            " and lines are made of single symbols; choose a set of digits, such as mnist"
+        )
+    alphabet = Alphabet((*source.class_names, " "))
+    splits = {
+        name: DigitLinesSplit(
+            recipes[name],
+            split.arrays["inputs"],
+            split.arrays["labels"],
+            source.num_classes,
+            TEST_SEED if name == "test" else seed,
+            name,
+            num_lines[name],
+        )
+        for name, split in source.splits.items()
+        if num_lines.get(name)
+    }
+    return dataclasses.replace(
+        source,
+        class_names=alphabet.symbols,
+        splits=splits,
+        input_shape=(recipes["test"].height, recipes["test"].width, 1),
+    )
+
+
+def _cut_out(images: HostImages) -> HostDigits:
+    """Digits at the bottom, in the middle, of the smallest box that holds each of them."""
+    grey = images[..., 0]
+    rows, columns = np.any(grey, axis=2), np.any(grey, axis=1)
+    blank = np.flatnonzero(~rows.any(axis=1))
+    if len(blank):
+        raise UserError(f"image {blank[0]} of the digits has no ink; leave it out")
+    height, width = grey.shape[1:]
+    top, bottom = rows.argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
+    left, right = columns.argmax(axis=1), width - columns[:, ::-1].argmax(axis=1)
+    box_height, box_width = (bottom - top).max(), (right - left).max()
+    first_row, first_column = bottom - box_height, left - (box_width - (right - left)) // 2
+    # Beyond one edge it goes on at the other, where there is no ink of the digit either.
+    row = (first_row[:, None] + np.arange(box_height)) % height
+    column = (first_column[:, None] + np.arange(box_width)) % width
+    number = np.arange(len(grey))
+    return grey[number[:, None, None], row[:, :, None], column[:, None, :]]
+
+
+def _check_fits(recipe: DigitLines, box_height: int, box_width: int) -> None:
+    height, width = largest_glyph(recipe, box_height, box_width)
+    height += math.ceil(2 * max(map(abs, recipe.shift)))
+    width += 2 * recipe.margin[1]
+    if height > recipe.height:
+        raise UserError(
+            f"config.lines.level: its lines of {recipe.height} rows cannot hold symbols of up to"
+            f" {height} rows, as config.data.name has them; choose another level or other symbols"
+        )
+    if width > recipe.width:
+        raise UserError(
+            f"config.lines.width, train_width: {recipe.width} columns cannot hold one symbol of up"
+            f" to {width} columns with its margins; give at least {width}"
+        )

@@ -1,0 +1,291 @@
+"""Draws one line of digits, in whole numbers as `moving_digits` does and for the same reason."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Int32, UInt8, UInt32
+
+from seqvision.data.draws import LEVEL, below, noise, words
+from seqvision.data.line_recipe import DigitLines
+from seqvision.shapes import Count, PRNGKey
+
+# Ink is what is this bright; fainter columns around a symbol are cut off.
+INK = 32
+
+Digits = UInt8[Array, "num_digits box_height box_width"]
+DigitLabels = Int32[Array, "num_digits"]
+PerSymbol = Int32[Array, "N"]
+WhichSymbols = Bool[Array, "N"]
+FourPixels = UInt32[Array, "table_height table_width"]  # A pixel and those right of and below it.
+PerRow = Int32[Array, "height"]
+PerColumn = Int32[Array, "width"]
+Glyphs = UInt8[Array, "N glyph_width height"]  # Column by column, as lines are put together.
+Picture = UInt8[Array, "height width"]
+
+_PLACE = 256  # parts of a pixel, of a scale, of a slant and of a thickness
+_CHANCE = 65536  # parts of a probability
+# Rows and columns of a digit's table that are left empty around it: one for strokes that grow, one
+# to fade into. One more is added below and to the right, for what is mixed with them.
+_MARGIN = 2
+
+
+class Choices(NamedTuple):
+    """All that is random in a line, but for its noise.
+
+    Attributes:
+      num_symbols: what is written, unless the picture ends before.
+      slant, thickness: of the line, in 1/256 (of a column for each row; of a pixel).
+      noise: of the line, in 1/256 of the most there is.
+      left, right: its margins.
+      digits: numbers of the digits, where a symbol is no space.
+      coins: where a space was drawn.
+      scales, shifts: of each symbol, in 1/256 (of the source's size; of a row).
+      gaps, word_gaps: columns before each symbol, and of each space.
+    """
+
+    num_symbols: Count
+    slant: Count
+    thickness: Count
+    noise: Count
+    left: Count
+    right: Count
+    digits: PerSymbol
+    coins: WhichSymbols
+    scales: PerSymbol
+    shifts: PerSymbol
+    gaps: PerSymbol
+    word_gaps: PerSymbol
+
+
+class Line(NamedTuple):
+    """A line and what is in it.
+
+    Attributes:
+      picture: light ink on dark; 0 from column `length` on.
+      length: columns up to the end of the right margin.
+      labels: class numbers, 0 after the last symbol, as are:
+      starts, ends: the first and the last column of ink of each symbol; all columns of a space.
+      num_symbols: how many there are.
+    """
+
+    picture: Picture
+    length: Count
+    labels: PerSymbol
+    starts: PerSymbol
+    ends: PerSymbol
+    num_symbols: Count
+
+
+def largest_glyph(recipe: DigitLines, box_height: int, box_width: int) -> tuple[int, int]:
+    """Height and width of the largest symbol that a digit in a box of this size can become."""
+    # A stroke may grow by one pixel on each side, and fades out over half a pixel.
+    height = (box_height + 3) * recipe.scale[1]
+    width = (box_width + 3) * recipe.scale[1] + height * max(map(abs, recipe.slant))
+    # Odd where boxes are, since digits of their own size then fall on whole columns.
+    odd = box_width % 2
+    return math.ceil(height), 2 * math.ceil((width - odd) / 2) + odd
+
+
+def draw_line(
+    recipe: DigitLines, digits: Digits, labels: DigitLabels, space: int, key: PRNGKey
+) -> Line:
+    """Draws one line.
+
+    Args:
+      recipe: how it looks.
+      digits: each standing in the middle at the bottom of its box.
+      labels: their class numbers.
+      space: the class number of a space.
+      key: where all that is random comes from.
+    """
+    choices, noise_words = choose(recipe, len(digits), key)
+    spaces = _spaces(choices)
+    glyphs = draw_glyphs(recipe, digits[choices.digits], choices)
+    first, glyph_widths = _inked(glyphs)
+    widths = jnp.where(spaces, choices.word_gaps, glyph_widths)
+    starts = choices.left + _places(widths, choices.gaps, spaces)
+    ends = starts + widths - 1
+
+    fits = (jnp.arange(recipe.max_symbols) < choices.num_symbols) & (
+        ends + choices.right < recipe.width
+    )
+    num_symbols = fits.sum(dtype=jnp.int32)
+    num_symbols -= spaces[num_symbols - 1].astype(jnp.int32)  # None is written at the end.
+    written = jnp.arange(recipe.max_symbols) < num_symbols
+    length = ends[num_symbols - 1] + 1 + choices.right
+
+    ink = _put_together(recipe, glyphs, starts - first, starts, ends, written, spaces)
+    if recipe.noise[1]:
+        most = noise(noise_words, recipe.noise[1])
+        noisy = (ink.astype(jnp.int32) << 16) + (most >> 8) * choices.noise + LEVEL // 2
+        ink = jnp.clip(noisy >> 16, 0, 255).astype(jnp.uint8)
+    real = (jnp.arange(recipe.width) < length)[None]
+    return Line(
+        picture=jnp.where(real, ink, 0),
+        length=length,
+        labels=jnp.where(written, jnp.where(spaces, space, labels[choices.digits]), 0),
+        starts=jnp.where(written, starts, 0),
+        ends=jnp.where(written, ends, 0),
+        num_symbols=num_symbols,
+    )
+
+
+def choose(
+    recipe: DigitLines, num_digits: int, key: PRNGKey
+) -> tuple[Choices, UInt32[Array, "..."]]:
+    """Draws all that is random in a line: the choices, and the words of its noise."""
+    symbols = [recipe.max_symbols]
+    least, most = recipe.noise
+    pixels = [recipe.height, recipe.width] if most else [0]
+    line, digit, coin, scale, shift, gap, word_gap, noise_words = words(
+        key, [6], *6 * [symbols], pixels
+    )
+    choices = Choices(
+        num_symbols=_between(line[0], (recipe.min_symbols, recipe.max_symbols)),
+        slant=_between(line[1], recipe.slant, _PLACE),
+        thickness=_between(line[2], recipe.thickness, _PLACE),
+        left=_between(line[3], recipe.margin),
+        right=_between(line[4], recipe.margin),
+        noise=_between(line[5], (least / most if most else 0, 1), _PLACE),
+        digits=_between(digit, (0, num_digits - 1)),
+        coins=(coin >> 16).astype(jnp.int32) < round(_CHANCE * recipe.spaces),
+        scales=_between(scale, recipe.scale, _PLACE),
+        shifts=_between(shift, recipe.shift, _PLACE),
+        gaps=_between(gap, recipe.gap),
+        word_gaps=_between(word_gap, recipe.word_gap),
+    )
+    return choices, noise_words
+
+
+def _between(
+    words: UInt32[Array, "..."], bounds: tuple[float, float], parts: int = 1
+) -> Int32[Array, "..."]:
+    """Uniform whole numbers of parts, both bounds included."""
+    least, most = (round(parts * bound) for bound in bounds)
+    return least + below(words, np.array(most - least + 1))
+
+
+def _spaces(choices: Choices) -> WhichSymbols:
+    """Where spaces are: not first, not last, and every other one of those drawn in a row."""
+    place = jnp.arange(len(choices.coins))
+    coins = choices.coins & (place > 0) & (place < choices.num_symbols - 1)
+    before = jax.lax.cummax(jnp.where(coins, -1, place))  # The last place without a space.
+    return coins & ((place - before) % 2 == 1)
+
+
+def draw_glyphs(
+    recipe: DigitLines, digits: UInt8[Array, "N box_height box_width"], choices: Choices
+) -> Glyphs:
+    """Digits in their own thickness, scale, slant and row, somewhere in the middle of a glyph."""
+    box_height, box_width = digits.shape[1:]
+    _, glyph_width = largest_glyph(recipe, box_height, box_width)
+    # The baseline leaves as much room above the tallest digit as below, but for half a row.
+    baseline = _PLACE * ((recipe.height + round(box_height * recipe.scale[1])) // 2)
+    step = (_PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
+
+    # Where the middles of pixels are found in a digit's table, in parts of a pixel.
+    row = _PLACE * jnp.arange(recipe.height)[None] + _PLACE // 2
+    below_baseline = (row - baseline - choices.shifts[:, None]) * step >> 8
+    column = _PLACE * jnp.arange(glyph_width)[None] + (_PLACE - _PLACE * glyph_width) // 2
+    right_of_middle = column * step >> 8
+    leaning = choices.slant * (below_baseline + _PLACE * box_height // 2) >> 8
+    down = below_baseline + _PLACE * (box_height + _MARGIN) - _PLACE // 2
+    right = right_of_middle + _PLACE * (box_width + 2 * _MARGIN - 1) // 2
+
+    # Looking up is what takes time, so each pixel is packed with the three that are mixed with it.
+    table = _thickened(recipe, digits, choices.thickness).astype(jnp.uint32)
+    upper, lower = table[:, :-1], table[:, 1:]
+    four = upper[..., :-1] | upper[..., 1:] << 8 | lower[..., :-1] << 16 | lower[..., 1:] << 24
+    # In a loop, since the compiler would else make all this anew for each pixel.
+    return jax.lax.map(_looked_up, (four, down, right, leaning))
+
+
+def _looked_up(
+    places: tuple[FourPixels, PerRow, PerColumn, PerRow],
+) -> UInt8[Array, "glyph_width height"]:
+    """Bilinear interpolation at rows `down` and columns `right + leaning`, in parts of a pixel."""
+    four, down, right, leaning = places
+    rows, columns = four.shape
+    row = jnp.clip(down, 0, _PLACE * (rows - 1))[None]
+    column = jnp.clip(right[:, None] + leaning[None], 0, _PLACE * (columns - 1))
+    found = four.ravel()[(row >> 8) * columns + (column >> 8)]
+    upper_left, upper_right, lower_left, lower_right = (
+        (found >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24)
+    )
+    lower_part, right_part = row & 255, column & 255
+    upper_part, left_part = _PLACE - lower_part, _PLACE - right_part
+    levels = upper_part * (left_part * upper_left + right_part * upper_right) + lower_part * (
+        left_part * lower_left + right_part * lower_right
+    )
+    return (levels + LEVEL // 2 >> 16).astype(jnp.uint8)
+
+
+def _thickened(
+    recipe: DigitLines, digits: UInt8[Array, "N box_height box_width"], thickness: Count
+) -> UInt8[Array, "N table_height table_width"]:
+    """Digits with their margins, mixed with what they are with a pixel more or less all round."""
+    around = (_MARGIN, _MARGIN + 1)
+    table = jnp.pad(digits, ((0, 0), around, around))
+    if recipe.thickness == (0.0, 0.0):
+        return table
+    inner = table[:, 1:-1, 1:-1]
+    neighbours = [table[:, :-2, 1:-1], table[:, 2:, 1:-1], table[:, 1:-1, :-2], table[:, 1:-1, 2:]]
+    thick, thin = inner, inner
+    for neighbour in neighbours:
+        thick, thin = jnp.maximum(thick, neighbour), jnp.minimum(thin, neighbour)
+    old = inner.astype(jnp.int32)
+    new = jnp.where(thickness > 0, thick, thin).astype(jnp.int32)
+    mixed = (_PLACE * old + jnp.abs(thickness) * (new - old) + _PLACE // 2) >> 8
+    return jnp.pad(mixed.astype(jnp.uint8), ((0, 0), (1, 1), (1, 1)))
+
+
+def _inked(glyphs: Glyphs) -> tuple[PerSymbol, PerSymbol]:
+    """The first column of each glyph's ink, and how many columns that has."""
+    brightest = glyphs.max(axis=2)
+    # Digits that are all fainter have their ink where they are brightest.
+    ink = brightest >= jnp.minimum(brightest.max(axis=1, keepdims=True), INK)
+    first = ink.argmax(axis=1).astype(jnp.int32)
+    last = ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1).astype(jnp.int32)
+    return first, last - first + 1
+
+
+def _places(widths: PerSymbol, gaps: PerSymbol, spaces: WhichSymbols) -> PerSymbol:
+    """The first column of each symbol, counted from that of the first."""
+    before = jnp.roll(widths, 1)
+    gaps = jnp.maximum(gaps, -(jnp.minimum(widths, before) // 2))
+    beside_space = spaces | jnp.roll(spaces, 1)
+    gaps = jnp.where(beside_space, 0, gaps).at[0].set(0)
+    return jnp.cumsum(widths + gaps) - widths
+
+
+def _put_together(
+    recipe: DigitLines,
+    glyphs: Glyphs,
+    origins: PerSymbol,
+    starts: PerSymbol,
+    ends: PerSymbol,
+    written: WhichSymbols,
+    spaces: WhichSymbols,
+) -> Picture:
+    """The ink of all symbols, where that of two meets the brighter one.
+
+    Args:
+      origins: where the first column of each glyph would be.
+    """
+    column = jnp.arange(recipe.width)
+    begun = ((starts[None] <= column[:, None]) & written[None]).sum(axis=1, dtype=jnp.int32)
+    _, glyph_width, height = glyphs.shape
+    columns = glyphs.reshape(-1, height)
+
+    def ink_of(symbol: PerColumn) -> UInt8[Array, "width height"]:
+        inked = (symbol >= 0) & (column <= ends[symbol]) & ~spaces[symbol]
+        source = jnp.where(inked, symbol * glyph_width + column - origins[symbol], 0)
+        return jnp.where(inked[:, None], columns[source], 0)
+
+    # Since no symbol covers more than half of another, a column has ink of at most two: of the last
+    # that has begun, and of the one before it.
+    return jnp.maximum(ink_of(begun - 1), ink_of(begun - 2)).T

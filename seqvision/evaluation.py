@@ -1,0 +1,69 @@
+"""The figures of a whole split, each example counted once whatever the batch size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax.sharding import Mesh
+
+from seqvision.data.batches import padded_indices
+from seqvision.data.dataset import Split
+from seqvision.metrics import Metrics
+from seqvision.objectives import Classification, Objective, TextReading
+from seqvision.reading_metrics import ReadingMetrics, reading_metrics
+from seqvision.settings import Settings
+from seqvision.state import replicated
+from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
+from seqvision.transcripts import make_read_step, transcripts
+
+Evaluation = Callable[[Any, Split], Metrics | ReadingMetrics]
+"""`evaluate(params, split)`."""
+
+
+def create_evaluation(
+    settings: Settings,
+    model: nn.Module,
+    mesh: Mesh,
+    take: Take,
+    objective: Objective,
+    windows: Windows | None,
+) -> Evaluation:
+    """What a network of this objective is judged by.
+
+    Args:
+      settings: batch size and beam.
+      model: images or clips in [0, 1] to logits.
+      mesh: the devices.
+      take: see `data.dataset.Split.take`; the same for all splits.
+      objective: what it was trained for.
+      windows: how clips are cut.
+    """
+    batch_size = settings.data.eval_batch_size
+    if isinstance(objective, TextReading):
+        read_step = make_read_step(model, mesh, take, objective, settings.reading.beam_width)
+
+        def read(params: Any, split: Split) -> ReadingMetrics:
+            size = shared_batch_size(batch_size, len(split), mesh)
+            return reading_metrics(
+                transcripts(read_step, params, split, size, mesh), objective.delay
+            )
+
+        return read
+    assert isinstance(objective, Classification)
+    eval_step = make_eval_step(model, mesh, take, objective, windows)
+
+    def classify(params: Any, split: Split) -> Metrics:
+        params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
+        sums = []
+        for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):
+            indices, mask = jax.device_put(batch, batch_sharding(mesh))
+            sums.append(eval_step(params, arrays, indices, mask))
+        return Metrics.of(*jax.device_get(sums))
+
+    return classify
+
+
+def shared_batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
+    """Rounded up to a multiple of the devices; no larger than the split needs."""
+    return -(-min(batch_size, num_examples) // mesh.size) * mesh.size

@@ -1,0 +1,90 @@
+"""Images of lines read live, as if they were just being written: `--mode=read`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from seqvision.data.files import check_inversion
+from seqvision.data.inputs import find_inputs, read_lines
+from seqvision.line_screen import LineScreen
+from seqvision.progress import say
+from seqvision.stream import Event, StreamReader
+
+# Columns that arrive at once.
+_PUSH = 8
+
+
+def read_files(workdir: Path, inputs: str, invert: str) -> int:
+    """Reads images of lines column by column and shows what is decided while they arrive.
+
+    On a terminal the line runs past at the pace of a pen, with its text below; elsewhere each event
+    is printed at once, then the text.
+
+    Args:
+      workdir: a trained run.
+      inputs: a glob pattern, such as `lines/*.png`.
+      invert: see `data.line_files.read_line`.
+
+    Returns:
+      The number of files that could not be read; why is said on stderr.
+
+    Raises:
+      UserError: nothing matches, no trained run, or one that cannot read live.
+    """
+    check_inversion(invert)
+    paths = find_inputs(inputs, of_clips=False)
+    reader = StreamReader.from_run(workdir)
+    failed = 0
+    for name, line, error in read_lines(paths, reader.height, invert):
+        if line is None:
+            print(f"unreadable: {name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        say(name)
+        show = _draw if LineScreen.fits(reader.height) else _list
+        say(f"text  {show(reader, line[..., 0])}")
+    return failed
+
+
+def worded(event: Event) -> str:
+    """An event as a line."""
+    first, last = event.columns
+    parts = [
+        f"column {event.column:>5}",
+        "ends  " if event.final else "begins",
+        f"'{event.symbol}'",
+        f"columns {first}-{last}",
+        f"{event.confidence:.2%}",
+        *["word ends"] * event.ends_word,
+    ]
+    return "  ".join(parts)
+
+
+def _pushed(reader: StreamReader, line: np.ndarray) -> Iterator[tuple[np.ndarray, list[Event]]]:
+    """Columns (height, n) of a line (height, width) and what they brought; none at the end."""
+    for begin in range(0, line.shape[1], _PUSH):
+        columns = line[:, begin : begin + _PUSH]
+        yield columns, reader.push(columns)
+    yield line[:, :0], reader.finish()
+
+
+def _list(reader: StreamReader, line: np.ndarray) -> str:
+    text = []
+    for _, events in _pushed(reader, line):
+        for event in events:
+            say(worded(event))
+            text += [event.symbol] * event.final
+    return "".join(text)
+
+
+def _draw(reader: StreamReader, line: np.ndarray) -> str:
+    text, open_letter, note = [], "", ""
+    with LineScreen(reader.height) as screen:
+        for columns, events in _pushed(reader, line):
+            for event in events:
+                open_letter, note = "" if event.final else event.symbol, worded(event)
+                text += [event.symbol] * event.final
+            screen.show(columns, "".join(text[-screen.width :]), open_letter, note)
+    return "".join(text)

@@ -1,0 +1,165 @@
+"""The loss of CTC, against the sum over all paths in float64."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqvision.losses import ctc, fits
+from tests.numpy_ctc import Text, add, all_paths, spelled
+
+NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3
+TEXTS: list[Text] = [(1,), (1, 2), (2, 2), (1, 1, 2), (2, 1, 2), (1, 1, 1), ()]
+# The last columns of their symbols, from -1: a symbol may end before the first column.
+ENDS: list[Text] = [(2,), (0, 1), (0, 1), (-1, 1, 2), (-1, 0, 2), (-1, 1, 2), ()]
+DELAY = 2
+
+jitted = jax.jit(ctc, static_argnames="max_delay")
+jitted_fits = jax.jit(fits)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = np.float64(logits)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+def loss_by_definition(logits: np.ndarray, text: Text, ends: Text | None = None) -> float:
+    """Minus the log probability of all paths that spell a text.
+
+    With `ends`, of those that say each symbol 1 to `DELAY` columns after the end of one of its
+    kind.
+    """
+    kinds = [] if ends is None else list(zip(text, ends, strict=True))
+    total = -math.inf
+    for path, log_prob in all_paths(log_softmax(logits)):
+        in_time = ends is None or all(
+            any(symbol == kind and 1 <= column - end <= DELAY for kind, end in kinds)
+            for column, symbol in enumerate(path)
+            if symbol
+        )
+        if in_time and spelled(path) == text:
+            total = add(total, log_prob)
+    return -total
+
+
+def padded(texts: list[Text], size: int = MAX_SYMBOLS) -> np.ndarray:
+    return np.array([text + (0,) * (size - len(text)) for text in texts], np.int32)
+
+
+def counts(sequences: list[Text]) -> np.ndarray:
+    return np.array([len(sequence) for sequence in sequences], np.int32)
+
+
+@pytest.fixture(scope="module")
+def logits() -> np.ndarray:
+    """One line for each text."""
+    shape = len(TEXTS), NUM_STEPS, NUM_CLASSES
+    return np.random.default_rng(0).normal(0, 2, shape).astype(np.float32)
+
+
+FULL = np.full(len(TEXTS), NUM_STEPS, np.int32)
+
+
+@pytest.mark.parametrize("ends", [None, ENDS], ids=["any time", "in time"])
+def test_loss_is_the_sum_over_all_paths(logits: np.ndarray, ends: list[Text] | None) -> None:
+    columns = None if ends is None else padded(ends)
+    found = jitted(logits, FULL, padded(TEXTS), counts(TEXTS), columns, max_delay=DELAY)
+    for line, text in enumerate(TEXTS):
+        expected = loss_by_definition(logits[line], text, None if ends is None else ends[line])
+        assert found[line] == pytest.approx(expected, rel=1e-4), text
+
+
+def test_the_limit_is_on_each_symbol() -> None:
+    """Where no two symbols are of one kind, each has its own columns alone."""
+    certain = np.full((4, NUM_STEPS, NUM_CLASSES), -30, np.float32)
+    # 1 may be said in columns 1 and 2, 2 in 2 and 3.
+    paths = [(0, 1, 2, 0, 0), (0, 0, 1, 2, 0), (1, 0, 2, 0, 0), (0, 1, 0, 0, 2)]
+    for line, path in enumerate(paths):
+        certain[line, np.arange(NUM_STEPS), path] = 30
+    labels, ends = np.array([[1, 2]] * 4, np.int32), np.array([[0, 1]] * 4, np.int32)
+    lengths = np.full(4, NUM_STEPS, np.int32)
+    texts = np.full(4, 2, np.int32)
+    losses = np.asarray(jitted(certain, lengths, labels, texts, ends, max_delay=DELAY))
+    np.testing.assert_array_less(losses[:2], 1e-3)
+    np.testing.assert_array_less(20, losses[2:])
+    np.testing.assert_array_less(np.asarray(jitted(certain, lengths, labels, texts)), 1e-3)
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+@pytest.mark.parametrize("limited", [False, True])
+def test_gradient_equals_finite_differences(logits: np.ndarray, line: int, limited: bool) -> None:
+    text, ends = TEXTS[line], ENDS[line] if limited else None
+
+    def loss(logits: jax.Array) -> jax.Array:
+        columns = None if ends is None else jnp.asarray(padded([ends]))
+        one = jnp.full(1, NUM_STEPS, jnp.int32)
+        label_lengths = jnp.asarray(counts([text]))
+        return ctc(logits[None], one, jnp.asarray(padded([text])), label_lengths, columns, DELAY)[0]
+
+    found = np.asarray(jax.jit(jax.grad(loss))(logits[line]))
+    expected, step = np.zeros_like(found, np.float64), 1e-5
+    for place in np.ndindex(found.shape):
+        moved = np.float64(logits[line])[None].repeat(2, axis=0)
+        moved[:, *place] += [-step, step]
+        before, after = (loss_by_definition(one, text, ends) for one in moved)
+        expected[place] = (after - before) / (2 * step)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_padding_changes_nothing(logits: np.ndarray, limited: bool) -> None:
+    ends = padded(ENDS) if limited else None
+    plain = jitted(logits, FULL, padded(TEXTS), counts(TEXTS), ends, max_delay=DELAY)
+    columns = np.pad(logits, ((0, 0), (0, 3), (0, 0)), constant_values=50)
+    wider = padded(TEXTS, size=6)
+    # Whatever stands behind a text.
+    far = np.pad(padded(ENDS), ((0, 0), (0, 3)), constant_values=1) if limited else None
+    found = jitted(columns, FULL, wider, counts(TEXTS), far, max_delay=DELAY)
+    np.testing.assert_allclose(found, plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_texts_that_do_not_fit_cost_nothing(logits: np.ndarray, limited: bool) -> None:
+    texts: list[Text] = [(1, 2), (1, 1), (2, 2, 2), (1, 2, 1)]
+    lengths = np.array([2, 2, 4, 2], np.int32)  # The first just fits.
+    ends = np.zeros((4, MAX_SYMBOLS), np.int32) - 1 if limited else None
+
+    def total(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+        losses = jitted(logits, lengths, padded(texts), counts(texts), ends, max_delay=DELAY)
+        return losses.sum(), losses
+
+    grads, losses = jax.jit(jax.grad(total, has_aux=True))(logits[:4])
+    assert jitted_fits(lengths, padded(texts), counts(texts)).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert losses[0] > 0
+    np.testing.assert_array_equal(losses[1:], 0)
+    assert np.isfinite(grads).all() and np.abs(grads[0]).max() > 0
+    np.testing.assert_array_equal(grads[1:], 0)
+
+
+@pytest.mark.parametrize("num_steps", range(5))
+def test_a_text_fits_if_there_is_a_path(num_steps: int) -> None:
+    spelt = {spelled(path) for path in itertools.product(range(3), repeat=num_steps)}
+    texts = [
+        text
+        for num_symbols in range(MAX_SYMBOLS + 1)
+        for text in itertools.product((1, 2), repeat=num_symbols)
+    ]
+    lengths = np.full(len(texts), num_steps, np.int32)
+    found = jitted_fits(lengths, padded(texts), counts(texts))
+    assert found.tolist() == [text in spelt for text in texts]
+
+
+def test_one_symbol_of_room(logits: np.ndarray) -> None:
+    labels = np.array([[1], [2]], np.int32)
+    ones, lengths = np.ones(2, np.int32), np.full(2, NUM_STEPS, np.int32)
+    found = jitted(logits[:2], lengths, labels, ones)
+    for line, text in enumerate([(1,), (2,)]):
+        assert found[line] == pytest.approx(loss_by_definition(logits[line], text), rel=1e-4)

@@ -1,0 +1,413 @@
+"""Decoding against its definition (every path counted) and against dictionaries of texts."""
+
+import itertools
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from seqvision.decoding import (
+    Prior,
+    align,
+    beam_decode,
+    bigram,
+    greedy_decode,
+    greedy_finish,
+    greedy_read,
+    greedy_start,
+    greedy_step,
+    indifferent,
+    text_log_probability,
+    word_list,
+)
+from seqvision.decoding.prefix_search import prefix_search
+from seqvision.decoding.prior import prior_log_probability
+from tests import numpy_ctc
+from tests.numpy_ctc import Text
+
+INF = np.float32(np.inf)
+TEXTS: list[Text] = [(1, 2, 2, 1), (2,), (1, 1, 2), ()]
+WORDS: list[Text] = [(1,), (1, 2), (2, 2, 1), (2, 1)]
+
+
+def random_log_probs(
+    rng: np.random.Generator, *shape: int, scale: float = 1.5, holes: float = 0.0
+) -> np.ndarray:
+    """Log probabilities; a share `holes` of them is -inf, so that some sequences are impossible."""
+    logits = scale * rng.normal(size=shape)
+    log_probs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return np.where(rng.random(shape) < holes, -np.inf, log_probs).astype(np.float32)
+
+
+def random_lengths(rng: np.random.Generator, batch: int, num_steps: int) -> np.ndarray:
+    """From 0 to T, both included."""
+    return rng.permutation(np.arange(batch) % (num_steps + 1)).astype(np.int32)
+
+
+def part(tree: Any, *index: int) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+
+
+def text_of(decoded: Any) -> Text:
+    """Of one sequence; checks that the rest is padding."""
+    num = int(decoded.num_symbols)
+    assert (decoded.symbols[:num] > 0).all()
+    assert (decoded.symbols[num:] == 0).all()
+    assert (decoded.starts[num:] == -1).all()
+    assert (decoded.ends[num:] == -1).all()
+    assert (decoded.confidences[num:] == 0).all()
+    return tuple(decoded.symbols[:num].tolist())
+
+
+def padded(texts: list[Text], size: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = [[*text, *[0] * (size - len(text))] for text in texts]
+    lengths = [len(text) for text in texts]
+    return np.asarray(rows, np.int32).reshape(-1, size), np.asarray(lengths, np.int32)
+
+
+def near(found: Any, expected: Any, tolerance: float = 2e-5) -> bool:
+    """Close, also where both are -inf."""
+    return np.allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Text and columns alike to the bit, numbers but for rounding."""
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert np.array_equal(a, b) if a.dtype != np.float32 else near(a, b, 1e-6)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.2])
+def test_greedy_is_the_text_of_the_best_path(rng: np.random.Generator, holes: float) -> None:
+    log_probs = random_log_probs(rng, 48, 5, 3, holes=holes)
+    lengths = random_lengths(rng, 48, 5)
+    decoded = greedy_decode(log_probs, lengths)
+    for i, length in enumerate(lengths):
+        real = np.asarray(log_probs[i, :length], np.float64)
+        path, log_prob = max(numpy_ctc.all_paths(real), key=lambda pair: pair[1])
+        one, runs = part(decoded, i), numpy_ctc.runs(path)
+        assert near(one.log_probability, log_prob)
+        if log_prob == -math.inf:
+            continue  # Every path is as good.
+        assert text_of(one) == numpy_ctc.spelled(path)
+        assert one.starts[: len(runs)].tolist() == [start for _, start, _ in runs]
+        assert one.ends[: len(runs)].tolist() == [end for _, _, end in runs]
+        assert near(one.confidences[: len(runs)], [numpy_ctc.confidence(real, run) for run in runs])
+
+
+def test_greedy_by_hand() -> None:
+    """Repeats are one symbol, two with a blank between; of equal classes the lowest wins."""
+    path = [0, 2, 2, 0, 2, 1, 1, 0]
+    probabilities = np.full((1, 8, 3), 0.1, np.float32)
+    probabilities[0, np.arange(8), path] = [0.8, 0.5, 0.7, 0.8, 0.6, 0.8, 0.8, 0.8]
+    probabilities[0, 7] = 1 / 3
+    one = part(greedy_decode(np.log(probabilities), np.asarray([8], np.int32)), 0)
+    assert text_of(one) == (2, 2, 1)
+    assert one.starts[:3].tolist() == [1, 4, 5]
+    assert one.ends[:3].tolist() == [2, 4, 6]
+    assert near(one.confidences[:3], [0.7, 0.6, 0.8])
+
+
+def test_greedy_says_how_many_symbols_there_were(rng: np.random.Generator) -> None:
+    log_probs, lengths = random_log_probs(rng, 9, 12, 4), random_lengths(rng, 9, 12)
+    whole, short = (greedy_decode(log_probs, lengths, max_symbols=n) for n in (12, 3))
+    assert_same(short.num_symbols, whole.num_symbols)
+    assert short.num_symbols.max() > 3
+    assert_same(short.symbols, whole.symbols[:, :3])
+    assert_same(short.ends, whole.ends[:, :3])
+
+
+def test_live_greedy_is_the_offline_one(rng: np.random.Generator) -> None:
+    """Cut anywhere, with columns at which nothing arrives for some of the streams."""
+    batch, num_steps = 32, 40
+    real = rng.random((batch, num_steps)) < 0.7
+    log_probs = random_log_probs(rng, batch, num_steps, 4)
+    log_probs[~real] = np.nan
+    lengths = real.sum(axis=1).astype(np.int32)
+    together = np.zeros_like(log_probs)
+    for i, length in enumerate(lengths):
+        together[i, :length] = log_probs[i, real[i]]
+    offline = greedy_decode(together, lengths)
+
+    state, events = greedy_start(batch), []
+    read = jax.jit(greedy_read)
+    cuts = [0, *sorted(rng.choice(np.arange(1, num_steps), 2, replace=False).tolist()), num_steps]
+    for first, last in itertools.pairwise(cuts):
+        state, some = read(state, log_probs[:, first:last], real[:, first:last])
+        events.append(some)
+    events.append(jax.tree.map(lambda leaf: leaf[:, None], greedy_finish(state)))
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *events)
+
+    assert np.array_equal(state.num_columns, lengths)
+    assert np.array_equal(state.log_probability, offline.log_probability)
+    for i in range(batch):
+        ended, num = joined.ended[i] > 0, offline.num_symbols[i]
+        assert np.array_equal(joined.ended[i][ended], offline.symbols[i, :num])
+        assert np.array_equal(joined.starts[i][ended], offline.starts[i, :num])
+        assert np.array_equal(joined.ends[i][ended], offline.ends[i, :num])
+        assert near(joined.confidences[i][ended], offline.confidences[i, :num], 1e-6)
+        # A symbol is told of at its first column, its end with the column after its last.
+        begun = np.flatnonzero(joined.begun[i])
+        columns = np.cumsum(real[i]) - 1
+        assert np.array_equal(joined.begun[i][begun], offline.symbols[i, :num])
+        assert np.array_equal(columns[begun], offline.starts[i, :num])
+
+
+def test_one_step_is_one_column_of_many(rng: np.random.Generator) -> None:
+    log_probs, real = random_log_probs(rng, 3, 6, 4), np.ones((3, 6), bool)
+    many, events = greedy_read(greedy_start(3), jnp.asarray(log_probs), jnp.asarray(real))
+    state = greedy_start(3)
+    for t in range(6):
+        state, one = greedy_step(state, jnp.asarray(log_probs[:, t]), jnp.asarray(real[:, t]))
+        assert_same(one, jax.tree.map(lambda leaf, t=t: leaf[:, t], events))
+    assert_same(state, many)
+
+
+def known(name: str, num_classes: int) -> tuple[Prior | None, float, Any, Any]:
+    """A prior, the bonus, and what a text costs that goes on, and that ends, by hand."""
+    if name == "bigram":
+        goes_on, ends = numpy_ctc.bigram_score(TEXTS, num_classes)
+        return (
+            bigram(TEXTS, num_classes),
+            0.4,
+            lambda text: 0.7 * goes_on(text) + 0.4 * len(text),
+            lambda text: 0.7 * ends(text) + 0.4 * len(text),
+        )
+    if name == "words":
+        return word_list(WORDS, num_classes, 3), 0.0, *numpy_ctc.word_score(WORDS, 3)
+    return None, 0.0, numpy_ctc.no_score, numpy_ctc.no_score
+
+
+def wide_beam(
+    log_probs: np.ndarray, lengths: np.ndarray, prior: Any = None, bonus: float = 0.0
+) -> Any:
+    """At least as wide as there are texts for 3 classes and 5 columns."""
+    return beam_decode(
+        log_probs,
+        lengths,
+        beam_width=63,
+        max_symbols=5,
+        prior=prior,
+        prior_weight=0.7,
+        insertion_bonus=bonus,
+    )
+
+
+@pytest.mark.parametrize("name", ["none", "bigram", "words"])
+def test_a_wide_beam_finds_every_text_in_order(rng: np.random.Generator, name: str) -> None:
+    """As wide as there are texts: the best one, and all others, with their exact probabilities."""
+    num_classes = 4 if name == "words" else 3
+    prior, bonus, _, score = known(name, num_classes)
+    log_probs = random_log_probs(rng, 24, 5, num_classes)
+    log_probs[12:] = random_log_probs(rng, 12, 5, num_classes, holes=0.25)
+    lengths = random_lengths(rng, 24, 5)
+    beams = wide_beam(log_probs, lengths, prior, bonus)
+    assert not beams.truncated.any()
+    for i, length in enumerate(lengths):
+        texts = numpy_ctc.all_texts(np.asarray(log_probs[i, :length], np.float64))
+        scores = {text: log_prob + score(text) for text, log_prob in texts.items()}
+        expected = sorted((s for s in scores.values() if s > -math.inf), reverse=True)
+        num = len(expected)
+        assert near(beams.scores[i, :num], expected)
+        assert (beams.scores[i, num:] == -np.inf).all()
+        decoded = [part(beams.decoded, i, w) for w in range(num)]
+        found = [text_of(one) for one in decoded]
+        assert len(set(found)) == num
+        assert near([scores[text] for text in found], expected)
+        assert near([one.log_probability for one in decoded], [texts[text] for text in found])
+
+
+@pytest.mark.parametrize("name", ["none", "bigram", "words"])
+def test_a_narrow_beam_is_that_of_dictionaries(rng: np.random.Generator, name: str) -> None:
+    prior, bonus, score, _ = known(name, 5)
+    log_probs, lengths = random_log_probs(rng, 12, 25, 5), np.arange(14, 26, dtype=np.int32)
+    search = partial(prefix_search, beam_width=4, max_symbols=25)
+    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None, None, None)))(
+        log_probs, lengths, prior or indifferent(5), jnp.float32(0.7), jnp.float32(bonus)
+    )
+    for i, length in enumerate(lengths):
+        real = np.asarray(log_probs[i, :length], np.float64)
+        expected = numpy_ctc.prefix_beam(real, 4, score)
+        texts = [
+            tuple(found.symbols[i, w, : found.num_symbols[i, w]].tolist())
+            for w in range(len(expected))
+        ]
+        assert texts == [text for text, _, _ in expected]
+        width = len(expected)
+        log_probability = np.logaddexp(found.ends_in_blank[i], found.ends_in_symbol[i])
+        assert near(log_probability[:width], [log_prob for _, log_prob, _ in expected])
+        assert near(
+            (log_probability + found.text_score[i])[:width], [total for _, _, total in expected]
+        )
+
+
+narrow_beam = partial(beam_decode, beam_width=2, max_symbols=20)
+
+
+def test_beam_is_never_worse_than_greedy(rng: np.random.Generator) -> None:
+    log_probs, lengths = random_log_probs(rng, 200, 20, 5), random_lengths(rng, 200, 20)
+    greedy = greedy_decode(log_probs, lengths)
+    by_greedy = text_log_probability(log_probs, lengths, greedy.symbols, greedy.num_symbols)
+    best = jax.tree.map(lambda leaf: leaf[:, 0], narrow_beam(log_probs, lengths).decoded)
+    assert (best.log_probability >= by_greedy).all()
+    assert (best.log_probability > by_greedy + 0.1).any()
+    exact = text_log_probability(log_probs, lengths, best.symbols, best.num_symbols)
+    assert near(best.log_probability, exact)
+
+
+def test_the_search_alone_would_be_worse_than_greedy(rng: np.random.Generator) -> None:
+    """So the comparison at the end of `beam_decode` is needed."""
+    log_probs, lengths = random_log_probs(rng, 200, 20, 5), random_lengths(rng, 200, 20)
+    greedy = greedy_decode(log_probs, lengths)
+    by_greedy = text_log_probability(log_probs, lengths, greedy.symbols, greedy.num_symbols)
+    search = partial(prefix_search, beam_width=2, max_symbols=20)
+    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None, None, None)))(
+        log_probs, lengths, indifferent(5), jnp.float32(0), jnp.float32(0)
+    )
+    symbols, num_symbols = found.symbols[:, 0], found.num_symbols[:, 0]
+    alone = text_log_probability(log_probs, lengths, symbols, num_symbols)
+    assert (alone < by_greedy - 0.01).any()
+
+
+def test_align_takes_the_best_path(rng: np.random.Generator) -> None:
+    texts = [text for n in range(5) for text in itertools.product((1, 2), repeat=n)]
+    symbols, num_symbols = padded(texts, 4)
+    for length, holes in [(0, 0.0), (3, 0.0), (4, 0.0), (5, 0.0), (5, 0.2)]:
+        log_probs = random_log_probs(rng, 5, 3, holes=holes)
+        real = np.asarray(log_probs[:length], np.float64)
+        repeated = np.repeat(log_probs[None], len(texts), axis=0)
+        lengths = np.full(len(texts), length, np.int32)
+        places = align(repeated, lengths, symbols, num_symbols)
+        total = text_log_probability(repeated, lengths, symbols, num_symbols)
+        every_path, expected_total = numpy_ctc.all_paths(real), numpy_ctc.all_texts(real)
+        for i, text in enumerate(texts):
+            spelling = [(path, p) for path, p in every_path if numpy_ctc.spelled(path) == text]
+            path, best = max(spelling, key=lambda pair: pair[1], default=((), -math.inf))
+            one = part(places, i)
+            assert near(one.log_probability, best)
+            assert near(total[i], expected_total.get(text, -math.inf))
+            runs = numpy_ctc.runs(path) if best > -math.inf else []
+            padding = [-1] * (4 - len(runs))
+            assert one.starts.tolist() == [start for _, start, _ in runs] + padding
+            assert one.ends.tolist() == [end for _, _, end in runs] + padding
+            confidences = [numpy_ctc.confidence(real, run) for run in runs]
+            assert near(one.confidences, confidences + [0] * len(padding))
+
+
+def test_greedy_text_is_aligned_where_greedy_found_it(rng: np.random.Generator) -> None:
+    log_probs, lengths = random_log_probs(rng, 16, 30, 5), random_lengths(rng, 16, 30)
+    greedy = greedy_decode(log_probs, lengths)
+    places = align(log_probs, lengths, greedy.symbols, greedy.num_symbols)
+    assert_same(places, (greedy.starts, greedy.ends, greedy.confidences, greedy.log_probability))
+
+
+def test_text_log_probability_is_minus_the_loss_of_optax(rng: np.random.Generator) -> None:
+    log_probs, lengths = random_log_probs(rng, 16, 30, 5), np.arange(15, 31, dtype=np.int32)
+    symbols, num_symbols = padded([tuple(rng.integers(1, 5, n % 7)) for n in range(16)], 7)
+    loss = optax.ctc_loss(
+        log_probs,
+        (np.arange(30)[None] >= lengths[:, None]).astype(np.float32),
+        symbols,
+        (np.arange(7)[None] >= num_symbols[:, None]).astype(np.float32),
+    )
+    assert near(text_log_probability(log_probs, lengths, symbols, num_symbols), -loss)
+
+
+def test_a_text_with_more_symbols_than_room_is_not_aligned(rng: np.random.Generator) -> None:
+    log_probs, lengths = random_log_probs(rng, 1, 9, 3), np.asarray([9], np.int32)
+    symbols, num_symbols = np.asarray([[1, 2]], np.int32), np.asarray([3], np.int32)
+    assert align(log_probs, lengths, symbols, num_symbols).log_probability == -INF
+    assert text_log_probability(log_probs, lengths, symbols, num_symbols) == -INF
+
+
+@pytest.mark.parametrize("decode", [greedy_decode, narrow_beam])
+def test_alone_as_in_a_batch_and_padding_is_not_read(rng: np.random.Generator, decode: Any) -> None:
+    log_probs, lengths = random_log_probs(rng, 200, 20, 5), random_lengths(rng, 200, 20)
+    log_probs[np.arange(20)[None] >= lengths[:, None]] = np.nan
+    together = decode(log_probs, lengths)
+    assert not any(np.isnan(leaf).any() for leaf in jax.tree.leaves(together))
+    assert_same(decode(log_probs, lengths), together)
+    for i in range(24):
+        alone = decode(log_probs[i : i + 1], lengths[i : i + 1])
+        assert_same(part(alone, 0), part(together, i))
+
+
+def test_ties() -> None:
+    """Classes that are all alike: still a best text, the same one every time."""
+    log_probs = np.full((24, 5, 3), -math.log(3), np.float32)
+    lengths = np.full(24, 5, np.int32)
+    assert not greedy_decode(log_probs, lengths).num_symbols.any()
+    beams = wide_beam(log_probs, lengths)
+    texts = numpy_ctc.all_texts(np.asarray(log_probs[0], np.float64))
+    assert near(beams.decoded.log_probability[0, 0], max(texts.values()))
+    assert_same(part(beams, 0), part(beams, 23))
+
+
+def test_nothing_is_possible() -> None:
+    log_probs, lengths = np.full((24, 5, 3), -INF), np.full(24, 5, np.int32)
+    assert (greedy_decode(log_probs, lengths).log_probability == -INF).all()
+    beams = wide_beam(log_probs, lengths)
+    assert not beams.decoded.num_symbols.any()
+    assert (beams.scores == -INF).all()
+
+
+def test_too_little_room_is_said(rng: np.random.Generator) -> None:
+    path = np.asarray([1, 2, 0, 2, 1, 0])
+    log_probs = np.log(np.where(path[:, None] == np.arange(3), 0.98, 0.01).astype(np.float32))
+    lengths = np.asarray([6, 3], np.int32)
+    beams = beam_decode(np.stack([log_probs] * 2), lengths, beam_width=2, max_symbols=3)
+    assert beams.truncated.tolist() == [True, False]
+    assert text_of(part(beams.decoded, 1, 0)) == (1, 2)
+    with pytest.raises(ValueError, match="max_symbols 0: both must be 1 or more"):
+        beam_decode(log_probs[None], lengths[:1], beam_width=2, max_symbols=0)
+
+
+def test_words_decide_and_an_unfinished_one_is_said() -> None:
+    """Read as 1 3 2 (3: the space), where 2 alone is no word; 1 2 is, and less probable."""
+    is_read = np.asarray([1, 3, 2])[:, None] == np.arange(4)
+    log_probs = np.log(np.where(is_read, 0.85, 0.05).astype(np.float32))[None]
+    prior, lengths = word_list(WORDS, 4, space=3), np.asarray([3], np.int32)
+    decode = partial(beam_decode, log_probs, lengths, max_symbols=3, prior=prior)
+    assert text_of(part(greedy_decode(log_probs, lengths), 0)) == (1, 3, 2)
+    # No weight: what is forbidden stays so.
+    wide = decode(beam_width=40, prior_weight=0.0)
+    assert text_of(part(wide.decoded, 0, 0)) == (1, 2)
+    # 1 1 2, 1 2 2, 1 - 2; - 1 2, 1 2 -.
+    assert near(wide.scores[0, 0], math.log(3 * 0.85**2 * 0.05 + 2 * 0.85 * 0.05**2))
+    narrow = decode(beam_width=1)
+    assert text_of(part(narrow.decoded, 0, 0)) == (1, 3, 2)
+    assert narrow.scores[0, 0] == -INF
+
+
+@pytest.mark.parametrize("name", ["bigram", "words"])
+def test_priors_know_texts_as_those_by_hand_do(name: str) -> None:
+    prior, bonus, _, ends = known(name, 4)
+    texts = [text for n in range(6) for text in itertools.product((1, 2, 3), repeat=n)]
+    symbols, num_symbols = padded(texts, 5)
+    found = jax.vmap(prior_log_probability, (None, 0, 0))(prior, symbols, num_symbols)
+    assert near(0.7 * found + bonus * num_symbols, [ends(text) for text in texts])
+    if name == "bigram":
+        assert near(np.exp(prior.log_prob).sum(axis=1), 1)
+    else:
+        assert 10 < np.isfinite(found).sum() < len(texts) / 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bigram([(1, 4)], 4), r"symbol 4 of \[1, 4\]: must be 1 to 3"),
+        (lambda: bigram([(0,)], 4), r"symbol 0 of \[0\]: must be 1 to 3"),
+        (lambda: word_list([(1,), ()], 4, space=3), r"word \[\]: has no symbols"),
+        (lambda: word_list([(1, 3)], 4, space=3), r"word \[1, 3\]: .* the space 3 in it"),
+        (lambda: word_list([], 4, space=3), "no words"),
+        (lambda: word_list([(1,)], 4, space=4), r"symbol 4 of \[4\]"),
+    ],
+)
+def test_priors_refuse_what_is_no_text(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

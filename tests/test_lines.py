@@ -1,0 +1,427 @@
+"""Lines of digits: what is said to be written is found again in the pixels, by numpy and scipy."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.digit_lines import LEVELS, DigitLines, DigitLinesSplit, digit_lines
+from seqvision.data.line_drawing import Choices, choose, draw_glyphs, largest_glyph
+from seqvision.errors import UserError
+
+CLEAN, HARD = LEVELS["clean"], LEVELS["hard"]
+# Wide enough for all that is drawn.
+WIDE = dataclasses.replace(CLEAN, width=800)
+OVERLAPPING = dataclasses.replace(WIDE, gap=(-20, -1))
+HEIGHT, SPACE = 32, 4
+
+Batch = dict[str, np.ndarray]
+# Compiled in a part of the time; a test compares it with what the compiler does at its best.
+take = jax.jit(DigitLinesSplit.take, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def soft_digit(height: int, width: int, brightness: int) -> np.ndarray:
+    """A soft L, unlike itself turned or mirrored, somewhere in an image of 20 x 20."""
+    image = np.zeros((20, 20))
+    top, left = 18 - height, 2
+    image[top:18, left : left + 3] = image[15:18, left : left + width] = 1
+    image = ndimage.gaussian_filter(image, 0.7, truncate=2)
+    return np.round(brightness * image / image.max()).astype(np.uint8)
+
+
+# One image for each label, so that a label says what is to be seen.
+DIGITS = np.stack([soft_digit(12, 5, 255), soft_digit(8, 11, 160), soft_digit(14, 8, 100)])
+DIGITS = DIGITS[..., None]
+LABELS = np.arange(3, dtype=np.int32)
+
+
+def split_of(
+    recipe: DigitLines, images: np.ndarray = DIGITS, seed: int = 0, split: str = "train"
+) -> DigitLinesSplit:
+    labels = LABELS[: len(images)]
+    return DigitLinesSplit(recipe, images, labels, SPACE - 1, seed, split, 5000)
+
+
+def lines_of(split: DigitLinesSplit, num_lines: int) -> Batch:
+    return jax.tree.map(np.asarray, take(split.arrays, np.arange(num_lines, dtype=np.int32)))
+
+
+@cache
+def wide_lines() -> Batch:
+    return lines_of(split_of(WIDE), 1500)
+
+
+@cache
+def overlapping_lines() -> Batch:
+    return lines_of(split_of(OVERLAPPING), 300)
+
+
+@cache
+def hard_lines() -> Batch:
+    return lines_of(split_of(HARD), 8)
+
+
+def each(lines: Batch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Picture, labels, starts, ends (without padding) and length of each line."""
+    found = []
+    for number, count in enumerate(lines["label_lengths"]):
+        of_line = (lines[name][number, :count] for name in ("labels", "starts", "ends"))
+        picture = lines["inputs"][number, ..., 0]
+        found.append((picture, *of_line, int(lines["lengths"][number])))
+    return found
+
+
+def own_columns(label: int) -> np.ndarray:
+    """The columns with ink of a digit, in the rows where the lines have it."""
+    image = DIGITS[label - 1, ..., 0]
+    inked = np.flatnonzero((image >= 32).any(axis=0))
+    bottom = np.flatnonzero(image.any(axis=1))[-1] + 1
+    tallest = max(np.ptp(np.flatnonzero(digit.any(axis=(1, 2)))) + 1 for digit in DIGITS)
+    rows = np.zeros((HEIGHT, len(inked)), np.uint8)
+    foot = (HEIGHT + tallest) // 2
+    rows[foot - bottom : foot] = image[:bottom, inked[0] : inked[-1] + 1]
+    return rows
+
+
+# --- a pure function of (seed, split, index) ---
+
+
+def assert_same(lines: Any, expected: Batch, order: list[int]) -> None:
+    assert set(lines) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(np.asarray(lines[name]), array[order], err_msg=name)
+
+
+@pytest.mark.parametrize("order", [[6, 5, 4, 3, 2, 1, 0, 7], [4, 4, 0]])
+def test_lines_are_the_same_in_any_batch(order: list[int]) -> None:
+    assert_same(take(split_of(HARD).arrays, np.array(order, np.int32)), hard_lines(), order)
+
+
+def test_lines_are_the_same_with_all_optimizations() -> None:
+    lines = jax.jit(DigitLinesSplit.take)(split_of(HARD).arrays, np.array([7, 2], np.int32))
+    assert_same(lines, hard_lines(), [7, 2])
+
+
+def test_lines_are_the_same_without_compilation() -> None:
+    lines = DigitLinesSplit.take(split_of(HARD).arrays, np.array([3], np.int32))
+    assert_same(lines, hard_lines(), [3])
+
+
+def test_lines_are_the_same_on_another_device() -> None:
+    other = jax.devices()[1]
+    arrays, indices = jax.device_put((split_of(HARD).arrays, np.arange(8, dtype=np.int32)), other)
+    lines = take(arrays, indices)
+    assert lines["inputs"].devices() == {other}
+    assert_same(lines, hard_lines(), list(range(8)))
+
+
+def test_splits_share_one_program() -> None:
+    indices = np.arange(8, dtype=np.int32)
+    compiled = take.lower(split_of(HARD, split="validation").arrays, indices).compile()
+    for split in ("train", "test"):
+        made = split_of(HARD, DIGITS[::-1], 3, split)
+        assert_same(compiled(made.arrays, indices), lines_of(made, 8), list(range(8)))
+
+
+def test_seed_split_and_index_make_other_lines() -> None:
+    splits = [split_of(CLEAN), split_of(CLEAN, seed=1), split_of(CLEAN, split="test")]
+    lines = np.concatenate([lines_of(split, 8)["inputs"] for split in splits])
+    assert len(np.unique(lines.reshape(24, -1), axis=0)) == 24
+    changed = [*splits, split_of(HARD), split_of(CLEAN, 255 - DIGITS)]
+    assert len({split.fingerprint() for split in changed}) == 5
+    assert splits[0].fingerprint() == split_of(CLEAN).fingerprint()
+
+
+# They may not change: others compare their figures on these lines.
+CHECKSUMS = {
+    "clean": "32be9b13714cde2aa318390a4da3241fc50599d40718bca00a8a5cc4994a2074",
+    "natural": "3dadc44778d1dc98dff9adbde9be234b2adbb21b8d330d3ff3c08be8639f342e",
+    "hard": "3be795e6c714355796ab55d075bad205ee4b30caee6735bbc90911a99faa676e",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_levels_stay_as_they_are(mnist: Dataset, level: str) -> None:
+    dataset = digit_lines(dict.fromkeys(("train", "test"), LEVELS[level]), mnist, 7, {"test": 10})
+    lines = lines_of(dataset.splits["test"], 10)
+    digest = hashlib.sha256()
+    for name in ("inputs", "lengths", "labels", "label_lengths", "starts", "ends"):
+        digest.update(lines[name].astype("<i4").tobytes())
+    assert digest.hexdigest() == CHECKSUMS[level]
+
+
+# --- the data set ---
+
+
+def source_of(train: np.ndarray, test: np.ndarray, symbols: Iterable[str] = "012") -> Dataset:
+    splits = {"train": ArraySplit(train, LABELS), "test": ArraySplit(test, LABELS)}
+    fingerprints = {"train": "", "test": ""}
+    return Dataset("digits", "1", tuple(symbols), splits, train.shape[1:], fingerprints)
+
+
+RECIPES = {"train": HARD, "validation": CLEAN, "test": CLEAN}
+
+
+def test_splits_show_their_own_digits() -> None:
+    bright, dim = (np.full((3, 12, 12, 1), level, np.uint8) for level in (255, 100))
+    recipes = dict.fromkeys(RECIPES, CLEAN)
+    dataset = digit_lines(recipes, source_of(bright, dim), 0, {"train": 300, "test": 300})
+    for name, level in (("train", 255), ("test", 100)):
+        pictures = lines_of(dataset.splits[name], 300)["inputs"]
+        assert set(np.unique(pictures)) == {0, level}
+
+
+def test_dataset_tells_what_its_lines_are() -> None:
+    source = source_of(DIGITS, DIGITS)
+    dataset = digit_lines(RECIPES, source, 5, {"train": 7, "validation": 5, "test": 3})
+    assert dataset.class_names == ("0", "1", "2", " ")
+    assert dataset.input_shape == (32, 400, 1)
+    assert not dataset.of_clips
+    assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 7, "test": 3}
+    assert digit_lines(RECIPES, source, 0, {"train": 0, "test": 3}).splits.keys() == {"test"}
+    # The test lines are the same whatever the seed; the training lines are not.
+    others = digit_lines(RECIPES, source, 6, {"train": 7, "test": 3}).splits
+    for name, same in (("train", False), ("test", True)):
+        assert (dataset.splits[name].fingerprint() == others[name].fingerprint()) == same
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (source_of(np.repeat(DIGITS, 3, -1), DIGITS), "of grey images, and digits has 20x20x3"),
+        (source_of(DIGITS, DIGITS, ("0", "1", "two")), "0, 1, two"),
+        (source_of(DIGITS, DIGITS, "01 "), "there twice"),
+        (source_of(np.stack([DIGITS[0], 0 * DIGITS[0], DIGITS[2]]), DIGITS), "image 1 of the"),
+    ],
+)
+def test_sources_that_make_no_lines(source: Dataset, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        digit_lines(RECIPES, source, 0, {"train": 1})
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"height": 12}, "config.lines.level: its lines of 12 rows cannot hold symbols of up to"),
+        ({"width": 17}, "config.lines.width, train_width: 17 columns cannot hold one symbol"),
+        ({"min_symbols": 0}, "recipe.min_symbols: 0 is not from 1"),
+        ({"min_symbols": 21}, "recipe.min_symbols: 21 is not from 1"),
+        ({"spaces": 1.5}, "recipe.spaces: 1.5 is no probability"),
+        ({"gap": (3, 2)}, "recipe.gap: (3, 2) ends before it begins"),
+        ({"word_gap": (5, 9)}, "recipe.word_gap: (5, 9) has spaces no wider than"),
+        ({"margin": (-1, 2)}, "recipe.margin: (-1, 2) begins below 0"),
+        ({"scale": (0.2, 1.0)}, "recipe.scale: (0.2, 1.0) begins below 0.25"),
+        ({"thickness": (-1.0, 0.0)}, "recipe.thickness: (-1.0, 0.0) is not above -1"),
+        ({"noise": (-0.1, 0.1)}, "recipe.noise: (-0.1, 0.1) begins below 0"),
+    ],
+)
+def test_recipes_that_make_no_lines(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError) as error:
+        split_of(dataclasses.replace(CLEAN, **fields))
+    assert str(error.value).startswith(says)
+
+
+# --- what is written, and where ---
+
+
+@pytest.mark.parametrize("lines", [wide_lines, overlapping_lines])
+def test_digits_stand_where_the_line_says(lines: Any) -> None:
+    """The whole picture is put together again from labels and columns."""
+    for picture, labels, starts, ends, _ in each(lines())[:200]:
+        expected = np.zeros_like(picture)
+        for label, start, end in zip(labels, starts, ends, strict=True):
+            if label != SPACE:
+                columns = expected[:, start : end + 1]
+                np.maximum(columns, own_columns(label), out=columns)
+        np.testing.assert_array_equal(picture, expected)
+
+
+def test_margins_gaps_and_spaces_are_in_their_bounds() -> None:
+    margins, gaps, spaces = set(), set(), set()
+    for _, labels, starts, ends, length in each(wide_lines()):
+        margins |= {starts[0], length - 1 - ends[-1]}
+        between = starts[1:] - ends[:-1] - 1
+        beside_space = (labels[1:] == SPACE) | (labels[:-1] == SPACE)
+        gaps |= set(between[~beside_space])
+        # A space is all that lies between two words.
+        assert not between[beside_space].any()
+        spaces |= set((ends - starts + 1)[labels == SPACE])
+    assert margins == set(range(2, 7))
+    assert gaps == set(range(2, 6))
+    assert spaces == set(range(10, 19))
+
+
+def test_digits_cover_half_of_each_other_at_most() -> None:
+    covered = set()
+    for _, labels, starts, ends, _ in each(overlapping_lines()):
+        widths = ends - starts + 1
+        overlap = ends[:-1] + 1 - starts[1:]
+        digits = (labels[1:] != SPACE) & (labels[:-1] != SPACE)
+        half = np.minimum(widths[1:], widths[:-1]) // 2
+        assert (overlap <= half)[digits].all()
+        assert not overlap[~digits].any()
+        covered |= set(overlap[digits])
+    widest = max(own_columns(label).shape[1] for label in (1, 2, 3))
+    assert covered == set(range(1, widest // 2 + 1))
+
+
+def test_nothing_stands_behind_a_line() -> None:
+    for lines in (hard_lines(), wide_lines()):
+        after_line = np.arange(lines["inputs"].shape[2]) >= lines["lengths"][:, None]
+        assert not lines["inputs"].swapaxes(1, 2)[after_line].any()
+        after_text = np.arange(20) >= lines["label_lengths"][:, None]
+        for name in ("labels", "starts", "ends"):
+            assert not lines[name][after_text].any()
+        assert (lines["labels"][~after_text] > 0).all()
+
+
+def test_symbols_and_their_number() -> None:
+    lines = wide_lines()
+    counts = np.bincount(lines["label_lengths"], minlength=21)
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:]).pvalue > 1e-3
+    counts = np.bincount(lines["labels"].ravel(), minlength=5)
+    assert stats.chisquare(counts[1:SPACE]).pvalue > 1e-3
+
+
+def test_spaces_stand_within_a_line_and_alone() -> None:
+    may = did = 0
+    for _, labels, *_ in each(wide_lines()):
+        space = labels == SPACE
+        assert not space[0] and not space[-1]
+        assert not (space[1:] & space[:-1]).any()
+        may += (~space[:-2]).sum()
+        did += space[1:-1].sum()
+    assert abs(did / may - 0.2) < 4 * (0.2 * 0.8 / may) ** 0.5
+
+
+def test_what_does_not_fit_is_not_written() -> None:
+    whole = each(wide_lines())[:300]
+    cut = each(lines_of(split_of(dataclasses.replace(WIDE, width=150)), 300))
+    num_cut = 0
+    for (picture, labels, starts, ends, length), written in zip(cut, whole, strict=True):
+        right = written[4] - 1 - written[3][-1]
+        number = int((written[3] + right < 150).sum())
+        number -= written[1][number - 1] == SPACE
+        np.testing.assert_array_equal(labels, written[1][:number])
+        np.testing.assert_array_equal(starts, written[2][:number])
+        np.testing.assert_array_equal(ends, written[3][:number])
+        assert length == ends[-1] + 1 + right <= 150
+        np.testing.assert_array_equal(picture[:, : ends[-1] + 1], written[0][:, : ends[-1] + 1])
+        num_cut += number < len(written[1])
+    assert 100 < num_cut < 300
+
+
+# --- how it looks ---
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_draws_are_all_between_the_bounds(level: str) -> None:
+    recipe = dataclasses.replace(LEVELS[level], noise=(0.0, 0.0))
+    keys = jax.random.split(jax.random.key(0), 4000)
+    draw = jax.jit(jax.vmap(lambda key: choose(recipe, 3, key)[0]))
+    drawn: Choices = jax.tree.map(np.asarray, draw(keys))
+    bounds = [
+        (drawn.num_symbols, (1, 20), 1),
+        (drawn.slant, recipe.slant, 256),
+        (drawn.thickness, recipe.thickness, 256),
+        (drawn.noise, (0, 1), 256),
+        (drawn.left, recipe.margin, 1),
+        (drawn.right, recipe.margin, 1),
+        (drawn.digits, (0, 2), 1),
+        (drawn.scales, recipe.scale, 256),
+        (drawn.shifts, recipe.shift, 256),
+        (drawn.gaps, recipe.gap, 1),
+        (drawn.word_gaps, recipe.word_gap, 1),
+    ]
+    for values, (least, most), parts in bounds:
+        # Rounded to parts, both ends included.
+        assert (values.min(), values.max()) == (round(least * parts), round(most * parts))
+        middle, span = parts * (least + most) / 2, parts * (most - least)
+        assert values.mean() == pytest.approx(middle, abs=0.05 * span + 0.5)
+
+
+def glyph_of(digit: np.ndarray, **fields: Any) -> tuple[np.ndarray, DigitLines]:
+    """A digit as it is written with one scale, slant, shift and thickness: (height, width)."""
+    recipe = dataclasses.replace(CLEAN, **{name: (value, value) for name, value in fields.items()})
+    choices, _ = choose(recipe, 1, jax.random.key(0))
+    boxes = jnp.asarray(np.repeat(digit[None], recipe.max_symbols, axis=0))
+    return np.asarray(draw_glyphs(recipe, boxes, choices)[0]).T, recipe
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.1])
+@pytest.mark.parametrize(("slant", "shift"), [(0.0, 0.0), (0.4, -2.25), (-0.3, 1.5)])
+def test_digits_look_as_scipy_draws_them(scale: float, slant: float, shift: float) -> None:
+    digit = DIGITS[0, 3:19, 0:12, 0]
+    height, width = digit.shape
+    glyph, recipe = glyph_of(digit, scale=scale, slant=slant, shift=shift)
+    assert glyph.shape[1] == largest_glyph(recipe, height, width)[1]
+    row, column = np.mgrid[: glyph.shape[0], : glyph.shape[1]]
+    foot = (HEIGHT + round(height * scale)) // 2 + shift
+    down = (row + 0.5 - foot) / scale + height
+    right = (column + 0.5 - glyph.shape[1] / 2) / scale + slant * (down - height / 2) + width / 2
+    expected = ndimage.map_coordinates(
+        digit.astype(np.float64), [down - 0.5, right - 0.5], order=1, mode="grid-constant"
+    )
+    np.testing.assert_allclose(glyph, expected, atol=8)
+
+
+def test_a_slant_leans_to_the_right() -> None:
+    digit = np.full((16, 4), 255, np.uint8)
+    glyph, _ = glyph_of(digit, slant=0.5)
+    columns = np.arange(glyph.shape[1])
+    centres = (glyph[9:23] @ columns) / glyph[9:23].sum(axis=1)
+    np.testing.assert_allclose(np.diff(centres), -0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("thickness", [-0.5, 0.25, 1.0])
+def test_strokes_grow_and_shrink(thickness: float) -> None:
+    digit = np.pad(DIGITS[0, 3:19, 0:12, 0], 2)
+    cross = ndimage.generate_binary_structure(2, 1)
+    change = ndimage.grey_dilation if thickness > 0 else ndimage.grey_erosion
+    other = change(digit, footprint=cross, mode="constant").astype(np.float64)
+    expected = digit + abs(thickness) * (other - digit)
+    glyph, _ = glyph_of(digit[2:-2, 2:-2], thickness=thickness)
+    top, left = (HEIGHT - 20) // 2, (glyph.shape[1] - 16) // 2
+    np.testing.assert_allclose(glyph[top : top + 20, left : left + 16], expected, atol=1)
+    assert glyph.astype(int).sum() == glyph[top : top + 20, left : left + 16].astype(int).sum()
+
+
+def test_noise_has_its_deviation() -> None:
+    solid = np.full((3, 12, 12, 1), 128, np.uint8)
+    noisy = lines_of(split_of(dataclasses.replace(CLEAN, noise=(0.12, 0.12)), solid), 40)
+    ink = [
+        picture[10:22, start : end + 1].ravel()
+        for picture, labels, starts, ends, _ in each(noisy)
+        for label, start, end in zip(labels, starts, ends, strict=True)
+        if label != SPACE
+    ]
+    pixels = np.concatenate(ink).astype(np.float64)
+    assert pixels.mean() == pytest.approx(128, abs=0.5)
+    assert pixels.std() == pytest.approx(0.12 * 255, rel=0.02)
+    assert abs(np.corrcoef(pixels[1:], pixels[:-1])[0, 1]) < 0.02
+
+
+def test_ink_may_touch_the_border_of_its_image() -> None:
+    """Columns of ink, and rows of it from the foot of the tallest."""
+    images = np.full((3, 10, 8, 1), 255, np.uint8)
+    images[1, :, :3] = images[2, :4] = 0
+    sizes = {1: (10, 8), 2: (10, 5), 3: (6, 8)}
+    recipe = dataclasses.replace(CLEAN, margin=(0, 0), gap=(1, 1))
+    for picture, labels, starts, ends, length in each(lines_of(split_of(recipe, images), 40)):
+        assert starts[0] == 0 and ends[-1] == length - 1
+        for label, start, end in zip(labels, starts, ends, strict=True):
+            height, width = sizes.get(label, (0, end - start + 1))
+            ink = picture[:, start : end + 1]
+            expected = np.zeros((HEIGHT, width), np.uint8)
+            expected[21 - height : 21] = 255
+            np.testing.assert_array_equal(ink, expected)
