@@ -12,7 +12,7 @@ from tqdm import tqdm
 from seqvision.answers import Prediction, predictions
 from seqvision.data.batches import batches, pad, padded_size, rounded_up
 from seqvision.data.files import check_inversion, read_image
-from seqvision.data.inputs import Input, find_inputs, read_inputs, read_lines
+from seqvision.data.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
 from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
 from seqvision.progress import on_terminal, say
@@ -133,6 +133,7 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
     """
     check_inversion(invert)
     target = checked_output(output)
+    check_pattern(inputs)
     data = read_data_facts(workdir)
     paths = tqdm(
         find_inputs(inputs, data.of_clips), unit="file", disable=not on_terminal(), leave=False

@@ -180,7 +180,7 @@ def reading_config(data_home: Path) -> ConfigDict:
     return config
 
 
-@pytest.mark.parametrize("sequence", COLUMNS)
+@pytest.mark.parametrize("sequence", ["cnn_columns"])
 def test_an_interrupted_run_ends_with_the_same_bits(
     reading_config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sequence: str
 ) -> None:

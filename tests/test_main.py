@@ -66,7 +66,7 @@ BAD = [
     ((CONFIG, "--config.data=mnist"), "config.data: it is a section", "--config.data.batch_size="),
     ((CONFIG, "--config.seed.x=1"), "config.seed.x: no such field", "config.seed is an int"),
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
-    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict|explain"),
+    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict|read|explain"),
     ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it is about", "--mode=train"),
     ((CONFIG, "--mode=explain", "--measure_peak"), "--measure_peak: it is", "--mode=train"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),

@@ -27,6 +27,16 @@ _LENGTH_KEYS = tuple(key.replace("images", "lengths") for key in _IMAGE_KEYS)
 Input = tuple[str, np.ndarray | None, str | None]
 
 
+def check_pattern(pattern: str) -> None:
+    """Refuses to look for nothing.
+
+    Raises:
+      UserError: the pattern is empty.
+    """
+    if not pattern:
+        raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
+
+
 def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
     """The files that match, in the order of their names.
 
@@ -37,8 +47,7 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
     Raises:
       UserError: there is no pattern, or nothing matches.
     """
-    if not pattern:
-        raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
+    check_pattern(pattern)
     example = "clips/*" if of_clips else "digits/*.png"
     matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
     folders = {path: _frames_of(path) for path in matches if path.is_dir()}
