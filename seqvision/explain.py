@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.config import Steps, validate
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import Dataset, Split
 from seqvision.errors import UserError
 from seqvision.flops import count_flops
 from seqvision.program import Program, create_program
@@ -43,9 +43,10 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     state = abstract_state(program.init, mesh)
     check_axes(program.model, program.input_shape)
     batch_size = settings.data.batch_size
-    inputs, lengths = _shapes(batch_size, program.input_shape)
+    inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
-    yield f"{dataset.name}: {sizes}; {dataset.num_classes} classes"
+    kinds = "symbols, and the blank of CTC" if settings.reads_text else "classes"
+    yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}"
     yield f"arrays on their way, for a batch of {batch_size}:"
     arrays = arrays_on_the_way(program.model, state.params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])
@@ -115,10 +116,11 @@ def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
     return name, names, " x ".join(map(str, array.shape)), array.dtype.name
 
 
-def _shapes(batch_size: int, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
-    inputs = jax.ShapeDtypeStruct((batch_size, *input_shape), jnp.float32)
-    of_clips = len(input_shape) == 4
-    return inputs, jax.ShapeDtypeStruct((batch_size,), jnp.int32) if of_clips else None
+def _shapes(split: Split, batch_size: int) -> tuple[Any, Any]:
+    """Those of a batch's inputs, as the network reads them, and of their lengths, if they vary."""
+    indices = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
+    batch = jax.eval_shape(lambda indices: split.take(split.arrays, indices), indices)
+    return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 
 def memory(program: Program, arguments: tuple[Any, ...]) -> list[tuple[str, float]]:

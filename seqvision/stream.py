@@ -1,6 +1,7 @@
 """Live reading: columns of writing arrive bit by bit, and letters are said as they are decided."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,10 +57,12 @@ class StreamState(NamedTuple):
     """All that is kept of S lines; its size does not depend on their lengths.
 
     Attributes:
+      network: what tells it from another one: the SHA-256 of its weights.
       memory: of the network and of the decoder, a tree of arrays (S, ...).
       ends: (S,), the column where the last final letter of each line ends; -1 before the first.
     """
 
+    network: str
     memory: Any
     ends: np.ndarray
 
@@ -135,6 +138,7 @@ class StreamReader:
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
         self._sharding = batch_sharding(mesh)
         self._params = jax.device_put(params, replicated(mesh))
+        self._network = _digest(params)
         self._read_step, self._end_step = _make_read_step(model, mesh), _make_end_step(mesh)
         column = np.zeros((num_streams, height, 1, 1), np.uint8)
         self._start = _make_start(model, mesh)(self._params, column)
@@ -240,7 +244,7 @@ class StreamReader:
     def save(self) -> StreamState:
         """All that it keeps, as numpy arrays: to be pickled, and restored in another process."""
         memory = jax.tree.map(np.array, jax.device_get(self._memory))
-        return StreamState(memory, self._ends.copy())
+        return StreamState(self._network, memory, self._ends.copy())
 
     def restore(self, state: StreamState) -> None:
         """Goes on from a saved state.
@@ -248,10 +252,11 @@ class StreamReader:
         Raises:
           ValueError: it is of another network, or of another number of streams.
         """
-        if _shapes(state.memory) != _shapes(self._memory) or len(state.ends) != self.num_streams:
+        if state.network != self._network:
+            raise ValueError("the state is of another network than this reader's")
+        if len(state.ends) != self.num_streams:
             raise ValueError(
-                "the state is of another network or another number of streams than this reader's"
-                f" {self.num_streams}"
+                f"the state is of {len(state.ends)} streams; this reader has {self.num_streams}"
             )
         self._memory = jax.device_put(state.memory, self._sharding)
         self._ends = state.ends.copy()
@@ -400,6 +405,9 @@ def _network(model: LineReader, params: Any, columns: Any, lengths: Any, carry: 
     return model.apply({"params": params}, inputs, lengths, carry, method=LineReader.read)
 
 
-def _shapes(tree: Any) -> Any:
-    leaves, structure = jax.tree.flatten(tree)
-    return [(leaf.shape, leaf.dtype) for leaf in leaves], structure
+def _digest(params: Any) -> str:
+    leaves, structure = jax.tree.flatten(jax.device_get(params))
+    digest = hashlib.sha256(repr(structure).encode())
+    for leaf in leaves:
+        digest.update(repr((leaf.shape, leaf.dtype.name)).encode() + leaf.tobytes())
+    return digest.hexdigest()

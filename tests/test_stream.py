@@ -208,8 +208,10 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
     other.push(line[:, 20:40])
     other.reset()
     assert plain(read(other, line, [slice(None)])) == expected
-    with pytest.raises(ValueError, match="another number of streams"):
+    with pytest.raises(ValueError, match="the state is of 1 streams; this reader has 4"):
         network.four.restore(reader.save())
+    with pytest.raises(ValueError, match="the state is of another network"):
+        reader.restore(reader.save()._replace(network="another's digest"))
 
 
 def test_an_hour_of_columns_takes_no_memory(rng: np.random.Generator) -> None:

@@ -15,7 +15,8 @@ from PIL import Image
 from seqvision.data import mnist_family
 from seqvision.data import tfds as source
 from seqvision.data.cache import DamagedCacheError, read_cache, write_cache
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.emnist import upright
 from seqvision.data.idx import read_idx
 from seqvision.data.pixels import fit
 from seqvision.data.tfds import load_tfds
@@ -370,3 +371,29 @@ def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
     assert [example["label"] for example in examples] == [3, 26]
     for example, image in zip(examples, images, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(example["image"])), image)
+
+
+@pytest.mark.parametrize(
+    ("config", "label", "symbol"),
+    [
+        ("letters", 1, "a"),
+        ("letters", 26, "z"),
+        ("balanced", 36, "a"),
+        ("balanced", 46, "t"),
+        ("bymerge", 35, "Z"),
+        ("byclass", 61, "z"),
+        ("digits", 9, "9"),
+    ],
+)
+def test_emnist_is_upright_and_has_names(config: str, label: int, symbol: str) -> None:
+    """The symbols are those of EMNIST's mapping files. TFDS's top row is the left column."""
+    image = np.zeros((1, 28, 20, 1), np.uint8)
+    image[0, 0] = 255
+    sideways = ArraySplit(image, np.array([label], np.int32))
+    splits, fingerprints = {"train": sideways, "test": sideways}, {"train": "", "test": ""}
+    names = tuple(map(str, range(62)))
+    dataset = upright(Dataset("emnist", "1", names, splits, (28, 20, 1), fingerprints), config)
+    test = dataset.splits["test"]
+    assert dataset.class_names[test.labels[0]] == symbol
+    assert dataset.input_shape == (20, 28, 1) == test.inputs.shape[1:]
+    assert test.inputs[0, :, 0].all() and not test.inputs[0, :, 1:].any()

@@ -9,6 +9,9 @@ import numpy as np
 
 from seqvision.data.dataset import ArraySplit, Dataset
 
+# To be raised when the arrays made of the same files change.
+_VERSION = 2
+
 
 class DamagedCacheError(Exception):
     """The cache file is not what was written."""
@@ -23,7 +26,7 @@ def cache_path(
     """
     files = sorted(path for path in prepared.iterdir() if path.is_file())
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = hashlib.sha256(repr((str(prepared.resolve()), stats)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((_VERSION, str(prepared.resolve()), stats)).encode()).hexdigest()[:16]
     scaled = f"-{'x'.join(map(str, size))}" if any(size) else ""
     return cache_dir / f"{name.replace('/', '-').replace(':', '-')}{scaled}-{key}.npz"
 

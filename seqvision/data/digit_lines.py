@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,11 @@ from jax import Array
 from jaxtyping import UInt8
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import Dataset, Split
 from seqvision.data.line_drawing import draw_line, largest_glyph
 from seqvision.data.line_recipe import LEVELS, DigitLines
 from seqvision.data.paths import few
+from seqvision.data.pixels import fit
 from seqvision.errors import UserError
 from seqvision.shapes import Count, HostImages, HostLabels
 
@@ -25,6 +26,10 @@ __all__ = ["LEVELS", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"
 # The test lines are the same for whatever seed a run has, so that figures can be compared.
 TEST_SEED = 0
 
+# Rows of the tallest digit of MNIST. The levels are made for these: taller symbols are scaled down.
+_SYMBOL_HEIGHT = 20
+
+Symbols: TypeAlias = tuple[HostImages, HostLabels]
 HostDigits = UInt8[np.ndarray, "num_digits box_height box_width"]
 
 
@@ -71,14 +76,15 @@ class DigitLinesSplit:
 
         Args:
           recipe: how the lines look.
-          images: grey digits on black, (N, height, width, 1); the lines show no others.
+          images: grey digits on black, each with some ink, (N, height, width, 1); the lines show
+            no others.
           labels: which digits they are, (N,), 0 to num_classes - 1.
           num_classes: how many digits there are; the space has the class number after theirs.
           seed, split: what the random numbers are drawn from.
           num_lines: how many lines there are.
 
         Raises:
-          UserError: an image without ink, or digits too large for the picture.
+          UserError: digits too large for the picture.
         """
         self._seed, self._split, self._num_lines = seed, split, num_lines
         random = hashlib.sha256(repr((seed, split)).encode()).digest()
@@ -140,7 +146,8 @@ def digit_lines(
     Args:
       recipes: how the lines look, by split: such as one of LEVELS.
       source: grey images of symbols, whose class names are those symbols; each of its splits lends
-        its own images to the lines of that name.
+        its own images to the lines of that name. Those without ink are passed over, and if one
+        has more than 20 rows of ink, as the tallest of MNIST has, all are scaled down.
       seed: what the random numbers are drawn from; those of `test` from TEST_SEED.
       num_lines: by split. Splits with none, here or in the source, are left out.
 
@@ -164,17 +171,18 @@ def digit_lines(
             " and lines are made of single symbols; choose a set of digits, such as mnist"
         )
     alphabet = Alphabet((*source.class_names, " "))
+    symbols = _scaled({name: _with_ink(split) for name, split in source.splits.items()})
     splits = {
         name: DigitLinesSplit(
             recipes[name],
-            split.arrays["inputs"],
-            split.arrays["labels"],
+            images,
+            labels,
             source.num_classes,
             TEST_SEED if name == "test" else seed,
             name,
             num_lines[name],
         )
-        for name, split in source.splits.items()
+        for name, (images, labels) in symbols.items()
         if num_lines.get(name)
     }
     return dataclasses.replace(
@@ -185,13 +193,34 @@ def digit_lines(
     )
 
 
+def _with_ink(split: Split) -> Symbols:
+    images, labels = split.arrays["inputs"], split.arrays["labels"]
+    inked = images.any(axis=(1, 2, 3))
+    return (images, labels) if inked.all() else (images[inked], labels[inked])
+
+
+def _scaled(symbols: Mapping[str, Symbols]) -> Mapping[str, Symbols]:
+    """Symbols of all splits, at one scale: the largest at which none is taller than they may be."""
+    height, width = next(iter(symbols.values()))[0].shape[1:3]
+    size, scaled = height, symbols
+    while any(_height_of_ink(images) > _SYMBOL_HEIGHT for images, _ in scaled.values()):
+        size -= 1
+        scaled = {
+            name: (fit(images, size, size * width // height, 1), labels)
+            for name, (images, labels) in symbols.items()
+        }
+    return scaled
+
+
+def _height_of_ink(images: HostImages) -> int:
+    rows = images.any(axis=(2, 3))
+    return int((rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)).max())
+
+
 def _cut_out(images: HostImages) -> HostDigits:
     """Digits at the bottom, in the middle, of the smallest box that holds each of them."""
     grey = images[..., 0]
     rows, columns = np.any(grey, axis=2), np.any(grey, axis=1)
-    blank = np.flatnonzero(~rows.any(axis=1))
-    if len(blank):
-        raise UserError(f"image {blank[0]} of the digits has no ink; leave it out")
     height, width = grey.shape[1:]
     top, bottom = rows.argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
     left, right = columns.argmax(axis=1), width - columns[:, ::-1].argmax(axis=1)

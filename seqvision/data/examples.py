@@ -68,7 +68,7 @@ def make_dataset(
     if len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")
-    splits = cut(where, given, validation_fraction, test_fraction)
+    splits = cut(given, validation_fraction, test_fraction)
     _check_classes(where, class_names, splits)
     shape = _common_shape(splits, size)
     longest = max(len(e.frames) for examples in splits.values() for e in examples)

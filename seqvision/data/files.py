@@ -86,7 +86,10 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+    if background != "mixed" and (pixels == pixels[0, 0]).all():
+        raise UnreadableImageError("it is blank: all its pixels are alike")
+    return pixels
 
 
 @contextlib.contextmanager

@@ -115,7 +115,8 @@ def load_lines(
       path: the folder.
       height: rows to scale all to.
       max_columns: the longest line, once it is scaled.
-      alphabet: the symbols that texts are made of; without it, those that they have.
+      alphabet: the symbols that texts are made of; without it, those that the texts of all splits
+        have.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
       validation_fraction, test_fraction: how much to hold out of `train` where there is no table of
         that split; see `split_rule`.
@@ -151,7 +152,7 @@ def load_lines(
                 given[split].append(line)
                 progress.update()
     where = shown(path)
-    parts = cut(where, given, validation_fraction, test_fraction)
+    parts = cut(given, validation_fraction, test_fraction)
     if not parts["train"]:
         raise UserError(
             f"{where}: all its {len(rows)} lines are held out; choose a smaller"
@@ -174,18 +175,28 @@ def load_lines(
 
 
 def _images(path: Path) -> dict[str, Path]:
-    """The image files, by their names in NFC: macOS writes é as two characters, others as one."""
+    """The image files, by their names in NFC: macOS writes é as two characters, others as one.
+
+    Raises:
+      UserError: no such folder, or two names that differ in nothing else.
+    """
     folder = path / IMAGES
     if not folder.is_dir():
         raise UserError(
             f"{shown(folder)}: no such folder; put the images of lines there, and their texts into"
             f" {shown(path / TABLE)}"
         )
-    return {
-        unicodedata.normalize("NFC", entry.name): entry
-        for entry in visible(folder)
-        if entry.suffix.lower() in IMAGE_SUFFIXES
-    }
+    images: dict[str, Path] = {}
+    for entry in visible(folder):
+        name = unicodedata.normalize("NFC", entry.name)
+        if name in images:
+            raise UserError(
+                f"{shown(folder)}: two images are named {shown(name)}, once in composed and once in"
+                " decomposed Unicode; rename one of them"
+            )
+        if entry.suffix.lower() in IMAGE_SUFFIXES:
+            images[name] = entry
+    return images
 
 
 def _tables(path: Path) -> dict[str, Path]:

@@ -39,7 +39,6 @@ def side_of(fraction: float, validation_fraction: float, test_fraction: float) -
 
 
 def cut(
-    where: str,
     given: dict[str, list[Example]],
     validation_fraction: float,
     test_fraction: float,
@@ -47,7 +46,6 @@ def cut(
     """The given splits, those that are missing and asked for being cut from `train`.
 
     Args:
-      where: what the examples come from, for the error.
       given: by split; at least `train`.
       validation_fraction, test_fraction: of `train`, where that split is not given.
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
 from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.emnist import upright
 from seqvision.data.pixels import fit
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
@@ -46,7 +47,7 @@ def load_tfds(
       size: height, width and channels that images are scaled to; 0 is as they are.
 
     Returns:
-      The train and test splits as uint8 images and int32 labels, in TFDS's order.
+      The train and test splits as uint8 images and int32 labels, in TFDS's order; EMNIST upright.
 
     Raises:
       UserError: unknown name, nothing prepared and no way to prepare it, damaged files: one line.
@@ -174,6 +175,10 @@ def _read(
 ) -> Dataset:
     image_shape, class_names = _check_kind(builder, name)
     read_shape = tuple(asked or own for asked, own in zip(size, image_shape, strict=True))
+    on_its_side = _stem(name) == "emnist"
+    if on_its_side:
+        width, height, channels = read_shape
+        read_shape = (height, width, channels)
     say(f"decoding {builder.info.full_name}, once")
     try:
         train, test = (
@@ -187,7 +192,7 @@ def _read(
     for split_name, split in (("train", train), ("test", test)):
         if split.labels.min() < 0 or split.labels.max() >= len(class_names):
             raise UserError(f"{name}: its {split_name} split has no labels; choose another set")
-    return Dataset(
+    dataset = Dataset(
         name=name,
         version=str(builder.version),
         class_names=class_names,
@@ -195,6 +200,7 @@ def _read(
         input_shape=read_shape,
         fingerprints={"train": train.fingerprint(), "test": test.fingerprint()},
     )
+    return upright(dataset, builder.builder_config.name) if on_its_side else dataset
 
 
 def _check_kind(builder: Builder, name: str) -> tuple[tuple[int, int, int], tuple[str, ...]]:
