@@ -100,8 +100,8 @@ def get_config() -> ConfigDict:
     config.lines = ConfigDict()
     # digit_lines: how lines look: clean, natural or hard (see seqvision/data/line_recipe.py).
     config.lines.level = "clean"
-    # digit_lines: the same for the training lines ("" = as the others). What varies more teaches
-    # more.
+    # digit_lines: the same for the training lines ("" = as the others), or two levels in turn:
+    # clean+natural, clean+hard, natural+hard. What varies more teaches more.
     config.lines.train_level = ""
     # digit_lines: symbols of the shortest lines, and of the longest, spaces included.
     config.lines.min_symbols = 1

@@ -75,6 +75,7 @@ SEQUENCES = (
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
 EXECUTIONS = ("auto", "scan", "fused", "cudnn")
 LEVELS = ("clean", "natural", "hard")
+MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 # Sources of lines of writing: their networks read text, others name what they see.
 LINE_SOURCES = ("digit_lines", "lines")
 
@@ -123,7 +124,7 @@ class Clips:
 @dataclasses.dataclass(frozen=True)
 class Lines:
     level: Annotated[str, OneOf(LEVELS)]
-    train_level: Annotated[str, OneOf(("", *LEVELS))]
+    train_level: Annotated[str, OneOf(("", *LEVELS, *MIXED_LEVELS))]
     min_symbols: Annotated[int, Range(low=1, high=1000)]
     max_symbols: Annotated[int, Range(low=1, high=1000)]
     width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
-from seqvision.data.digit_lines import LEVELS, digit_lines
+from seqvision.data.digit_lines import LEVELS, DigitLines, digit_lines
 from seqvision.data.folders import load_folders
 from seqvision.data.line_files import load_lines
 from seqvision.data.moving_digits import MovingDigits, moving_digits
@@ -89,15 +89,22 @@ def _moving_digits(settings: Settings, digits: Dataset) -> Dataset:
 def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
     lines = settings.lines
     sizes = {"train": lines.train_lines, "validation": lines.validation_lines}
-    recipes = {
-        split: dataclasses.replace(
-            LEVELS[(split == "train" and lines.train_level) or lines.level],
-            min_symbols=lines.min_symbols,
-            max_symbols=lines.max_symbols,
-            width=(split == "train" and lines.train_width) or lines.width,
+
+    def recipes_of(levels: str, width: int) -> tuple[DigitLines, ...]:
+        return tuple(
+            dataclasses.replace(
+                LEVELS[level],
+                min_symbols=lines.min_symbols,
+                max_symbols=lines.max_symbols,
+                width=width,
+            )
+            for level in levels.split("+")
         )
-        for split in SPLITS
-    }
+
+    recipes = dict.fromkeys(SPLITS, recipes_of(lines.level, lines.width))
+    recipes["train"] = recipes_of(
+        lines.train_level or lines.level, lines.train_width or lines.width
+    )
     return digit_lines(recipes, digits, settings.seed, sizes | {"test": lines.test_lines})
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import itertools
 import typing
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
 def test_names_are_those_of_the_networks() -> None:
     assert set(settings_room.SEQUENCES) == {*models.SEQUENCES, *models.COLUMNS}
     assert tuple(LEVELS) == settings_room.LEVELS
+    pairs = tuple("+".join(pair) for pair in itertools.combinations(LEVELS, 2))
+    assert pairs == settings_room.MIXED_LEVELS
     assert tuple(CELLS) == settings_room.CELLS
     assert settings_room.EXECUTIONS == EXECUTIONS
     hints = typing.get_type_hints(settings_room.Model, include_extras=True)

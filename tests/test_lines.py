@@ -47,11 +47,15 @@ def split_of(
     recipe: DigitLines, images: np.ndarray = DIGITS, seed: int = 0, split: str = "train"
 ) -> DigitLinesSplit:
     labels = LABELS[: len(images)]
-    return DigitLinesSplit(recipe, images, labels, SPACE - 1, seed, split, 5000)
+    return DigitLinesSplit((recipe,), images, labels, SPACE - 1, seed, split, 5000)
 
 
 def lines_of(split: DigitLinesSplit, num_lines: int) -> Batch:
     return jax.tree.map(np.asarray, take(split.arrays, np.arange(num_lines, dtype=np.int32)))
+
+
+def both_split() -> DigitLinesSplit:
+    return DigitLinesSplit((HARD, CLEAN), DIGITS, LABELS, SPACE - 1, 0, "train", 5000)
 
 
 @cache
@@ -150,7 +154,8 @@ CHECKSUMS = {
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_levels_stay_as_they_are(mnist: Dataset, level: str) -> None:
-    dataset = digit_lines(dict.fromkeys(("train", "test"), LEVELS[level]), mnist, 7, {"test": 10})
+    recipes = dict.fromkeys(("train", "test"), (LEVELS[level],))
+    dataset = digit_lines(recipes, mnist, 7, {"test": 10})
     lines = lines_of(dataset.splits["test"], 10)
     digest = hashlib.sha256()
     for name in ("inputs", "lengths", "labels", "label_lengths", "starts", "ends"):
@@ -167,13 +172,13 @@ def source_of(train: np.ndarray, test: np.ndarray, symbols: Iterable[str] = "012
     return Dataset("digits", "1", tuple(symbols), splits, train.shape[1:], fingerprints)
 
 
-RECIPES = {"train": HARD, "validation": CLEAN, "test": CLEAN}
+RECIPES = {"train": (HARD,), "validation": (CLEAN,), "test": (CLEAN,)}
 LINES = {"train": 1, "test": 1}
 
 
 def test_splits_show_their_own_digits() -> None:
     bright, dim = (np.full((3, 12, 12, 1), level, np.uint8) for level in (255, 100))
-    recipes = dict.fromkeys(RECIPES, CLEAN)
+    recipes = dict.fromkeys(RECIPES, (CLEAN,))
     dataset = digit_lines(recipes, source_of(bright, dim), 0, {"train": 300, "test": 300})
     for name, level in (("train", 255), ("test", 100)):
         pictures = lines_of(dataset.splits[name], 300)["inputs"]
@@ -190,7 +195,7 @@ def test_tall_symbols_are_scaled_like_the_digits_of_mnist() -> None:
     """A symbol of 24 rows becomes one of 20 or fewer, and those of 12 rows as much smaller."""
     train, test = (np.zeros((3, 28, 28, 1), np.uint8) for _ in range(2))
     train[:, 2:26, 10:16], test[:, 8:20, 10:16] = 200, 200
-    dataset = digit_lines(dict.fromkeys(RECIPES, CLEAN), source_of(train, test), 0, LINES)
+    dataset = digit_lines(dict.fromkeys(RECIPES, (CLEAN,)), source_of(train, test), 0, LINES)
     train_rows, test_rows = (
         (lines_of(dataset.splits[name], 1)["inputs"][0, ..., 0] >= 100).any(axis=1).sum()
         for name in ("train", "test")
@@ -247,6 +252,15 @@ def test_recipes_that_make_no_lines(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError) as error:
         split_of(dataclasses.replace(CLEAN, **fields))
     assert str(error.value).startswith(says)
+
+
+def test_two_recipes_take_turns() -> None:
+    """Each line is what its own recipe makes of its number."""
+    lines = lines_of(both_split(), 4)
+    for number, recipe in enumerate((HARD, CLEAN, HARD, CLEAN)):
+        alone = lines_of(split_of(recipe), 4)
+        for name, array in lines.items():
+            np.testing.assert_array_equal(array[number], alone[name][number])
 
 
 # --- what is written, and where ---

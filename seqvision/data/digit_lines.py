@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import UInt8
+from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset, Split
@@ -29,7 +29,8 @@ TEST_SEED = 0
 # Rows of the tallest digit of MNIST. The levels are made for these: taller symbols are scaled down.
 _SYMBOL_HEIGHT = 20
 
-Symbols: TypeAlias = tuple[HostImages, HostLabels]
+# Of splits of any number and size.
+Symbols: TypeAlias = tuple[UInt8[np.ndarray, "_ _ _ 1"], Int32[np.ndarray, "..."]]
 HostDigits = UInt8[np.ndarray, "num_digits box_height box_width"]
 
 
@@ -42,20 +43,20 @@ class LineArrays:
       digits: (num_digits, box_height, box_width) uint8.
       labels: (num_digits,) int32, class numbers from 1.
       key: (2,) uint32, the data of a random key.
-      recipe: how the lines look. To jax it is part of the tree's structure, so that a program is
-        compiled for one recipe, and takes any split of it.
+      recipes: how the lines look. To jax they are part of the tree's structure, so that a program
+        is compiled for them, and takes any split of lines that look so.
       space: the class number of a space.
     """
 
     digits: Any
     labels: Any
     key: Any
-    recipe: DigitLines = dataclasses.field(metadata={"static": True})
+    recipes: tuple[DigitLines, ...] = dataclasses.field(metadata={"static": True})
     space: int = dataclasses.field(metadata={"static": True})
 
 
 class DigitLinesSplit:
-    """The lines of one split: line i is a pure function of (recipe, digits, seed, split, i).
+    """The lines of one split: line i is a pure function of (recipes, digits, seed, split, i).
 
     Attributes:
       arrays: the split's digits, each at the bottom of a box that is as small as they allow, and
@@ -64,7 +65,7 @@ class DigitLinesSplit:
 
     def __init__(
         self,
-        recipe: DigitLines,
+        recipes: tuple[DigitLines, ...],
         images: HostImages,
         labels: HostLabels,
         num_classes: int,
@@ -75,7 +76,8 @@ class DigitLinesSplit:
         """Cuts the digits out.
 
         Args:
-          recipe: how the lines look.
+          recipes: how the lines look: each in its turn, in pictures of one size with as many
+            symbols at most.
           images: grey digits on black, each with some ink, (N, height, width, 1); the lines show
             no others.
           labels: which digits they are, (N,), 0 to num_classes - 1.
@@ -89,12 +91,13 @@ class DigitLinesSplit:
         self._seed, self._split, self._num_lines = seed, split, num_lines
         random = hashlib.sha256(repr((seed, split)).encode()).digest()
         digits = _cut_out(images)
-        _check_fits(recipe, digits.shape[1], digits.shape[2])
+        for recipe in recipes:
+            _check_fits(recipe, digits.shape[1], digits.shape[2])
         self.arrays = LineArrays(
             digits=digits,
             labels=labels + np.int32(1),
             key=np.frombuffer(random, "<u4", count=2).astype(np.uint32),
-            recipe=recipe,
+            recipes=recipes,
             space=num_classes + 1,
         )
 
@@ -102,9 +105,9 @@ class DigitLinesSplit:
         return self._num_lines
 
     def fingerprint(self) -> str:
-        """SHA-256 of the recipe, the seed, the split, the count and the digits."""
+        """SHA-256 of the recipes, the seed, the split, the count and the digits."""
         arrays = self.arrays
-        made_of = (arrays.recipe, arrays.space, self._seed, self._split, self._num_lines)
+        made_of = (arrays.recipes, arrays.space, self._seed, self._split, self._num_lines)
         digest = hashlib.sha256(repr((*made_of, arrays.digits.shape)).encode())
         for array in (arrays.digits, arrays.labels):
             digest.update(np.ascontiguousarray(array).data)
@@ -125,7 +128,9 @@ class DigitLinesSplit:
 
         def line(index: Count) -> dict[str, Array]:
             key = jax.random.fold_in(split_key, index)
-            drawn = draw_line(arrays.recipe, digits, labels, arrays.space, key)
+            ways = [draw_line(way, digits, labels, arrays.space, key) for way in arrays.recipes]
+            turn = index % len(ways)
+            drawn = jax.tree.map(lambda *lines: jax.lax.select_n(turn, *lines), *ways)
             return {
                 "inputs": drawn.picture[..., None],
                 "lengths": drawn.length,
@@ -139,12 +144,15 @@ class DigitLinesSplit:
 
 
 def digit_lines(
-    recipes: Mapping[str, DigitLines], source: Dataset, seed: int, num_lines: Mapping[str, int]
+    recipes: Mapping[str, tuple[DigitLines, ...]],
+    source: Dataset,
+    seed: int,
+    num_lines: Mapping[str, int],
 ) -> Dataset:
     """Makes lines of a set of digits.
 
     Args:
-      recipes: how the lines look, by split: such as one of LEVELS.
+      recipes: how the lines look, by split, such as one of LEVELS, or two in turn.
       source: grey images of symbols, whose class names are those symbols; each of its splits lends
         its own images to the lines of that name. Those without ink are passed over, and if one
         has more than 20 rows of ink, as the tallest of MNIST has, all are scaled down.
@@ -189,7 +197,7 @@ def digit_lines(
         source,
         class_names=alphabet.symbols,
         splits=splits,
-        input_shape=(recipes["test"].height, recipes["test"].width, 1),
+        input_shape=(recipes["test"][0].height, recipes["test"][0].width, 1),
     )
 
 
@@ -213,7 +221,7 @@ def _scaled(symbols: Mapping[str, Symbols]) -> Mapping[str, Symbols]:
 
 
 def _height_of_ink(images: HostImages) -> int:
-    rows = images.any(axis=(2, 3))
+    rows: np.ndarray = images.any(axis=(2, 3))
     return int((rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)).max())
 
 
