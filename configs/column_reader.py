@@ -30,7 +30,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
         )
     config = default.get_config()
     # As many as 20 minutes on 2 cores hold.
-    config.duration = "4500 steps" if "bidirectional" in names else "7500 steps"
+    config.duration = "4500 steps" if "bidirectional" in names else "7000 steps"
     config.evaluate_every = "500 steps"
     config.checkpoint.every = "500 steps"
     config.data.source = "digit_lines"

@@ -221,7 +221,7 @@ def _scaled(symbols: Mapping[str, Symbols]) -> Mapping[str, Symbols]:
 
 
 def _height_of_ink(images: HostImages) -> int:
-    rows: np.ndarray = images.any(axis=(2, 3))
+    rows = np.any(images, axis=(2, 3))
     return int((rows.shape[1] - rows[:, ::-1].argmax(axis=1) - rows.argmax(axis=1)).max())
 
 
