@@ -388,7 +388,7 @@ def glyph_of(digit: np.ndarray, **fields: Any) -> tuple[np.ndarray, DigitLines]:
     recipe = dataclasses.replace(CLEAN, **{name: (value, value) for name, value in fields.items()})
     choices, _ = choose(recipe, 1, jax.random.key(0))
     boxes = jnp.asarray(np.repeat(digit[None], recipe.max_symbols, axis=0))
-    return np.asarray(draw_glyphs(recipe, boxes, choices)[0]).T, recipe
+    return np.asarray(draw_glyphs((recipe,), 0, boxes, choices)[0]).T, recipe
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.1])

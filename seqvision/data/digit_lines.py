@@ -128,9 +128,8 @@ class DigitLinesSplit:
 
         def line(index: Count) -> dict[str, Array]:
             key = jax.random.fold_in(split_key, index)
-            ways = [draw_line(way, digits, labels, arrays.space, key) for way in arrays.recipes]
-            turn = index % len(ways)
-            drawn = jax.tree.map(lambda *lines: jax.lax.select_n(turn, *lines), *ways)
+            turn = index % len(arrays.recipes)
+            drawn = draw_line(arrays.recipes, turn, digits, labels, arrays.space, key)
             return {
                 "inputs": drawn.picture[..., None],
                 "lengths": drawn.length,

@@ -1,6 +1,7 @@
 """Draws one line of digits, in whole numbers as `moving_digits` does and for the same reason."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,6 +26,8 @@ PerRow = Int32[Array, "height"]
 PerColumn = Int32[Array, "width"]
 Glyphs = UInt8[Array, "N glyph_width height"]  # Column by column, as lines are put together.
 Picture = UInt8[Array, "height width"]
+Tables = UInt8[Array, "N table_height table_width"]
+Grain = Int32[Array, "height width"]  # In parts of grey levels.
 
 _PLACE = 256  # parts of a pixel, of a scale, of a slant and of a thickness
 _CHANCE = 65536  # parts of a probability
@@ -91,39 +94,45 @@ def largest_glyph(recipe: DigitLines, box_height: int, box_width: int) -> tuple[
 
 
 def draw_line(
-    recipe: DigitLines, digits: Digits, labels: DigitLabels, space: int, key: PRNGKey
+    recipes: Sequence[DigitLines],
+    turn: Count,
+    digits: Digits,
+    labels: DigitLabels,
+    space: int,
+    key: PRNGKey,
 ) -> Line:
     """Draws one line.
 
     Args:
-      recipe: how it looks.
+      recipes: how it may look, in pictures of one size with as many symbols at most.
+      turn: which of these it is.
       digits: each standing in the middle at the bottom of its box.
       labels: their class numbers.
       space: the class number of a space.
       key: where all that is random comes from.
     """
-    choices, noise_words = choose(recipe, len(digits), key)
+    # Choosing costs next to nothing, so that it is done for all recipes; drawing is done once.
+    chosen = [choose(recipe, len(digits), key) for recipe in recipes]
+    choices, grain = jax.tree.map(lambda *ways: jax.lax.select_n(turn, *ways), *chosen)
+    max_symbols, width = recipes[0].max_symbols, recipes[0].width
     spaces = _spaces(choices)
-    glyphs = draw_glyphs(recipe, digits[choices.digits], choices)
+    glyphs = draw_glyphs(recipes, turn, digits[choices.digits], choices)
     first, glyph_widths = _inked(glyphs)
     widths = jnp.where(spaces, choices.word_gaps, glyph_widths)
     starts = choices.left + _places(widths, choices.gaps, spaces)
     ends = starts + widths - 1
 
-    fits = (jnp.arange(recipe.max_symbols) < choices.num_symbols) & (
-        ends + choices.right < recipe.width
-    )
+    fits = (jnp.arange(max_symbols) < choices.num_symbols) & (ends + choices.right < width)
     num_symbols = fits.sum(dtype=jnp.int32)
     num_symbols -= spaces[num_symbols - 1].astype(jnp.int32)  # None is written at the end.
-    written = jnp.arange(recipe.max_symbols) < num_symbols
+    written = jnp.arange(max_symbols) < num_symbols
     length = ends[num_symbols - 1] + 1 + choices.right
 
-    ink = _put_together(recipe, glyphs, starts - first, starts, ends, written, spaces)
-    if recipe.noise[1]:
-        most = noise(noise_words, recipe.noise[1])
-        noisy = (ink.astype(jnp.int32) << 16) + (most >> 8) * choices.noise + LEVEL // 2
+    ink = _put_together(width, glyphs, starts - first, starts, ends, written, spaces)
+    if any(recipe.noise[1] for recipe in recipes):
+        noisy = (ink.astype(jnp.int32) << 16) + (grain >> 8) * choices.noise + LEVEL // 2
         ink = jnp.clip(noisy >> 16, 0, 255).astype(jnp.uint8)
-    real = (jnp.arange(recipe.width) < length)[None]
+    real = (jnp.arange(width) < length)[None]
     return Line(
         picture=jnp.where(real, ink, 0),
         length=length,
@@ -134,10 +143,8 @@ def draw_line(
     )
 
 
-def choose(
-    recipe: DigitLines, num_digits: int, key: PRNGKey
-) -> tuple[Choices, UInt32[Array, "..."]]:
-    """Draws all that is random in a line: the choices, and the words of its noise."""
+def choose(recipe: DigitLines, num_digits: int, key: PRNGKey) -> tuple[Choices, Grain]:
+    """Draws all that is random in a line: the choices, and the most noise there is."""
     symbols = [recipe.max_symbols]
     least, most = recipe.noise
     pixels = [recipe.height, recipe.width] if most else [0]
@@ -158,7 +165,8 @@ def choose(
         gaps=_between(gap, recipe.gap),
         word_gaps=_between(word_gap, recipe.word_gap),
     )
-    return choices, noise_words
+    grain = jnp.zeros((recipe.height, recipe.width), jnp.int32)
+    return choices, noise(noise_words, most) if most else grain
 
 
 def _between(
@@ -178,17 +186,22 @@ def _spaces(choices: Choices) -> WhichSymbols:
 
 
 def draw_glyphs(
-    recipe: DigitLines, digits: UInt8[Array, "N box_height box_width"], choices: Choices
+    recipes: Sequence[DigitLines],
+    turn: Count | int,
+    digits: UInt8[Array, "N box_height box_width"],
+    choices: Choices,
 ) -> Glyphs:
     """Digits in their own thickness, scale, slant and row, somewhere in the middle of a glyph."""
     box_height, box_width = digits.shape[1:]
-    _, glyph_width = largest_glyph(recipe, box_height, box_width)
+    height = recipes[0].height
+    glyph_width = max(largest_glyph(recipe, box_height, box_width)[1] for recipe in recipes)
     # The baseline leaves as much room above the tallest digit as below, but for half a row.
-    baseline = _PLACE * ((recipe.height + round(box_height * recipe.scale[1])) // 2)
+    baselines = [(height + round(box_height * recipe.scale[1])) // 2 for recipe in recipes]
+    baseline = _PLACE * jnp.array(baselines, jnp.int32)[turn]
     step = (_PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
 
     # Where the middles of pixels are found in a digit's table, in parts of a pixel.
-    row = _PLACE * jnp.arange(recipe.height)[None] + _PLACE // 2
+    row = _PLACE * jnp.arange(height)[None] + _PLACE // 2
     below_baseline = (row - baseline - choices.shifts[:, None]) * step >> 8
     column = _PLACE * jnp.arange(glyph_width)[None] + (_PLACE - _PLACE * glyph_width) // 2
     right_of_middle = column * step >> 8
@@ -197,7 +210,10 @@ def draw_glyphs(
     right = right_of_middle + _PLACE * (box_width + 2 * _MARGIN - 1) // 2
 
     # Looking up is what takes time, so each pixel is packed with the three that are mixed with it.
-    table = _thickened(recipe, digits, choices.thickness).astype(jnp.uint32)
+    table = jnp.pad(digits, ((0, 0), *2 * [(_MARGIN, _MARGIN + 1)]))
+    if any(recipe.thickness != (0.0, 0.0) for recipe in recipes):
+        table = _thickened(table, choices.thickness)
+    table = table.astype(jnp.uint32)
     upper, lower = table[:, :-1], table[:, 1:]
     four = upper[..., :-1] | upper[..., 1:] << 8 | lower[..., :-1] << 16 | lower[..., 1:] << 24
     # In a loop, since the compiler would else make all this anew for each pixel.
@@ -224,14 +240,8 @@ def _looked_up(
     return (levels + LEVEL // 2 >> 16).astype(jnp.uint8)
 
 
-def _thickened(
-    recipe: DigitLines, digits: UInt8[Array, "N box_height box_width"], thickness: Count
-) -> UInt8[Array, "N table_height table_width"]:
-    """Digits with their margins, mixed with what they are with a pixel more or less all round."""
-    around = (_MARGIN, _MARGIN + 1)
-    table = jnp.pad(digits, ((0, 0), around, around))
-    if recipe.thickness == (0.0, 0.0):
-        return table
+def _thickened(table: Tables, thickness: Count) -> Tables:
+    """Digits, mixed with what they are with a pixel more or less all round."""
     inner = table[:, 1:-1, 1:-1]
     neighbours = [table[:, :-2, 1:-1], table[:, 2:, 1:-1], table[:, 1:-1, :-2], table[:, 1:-1, 2:]]
     thick, thin = inner, inner
@@ -263,7 +273,7 @@ def _places(widths: PerSymbol, gaps: PerSymbol, spaces: WhichSymbols) -> PerSymb
 
 
 def _put_together(
-    recipe: DigitLines,
+    num_columns: int,
     glyphs: Glyphs,
     origins: PerSymbol,
     starts: PerSymbol,
@@ -276,7 +286,7 @@ def _put_together(
     Args:
       origins: where the first column of each glyph would be.
     """
-    column = jnp.arange(recipe.width)
+    column = jnp.arange(num_columns)
     begun = ((starts[None] <= column[:, None]) & written[None]).sum(axis=1, dtype=jnp.int32)
     _, glyph_width, height = glyphs.shape
     columns = glyphs.reshape(-1, height)
