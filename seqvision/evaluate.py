@@ -141,7 +141,7 @@ def _which_lines(settings: Settings) -> str:
         return ""
     lines = settings.lines
     symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
-    return f": {lines.level} lines of {symbols}, at most {lines.width} columns"
+    return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
 
 
 def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:

@@ -53,7 +53,7 @@ def worded(event: Event) -> str:
     first, last = event.columns
     parts = [
         f"column {event.column:>5}",
-        "ends  " if event.final else "begins",
+        "final" if event.final else "said ",
         f"'{event.symbol}'",
         f"columns {first}-{last}",
         f"{event.confidence:.2%}",

@@ -128,8 +128,8 @@ class StreamReader:
         """
         if model.recurrent.bidirectional:
             raise ValueError("the network reads in both directions: it needs the end of a line")
-        if num_streams < 1:
-            raise ValueError(f"num_streams: {num_streams}; there must be at least 1")
+        if not isinstance(num_streams, int) or num_streams < 1:
+            raise ValueError(f"num_streams: {num_streams!r}; choose a whole number from 1")
         self.num_streams, self.height = num_streams, height
         self.symbols = Alphabet(symbols).symbols
         self._empty = np.zeros((height, model.delay), np.uint8)
@@ -250,8 +250,12 @@ class StreamReader:
         """Goes on from a saved state.
 
         Raises:
-          ValueError: it is of another network, or of another number of streams.
+          ValueError: it is no state, of another network, or of another number of streams.
         """
+        if not isinstance(state, StreamState):
+            raise ValueError(
+                f"{type(state).__name__} is no state of a reader; give what save() gave"
+            )
         if state.network != self._network:
             raise ValueError("the state is of another network than this reader's")
         if len(state.ends) != self.num_streams:

@@ -290,7 +290,7 @@ def broken(path: Path, change: str) -> Path:
         ("latin", ("labels.tsv: it is not UTF-8",)),
         ("control", ("U+0007", "control character")),
         ("damaged", ("2.png: cannot be read (it is no image, or a damaged one)",)),
-        ("blank", ("2.png: cannot be read (it is blank",)),
+        ("blank", ("2.png: cannot be read (no ink stands out",)),
         ("long", ("2.png: too long: 402 columns at a height of 32", "at most 400")),
     ],
 )

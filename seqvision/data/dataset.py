@@ -125,7 +125,8 @@ class Dataset:
             raise UserError(
                 f"split '{name}': {self.name} has {', '.join(self.splits)}; choose one of these, or"
                 " hold out some examples (config.data.validation_examples,"
-                " config.data.validation_fraction, config.data.test_fraction)"
+                " config.data.validation_fraction, config.data.test_fraction) or make some"
+                f" (config.clips.{name}_clips, config.lines.{name}_lines)"
             )
         return self.splits[name]
 

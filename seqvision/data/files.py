@@ -123,7 +123,9 @@ def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:
     paper += 3 * 1.4826 * np.median(np.abs(edge - paper))
     ink = values.max()
     if ink - paper < _LEAST_CONTRAST:
-        raise UnreadableImageError("it is blank: no ink stands out from its border")
+        raise UnreadableImageError(
+            "no ink stands out from its border: it is blank, or its paper is unevenly lit"
+        )
     if paper == 0 and ink > 127.5:
         return image
     stretched = ((values - paper) * 255 / (ink - paper)).clip(0, 255).round().astype(np.uint8)
