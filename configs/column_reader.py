@@ -6,10 +6,10 @@
     python main.py --config=configs/column_reader.py:bidirectional       # offline only
 
 Lines of 1 to 20 symbols, spaces included, are made of MNIST digits as they are needed. Training
-lines are half as long; for `clean` and `natural` they are of both in turn. Seed 0 on
-both cores of a 2-core CPU with AVX-512, beside other work (jax 0.12.0.1, Python 3.12), 10,000 lines
-of the test digits: trained in 20:57, character error rate 0.63 % on `clean` lines and 0.98 % on
-`natural` ones; `bidirectional` in 23:58, 0.69 % and 0.85 %; `hard` (7500 steps) in 22:22, 2.38 %.
+lines are half as long; for `clean` and `natural` they are of both in turn. Seed 0 on both cores of
+a 2-core CPU with AVX-512, beside other work (jax 0.12.0.1, Python 3.12), 10,000 lines of the test
+digits: trained in 20:57 min, character error rate 0.63 % on `clean` lines and 0.98 % on `natural`
+ones; `bidirectional` in 23:58 min, 0.69 % and 0.85 %; `hard` (7500 steps) in 22:22 min, 2.38 %.
 """
 
 from ml_collections import ConfigDict

@@ -119,7 +119,7 @@ def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
 def _shapes(split: Split, batch_size: int) -> tuple[Any, Any]:
     """Those of a batch's inputs, as the network reads them, and of their lengths, if they vary."""
     indices = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
-    batch = jax.eval_shape(lambda indices: split.take(split.arrays, indices), indices)
+    batch = jax.eval_shape(split.take, split.arrays, indices)
     return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 

@@ -246,8 +246,11 @@ class StreamReader:
         memory = jax.tree.map(np.array, jax.device_get(self._memory))
         return StreamState(self._network, memory, self._ends.copy())
 
-    def restore(self, state: StreamState) -> None:
+    def restore(self, state: Any) -> None:
         """Goes on from a saved state.
+
+        Args:
+          state: what `save` returned.
 
         Raises:
           ValueError: it is no state, of another network, or of another number of streams.

@@ -211,7 +211,7 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
     with pytest.raises(ValueError, match="the state is of 1 streams; this reader has 4"):
         network.four.restore(reader.save())
     with pytest.raises(ValueError, match="dict is no state of a reader"):
-        reader.restore({})  # type: ignore[arg-type]
+        reader.restore({})
     with pytest.raises(ValueError, match="the state is of another network"):
         reader.restore(reader.save()._replace(network="another's digest"))
 
