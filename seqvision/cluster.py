@@ -7,8 +7,6 @@ cluster to wait for.
 import dataclasses
 import importlib.util
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from seqvision.errors import UserError
@@ -101,6 +99,8 @@ def _tpu_workers() -> int:
 
 def _metadata() -> str | None:
     """The hosts of a TPU slice, separated by commas; None where no server knows them."""
+    import urllib.request  # Only a TPU machine needs it.
+
     server = os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
     request = urllib.request.Request(
         _METADATA.format(server), headers={"Metadata-Flavor": "Google"}
@@ -108,5 +108,5 @@ def _metadata() -> str | None:
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.read().decode()
-    except (OSError, urllib.error.URLError):
+    except OSError:
         return None

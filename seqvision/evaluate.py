@@ -7,6 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from seqvision import hosts
 from seqvision.answers import Prediction, predictions
 from seqvision.config import validate
 from seqvision.data.batches import padded_indices
@@ -66,6 +67,7 @@ def predict_split(
     return found, labels
 
 
+@hosts.ending_with_the_others(lambda: "run the same command again")
 def evaluate_run(
     config: ConfigDict, workdir: Path, split_name: str, output: str = ""
 ) -> Metrics | ReadingMetrics:

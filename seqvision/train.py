@@ -51,6 +51,7 @@ from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 
+@hosts.ending_with_the_others(lambda: "run the same command again")
 def train_and_evaluate(
     config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
 ) -> Result:
@@ -242,7 +243,7 @@ class _Training:
             if step > start and evaluation_is_due and self._has_validation:
                 improved = self._evaluate(state, step, rows)
             last = step == steps.total or self._is_exhausted
-            signal = hosts.largest(interruption.signal or 0)
+            signal = hosts.largest(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:

@@ -13,7 +13,6 @@ import numpy as np
 
 def main() -> int:
     kind, *arguments = sys.argv[1:]
-    sys.path.insert(0, os.getcwd())
     import main as program
 
     if kind == "signal":

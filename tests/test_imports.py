@@ -141,6 +141,7 @@ ARROWS = {
         "data",
         "evaluate_lines",
         "evaluation",
+        "hosts",
         "metrics",
         "objectives",
         "placement",
