@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
+from typing import NoReturn
 
 if __name__ == "__main__":
     # An import that Ctrl-C interrupts may end in a traceback, or swallow it; nothing is lost yet.
@@ -12,6 +14,7 @@ if __name__ == "__main__":
 from absl import flags
 
 from seqvision import command_line
+from seqvision.cluster import find_cluster
 from seqvision.compiled import keep_compiled
 from seqvision.devices import prepare_host
 from seqvision.errors import UserError
@@ -46,6 +49,15 @@ _PROFILE = flags.DEFINE_string(
 _MEASURE_PEAK = flags.DEFINE_bool(
     "measure_peak", False, "train: measure the machine's peak first; the share goes on record."
 )
+_COORDINATOR_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", "", "Of many processes: host:port on which process 0 waits for them."
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "How many processes train together.", lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Which of them this is, from 0.", lower_bound=0
+)
 
 
 def main(argv: list[str]) -> int:
@@ -53,7 +65,10 @@ def main(argv: list[str]) -> int:
     config = _CONFIG.value
     # The other modes fill up their last batch.
     shares_batch = _MODE.value in ("train", "explain")
-    prepare_host(_HOST_DEVICES.value, config.data.batch_size if shares_batch else 0)
+    cluster = find_cluster(_COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    num_processes = cluster.num_processes if cluster else 1
+    batch_size = config.data.batch_size // num_processes if shares_batch else 0
+    prepare_host(_HOST_DEVICES.value, batch_size)
     keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     for flag in (_PROFILE, _MEASURE_PEAK):
@@ -62,7 +77,16 @@ def main(argv: list[str]) -> int:
                 f"--{flag.name}: it is about training steps, and --mode={_MODE.value} takes none;"
                 " leave it out or choose --mode=train"
             )
+    if cluster and (_MODE.value not in ("train", "evaluate") or _PROFILE.value):
+        flag = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"
+        raise UserError(
+            f"{flag}: it takes one process, and this is one of {num_processes}; start it alone"
+        )
     # Imported late, so that a bad command line ends before jax is loaded.
+    if cluster:
+        from seqvision import hosts
+
+        hosts.join(cluster)
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run
 
@@ -99,25 +123,35 @@ def _listen() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _end(code: int) -> NoReturn:
+    """Ends after an error, which the other processes may know nothing of."""
+    if "jax" in sys.modules:
+        from seqvision import hosts
+
+        hosts.end(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(2)
     except BrokenPipeError:
         # Whoever read the output left, such as `head`. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _end(141)
     except Exception as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
+            traceback.print_exc()
+            _end(1)
         reason = str(error).splitlines()[0]
         print(
             "error: out of memory; lower config.data.batch_size, config.data.eval_batch_size or the"
             f" size of the network ({reason})",
             file=sys.stderr,
         )
-        sys.exit(2)
+        _end(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end(130)

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from seqvision import hosts
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.state import TrainState
 
@@ -168,7 +169,7 @@ class Checkpoints:
 
         self._read_through(step)
         if abstract is None:
-            device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
             abstract = jax.tree.map(
                 lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
                 dict(self._manager.item_metadata(step)["state"]),
@@ -229,10 +230,14 @@ class Checkpoints:
             store.read(key).result()
 
     def _move_aside(self, steps: Sequence[int]) -> None:
-        for step in steps:
+        if not steps:
+            return
+        hosts.largest(0)  # All have read them.
+        for step in steps if hosts.is_first() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
+        hosts.largest(0)  # They are gone.
         self._manager.reload()
 
 

@@ -85,6 +85,8 @@ def shares(batch_size: int, environment: dict[str, Any]) -> str:
     """How the devices share a batch, and what would let all of them do so."""
     used, present = environment["devices_used"], len(environment["devices"])
     text = f"{batch_size} = {used} device(s) x {batch_size // used}"
+    if environment["processes"] > 1:
+        return f"{text}, in {environment['processes']} processes"
     if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), batch_size):
         present = most_devices()  # The batch decided how many there are.
     if used == present:
@@ -103,7 +105,12 @@ def _changes(environment: dict[str, Any]) -> dict[str, str]:
     """A word on a run that was begun on another number of devices, or in another way."""
     before = environment["earlier"][-1] if environment["earlier"] else environment
     words = []
-    for name, word in (("devices_used", "{} device(s)"), ("execution", "execution {}")):
+    changing = (
+        ("devices_used", "{} device(s)"),
+        ("processes", "{} process(es)"),
+        ("execution", "execution {}"),
+    )
+    for name, word in changing:
         now, then = environment[name], before.get(name, environment[name])
         if now != then:
             words.append(f"{word.format(now)} where it had {then}")

@@ -7,6 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from seqvision import hosts
 from seqvision.answers import Prediction, predictions
 from seqvision.config import validate
 from seqvision.data.batches import padded_indices
@@ -16,6 +17,7 @@ from seqvision.evaluate_lines import evaluate_lines
 from seqvision.evaluation import create_evaluation, shared_batch_size
 from seqvision.metrics import Metrics
 from seqvision.objectives import TextReading
+from seqvision.placement import fetch, place
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
@@ -48,23 +50,24 @@ def predict_split(
 ) -> tuple[list[Prediction], list[int]]:
     """What a run says about each example of a split, in order, and their labels."""
     windows = windows_of(run.settings)
-    params, arrays = jax.device_put((run.params, split.arrays), replicated(mesh))
+    params, arrays = place((run.params, split.arrays), replicated(mesh))
     take = jax.jit(split.take)
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
     labels: list[int] = []
     for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):
-        indices, mask = jax.device_put(batch, batch_sharding(mesh))
+        indices, mask = place(batch, batch_sharding(mesh))
         examples = take(arrays, indices)
         inputs, lengths = examples["inputs"], examples.get("lengths")
-        answer = jax.device_get(step(params, inputs, lengths))
-        lengths = None if lengths is None else np.asarray(lengths)
+        answer = step(params, inputs, lengths)
+        answer, lengths, batch_labels = fetch((answer, lengths, examples["labels"]))
         count = int(mask.sum())
         found.extend(predictions(answer, lengths, windows, count))
-        labels.extend(np.asarray(examples["labels"])[:count].tolist())
+        labels.extend(batch_labels[:count].tolist())
     return found, labels
 
 
+@hosts.ending_with_the_others(lambda: "run the same command again")
 def evaluate_run(
     config: ConfigDict, workdir: Path, split_name: str, output: str = ""
 ) -> Metrics | ReadingMetrics:

@@ -11,6 +11,7 @@ from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
+from seqvision.placement import place
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.settings import Settings
 from seqvision.state import replicated
@@ -54,10 +55,10 @@ def create_evaluation(
     eval_step = make_eval_step(model, mesh, take, objective, windows)
 
     def classify(params: Any, split: Split) -> Metrics:
-        params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
+        params, arrays = place((params, split.arrays), replicated(mesh))
         sums = []
         for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):
-            indices, mask = jax.device_put(batch, batch_sharding(mesh))
+            indices, mask = place(batch, batch_sharding(mesh))
             sums.append(eval_step(params, arrays, indices, mask))
         return Metrics.of(*jax.device_get(sums))
 

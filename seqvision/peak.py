@@ -33,8 +33,10 @@ def measure_peak(mesh: Mesh, dtype: str) -> float:
         # Ones divided by the side: their product is that matrix again, so nothing overflows.
         return jax.lax.fori_loop(0, times, lambda _, product: product @ matrices, matrices)
 
-    matrices = jnp.full((mesh.size * side, side), 1 / side, dtype)
-    matrices = jax.device_put(matrices, jax.NamedSharding(mesh, own))
+    matrices = jax.jit(
+        lambda: jnp.full((mesh.size * side, side), 1 / side, dtype),
+        out_shardings=jax.NamedSharding(mesh, own),
+    )()
     _seconds(lambda: multiply(matrices, 1))  # Compiles.
     once = _seconds(lambda: multiply(matrices, 1))
     times = max(1, round(_SECONDS_PER_TRIAL / once))

@@ -60,9 +60,11 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
       UserError: the devices cannot share a batch evenly.
     """
     if settings.data.batch_size % mesh.size:
+        processes = len({device.process_index for device in mesh.devices.flat})
+        where = f" in {processes} processes" if processes > 1 else ""
         raise UserError(
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
-            f" by {mesh.size} devices; choose a multiple of {mesh.size}"
+            f" by {mesh.size} devices{where}; choose a multiple of {mesh.size}"
         )
     if settings.model.execution == "cudnn" and not cudnn_lstm.available():
         raise UserError(

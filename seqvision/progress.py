@@ -4,15 +4,21 @@ import sys
 
 from tqdm import tqdm
 
+from seqvision.hosts import is_first
+
 
 def on_terminal() -> bool:
-    return sys.stderr.isatty()
+    return is_first() and sys.stderr.isatty()
 
 
 def say(line: str) -> None:
-    """Prints a line, above the bar where there is one, and at once where it goes into a file."""
-    tqdm.write(line, file=sys.stdout)
-    sys.stdout.flush()
+    """Prints a line, above the bar where there is one, and at once where it goes into a file.
+
+    Of several processes only the first prints.
+    """
+    if is_first():
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
 
 
 class Progress:

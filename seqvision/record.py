@@ -17,6 +17,7 @@ import jax
 
 from seqvision import __version__
 from seqvision.errors import UserError, explain_os_error
+from seqvision.hosts import is_first
 
 CONFIG, ENVIRONMENT, STATUS, METRICS = (
     "config.json",
@@ -27,7 +28,9 @@ CONFIG, ENVIRONMENT, STATUS, METRICS = (
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes the file whole or not at all."""
+    """Writes the file whole or not at all. Of several processes only the first writes."""
+    if not is_first():
+        return
     temporary = path.with_name(f".{path.name}.incomplete")
     # A file name in the text may hold bytes that are no UTF-8; they go out as they came in.
     temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -62,12 +65,15 @@ def read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def exclusive(workdir: Path) -> Iterator[None]:
-    """Makes the workdir and keeps other processes from training in it.
+    """Makes the workdir and keeps other runs from training in it; the first process does.
 
     Raises:
       UserError: another process trains there.
       OSError: the folder cannot be made or written.
     """
+    if not is_first():
+        yield
+        return
     is_new = not workdir.exists()
     workdir.mkdir(parents=True, exist_ok=True)
     lock_path, owner = workdir / ".lock", workdir / ".lock-owner"
@@ -134,6 +140,30 @@ class Record:
         self._tensorboard.close()
 
 
+class NoRecord(Record):
+    """That of the processes that are not the first: they record nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def metrics(self, *_: Any) -> None:
+        pass
+
+    def scalars(self, *_: Any) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def open_record(workdir: Path, resumed_step: int) -> Record:
+    """See `Record`."""
+    return Record(workdir, resumed_step) if is_first() else NoRecord()
+
+
 def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
     """Says how the run stands: running, done, diverged or interrupted."""
     write_json(workdir / STATUS, {"status": status, "step": step, **more})
@@ -175,6 +205,7 @@ def environment(workdir: Path, devices_used: int) -> dict[str, Any]:
             f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()
         ],
         "devices_used": devices_used,
+        "processes": jax.process_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": sys.argv,
         "earlier": [] if before is None else [*before.pop("earlier", []), before],

@@ -7,10 +7,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from seqvision import hosts
 from seqvision.config import Steps
 from seqvision.data.dataset import Split
 from seqvision.data.order import example_indices
 from seqvision.flops import count_flops
+from seqvision.placement import place
 from seqvision.settings import Settings
 from seqvision.state import TrainState, replicated
 from seqvision.steps import index_sharding
@@ -33,7 +35,7 @@ class ResidentSteps:
         self._steps_per_call = min(10, self._capacity)
         self._flops_per_example: float | None = None
         self._timed_steps, self._seconds = 0, 0.0
-        self._arrays = jax.device_put(split.arrays, replicated(mesh))
+        self._arrays = place(split.arrays, replicated(mesh))
         self._next: tuple[int, Any] = (-1, None)
 
     @property
@@ -94,7 +96,7 @@ class ResidentSteps:
         return self._train_steps.lower(*arguments).compile().as_text() or ""
 
     def _arguments(self, state: TrainState, indices: Any, num_steps: int) -> tuple[Any, ...]:
-        count = jax.device_put(np.int32(num_steps), replicated(self._mesh))
+        count = place(np.int32(num_steps), replicated(self._mesh))
         return state, self._arrays, indices, count
 
     def _indices(self, step: int) -> Any:
@@ -106,11 +108,12 @@ class ResidentSteps:
             self._capacity * self.batch_size,
         )
         table = examples.reshape(self._capacity, self.batch_size)
-        return jax.device_put(table, index_sharding(self._mesh))
+        return place(table, index_sharding(self._mesh))
 
     def _note(self, num_steps: int, seconds: float) -> None:
         """Chooses how many steps the next call takes; no result depends on it."""
         self._timed_steps += num_steps
         self._seconds += seconds
         fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
-        self._steps_per_call = max(1, min(fitting, self._capacity))
+        # Others take other times, and all of them the same steps.
+        self._steps_per_call = hosts.of_first(max(1, min(fitting, self._capacity)))

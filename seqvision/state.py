@@ -61,8 +61,8 @@ def create_mesh(num_devices: int = 0) -> Mesh:
 
 
 def training_mesh(batch_size: int) -> Mesh:
-    """All devices; of a CPU's, the most that can share a batch evenly."""
-    if jax.default_backend() != "cpu":
+    """All devices; of one process's CPU, the most that can share a batch evenly."""
+    if jax.default_backend() != "cpu" or jax.process_count() > 1:
         return create_mesh()
     return create_mesh(num_sharing(jax.device_count(), batch_size))
 

@@ -12,6 +12,7 @@ A checkpoint at step s is saved after all that is recorded at s. A resumed run d
 recorded behind its checkpoint and goes on with 3.
 """
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -21,13 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision import peak, record
+from seqvision import hosts, peak, record
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics
+from seqvision.placement import place
 from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
@@ -49,6 +51,7 @@ from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 
+@hosts.ending_with_the_others(lambda: "run the same command again")
 def train_and_evaluate(
     config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
 ) -> Result:
@@ -73,12 +76,27 @@ def train_and_evaluate(
     if folder is not None:
         check_folder(folder)
     try:
-        with record.exclusive(workdir):
-            check_same_config(settings, workdir)
-            finished = finished_result(workdir)
-            if finished and folder is not None:
-                say("--profile: no step is left of this run; nothing is traced")
-            return finished or _Training(settings, workdir, folder, measure_peak).run()
+        with contextlib.ExitStack() as stack:
+            training = None
+            with hosts.all_or_none():
+                stack.enter_context(record.exclusive(workdir))
+                check_same_config(settings, workdir)
+                finished = finished_result(workdir)
+                if finished is None:
+                    training = _Training(settings, workdir, folder, measure_peak)
+                elif folder is not None:
+                    say("--profile: no step is left of this run; nothing is traced")
+            hosts.check_same(
+                {
+                    "config; give each the same command": settings,
+                    "--workdir; it has to lie where all hosts see it": _kept(workdir),
+                    "data; each needs all of them": training and training.fingerprints,
+                }
+            )
+            if training is not None:
+                return training.run()
+            assert finished is not None
+            return finished
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -119,16 +137,22 @@ class _Training:
         self._evaluations_since_best = 0
         self._seconds_before = 0.0
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of the data, see `data.dataset.Dataset`."""
+        return dict(self._dataset.fingerprints)
+
     def run(self) -> Result:
         """Trains to the end, or until a signal or a non-finite value comes."""
         with (
             Interruption() as interruption,
             Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
+            hosts.ending_with_the_others(lambda: _way_on(checkpoints)),
         ):
             state = self._restored(checkpoints) or self._new_state()
             start = int(state.step)
             self._describe(state, start)
-            rows = record.Record(self._workdir, start)
+            rows = record.open_record(self._workdir, start)
             progress = Progress(self._steps.total, start)
             try:
                 return self._loop(state, checkpoints, rows, progress, interruption)
@@ -173,12 +197,13 @@ class _Training:
         params, lines = warm_start(state.params, Path(self._settings.init_from).expanduser())
         for line in lines:
             say(line)
-        params = jax.device_put(params, replicated(self._mesh))
+        params = place(params, replicated(self._mesh))
         ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+        init = jax.jit(self._program.optimizer.init, out_shardings=replicated(self._mesh))
         return dataclasses.replace(
             state,
             params=params,
-            opt_state=self._program.optimizer.init(params),
+            opt_state=init(params),
             ema_params=ema_params,
         )
 
@@ -218,18 +243,18 @@ class _Training:
             if step > start and evaluation_is_due and self._has_validation:
                 improved = self._evaluate(state, step, rows)
             last = step == steps.total or self._is_exhausted
-            signal = interruption.signal
+            signal = hosts.largest(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
-            if (checkpoint_is_due or signal is not None) and step != saved:
+            if (checkpoint_is_due or signal) and step != saved:
                 rows.sync()
                 checkpoints.save(state, self._loop_facts(), self._best_step)
                 saved = step
-            if signal is not None:
+            if signal:
                 checkpoints.wait()
                 record.write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
-                return Result("interrupted", step, {}, int(signal))
+                return Result("interrupted", step, {}, signal)
             if last:
                 checkpoints.wait()
                 return self._finish(state, step, checkpoints, rows)
@@ -285,7 +310,7 @@ class _Training:
             + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
         progress.show(**words, examples_per_s=f"{speed:,.0f}")
-        zeros = jax.device_put(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
+        zeros = place(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
@@ -356,6 +381,17 @@ class _Training:
             " --workdir"
         )
         return Result("diverged", step, {})
+
+
+def _kept(workdir: Path) -> list[str]:
+    """What a run has left so far."""
+    files = (*workdir.glob("status.json"), *workdir.glob("checkpoints/*"))
+    return sorted(path.name for path in files)
+
+
+def _way_on(checkpoints: Checkpoints) -> str:
+    kept = checkpoints.steps
+    return f"the same command goes on from {f'step {kept[-1]}' if kept else 'its beginning'}"
 
 
 def _is_due(step: int, every: int) -> bool:

@@ -13,6 +13,7 @@ from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
 from seqvision.objectives import TextReading
+from seqvision.placement import fetch, place
 from seqvision.reading_metrics import Transcript
 from seqvision.shapes import Lengths
 from seqvision.state import replicated
@@ -64,11 +65,9 @@ def transcripts(
       batch_size: lines per step, a multiple of the devices.
       mesh: the devices.
     """
-    params, arrays = jax.device_put((params, split.arrays), replicated(mesh))
+    params, arrays = place((params, split.arrays), replicated(mesh))
     for indices, mask in padded_indices(len(split), batch_size):
-        read = jax.device_get(
-            read_step(params, arrays, jax.device_put(indices, batch_sharding(mesh)))
-        )
+        read = fetch(read_step(params, arrays, place(indices, batch_sharding(mesh))))
         yield from (_transcript(read, line) for line in range(int(mask.sum())))
 
 

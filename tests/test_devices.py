@@ -171,7 +171,7 @@ def test_what_the_header_advises_on_eight_cores(
     monkeypatch: pytest.MonkeyPatch, batch_size: int, present: int, used: int, text: str
 ) -> None:
     monkeypatch.setattr(devices, "usable_cores", lambda: 8)
-    environment = {"devices": ["cpu"] * present, "devices_used": used}
+    environment = {"devices": ["cpu"] * present, "devices_used": used, "processes": 1}
     assert description.shares(batch_size, environment) == text
 
 

@@ -1,0 +1,94 @@
+"""One process of many, for `test_hosts`: main.py, or a few functions, with what is to happen.
+
+python -m tests.one_of_many signal PROCESS STEP SIGNAL ARGUMENTS...   a signal to itself at a step
+python -m tests.one_of_many meet SECONDS ARGUMENTS...                 the functions of `hosts`
+"""
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+
+def main() -> int:
+    kind, *arguments = sys.argv[1:]
+    import main as program
+
+    if kind == "signal":
+        process, step, number, *sys.argv[1:] = arguments
+        if f"--process_id={process}" in sys.argv:
+            raise_at(int(step), int(number))
+        return program.main(sys.argv)
+    seconds, address, count, process = arguments
+    return meet(float(seconds), address, int(count), int(process))
+
+
+def raise_at(step: int, number: int) -> None:
+    from seqvision.resident import ResidentSteps
+
+    advance = ResidentSteps.advance
+
+    def advance_and_raise(self: Any, state: Any, at: int) -> Any:
+        if at >= step:
+            os.kill(os.getpid(), number)
+        return advance(self, state, at)
+
+    ResidentSteps.advance = advance_and_raise  # type: ignore[method-assign, assignment]
+
+
+def meet(seconds: float, address: str, count: int, process: int) -> int:
+    from seqvision.cluster import FLAGS, Cluster
+    from seqvision.devices import prepare_host
+
+    prepare_host(2)
+    import jax
+
+    from seqvision import hosts
+    from seqvision.errors import UserError
+    from seqvision.placement import fetch, place
+    from seqvision.progress import say
+    from seqvision.state import create_mesh, replicated
+    from seqvision.steps import batch_sharding
+
+    hosts.join(Cluster(FLAGS, count, address, process), seconds)
+    assert (jax.process_count(), jax.process_index()) == (count, process)
+    assert hosts.is_first() == (process == 0)
+    assert hosts.largest(10 * process) == 10 * (count - 1)
+    assert hosts.largest(-process) == 0
+    assert hosts.of_first(7 if process == 0 else 9) == 7
+    say("said once")
+
+    mesh = create_mesh()
+    numbers = np.arange(4 * mesh.size, dtype=np.int32).reshape(-1, 2)
+    for sharding in (batch_sharding(mesh), replicated(mesh)):
+        placed = place({"numbers": numbers}, sharding)
+        assert place(placed, sharding)["numbers"] is placed["numbers"]
+        twice = jax.jit(lambda tree: 2 * tree["numbers"], out_shardings=sharding)(placed)
+        np.testing.assert_array_equal(fetch(twice), 2 * numbers)
+
+    hosts.check_same({"a": "the same", "b": 3})
+    for name, value in (("data", process), ("workdir", "x" * process)):
+        try:
+            hosts.check_same({"a": 1, name: value})
+        except UserError as error:
+            assert str(error) == f"the {count} processes do not see the same {name}"
+        else:
+            raise AssertionError(name)
+    with hosts.all_or_none():
+        pass
+    with hosts.all_or_none():
+        if process == 1:
+            raise UserError("no data here")
+    return 0
+
+
+if __name__ == "__main__":
+    from seqvision.errors import UserError
+
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
