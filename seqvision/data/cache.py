@@ -6,11 +6,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from seqvision.data.dataset import ArraySplit, Dataset
 
 # To be raised when the arrays made of the same files change.
 _VERSION = 2
+
+
+def cache_folder(cache_dir: str) -> Path:
+    """`cache_dir`, or the user's cache folder where it is ""."""
+    return Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
 
 
 class DamagedCacheError(Exception):
