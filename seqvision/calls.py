@@ -1,6 +1,6 @@
 """Calls of the compiled training steps: what is common to all ways of feeding them."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from seqvision.config import Steps
 from seqvision.flops import count_flops
@@ -12,6 +12,7 @@ MAX_STEPS_PER_CALL = 100
 _SECONDS_PER_CALL = 2.0
 
 
+@runtime_checkable
 class Calls(Protocol):
     """Calls of the compiled steps, each up to the next event, and how long they take."""
 

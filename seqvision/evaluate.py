@@ -26,7 +26,7 @@ from seqvision.record import ENVIRONMENT
 from seqvision.run import Run, differences, load_run, objective_of, windows_of
 from seqvision.settings import Settings
 from seqvision.shapes import HostMask
-from seqvision.shares import streamed_batches
+from seqvision.shares import moderate_size, streamed_batches
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_predict_step
 from seqvision.supply import load_dataset
@@ -57,9 +57,14 @@ def predict_split(
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
     labels: list[int] = []
+    if isinstance(split, StreamedSplit):
+        batch_size = moderate_size(split, batch_size)
     size = shared_batch_size(batch_size, len(split), mesh)
-    read = streamed_batches if isinstance(split, StreamedSplit) else _resident_batches
-    for examples, mask in read(split, size, mesh):
+    if isinstance(split, StreamedSplit):
+        batches = streamed_batches(split, size, mesh)
+    else:
+        batches = _resident_batches(split, size, mesh)
+    for examples, mask in batches:
         inputs, lengths = examples["inputs"], examples.get("lengths")
         answer = jax.device_get(step(params, inputs, lengths))
         lengths = None if lengths is None else np.asarray(lengths)

@@ -14,7 +14,7 @@ from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.settings import Settings
-from seqvision.shares import put, put_batch_rows, streamed_batches
+from seqvision.shares import moderate_size, put, put_batch_rows, streamed_batches
 from seqvision.state import replicated
 from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
 from seqvision.transcripts import make_read_step, transcripts
@@ -59,7 +59,7 @@ def create_evaluation(
 
     def classify_streamed(params: Any, split: StreamedSplit) -> Metrics:
         params = jax.device_put(params, replicated(mesh))
-        size = shared_batch_size(batch_size, len(split), mesh)
+        size = shared_batch_size(moderate_size(split, batch_size), len(split), mesh)
         rows, sums = put_batch_rows(size, mesh), []
         for examples, mask in streamed_batches(split, size, mesh):
             placed_mask = put(mask, batch_sharding(mesh))

@@ -15,6 +15,9 @@ from seqvision.shapes import HostMask, Indices
 from seqvision.state import replicated
 from seqvision.steps import batch_sharding, index_sharding
 
+# Of a batch that is evaluated: several are read at once.
+_BATCH_BYTES = 2**25
+
 Chunk = dict[str, Any]
 """Arrays (rows, ...) on the devices, shared out: first all rows of the first device, and so on."""
 
@@ -75,7 +78,7 @@ def gathered(
 def _placed(array: np.ndarray, mesh: Mesh, shares: list[int]) -> jax.Array:
     rows = array.shape[1] * array.shape[2]
 
-    def share(index: tuple[slice, ...]) -> np.ndarray:
+    def share(index: Any) -> np.ndarray:
         own = array[shares.index((index[0].start or 0) // rows)]
         return own.reshape(rows, *array.shape[3:])
 
@@ -110,6 +113,11 @@ def put_batch_rows(batch_size: int, mesh: Mesh) -> jax.Array:
     """The same for a chunk of one batch: (B,) for `eval_step`."""
     rows = np.tile(np.arange(batch_size // mesh.size, dtype=np.int32), mesh.size)
     return put(rows, batch_sharding(mesh))
+
+
+def moderate_size(split: StreamedSplit, batch_size: int) -> int:
+    """Examples to evaluate at once: `batch_size`, or fewer where they are large."""
+    return max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
 
 
 def streamed_batches(

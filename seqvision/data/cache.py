@@ -91,6 +91,7 @@ def write_cache(path: Path, dataset: Dataset) -> None:
                 **{
                     f"{name}_{kind}": array
                     for name, split in dataset.splits.items()
+                    if isinstance(split, ArraySplit)
                     for kind, array in zip(("images", "labels"), split.arrays.values(), strict=True)
                 },
             )

@@ -195,7 +195,7 @@ def digit_lines(
 
 def _with_ink(split: AnySplit) -> Symbols:
     assert isinstance(split, ArraySplit)
-    images, labels = split.inputs, split.labels
+    images, labels = split.arrays["inputs"], split.arrays["labels"]
     inked = images.any(axis=(1, 2, 3))
     return (images, labels) if inked.all() else (images[inked], labels[inked])
 

@@ -11,7 +11,7 @@ import numpy as np
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.paths import few, shown
 from seqvision.data.pixels import HostFrames, fit
-from seqvision.data.split_rule import cut, fraction_of
+from seqvision.data.split_rule import cut
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
@@ -52,12 +52,6 @@ class Example:
                 f" {self.shape} (frames, height, width, channels); bring back what it was"
             )
         return frames
-
-
-def make_example(name: str, frames: HostFrames, label: int, size: tuple[int, int, int]) -> Example:
-    """An example in memory, resized as far as `size` (height, width, channels) is known: not 0."""
-    fitted = fit_known(frames, size)
-    return Example(name, fitted.shape, label, fraction_of(frames), lambda: fitted)
 
 
 def fit_known(frames: HostFrames, size: tuple[int, int, int]) -> HostFrames:

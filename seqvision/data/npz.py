@@ -14,7 +14,6 @@ from seqvision.data.examples import (
     fit_known,
     known_shape,
     make_dataset,
-    make_example,
 )
 from seqvision.data.looks import Look, keep_looks, looks_path, read_looks
 from seqvision.data.npz_file import NpzFile, example_frames, read_npz
@@ -78,21 +77,22 @@ def load_npz(
         frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
         kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
-        names = (f"{shown(path)}: {key}[{index}]" for index in range(len(frames)))
-        if file.stamp is None:
-            given[splits[prefix]] = [
-                make_example(name, clip, label, size)
-                for name, clip, label in zip(names, frames, numbers, strict=True)
-            ]
-        else:
-            looks = is_cut and splits[prefix] == "train"
-            fractions = _fractions(path, frames, cache_dir, say) if looks else [0.0] * len(frames)
-            given[splits[prefix]] = [
-                _mapped_example(name, clip, label, size, fraction)
-                for name, clip, label, fraction in zip(
-                    names, frames, numbers, fractions, strict=True
-                )
-            ]
+        fractions = [0.0] * len(frames)
+        if is_cut and splits[prefix] == "train":
+            kept = looks_path(cache_dir, [path]) if cache_dir and file.stamp else None
+            fractions = _fractions(frames, kept, say)
+        given[splits[prefix]] = [
+            Example(
+                name=f"{shown(path)}: {key}[{index}]",
+                shape=known_shape(clip.shape, size),
+                label=label,
+                fraction=fraction,
+                read=functools.partial(fit_known, clip, size),
+            )
+            for index, (clip, label, fraction) in enumerate(
+                zip(frames, numbers, fractions, strict=True)
+            )
+        ]
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
     if len(kinds) == 2:
         raise UserError(
@@ -114,19 +114,10 @@ def load_npz(
     )
 
 
-def _mapped_example(
-    name: str, frames: np.ndarray, label: int, size: tuple[int, int, int], fraction: float
-) -> Example:
-    """An example that stays in the file."""
-    read = functools.partial(fit_known, frames, size)
-    return Example(name, known_shape(frames.shape, size), label, fraction, read)
-
-
 def _fractions(
-    path: Path, frames: list[np.ndarray], cache_dir: Path | None, say: Callable[[str], None]
+    frames: list[np.ndarray], kept: Path | None, say: Callable[[str], None]
 ) -> list[float]:
-    """See `split_rule`: all examples are read for it, once."""
-    kept = None if cache_dir is None else looks_path(cache_dir, [path])
+    """See `split_rule`: all examples are read for it, and it is kept in a file, if there is one."""
     looks = None if kept is None else read_looks(kept)
     if looks is None or len(looks) != len(frames):
         looks = [Look(clip.shape, fraction_of(clip)) for clip in frames]

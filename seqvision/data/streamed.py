@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from seqvision.shapes import Indices
 
 
+@runtime_checkable
 class Source(Protocol):
     """Labelled images or clips that can be read one by one, in any order, by many threads."""
 
