@@ -229,7 +229,7 @@ def _look_over(
     broken_files: str,
     resident_bytes: float,
     show_progress: bool,
-) -> tuple[list[Look], list[HostFrames] | None]:
+) -> tuple[list[Look], list[np.ndarray] | None]:
     """Reads every example once.
 
     Returns:
@@ -237,7 +237,7 @@ def _look_over(
       where all of them together are larger than `resident_bytes`.
     """
     looks: list[Look] = []
-    kept: list[HostFrames] | None = []
+    kept: list[np.ndarray] | None = []
     num_bytes = 0
     for _, _, file in tqdm(rows, disable=not show_progress, leave=False):
         try:
@@ -259,7 +259,7 @@ def _look_over(
 def _examples(
     rows: list[_Row],
     looks: list[Look],
-    frames: list[HostFrames] | None,
+    frames: list[np.ndarray] | None,
     size: tuple[int, int, int],
     broken_files: str,
     say: Callable[[str], None],
