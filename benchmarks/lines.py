@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from seqvision.data.batches import padded_indices
+from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.progress import say
 from seqvision.run import read_settings
@@ -36,6 +37,7 @@ def load_test_lines(settings: Settings, count: int) -> list[np.ndarray]:
     """
     lines = dataclasses.replace(settings.lines, test_lines=count)
     split = load_dataset(dataclasses.replace(settings, lines=lines), say).split("test")
+    assert not isinstance(split, StreamedSplit)  # Lines are not.
     take, arrays = jax.jit(split.take), jax.device_put(split.arrays)
     found: list[np.ndarray] = []
     for indices, mask in padded_indices(min(count, len(split)), _BATCH_SIZE):

@@ -38,8 +38,9 @@ def get_config() -> ConfigDict:
     # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
     # or ~/tensorflow_datasets).
     config.data.dir = ""
-    # tfds and what is made of it: where decoded arrays are kept for the next start ("" = the user's
-    # cache folder).
+    # tfds and what is made of it: where decoded arrays are kept for the next start; npz, folders:
+    # where it is kept what was seen when a streamed set was looked over ("" = the user's cache
+    # folder).
     config.data.cache_dir = ""
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
     # holds `images` and `labels.tsv`.
@@ -48,6 +49,9 @@ def get_config() -> ConfigDict:
     config.data.kind = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"
+    # tfds, npz, folders: sets whose images would be more bytes than this in memory are streamed:
+    # each example is read (and decoded) when its turn comes. It changes speed, not results.
+    config.data.resident_bytes = 2 * 2**30
     # Pixels that images and frames are scaled to, proportions kept (0 = as they are).
     config.data.height = 0
     config.data.width = 0

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from seqvision import record
 from seqvision.config import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
+from seqvision.data.streamed import StreamedSplit
 from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
@@ -63,7 +65,8 @@ def description(
     facts = {
         "data": (
             f"{dataset.title}: {sizes};"
-            f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
+            f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes;"
+            f" {residence(dataset)}"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
         "batch": shares(settings.data.batch_size, environment),
@@ -79,6 +82,19 @@ def description(
         facts |= _changes(environment)
     yield from record.header(environment, facts)
     yield from record.parameter_table(params)
+
+
+def residence(dataset: Dataset) -> str:
+    """Where the examples are, and how large they are (or would be) as arrays in memory."""
+    num_bytes = 0
+    for split in dataset.splits.values():
+        if isinstance(split, StreamedSplit):
+            num_bytes += split.num_bytes
+        else:
+            num_bytes += sum(np.asarray(array).nbytes for array in jax.tree.leaves(split.arrays))
+    where = "streamed, of" if dataset.is_streamed else "in memory,"
+    unit, name = (2**30, "GiB") if num_bytes >= 2**30 else (2**20, "MiB")
+    return f"{where} {num_bytes / unit:,.1f} {name}"
 
 
 def shares(batch_size: int, environment: dict[str, Any]) -> str:
@@ -125,7 +141,11 @@ def _background(settings: Settings, dataset: Dataset) -> str:
     The user's own images are predicted as they are trained on: as they are.
     """
     train = dataset.split("train")
-    if isinstance(train, ArraySplit) and settings.data.source == "tfds":
+    if settings.data.source != "tfds":
+        return "mixed"
+    if isinstance(train, StreamedSplit):
+        return background_of(train.read(np.arange(min(1000, len(train)), dtype=np.int32))["inputs"])
+    if isinstance(train, ArraySplit):
         return background_of(train.inputs)
     return "mixed"
 

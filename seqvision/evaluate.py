@@ -1,6 +1,8 @@
 """A whole split, each example once."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +13,8 @@ from seqvision import hosts
 from seqvision.answers import Prediction, predictions
 from seqvision.config import validate
 from seqvision.data.batches import padded_indices
-from seqvision.data.dataset import SPLITS, ArraySplit, Split
+from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split
+from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
 from seqvision.evaluation import create_evaluation, shared_batch_size
@@ -24,6 +27,8 @@ from seqvision.reading_metrics import ReadingMetrics
 from seqvision.record import ENVIRONMENT
 from seqvision.run import Run, differences, load_run, objective_of, windows_of
 from seqvision.settings import Settings
+from seqvision.shapes import HostMask
+from seqvision.shares import moderate_size, streamed_batches
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_predict_step
 from seqvision.supply import load_dataset
@@ -46,18 +51,22 @@ _EXAMPLE_FIELDS = (
 
 
 def predict_split(
-    run: Run, split: Split, batch_size: int, mesh: Mesh
+    run: Run, split: AnySplit, batch_size: int, mesh: Mesh
 ) -> tuple[list[Prediction], list[int]]:
     """What a run says about each example of a split, in order, and their labels."""
     windows = windows_of(run.settings)
-    params, arrays = place((run.params, split.arrays), replicated(mesh))
-    take = jax.jit(split.take)
+    params = place(run.params, replicated(mesh))
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
     labels: list[int] = []
-    for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):
-        indices, mask = place(batch, batch_sharding(mesh))
-        examples = take(arrays, indices)
+    if isinstance(split, StreamedSplit):
+        batch_size = moderate_size(split, batch_size)
+    size = shared_batch_size(batch_size, len(split), mesh)
+    if isinstance(split, StreamedSplit):
+        batches = streamed_batches(split, size, mesh)
+    else:
+        batches = _resident_batches(split, size, mesh)
+    for examples, mask in batches:
         inputs, lengths = examples["inputs"], examples.get("lengths")
         answer = step(params, inputs, lengths)
         answer, lengths, batch_labels = fetch((answer, lengths, examples["labels"]))
@@ -65,6 +74,15 @@ def predict_split(
         found.extend(predictions(answer, lengths, windows, count))
         labels.extend(batch_labels[:count].tolist())
     return found, labels
+
+
+def _resident_batches(
+    split: Split, batch_size: int, mesh: Mesh
+) -> Iterator[tuple[dict[str, Any], HostMask]]:
+    """See `shares.streamed_batches`; of a split that lies on the devices as a whole."""
+    arrays, take = place(split.arrays, replicated(mesh)), jax.jit(split.take)
+    for indices, mask in padded_indices(len(split), batch_size):
+        yield take(arrays, place(indices, batch_sharding(mesh))), mask
 
 
 @hosts.ending_with_the_others(lambda: "run the same command again")
@@ -101,12 +119,13 @@ def evaluate_run(
         raise UserError(
             f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are not"
             f" those in {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
-            " --config.data.path"
+            f" --config.data.path{run.data.hint(dataset)}"
         )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
     say(f"{workdir}: step {run.step} on {dataset.title} {split_name}{_which_lines(settings)}")
     if settings.reads_text:
+        assert not isinstance(split, StreamedSplit)  # Lines are not.
         for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
             say(line)
         return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
@@ -124,7 +143,8 @@ def evaluate_run(
     for line in _details(found, labels, per_step):
         say(line)
     if target is not None:
-        names = split.names if isinstance(split, ArraySplit) and split.names else range(len(split))
+        named = isinstance(split, ArraySplit | StreamedSplit) and split.names
+        names = named or range(len(split))
         rows = [
             {
                 "file": name,

@@ -8,17 +8,19 @@ import jax
 from jax.sharding import Mesh
 
 from seqvision.data.batches import padded_indices
-from seqvision.data.dataset import Split
+from seqvision.data.dataset import AnySplit
+from seqvision.data.streamed import StreamedSplit
 from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.placement import place
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.settings import Settings
+from seqvision.shares import moderate_size, put_batch_rows, streamed_batches
 from seqvision.state import replicated
 from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
 from seqvision.transcripts import make_read_step, transcripts
 
-Evaluation = Callable[[Any, Split], Metrics | ReadingMetrics]
+Evaluation = Callable[[Any, AnySplit], Metrics | ReadingMetrics]
 """`evaluate(params, split)`."""
 
 
@@ -44,7 +46,8 @@ def create_evaluation(
     if isinstance(objective, TextReading):
         read_step = make_read_step(model, mesh, take, objective, settings.reading.beam_width)
 
-        def read(params: Any, split: Split) -> ReadingMetrics:
+        def read(params: Any, split: AnySplit) -> ReadingMetrics:
+            assert not isinstance(split, StreamedSplit)  # Lines are not.
             size = shared_batch_size(batch_size, len(split), mesh)
             return reading_metrics(
                 transcripts(read_step, params, split, size, mesh), objective.delay
@@ -53,8 +56,21 @@ def create_evaluation(
         return read
     assert isinstance(objective, Classification)
     eval_step = make_eval_step(model, mesh, take, objective, windows)
+    streamed_step = make_eval_step(model, mesh, take, objective, windows, streamed=True)
 
-    def classify(params: Any, split: Split) -> Metrics:
+    def classify_streamed(params: Any, split: StreamedSplit) -> Metrics:
+        params = place(params, replicated(mesh))
+        size = shared_batch_size(moderate_size(split, batch_size), len(split), mesh)
+        rows, sums = put_batch_rows(size, mesh), []
+        for examples, mask in streamed_batches(split, size, mesh):
+            placed_mask = place(mask, batch_sharding(mesh))
+            # Waits for it, lest batches that were read pile up on the devices.
+            sums.append(jax.device_get(streamed_step(params, examples, rows, placed_mask)))
+        return Metrics.of(*sums)
+
+    def classify(params: Any, split: AnySplit) -> Metrics:
+        if isinstance(split, StreamedSplit):
+            return classify_streamed(params, split)
         params, arrays = place((params, split.arrays), replicated(mesh))
         sums = []
         for batch in padded_indices(len(split), shared_batch_size(batch_size, len(split), mesh)):

@@ -11,7 +11,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.config import Steps, validate
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import AnySplit, Dataset
+from seqvision.data.streamed import StreamedSplit
+from seqvision.description import residence
 from seqvision.errors import UserError
 from seqvision.flops import count_flops
 from seqvision.program import Program, create_program
@@ -19,6 +21,7 @@ from seqvision.progress import on_terminal, say
 from seqvision.record import aligned, parameter_table
 from seqvision.settings import Settings
 from seqvision.state import abstract_state, training_mesh
+from seqvision.streamed import chunk_size
 from seqvision.supply import load_dataset
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
@@ -39,14 +42,15 @@ def explain(config: ConfigDict) -> None:
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
     mesh, train = training_mesh(settings.data.batch_size), dataset.split("train")
-    program = create_program(settings, dataset, Steps.of(settings, len(train)), mesh)
+    steps = Steps.of(settings, len(train))
+    program = create_program(settings, dataset, steps, mesh)
     state = abstract_state(program.init, mesh)
     check_axes(program.model, program.input_shape)
     batch_size = settings.data.batch_size
     inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
     kinds = "symbols, and the blank of CTC" if settings.reads_text else "classes"
-    yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}"
+    yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}; {residence(dataset)}"
     yield f"arrays on their way, for a batch of {batch_size}:"
     arrays = arrays_on_the_way(program.model, state.params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])
@@ -56,9 +60,10 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     def read(params: Any, inputs: Any, lengths: Any) -> Any:
         return program.model.apply({"params": params}, inputs, lengths)
 
-    indices = jax.ShapeDtypeStruct((1, batch_size), jnp.int32)
+    num_batches = chunk_size(settings, steps, train) if isinstance(train, StreamedSplit) else 1
+    indices = jax.ShapeDtypeStruct((num_batches, batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    arguments = (state, jax.eval_shape(lambda: train.arrays), indices, count)
+    arguments = (state, _arrays(train, batch_size * num_batches), indices, count)
     reading = count_flops(read, state.params, inputs, lengths) / batch_size
     training = count_flops(program.train_steps, *arguments) / batch_size
     yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
@@ -116,10 +121,21 @@ def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
     return name, names, " x ".join(map(str, array.shape)), array.dtype.name
 
 
-def _shapes(split: Split, batch_size: int) -> tuple[Any, Any]:
+def _arrays(split: AnySplit, num_read: int) -> Any:
+    """Shapes of what has to lie on the devices: all examples, or `num_read` that are read."""
+    if not isinstance(split, StreamedSplit):
+        return jax.eval_shape(lambda: split.arrays)
+    example = split.read(np.zeros(1, np.int32))
+    return {
+        name: jax.ShapeDtypeStruct((num_read, *array.shape[1:]), array.dtype)
+        for name, array in example.items()
+    }
+
+
+def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
     """Those of a batch's inputs, as the network reads them, and of their lengths, if they vary."""
     indices = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
-    batch = jax.eval_shape(split.take, split.arrays, indices)
+    batch = jax.eval_shape(split.take, _arrays(split, batch_size), indices)
     return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 

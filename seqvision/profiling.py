@@ -9,9 +9,9 @@ from pathlib import Path
 
 import jax
 
+from seqvision.calls import Calls
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.hlo import LOOPS, Operation, operation_by_name, read_operations
-from seqvision.resident import ResidentSteps
 from seqvision.state import TrainState
 from seqvision.throughput import Throughput
 from seqvision.trace import Span, covered_seconds, read_spans, trace_files
@@ -51,7 +51,7 @@ class ProfiledSteps:
 
     def __init__(
         self,
-        calls: ResidentSteps,
+        calls: Calls,
         folder: Path,
         total_steps: int,
         peak_flops: float | None,
@@ -63,7 +63,7 @@ class ProfiledSteps:
         self._seconds_per_step = 0.0
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """See `ResidentSteps.advance`; the first three calls take fewer steps."""
+        """See `calls.Calls.advance`; the first three calls take fewer steps."""
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:

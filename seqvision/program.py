@@ -110,6 +110,7 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
             ema_decay=settings.ema_decay,
             augment=augment,
             windows=windows,
+            streamed=dataset.is_streamed,
         ),
         evaluate=create_evaluation(settings, model, mesh, take, objective, windows),
     )

@@ -25,6 +25,7 @@ _FREE = (
     "data.cache_dir",
     "data.path",
     "data.broken_files",
+    "data.resident_bytes",
     "data.eval_batch_size",
     "reading.beam_width",
     "model.execution",
@@ -59,6 +60,13 @@ class DataFacts:
         """Whether it is the same data: the same examples, and the same names of their classes."""
         same = self.fingerprints == dict(dataset.fingerprints)
         return same and self.class_names == dataset.class_names
+
+    def hint(self, dataset: Dataset) -> str:
+        """A word on a set that was streamed and no longer is, or the other way round."""
+        if self.fingerprints.keys() == dataset.fingerprints.keys():
+            return ""
+        now, then = ("streamed", "in memory") if dataset.is_streamed else ("in memory", "streamed")
+        return f" (it was {then}, it is {now}: see config.data.resident_bytes)"
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "DataFacts":

@@ -52,6 +52,7 @@ Number = Annotated[int, Range(low=0, high=LARGEST)]
 LARGEST_SIDE = 65535
 # Made clips count places in 32-bit integers.
 LARGEST_CLIP_SIDE = 1024
+Bytes = Annotated[int, Range(low=0, high=2**50)]
 Pixels = Annotated[int, Range(low=0, high=LARGEST_SIDE)]
 Sizes = Annotated[tuple, AllIn(Range(low=1, high=LARGEST))]
 # Floats become float32 on the device.
@@ -91,6 +92,7 @@ class Data:
     path: str
     kind: Annotated[str, OneOf(("auto", "images", "clips"))]
     broken_files: Annotated[str, OneOf(("fail", "skip"))]
+    resident_bytes: Bytes
     height: Pixels
     width: Pixels
     channels: Annotated[int, OneOf((0, 1, 3))]

@@ -75,6 +75,7 @@ def make_train_steps(
     ema_decay: float = 0.0,
     augment: Augmentation | None = None,
     windows: Windows | None = None,
+    streamed: bool = False,
 ) -> Callable[..., tuple[TrainState, Array]]:
     """Compiles many training steps into one call.
 
@@ -89,6 +90,8 @@ def make_train_steps(
         most (1 + t) / (10 + t). 0 where the state has no average.
       augment: applied to every batch.
       windows: each clip's window is drawn at random.
+      streamed: each device has examples of its own in `arrays`, of which alone `indices` speak to
+        it, rather than all that there are.
 
     Returns:
       `train_steps(state, arrays, indices, num_steps) -> state, finite`. `arrays` lie on the
@@ -156,9 +159,8 @@ def make_train_steps(
 
     # Each device runs the whole loop on its share of the examples; they meet once a step, in psum.
     everywhere = PartitionSpec()
-    shared = _shared(
-        train_steps, mesh, (everywhere, everywhere, _INDEX_SPEC, everywhere), everywhere
-    )
+    examples = _BATCH_SPEC if streamed else everywhere
+    shared = _shared(train_steps, mesh, (everywhere, examples, _INDEX_SPEC, everywhere), everywhere)
     return jax.jit(shared, donate_argnums=0)
 
 
@@ -211,8 +213,12 @@ def make_eval_step(
     take: Take,
     objective: Classification,
     windows: Windows | None = None,
+    streamed: bool = False,
 ) -> Callable[..., Sums]:
-    """Compiles `eval_step(params, arrays, indices, mask) -> Sums` of one padded batch."""
+    """Compiles `eval_step(params, arrays, indices, mask) -> Sums` of one padded batch.
+
+    See `make_train_steps` for the arguments.
+    """
 
     def eval_step(params: Any, arrays: Any, indices: BatchIndices, mask: Mask) -> Sums:
         batch = take(arrays, indices)
@@ -221,8 +227,9 @@ def make_eval_step(
         return jax.lax.psum(sums, DATA_AXIS)
 
     everywhere = PartitionSpec()
+    examples = _BATCH_SPEC if streamed else everywhere
     return jax.jit(
-        _shared(eval_step, mesh, (everywhere, everywhere, _BATCH_SPEC, _BATCH_SPEC), everywhere)
+        _shared(eval_step, mesh, (everywhere, examples, _BATCH_SPEC, _BATCH_SPEC), everywhere)
     )
 
 

@@ -1,16 +1,19 @@
 """The data set that a config asks for."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from seqvision.data.alphabet import Alphabet, normalized
+from seqvision.data.cache import cache_folder
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
 from seqvision.data.digit_lines import LEVELS, DigitLines, digit_lines
 from seqvision.data.folders import load_folders
 from seqvision.data.line_files import load_lines
 from seqvision.data.moving_digits import MovingDigits, moving_digits
 from seqvision.data.npz import load_npz
+from seqvision.data.streamed import StreamedSplit
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
 from seqvision.settings import Settings
@@ -42,6 +45,9 @@ def load_dataset(
                 size=size,
                 validation_fraction=data.validation_fraction,
                 test_fraction=data.test_fraction,
+                resident_bytes=data.resident_bytes,
+                cache_dir=cache_folder(data.cache_dir),
+                say=say,
             )
         case "folders":
             dataset = load_folders(
@@ -52,6 +58,8 @@ def load_dataset(
                 test_fraction=data.test_fraction,
                 say=say,
                 show_progress=show_progress,
+                resident_bytes=data.resident_bytes,
+                cache_dir=cache_folder(data.cache_dir),
             )
         case "lines":
             symbols = settings.reading.alphabet
@@ -65,9 +73,11 @@ def load_dataset(
                 show_progress=show_progress,
             )
         case _:
-            whole = load_tfds(data.name, data.dir, data.cache_dir, say, show_progress, size)
+            # What is made of a set is made of arrays.
+            most = data.resident_bytes if data.source == "tfds" else math.inf
+            whole = load_tfds(data.name, data.dir, data.cache_dir, say, show_progress, size, most)
             train, test = whole.splits["train"], whole.splits["test"]
-            assert isinstance(train, ArraySplit)
+            assert isinstance(train, ArraySplit | StreamedSplit)
             held_out = hold_out_validation(train, data.validation_examples, whole.name)
             dataset = dataclasses.replace(whole, splits={**held_out, "test": test})
             if data.source == "moving_digits":

@@ -11,11 +11,14 @@ class Throughput:
       examples_per_second: over all devices.
       flops_per_example: floating-point operations to train on one example, see `flops`.
       peak_flops: of all devices, a second; None where it was not measured.
+      input_wait: share of the time in which there was no batch to train on; None where all
+        examples lie on the devices.
     """
 
     examples_per_second: float
     flops_per_example: float
     peak_flops: float | None = None
+    input_wait: float | None = None
 
     @property
     def flops_per_second(self) -> float:
@@ -32,13 +35,16 @@ class Throughput:
             "flops_per_second": round(self.flops_per_second),
             "peak_flops": None if self.peak_flops is None else round(self.peak_flops),
             "share_of_peak": None if self.share_of_peak is None else round(self.share_of_peak, 4),
+            "input_wait": None if self.input_wait is None else round(self.input_wait, 4),
         }
 
     def __str__(self) -> str:
         text = f"{self.examples_per_second:,.0f} examples/s, {flops_text(self.flops_per_second)}/s"
-        if self.peak_flops is None:
-            return text
-        return f"{text} = {self.share_of_peak:.1%} of the peak of {flops_text(self.peak_flops)}/s"
+        if self.peak_flops is not None:
+            text += f" = {self.share_of_peak:.1%} of the peak of {flops_text(self.peak_flops)}/s"
+        if self.input_wait is not None:
+            text += f", {self.input_wait:.1%} of the time waiting for input"
+        return text
 
 
 def flops_text(flops: float) -> str:

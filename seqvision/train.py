@@ -23,8 +23,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision import hosts, peak, record
+from seqvision.calls import Calls
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
+from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.interruption import Interruption
@@ -46,6 +48,7 @@ from seqvision.state import (
     replicated,
     training_mesh,
 )
+from seqvision.streamed import StreamedSteps
 from seqvision.supply import load_dataset
 from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
@@ -129,9 +132,7 @@ class _Training:
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:
             self._peak_flops = peak.measure_peak(self._mesh, settings.model.compute_dtype)
-        self._calls = ResidentSteps(
-            settings, self._steps, self._train, self._program.train_steps, self._mesh
-        )
+        self._calls = self._create_calls()
         self._best_step: int | None = None
         self._best_score: float | None = None
         self._evaluations_since_best = 0
@@ -159,8 +160,15 @@ class _Training:
             finally:
                 progress.close()
                 rows.close()
+                self._calls.close()
 
     # --- before the loop ---
+
+    def _create_calls(self) -> Calls:
+        settings, steps, split = self._settings, self._steps, self._train
+        if isinstance(split, StreamedSplit):
+            return StreamedSteps(settings, steps, split, self._program.train_steps, self._mesh)
+        return ResidentSteps(settings, steps, split, self._program.train_steps, self._mesh)
 
     def _check_splits(self) -> None:
         wanting = wants_validation(self._settings)
@@ -173,11 +181,12 @@ class _Training:
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
         if not checkpoints.steps:
             return None
-        if not read_data_facts(self._workdir).describes(self._dataset):
+        facts = read_data_facts(self._workdir)
+        if not facts.describes(self._dataset):
             raise UserError(
                 f"{self._workdir}: its data changed since it began: fingerprint or classes of"
                 f" {self._dataset.name} are not those in {record.ENVIRONMENT}; bring back that"
-                " data, or choose another --workdir"
+                f" data, or choose another --workdir{facts.hint(self._dataset)}"
             )
         restored = checkpoints.restore_newest(abstract_state(self._program.init, self._mesh))
         if restored is None:
@@ -233,7 +242,7 @@ class _Training:
     ) -> Result:
         steps, start = self._steps, int(state.step)
         step, saved = start, start if checkpoints.steps else -1
-        calls: ResidentSteps | ProfiledSteps = self._calls
+        calls: Calls | ProfiledSteps = self._calls
         if self._profile is not None:
             calls = ProfiledSteps(self._calls, self._profile, steps.total, self._peak_flops, say)
         log_time, log_step = time.perf_counter(), start

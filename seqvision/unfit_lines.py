@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from seqvision.data.dataset import Split
+from seqvision.data.dataset import AnySplit
 from seqvision.data.line_files import LineSplit
 from seqvision.data.paths import few, shown
 from seqvision.errors import UserError
 from seqvision.objectives import Objective, TextReading
 
 
-def unfit_lines(name: str, split: Split, objective: Objective) -> Iterator[str]:
+def unfit_lines(name: str, split: AnySplit, objective: Objective) -> Iterator[str]:
     """A line that names them, where a split of lines from files has some.
 
     Args:

@@ -100,7 +100,10 @@ def test_every_shipped_config_passes(
 def test_memory_and_the_whole_text(small_config: ConfigDict) -> None:
     settings = validate(small_config)
     lines = list(explanation(settings, load_dataset(settings)))
-    assert lines[0] == "mnist: 59,000 train, 1,000 validation, 10,000 test; 10 classes"
+    assert (
+        lines[0]
+        == "mnist: 59,000 train, 1,000 validation, 10,000 test; 10 classes; in memory, 52.6 MiB"
+    )
     (examples,) = (line for line in lines if "training examples" in line)
     assert examples.split()[-2:] == [f"{59_000 * 788 / 2**20:.1f}", "MiB"]  # 784 bytes, a label.
     total = 28 * 64 + 16 * 64 + 64 + 16 * 10 + 10

@@ -4,13 +4,20 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import platformdirs
 
 from seqvision.data.dataset import ArraySplit, Dataset
 
 # To be raised when the arrays made of the same files change.
 _VERSION = 2
+
+
+def cache_folder(cache_dir: str) -> Path:
+    """`cache_dir`, or the user's cache folder where it is ""."""
+    return Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
 
 
 class DamagedCacheError(Exception):
@@ -75,19 +82,17 @@ def write_cache(path: Path, dataset: Dataset) -> None:
         "class_names": dataset.class_names,
         "fingerprints": dataset.fingerprints,
     }
+    arrays: dict[str, Any] = {
+        f"{name}_{kind}": array
+        for name, split in dataset.splits.items()
+        if isinstance(split, ArraySplit)
+        for kind, array in zip(("images", "labels"), split.arrays.values(), strict=True)
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".incomplete", delete=False) as file:
         temporary = Path(file.name)
         try:
-            np.savez(
-                file,
-                meta=np.array(json.dumps(meta)),
-                **{
-                    f"{name}_{kind}": array
-                    for name, split in dataset.splits.items()
-                    for kind, array in zip(("images", "labels"), split.arrays.values(), strict=True)
-                },
-            )
+            np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
             file.close()
             temporary.replace(path)
         finally:

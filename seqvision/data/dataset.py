@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.shapes import HostInputs, HostLabels, HostLengths
 
@@ -37,6 +38,10 @@ class Split(Protocol):
           `inputs` (B, height, width, channels) or (B, T, height, width, channels) uint8, `labels`
           (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
         """
+
+
+AnySplit: TypeAlias = Split | StreamedSplit
+"""Examples that can lie on the devices, or that are too many for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +97,14 @@ class Dataset:
       class_names: one for each label.
       splits: `train`, and `validation` and `test` where there are such.
       input_shape: (height, width, channels) of images, (T, height, width, channels) of clips.
-      fingerprints: the SHA-256 of what the source supplied, by its own splits.
+      fingerprints: the SHA-256 of what the source supplied, by its own splits; of streamed ones, of
+        what stands for it, by its name.
     """
 
     name: str
     version: str
     class_names: tuple[str, ...]
-    splits: Mapping[str, Split]
+    splits: Mapping[str, AnySplit]
     input_shape: tuple[int, ...]
     fingerprints: Mapping[str, str]
 
@@ -115,7 +121,12 @@ class Dataset:
     def of_clips(self) -> bool:
         return len(self.input_shape) == 4
 
-    def split(self, name: str) -> Split:
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its examples are read when they are needed."""
+        return isinstance(self.splits["train"], StreamedSplit)
+
+    def split(self, name: str) -> AnySplit:
         """One of `train`, `validation`, `test`.
 
         Raises:
@@ -131,7 +142,9 @@ class Dataset:
         return self.splits[name]
 
 
-def hold_out_validation(train: ArraySplit, validation_examples: int, name: str) -> dict[str, Split]:
+def hold_out_validation(
+    train: ArraySplit | StreamedSplit, validation_examples: int, name: str
+) -> dict[str, AnySplit]:
     """Cuts the last `validation_examples` off the source's train split.
 
     Raises:

@@ -13,7 +13,7 @@ from jax import Array
 from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import AnySplit, ArraySplit, Dataset
 from seqvision.data.line_drawing import draw_line, largest_glyph
 from seqvision.data.line_recipe import LEVELS, DigitLines
 from seqvision.data.paths import few
@@ -200,7 +200,8 @@ def digit_lines(
     )
 
 
-def _with_ink(split: Split) -> Symbols:
+def _with_ink(split: AnySplit) -> Symbols:
+    assert isinstance(split, ArraySplit)
     images, labels = split.arrays["inputs"], split.arrays["labels"]
     inked = images.any(axis=(1, 2, 3))
     return (images, labels) if inked.all() else (images[inked], labels[inked])

@@ -19,7 +19,7 @@ SYMBOLS = {
     "mnist": string.digits,
 }
 # `letters` counts from 1, and TFDS gives it 37 classes.
-_FIRST_LABEL = {"letters": 1}
+FIRST_LABEL = {"letters": 1}
 
 
 def upright(dataset: Dataset, config: str) -> Dataset:
@@ -36,7 +36,7 @@ def upright(dataset: Dataset, config: str) -> Dataset:
     splits: dict[str, ArraySplit] = {}
     for name, split in dataset.splits.items():
         assert isinstance(split, ArraySplit)
-        labels = split.labels - np.int32(_FIRST_LABEL.get(config, 0))
+        labels = split.labels - np.int32(FIRST_LABEL.get(config, 0))
         splits[name] = ArraySplit(np.ascontiguousarray(split.inputs.swapaxes(1, 2)), labels)
     return dataclasses.replace(
         dataset,

@@ -1,10 +1,14 @@
 """The user's own data set from a folder for each class."""
 
 import dataclasses
+import functools
+import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 from tqdm import tqdm
 
 from seqvision.data.clip_files import (
@@ -15,9 +19,12 @@ from seqvision.data.clip_files import (
     read_frames,
 )
 from seqvision.data.dataset import Dataset
-from seqvision.data.examples import Example, make_dataset, make_example
+from seqvision.data.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.files import UnreadableImageError
+from seqvision.data.looks import Look, keep_looks, looks_path, read_looks
 from seqvision.data.paths import few, natural_key, shown, visible
+from seqvision.data.pixels import HostFrames
+from seqvision.data.split_rule import fraction_of
 from seqvision.errors import UserError, explain_os_error
 
 _SPLIT_NAMES = {
@@ -26,6 +33,9 @@ _SPLIT_NAMES = {
     "validation": "validation",
     "test": "test",
 }
+
+_Row: TypeAlias = tuple[str, int, Path]
+"""An example: its split, its label and where it lies."""
 
 
 @dataclasses.dataclass
@@ -41,6 +51,13 @@ class _Listing:
         classes = (files for split in self.examples.values() for files in split.values())
         return [path for files in classes for path in files]
 
+    def rows(self, class_names: tuple[str, ...]) -> Iterator[_Row]:
+        """Split, label and path of each example, in order."""
+        for split, classes in self.examples.items():
+            for label, name in enumerate(class_names):
+                for file in classes.get(name, []):
+                    yield split, label, file
+
 
 def load_folders(
     path: Path,
@@ -51,6 +68,8 @@ def load_folders(
     test_fraction: float,
     say: Callable[[str], None],
     show_progress: bool,
+    resident_bytes: float = math.inf,
+    cache_dir: Path | None = None,
 ) -> Dataset:
     """Loads images or clips from `path/CLASS/`, or from `path/train/CLASS/` and so on.
 
@@ -66,6 +85,9 @@ def load_folders(
         folder for such a split; see `split_rule`.
       say: called with lines about what is left out.
       show_progress: draw a progress bar.
+      resident_bytes: a larger set is streamed. All its files are looked over first: which can be
+        read, their sizes, and which are held out.
+      cache_dir: where it is kept what was seen then; None keeps nothing.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8. Clips
@@ -88,9 +110,24 @@ def load_folders(
     of_clips = _of_clips(path, listing.paths)
     used = {name for classes in listing.examples.values() for name in classes}
     class_names = tuple(sorted(used, key=natural_key))
-    given = _read(listing, class_names, size, broken_files, say, show_progress)
+    rows = list(listing.rows(class_names))
+    kept = None if cache_dir is None else looks_path(cache_dir, _all_files(rows))
+    looks, frames = None if kept is None else read_looks(kept), None
+    if looks is None or len(looks) != len(rows):
+        looks, frames = _look_over(rows, size, broken_files, resident_bytes, show_progress)
+        if kept is not None and frames is None:
+            keep_looks(kept, looks, say)
+    given = _examples(rows, looks, frames, size, broken_files, say)
+    del frames  # `given` alone keeps them, and `make_dataset` empties it.
     return make_dataset(
-        path, class_names, given, of_clips, size, validation_fraction, test_fraction
+        path,
+        class_names,
+        given,
+        of_clips,
+        size,
+        validation_fraction,
+        test_fraction,
+        resident_bytes,
     )
 
 
@@ -177,31 +214,89 @@ def _of_clips(path: Path, files: list[Path]) -> bool:
     return "clip" in examples
 
 
-def _read(
-    listing: _Listing,
-    class_names: tuple[str, ...],
+def _all_files(rows: list[_Row]) -> Iterator[Path]:
+    """The files that the examples are made of."""
+    for _, _, path in rows:
+        if path.is_dir():
+            yield from frame_files(path)
+        else:
+            yield path
+
+
+def _look_over(
+    rows: list[_Row],
+    size: tuple[int, int, int],
+    broken_files: str,
+    resident_bytes: float,
+    show_progress: bool,
+) -> tuple[list[Look], list[np.ndarray] | None]:
+    """Reads every example once.
+
+    Returns:
+      What each is, and the frames of those that can be read, fitted as far as `size` is known; None
+      where all of them together are larger than `resident_bytes`.
+    """
+    looks: list[Look] = []
+    kept: list[np.ndarray] | None = []
+    num_bytes = 0
+    for _, _, file in tqdm(rows, disable=not show_progress, leave=False):
+        try:
+            frames = read_frames(file)
+        except UnreadableImageError as error:
+            looks.append(Look((), 0.0, str(error)))
+            if broken_files == "fail":
+                raise _broken(file, looks[-1]) from error
+            continue
+        looks.append(Look(frames.shape, fraction_of(frames)))
+        if kept is not None:
+            kept.append(fit_known(frames, size))
+            num_bytes += kept[-1].nbytes
+            if num_bytes > resident_bytes:
+                kept = None
+    return looks, kept
+
+
+def _examples(
+    rows: list[_Row],
+    looks: list[Look],
+    frames: list[np.ndarray] | None,
     size: tuple[int, int, int],
     broken_files: str,
     say: Callable[[str], None],
-    show_progress: bool,
 ) -> dict[str, list[Example]]:
-    given: dict[str, list[Example]] = {split: [] for split in listing.examples}
+    """The examples by the splits that the user made, without those that cannot be read."""
+    given: dict[str, list[Example]] = {split: [] for split, _, _ in rows}
+    in_memory = None if frames is None else iter(frames)
     broken: list[str] = []
-    with tqdm(total=len(listing.paths), disable=not show_progress, leave=False) as progress:
-        for split, classes in listing.examples.items():
-            for label, name in enumerate(class_names):
-                for file in classes.get(name, []):
-                    try:
-                        frames = read_frames(file)
-                        given[split].append(make_example(shown(file), frames, label, size))
-                    except UnreadableImageError as error:
-                        if broken_files == "fail":
-                            raise UserError(
-                                f"{shown(file)}: cannot be read ({error}); repair or remove it, or"
-                                " set config.data.broken_files = 'skip' to leave such files out"
-                            ) from error
-                        broken.append(f"{shown(file)} ({error})")
-                    progress.update()
+    for (split, label, file), look in zip(rows, looks, strict=True):
+        if look.problem:
+            if broken_files == "fail":
+                raise _broken(file, look)
+            broken.append(f"{shown(file)} ({look.problem})")
+            continue
+        read = functools.partial(_read_again, file, size)
+        if in_memory is not None:
+            read = functools.partial(np.asarray, next(in_memory))
+        shape = known_shape(look.shape, size)
+        given[split].append(Example(shown(file), shape, label, look.fraction, read))
     if broken:
-        say(f"broken files skipped, {len(broken)} of {len(listing.paths)}: {few(broken)}")
+        say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")
     return given
+
+
+def _read_again(file: Path, size: tuple[int, int, int]) -> HostFrames:
+    try:
+        return fit_known(read_frames(file), size)
+    except UnreadableImageError as error:
+        raise UserError(
+            f"{shown(file)}: cannot be read any more ({error}), and it could when the set was"
+            " looked over; bring it back, then run the same command again: training goes on from"
+            " its last checkpoint"
+        ) from error
+
+
+def _broken(file: Path, look: Look) -> UserError:
+    return UserError(
+        f"{shown(file)}: cannot be read ({look.problem}); repair or remove it, or set"
+        " config.data.broken_files = 'skip' to leave such files out"
+    )

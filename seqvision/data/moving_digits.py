@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 from PIL import Image
 
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.draws import LEVEL, below, noise, words
 from seqvision.errors import UserError, did_you_mean
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
@@ -202,11 +202,9 @@ def moving_digits(
             f" has {shape}; choose a grey set, such as mnist, with config.data.name"
         )
     splits = {
-        name: MovingDigitsSplit(
-            recipe, split.arrays["inputs"], split.arrays["labels"], seed, name, num_clips[name]
-        )
+        name: MovingDigitsSplit(recipe, split.inputs, split.labels, seed, name, num_clips[name])
         for name, split in source.splits.items()
-        if num_clips.get(name)
+        if num_clips.get(name) and isinstance(split, ArraySplit)
     }
     return dataclasses.replace(
         source,

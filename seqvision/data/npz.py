@@ -1,20 +1,30 @@
 """The user's own data set from one `.npz` file."""
 
 import difflib
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqvision.data.dataset import Dataset
-from seqvision.data.examples import Example, make_dataset, make_example
+from seqvision.data.examples import (
+    Example,
+    fit_known,
+    known_shape,
+    make_dataset,
+)
+from seqvision.data.looks import Look, keep_looks, looks_path, read_looks
 from seqvision.data.npz_file import NpzFile, example_frames, read_npz
 from seqvision.data.paths import few, natural_key, shown
+from seqvision.data.split_rule import fraction_of
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
 _PREFIXES = {"train_": "train", "val_": "validation", "validation_": "validation", "test_": "test"}
 _ARRAYS = ("images", "labels", "lengths")
+_IMAGES = tuple(f"{prefix}images" for prefix in ("", *_PREFIXES))
 _KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
 
 
@@ -25,6 +35,9 @@ def load_npz(
     size: tuple[int, int, int] = (0, 0, 0),
     validation_fraction: float,
     test_fraction: float,
+    resident_bytes: float = math.inf,
+    cache_dir: Path | None = None,
+    say: Callable[[str], None] = print,
 ) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
@@ -38,18 +51,25 @@ def load_npz(
       size: height, width and channels to bring all to; 0 is what the file has.
       validation_fraction, test_fraction: how much of the examples to hold out where the file has
         no such split; see `split_rule`.
+      resident_bytes: a larger set is streamed from the file, by a memory map.
+      cache_dir: where it is kept which examples of such a set are held out; None keeps nothing.
+      say: called with lines about what went wrong.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
       file's order.
 
     Raises:
-      UserError: missing or damaged file, other keys, shapes or types: one line.
+      UserError: missing or damaged file, other keys, shapes or types; arrays too large for memory
+        and compressed: one line.
     """
-    file = read_npz(path, _KNOWN)
+    file = read_npz(path, _KNOWN, _IMAGES, resident_bytes)
     prefixes = _prefixes(file)
     labels = {prefix: _labels(file, prefix) for prefix in prefixes}
     class_names = _class_names(file, labels)
+    splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in prefixes}
+    held_out = {"validation": validation_fraction, "test": test_fraction}
+    is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
     given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
     for prefix in prefixes:
@@ -57,9 +77,21 @@ def load_npz(
         frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
         kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
-        given[_PREFIXES.get(prefix, "train")] = [
-            make_example(f"{shown(path)}: {key}[{index}]", clip, label, size)
-            for index, (clip, label) in enumerate(zip(frames, numbers, strict=True))
+        fractions = [0.0] * len(frames)
+        if is_cut and splits[prefix] == "train":
+            kept = looks_path(cache_dir, [path]) if cache_dir and file.stamp else None
+            fractions = _fractions(frames, kept, say)
+        given[splits[prefix]] = [
+            Example(
+                name=f"{shown(path)}: {key}[{index}]",
+                shape=known_shape(clip.shape, size),
+                label=label,
+                fraction=fraction,
+                read=functools.partial(fit_known, clip, size),
+            )
+            for index, (clip, label, fraction) in enumerate(
+                zip(frames, numbers, fractions, strict=True)
+            )
         ]
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
     if len(kinds) == 2:
@@ -69,8 +101,29 @@ def load_npz(
         )
     [of_clips] = kinds
     return make_dataset(
-        path, class_names, given, of_clips, size, validation_fraction, test_fraction
+        path,
+        class_names,
+        given,
+        of_clips,
+        size,
+        validation_fraction,
+        test_fraction,
+        resident_bytes,
+        ("file by CRC-32", file.checksums),
+        file.check_unchanged,
     )
+
+
+def _fractions(
+    frames: list[np.ndarray], kept: Path | None, say: Callable[[str], None]
+) -> list[float]:
+    """See `split_rule`: all examples are read for it, and it is kept in a file, if there is one."""
+    looks = None if kept is None else read_looks(kept)
+    if looks is None or len(looks) != len(frames):
+        looks = [Look(clip.shape, fraction_of(clip)) for clip in frames]
+        if kept is not None:
+            keep_looks(kept, looks, say)
+    return [look.fraction for look in looks]
 
 
 def _prefixes(file: NpzFile) -> list[str]:

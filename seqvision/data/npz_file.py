@@ -1,12 +1,16 @@
 """Arrays of images and clips in `.npz` files, and how their axes are meant."""
 
 import dataclasses
+import hashlib
+import math
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seqvision.data.npz_map import find_member, map_member
 from seqvision.data.paths import few, shown
 from seqvision.errors import UserError, explain_os_error, first_line
 
@@ -26,11 +30,30 @@ class NpzFile:
       path: where it lies.
       keys: the names of all that is in it.
       arrays: those that were wanted.
+      stamp: size and time of modification, where some of the arrays stay in the file; else None.
+      checksums: SHA-256 of the zip's checksums of the arrays, which it has without reading them.
     """
 
     path: Path
     keys: list[str]
     arrays: dict[str, np.ndarray]
+    stamp: tuple[int, int] | None = None
+    checksums: str = ""
+
+    def check_unchanged(self) -> None:
+        """Raises UserError where arrays stay in the file, and it is not what it was."""
+        try:
+            found = _stamp(self.path) if self.stamp else None
+        except OSError as error:
+            raise UserError(
+                f"{shown(self.path)}: cannot be read any more ({error.strerror}); bring it back,"
+                " then run the same command again: training goes on from its last checkpoint"
+            ) from error
+        if found != self.stamp:
+            raise UserError(
+                f"{shown(self.path)}: it changed while it was read; bring back what it was, then"
+                " run the same command again: training goes on from its last checkpoint"
+            )
 
     def check_has(self, *keys: str) -> None:
         """Raises UserError where one of these is missing."""
@@ -43,8 +66,19 @@ class NpzFile:
                 )
 
 
-def read_npz(path: Path, wanted: Collection[str]) -> NpzFile:
+def read_npz(
+    path: Path,
+    wanted: Collection[str],
+    large: Collection[str] = (),
+    resident_bytes: float = math.inf,
+) -> NpzFile:
     """Reads those arrays of a file that are wanted; others may be anything.
+
+    Args:
+      path: the file.
+      wanted: the names of the arrays.
+      large: those of them that stay in the file where they would be more than `resident_bytes`
+        together.
 
     Raises:
       UserError: it is missing, damaged, no `.npz` file, or an array is made of Python objects.
@@ -64,7 +98,12 @@ def read_npz(path: Path, wanted: Collection[str]) -> NpzFile:
                 )
             with np.load(file, allow_pickle=False) as members:
                 keys = list(members)
-                arrays = {key: _array(where, members, key) for key in keys if key in wanted}
+                arrays = _mapped(path, members.zip, large, resident_bytes)
+                stamp = _stamp(path) if arrays else None
+                checksums = _checksums(members.zip, wanted)
+                for key in keys:
+                    if key in wanted and key not in arrays:
+                        arrays[key] = _array(where, members, key)
     except UserError:
         raise
     except FileNotFoundError as error:
@@ -77,7 +116,28 @@ def read_npz(path: Path, wanted: Collection[str]) -> NpzFile:
         raise UserError(
             f"{where}: damaged ({first_line(error)}); copy it or make it again"
         ) from error
-    return NpzFile(path, keys, arrays)
+    return NpzFile(path, keys, arrays, stamp, checksums)
+
+
+def _mapped(
+    path: Path, archive: zipfile.ZipFile, keys: Collection[str], resident_bytes: float
+) -> dict[str, np.ndarray]:
+    """Memory maps of these arrays, where they are too large for memory; else none."""
+    members = {key: member for key in keys if (member := find_member(archive, key)) is not None}
+    if sum(member.num_bytes for member in members.values()) <= resident_bytes:
+        return {}
+    return {key: map_member(path, key, member) for key, member in members.items()}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _checksums(archive: zipfile.ZipFile, keys: Collection[str]) -> str:
+    members = [(i.filename, i.file_size, i.CRC) for i in archive.infolist()]
+    known = sorted(member for member in members if member[0].removesuffix(".npy") in keys)
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def _array(where: str, members: Mapping[str, Any], key: str) -> np.ndarray:

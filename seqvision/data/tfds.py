@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -11,14 +12,19 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import platformdirs
-from PIL import Image
 from tqdm import tqdm
 
-from seqvision.data.cache import DamagedCacheError, cache_path, read_cache, write_cache
+from seqvision.data.cache import (
+    DamagedCacheError,
+    cache_folder,
+    cache_path,
+    read_cache,
+    write_cache,
+)
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.emnist import upright
-from seqvision.data.pixels import fit
+from seqvision.data.emnist import FIRST_LABEL, SYMBOLS, upright
+from seqvision.data.streamed import StreamedSplit
+from seqvision.data.tfds_source import TfdsSource, scaled, shards_digest
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
@@ -35,6 +41,7 @@ def load_tfds(
     say: Callable[[str], None] = print,
     show_progress: bool = False,
     size: tuple[int, int, int] = (0, 0, 0),
+    resident_bytes: float = math.inf,
 ) -> Dataset:
     """Loads a TFDS image classification set, preparing it first where that is possible.
 
@@ -45,6 +52,7 @@ def load_tfds(
       say: called with lines about what takes time or went wrong.
       show_progress: draw progress bars.
       size: height, width and channels that images are scaled to; 0 is as they are.
+      resident_bytes: a larger set is streamed, example by example from its prepared files.
 
     Returns:
       The train and test splits as uint8 images and int32 labels, in TFDS's order; EMNIST upright.
@@ -53,7 +61,7 @@ def load_tfds(
       UserError: unknown name, nothing prepared and no way to prepare it, damaged files: one line.
     """
     folder = data_folder(data_dir)
-    cache = Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
+    cache = cache_folder(cache_dir)
     try:
         with _quiet_log():
             builder = None
@@ -62,10 +70,12 @@ def load_tfds(
                 builder = _prepared_builder(name, folder, say, show_progress)
                 prepared = Path(builder.data_path)
             path = cache_path(cache, name, prepared, size)
-            dataset = _from_cache(path, say)
+            dataset = _from_cache(path, resident_bytes, say)
             if dataset is not None:
                 return dataset
             builder = builder or _prepared_builder(name, folder, say, show_progress)
+            if _num_bytes(builder, name, size) > resident_bytes:
+                return _streamed(builder, name, size)
             dataset = _read(builder, name, say, show_progress, size)
     except OSError as error:
         raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
@@ -93,8 +103,10 @@ def _only_prepared(folder: Path, name: str) -> Path | None:
     return versions[0] if len(versions) == 1 else None
 
 
-def _from_cache(path: Path, say: Callable[[str], None]) -> Dataset | None:
+def _from_cache(path: Path, resident_bytes: float, say: Callable[[str], None]) -> Dataset | None:
     try:
+        if path.stat().st_size > resident_bytes:  # It is hardly larger than its arrays.
+            return None
         return read_cache(path)
     except FileNotFoundError:
         return None
@@ -174,11 +186,7 @@ def _read(
     size: tuple[int, int, int],
 ) -> Dataset:
     image_shape, class_names = _check_kind(builder, name)
-    read_shape = tuple(asked or own for asked, own in zip(size, image_shape, strict=True))
-    on_its_side = _stem(name) == "emnist"
-    if on_its_side:
-        width, height, channels = read_shape
-        read_shape = (height, width, channels)
+    read_shape, on_its_side = _read_shape(name, image_shape, size)
     say(f"decoding {builder.info.full_name}, once")
     try:
         train, test = (
@@ -201,6 +209,71 @@ def _read(
         fingerprints={"train": train.fingerprint(), "test": test.fingerprint()},
     )
     return upright(dataset, builder.builder_config.name) if on_its_side else dataset
+
+
+def _read_shape(
+    name: str, image_shape: tuple[int, int, int], size: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], bool]:
+    """What images are scaled to as TFDS has them, and whether they lie on their side."""
+    height, width, channels = (asked or own for asked, own in zip(size, image_shape, strict=True))
+    if _stem(name) == "emnist":
+        return (width, height, channels), True
+    return (height, width, channels), False
+
+
+def _num_bytes(builder: Builder, name: str, size: tuple[int, int, int]) -> int:
+    """What the images of both splits are as arrays in memory."""
+    image_shape, _ = _check_kind(builder, name)
+    read_shape, _ = _read_shape(name, image_shape, size)
+    splits = builder.info.splits
+    return (splits["train"].num_examples + splits["test"].num_examples) * math.prod(read_shape)
+
+
+def _streamed(builder: Builder, name: str, size: tuple[int, int, int]) -> Dataset:
+    image_shape, class_names = _check_kind(builder, name)
+    read_shape, on_its_side = _read_shape(name, image_shape, size)
+    height, width, channels = read_shape
+    input_shape = (width, height, channels) if on_its_side else read_shape
+    variant = builder.builder_config.name if on_its_side else ""
+    class_names = tuple(SYMBOLS[variant]) if on_its_side else class_names
+    prepared = Path(builder.data_path)
+    splits = {}
+    for split in ("train", "test"):
+        source = TfdsSource(
+            _records(builder, split),
+            prepared,
+            image_shape,
+            read_shape,
+            len(class_names),
+            FIRST_LABEL.get(variant, 0),
+            on_its_side,
+        )
+        splits[split] = StreamedSplit(source, range(len(source)), input_shape)
+    return Dataset(
+        name=name,
+        version=str(builder.version),
+        class_names=class_names,
+        splits=splits,
+        input_shape=input_shape,
+        fingerprints={"shards by size": shards_digest(prepared)},
+    )
+
+
+def _records(builder: Builder, split: str) -> Any:
+    """TFDS's source of random access; images in it are not decoded.
+
+    Raises:
+      UserError: there is none for files of this format.
+    """
+    import tensorflow_datasets as tfds
+
+    if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+        raise UserError(
+            f"{builder.data_path}: prepared as {builder.info.file_format.value}, of which no single"
+            " example can be read, and too large for memory (config.data.resident_bytes); prepare"
+            " it as array_record in another --config.data.dir, or raise config.data.resident_bytes"
+        )
+    return builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
 
 
 def _check_kind(builder: Builder, name: str) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -245,7 +318,7 @@ def _read_split(
     index = -1
     progress = tqdm(examples, split, num_examples, disable=not show_progress, leave=False)
     for index, example in enumerate(progress):
-        images[index] = fit(_decode(example["image"], image_shape)[None], *read_shape)[0]
+        images[index] = scaled(example["image"], image_shape, read_shape)
         labels[index] = example["label"]
     if index + 1 != num_examples:
         raise ValueError(f"{index + 1} {split} examples where {num_examples} belong")
@@ -264,16 +337,9 @@ def _examples(builder: Builder, split: str) -> Iterator[dict[str, Any]]:
             )
         yield from tfds.as_numpy(builder.as_dataset(split=split))
         return
-    source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+    source = _records(builder, split)
     for start in range(0, len(source), _DECODE_BATCH):
         yield from source.__getitems__(range(start, min(start + _DECODE_BATCH, len(source))))
-
-
-def _decode(image: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
-    if isinstance(image, bytes):
-        with Image.open(io.BytesIO(image)) as opened:
-            image = np.asarray(opened)
-    return np.reshape(image, image_shape)
 
 
 def _damaged(prepared: Path, name: str, error: Exception) -> UserError:

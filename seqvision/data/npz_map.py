@@ -1,0 +1,86 @@
+"""Arrays of a `.npz` file that stay on the disk: memory maps of what `np.savez` wrote."""
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqvision.data.paths import shown
+from seqvision.errors import UserError
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # Signature, length of the name, of the extra field.
+_SIGNATURE = b"PK\x03\x04"
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class Member(NamedTuple):
+    """An array as its file describes it.
+
+    Attributes:
+      shape, dtype: of the array.
+      in_fortran_order: its first axis runs fastest.
+      header_size: bytes of the member before its values.
+      info: what the zip's directory says of it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    in_fortran_order: bool
+    header_size: int
+    info: zipfile.ZipInfo
+
+    @property
+    def num_bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+def find_member(archive: zipfile.ZipFile, key: str) -> Member | None:
+    """Describes an array without reading it; None where there is none, or it is of a new kind."""
+    try:
+        info = archive.getinfo(f"{key}.npy")
+    except KeyError:
+        return None
+    with archive.open(info) as file:
+        read_header = _READ_HEADER.get(np.lib.format.read_magic(file))
+        if read_header is None:
+            return None
+        shape, in_fortran_order, dtype = read_header(file)
+        return Member(shape, dtype, in_fortran_order, file.tell(), info)
+
+
+def map_member(path: Path, key: str, member: Member) -> np.ndarray:
+    """The array, of which only what is looked at comes into memory.
+
+    Raises:
+      UserError: it is compressed.
+      ValueError: the file is damaged.
+      OSError: it cannot be read.
+    """
+    if member.info.compress_type != zipfile.ZIP_STORED:
+        raise UserError(
+            f"{shown(path)}: '{key}' is compressed and too large for memory"
+            f" ({member.num_bytes / 2**30:.2f} GiB; config.data.resident_bytes is less), and what"
+            " is compressed cannot be read piece by piece; save it with np.savez, not"
+            " np.savez_compressed, or raise config.data.resident_bytes"
+        )
+    with path.open("rb") as file:
+        file.seek(member.info.header_offset)
+        header = file.read(_LOCAL_HEADER.size)
+    signature, name_size, extra_size = _LOCAL_HEADER.unpack(header)
+    if signature != _SIGNATURE:
+        raise ValueError(f"no member where '{key}' should begin")
+    start = member.info.header_offset + _LOCAL_HEADER.size + name_size + extra_size
+    mapped = np.memmap(
+        path,
+        member.dtype,
+        "r",
+        start + member.header_size,
+        member.shape,
+        "F" if member.in_fortran_order else "C",
+    )
+    return mapped.view(np.ndarray)  # Views of a memmap are slow to make.

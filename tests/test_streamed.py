@@ -1,0 +1,417 @@
+"""Sets larger than memory: the same training, evaluation and order as in memory."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+from configs import default
+from seqvision import evaluate, shares, streamed, train
+from seqvision.config import Steps, validate
+from seqvision.data import folders
+from seqvision.data.ahead import Batches
+from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
+from seqvision.data.folders import load_folders
+from seqvision.data.npz import load_npz
+from seqvision.data.order import example_indices
+from seqvision.data.streamed import StreamedSplit
+from seqvision.data.tfds import load_tfds
+from seqvision.data.tfds_source import TfdsSource
+from seqvision.errors import UserError
+from seqvision.run import load_run
+from seqvision.state import create_mesh
+from seqvision.train import train_and_evaluate
+
+
+def silent(line: str) -> None: ...
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "images.npz"
+    pixels = rng.integers(0, 256, (300, 8, 6)).astype(np.uint8)
+    np.savez(path, images=pixels, labels=rng.integers(0, 3, 300))
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "clips.npz"
+    pixels = rng.integers(0, 256, (90, 5, 8, 6)).astype(np.uint8)
+    lengths, labels = rng.integers(1, 6, 90), rng.integers(0, 2, 90)
+    np.savez(path, images=pixels, labels=labels, lengths=lengths)
+    return path
+
+
+def config_of(path: Path, resident_bytes: int, cache: Path) -> ConfigDict:
+    config = default.get_config()
+    config.data.source = "npz"
+    config.data.path, config.data.cache_dir = str(path), str(cache)
+    config.data.batch_size, config.data.eval_batch_size = 8, 16
+    config.data.resident_bytes = resident_bytes
+    config.model.hidden_size = 8
+    config.duration, config.log_every = "40 steps", "7 steps"
+    config.evaluate_every, config.checkpoint.every = "20 steps", "10 steps"
+    config.ema_decay = 0.9
+    return config
+
+
+def rows(workdir: Path) -> list[dict[str, Any]]:
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def assert_same_runs(one: Path, other: Path) -> None:
+    first, second = load_run(one, silent).params, load_run(other, silent).params
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert rows(one) == rows(other)
+
+
+def assert_same_sets(resident: Dataset, streaming: Dataset) -> None:
+    assert streaming.is_streamed and not resident.is_streamed
+    assert streaming.class_names == resident.class_names
+    assert streaming.input_shape == resident.input_shape
+    assert streaming.splits.keys() == resident.splits.keys()
+    for name, split in streaming.splits.items():
+        order = np.random.default_rng(0).permutation(len(split)).astype(np.int32)
+        read, array_split = split.read(order), resident.splits[name]
+        assert len(split) == len(array_split) and split.names == array_split.names
+        for key, array in array_split.arrays.items():
+            np.testing.assert_array_equal(read[key], array[order])
+            assert read[key].dtype == array.dtype
+
+
+# --- the same training ---
+
+
+@pytest.mark.parametrize("kind", ["images", "clips"])
+def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
+    images: Path,
+    clips: Path,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = images if kind == "images" else clips
+    configs = [config_of(path, size, tmp_path / "cache") for size in (2**30, 1000)]
+    for config in configs:
+        if kind == "clips":
+            config.model.sequence, config.model.cnn_channels = "frames", (2,)
+            config.data.window = 3
+        else:
+            config.augment.max_shift = 1.0
+            config.model.readout_dropout = 0.2
+    assert train_and_evaluate(configs[0], tmp_path / "resident").status == "done"
+    assert "in memory, 0.0 MiB" in capsys.readouterr().out
+
+    # Chunks of three batches, so that calls begin and end inside them and across epochs.
+    batch_bytes = 8 * 48 * (5 if kind == "clips" else 1)
+    monkeypatch.setattr(streamed, "_CHUNK_BYTES", 3 * batch_bytes)
+    advance = train.StreamedSteps.advance
+    stop = {"at": 17}
+
+    def advance_and_signal(self: Any, state: Any, at: int) -> Any:
+        result = advance(self, state, at)
+        if int(result[0].step) >= stop["at"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(train.StreamedSteps, "advance", advance_and_signal)
+    result = train_and_evaluate(configs[1], tmp_path / "streamed")
+    assert result.status == "interrupted" and 17 <= result.step < 20
+    stop["at"] = 100
+    assert train_and_evaluate(configs[1], tmp_path / "streamed").status == "done"
+    assert "streamed, of 0.0 MiB" in capsys.readouterr().out
+    assert_same_runs(tmp_path / "resident", tmp_path / "streamed")
+    status = json.loads((tmp_path / "streamed" / "status.json").read_text())
+    assert 0 <= status["throughput"]["input_wait"] <= 1
+    status = json.loads((tmp_path / "resident" / "status.json").read_text())
+    assert status["throughput"]["input_wait"] is None
+
+    # Evaluated later, with what is said about each example.
+    said = []
+    for config, name in zip(configs, ("resident", "streamed"), strict=True):
+        output = tmp_path / f"{name}.jsonl"
+        evaluate.evaluate_run(config, tmp_path / name, "test", str(output))
+        said.append(output.read_text())
+    assert said[0] == said[1] and said[0].count("\n") == len(said[0].splitlines()) > 5
+
+    configs[1].data.resident_bytes = 2**30
+    with pytest.raises(UserError, match="it was streamed, it is in memory"):
+        evaluate.evaluate_run(configs[1], tmp_path / "streamed", "test")
+
+
+# --- the same order, shared out ---
+
+
+class Numbers:
+    """A source whose examples are their own numbers."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.read_numbers: list[int] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        self.read_numbers.extend(numbers.tolist())
+        inputs = np.broadcast_to(numbers[:, None, None, None] % 256, (len(numbers), 2, 2, 1))
+        return {"inputs": inputs.astype(np.uint8), "labels": numbers.astype(np.int32)}
+
+
+def numbers_split(count: int = 50) -> StreamedSplit:
+    return StreamedSplit(Numbers(count), range(count), (2, 2, 1))
+
+
+def test_two_processes_read_their_shares_of_the_one_order() -> None:
+    """Of each batch the one reads the first half, the other the second: all of it, once."""
+    seed, size = 3, 8
+    found = []
+    for share in (0, 1):
+        split = numbers_split()
+        places = shares.own_places(size, num_shares=2, shares=[share])
+
+        def order(step: int) -> np.ndarray:
+            return example_indices(seed, 50, step * size, size)
+
+        batches = Batches(split, order, 13, places)
+        found.append([batches[step]["labels"] for step in range(13)])
+        assert isinstance(split.source, Numbers)
+        assert len(split.source.read_numbers) == 13 * size // 2
+    together = np.concatenate([np.stack(share) for share in found], axis=1)
+    np.testing.assert_array_equal(together.reshape(-1), example_indices(seed, 50, 0, 13 * size))
+
+
+def test_a_process_of_many_devices_has_the_places_of_each() -> None:
+    np.testing.assert_array_equal(shares.own_places(8, 4, [0, 2]), [0, 1, 4, 5])
+    np.testing.assert_array_equal(shares.own_places(8, 1, [0]), np.arange(8))
+
+
+@pytest.mark.parametrize("start", [0, 2, 6])
+def test_chunks_lie_on_the_devices_in_order_from_any_step(start: int) -> None:
+    mesh, split, size = create_mesh(), numbers_split(), 4
+    batches = Batches(
+        split,
+        lambda step: example_indices(0, 50, step * size, size),
+        7,
+        np.arange(4, dtype=np.int32),
+    )
+    chunks = shares.read_chunks(split, batches, start, 3, mesh)
+    order = example_indices(0, 50, 0, 7 * size).reshape(7, size)
+    found = []
+    for chunk in chunks:
+        assert chunk["labels"].shape == (3 * size,) and chunk["inputs"].shape == (12, 2, 2, 1)
+        # Each device counts its own rows.
+        own = [np.asarray(shard.data) for shard in chunk["labels"].addressable_shards]
+        table = np.asarray(shares.put_rows(3, size, 1, mesh))
+        halves = [array[part] for array, part in zip(own, np.split(table, 2, axis=1), strict=True)]
+        found.append(np.concatenate([array.reshape(3, 2) for array in own], axis=1))
+        np.testing.assert_array_equal(np.concatenate(halves, axis=1)[:2], found[-1][1:])
+    together = np.concatenate(found)
+    np.testing.assert_array_equal(together[: 7 - start], order[start:])
+    assert not together[7 - start :].any()
+
+
+def test_an_evaluation_reads_each_example_once() -> None:
+    split, mesh = numbers_split(21), create_mesh()
+    found = [
+        np.asarray(examples["labels"])[mask]
+        for examples, mask in shares.streamed_batches(split, 8, mesh)
+    ]
+    np.testing.assert_array_equal(np.concatenate(found), np.arange(21))
+
+
+# --- the same examples ---
+
+
+def test_npz_by_memory_map_is_what_is_loaded(images: Path, clips: Path, tmp_path: Path) -> None:
+    fractions = {"validation_fraction": 0.1, "test_fraction": 0.2}
+    for path in (images, clips):
+        for size in ((0, 0, 0), (4, 4, 3)):
+            loaded = load_npz(path, size=size, **fractions)
+            mapped = load_npz(
+                path, size=size, resident_bytes=100, cache_dir=tmp_path / "cache", **fractions
+            )
+            assert_same_sets(loaded, mapped)
+    again = load_npz(clips, resident_bytes=100, cache_dir=tmp_path / "cache", **fractions)
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # One for each file.
+    assert list(again.fingerprints) == ["file by CRC-32"]
+
+
+def test_fortran_order_and_given_splits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = {
+        f"{split}_images": np.asfortranarray(rng.integers(0, 256, (20, 4, 3, 3)).astype(np.uint8))
+        for split in ("train", "val", "test")
+    }
+    labels = {f"{split}_labels": np.arange(20) % 2 for split in ("train", "val", "test")}
+    np.savez(tmp_path / "set.npz", **pixels, **labels)
+    fractions = {"validation_fraction": 0.1, "test_fraction": 0.1}
+    loaded = load_npz(tmp_path / "set.npz", **fractions)
+    assert_same_sets(loaded, load_npz(tmp_path / "set.npz", resident_bytes=100, **fractions))
+
+
+def test_a_compressed_npz_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, images=np.zeros((9, 4, 4), np.uint8), labels=np.arange(9) % 2)
+    with pytest.raises(UserError, match=r"'images' is compressed.*np\.savez, not.*resident_bytes"):
+        load_npz(path, validation_fraction=0.0, test_fraction=0.0, resident_bytes=100)
+
+
+def test_an_npz_that_changes_or_goes_is_named(images: Path, tmp_path: Path) -> None:
+    fractions = {"validation_fraction": 0.0, "test_fraction": 0.0}
+    split = load_npz(images, resident_bytes=100, **fractions).split("train")
+    first = np.zeros(1, np.int32)
+    split.read(first)
+    os.utime(images, ns=(1, 1))
+    with pytest.raises(UserError, match=r"images\.npz: it changed while it was read"):
+        split.read(first)
+    images.unlink()
+    with pytest.raises(UserError, match=r"images\.npz: cannot be read any more \(No such file"):
+        split.read(first)
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    for name in ("cat", "dog"):
+        folder = tmp_path / "pets" / name
+        folder.mkdir(parents=True)
+        for number in range(40):
+            pixels = rng.integers(0, 256, (9, 7, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def test_folders_are_looked_over_once(
+    class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (class_folders / "dog" / "7.png").write_bytes(b"no image")
+    said: list[str] = []
+    options: dict[str, Any] = {
+        "size": (6, 6, 1),
+        "broken_files": "skip",
+        "validation_fraction": 0.2,
+        "test_fraction": 0.2,
+        "show_progress": False,
+        "say": said.append,
+        "cache_dir": tmp_path / "cache",
+    }
+    resident = load_folders(class_folders, **options)
+    streaming = load_folders(class_folders, resident_bytes=200, **options)
+    assert_same_sets(resident, streaming)
+    assert said[0] == said[1] and "broken files skipped, 1 of 80" in said[0]
+
+    decoded: list[Path] = []
+    read_frames = folders.read_frames
+
+    def noted(file: Path) -> np.ndarray:
+        decoded.append(file)
+        return read_frames(file)
+
+    monkeypatch.setattr(folders, "read_frames", noted)
+    again = load_folders(class_folders, resident_bytes=200, **options)
+    assert decoded == [] and said[2] == said[0]
+    assert_same_sets(resident, again)
+    assert dict(again.fingerprints) == dict(streaming.fingerprints)
+    with pytest.raises(UserError, match=r"7\.png: cannot be read"):
+        load_folders(class_folders, resident_bytes=200, **options | {"broken_files": "fail"})
+
+    # Moved, it is the same set; with another image, it is not.
+    moved = shutil.copytree(class_folders, tmp_path / "moved" / "pets", copy_function=shutil.copy)
+    same = load_folders(moved, resident_bytes=200, **options)
+    assert dict(same.fingerprints) == dict(streaming.fingerprints)
+    Image.fromarray(np.zeros((9, 7), np.uint8)).save(moved / "cat" / "0.png")
+    other = load_folders(moved, resident_bytes=200, **options)
+    assert dict(other.fingerprints) != dict(streaming.fingerprints)
+
+
+@pytest.mark.parametrize("damage", ["gone", "broken", "resized"])
+def test_a_file_that_fails_in_the_middle_of_an_epoch_is_named(
+    class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    config = config_of(class_folders, 100, tmp_path / "cache")
+    config.data.source = "folders"
+    config.checkpoint.every = "2 steps"
+    monkeypatch.setattr(streamed, "_CHUNK_BYTES", 2 * 8 * 9 * 7 * 3)
+    victim, spent = class_folders / "dog" / "7.png", []
+    read_again = folders._read_again
+
+    def damaged(file: Path, size: tuple[int, int, int]) -> np.ndarray:
+        spent.append(file)
+        if file == victim:
+            if damage == "gone":
+                victim.unlink(missing_ok=True)
+            elif damage == "broken":
+                victim.write_bytes(b"no image")
+            else:
+                Image.fromarray(np.zeros((3, 7, 3), np.uint8)).save(victim)
+        return read_again(file, size)
+
+    monkeypatch.setattr(folders, "_read_again", damaged)
+    word = "it changed since" if damage == "resized" else "cannot be read any more"
+    with pytest.raises(UserError, match=rf"7\.png: {word}") as caught:
+        train_and_evaluate(config, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tfds_set_is_read_example_by_example(mnist: Dataset, data_home: Path) -> None:
+    streaming = load_tfds(
+        "mnist", str(data_home / "tfds"), str(data_home / "cache"), silent, resident_bytes=1000
+    )
+    assert streaming.is_streamed and streaming.input_shape == mnist.input_shape
+    assert streaming.class_names == mnist.class_names
+    assert list(streaming.fingerprints) == ["shards by size"]
+    chosen = np.array([0, 59_999, 17, 30_000], np.int32)
+    for name in ("train", "test"):
+        split, resident = streaming.splits[name], mnist.splits[name]
+        assert isinstance(split, StreamedSplit) and isinstance(resident, ArraySplit)
+        assert len(split) == len(resident)
+        numbers = chosen % len(split)
+        read = split.read(numbers.astype(np.int32))
+        np.testing.assert_array_equal(read["inputs"], resident.inputs[numbers])
+        np.testing.assert_array_equal(read["labels"], resident.labels[numbers])
+    held_out = hold_out_validation(streaming.splits["train"], 1000, "mnist")["validation"]
+    assert isinstance(held_out, StreamedSplit) and len(held_out) == 1000
+    read = held_out.read(np.array([3], np.int32))
+    np.testing.assert_array_equal(read["inputs"], mnist.splits["train"].inputs[[59_003]])
+
+
+def test_emnist_is_turned_as_it_is_read(tmp_path: Path) -> None:
+    """See `emnist.upright`: the same picture, the same class."""
+
+    class Records:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
+            image = np.zeros((28, 20, 1), np.uint8)
+            image[0] = 255  # The top row is the left column.
+            return [{"image": image, "label": 26 if number == 0 else 0} for number in numbers]
+
+    shape = (28, 20, 1)
+    source = TfdsSource(Records(), tmp_path, shape, shape, 26, first_label=1, on_its_side=True)
+    read = source.read(np.array([0], np.int32))
+    assert read["labels"].tolist() == [25] and read["inputs"].shape == (1, 20, 28, 1)
+    assert read["inputs"][0, :, 0].all() and not read["inputs"][0, :, 1:].any()
+    with pytest.raises(UserError, match="an example has no label"):
+        source.read(np.array([1], np.int32))
+
+
+def test_a_chunk_is_of_moderate_size(small_config: ConfigDict) -> None:
+    settings = validate(small_config)  # 64 examples a batch, 12 steps.
+    assert streamed.chunk_size(settings, Steps.of(settings, 1000), numbers_split()) == 12
+    large = StreamedSplit(Numbers(1000), range(1000), (1000, 1000, 3))
+    assert streamed.chunk_size(settings, Steps.of(settings, 1000), large) == 1
