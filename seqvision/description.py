@@ -1,6 +1,7 @@
 """What a training run is: written into its workdir, and printed before its first step."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from seqvision.data.files import background_of
 from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
-from seqvision.settings import Model, Settings
+from seqvision.settings import MADE_SOURCES, Model, Settings
 from seqvision.throughput import flops_text
 
 
@@ -66,12 +67,16 @@ def description(
             f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
-        "batch": shares(settings.data.batch_size, environment),
+        "batch": shares(settings.data.batch_size, environment, settings.num_seeds),
         "execution": _execution(settings.model) + " (auto)" * (settings.model.execution == "auto"),
         "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
     }
+    if settings.num_seeds > 1:
+        first, last = settings.seeds[0], settings.seeds[-1]
+        made = settings.data.source in MADE_SOURCES
+        facts["seeds"] = f"{first} to {last} at once" + f"; data made of {first} for all" * made
     if environment["peak_flops"] is not None:
         peak = flops_text(environment["peak_flops"])
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
@@ -81,11 +86,15 @@ def description(
     yield from record.parameter_table(params)
 
 
-def shares(batch_size: int, environment: dict[str, Any]) -> str:
-    """How the devices share a batch, and what would let all of them do so."""
+def shares(batch_size: int, environment: dict[str, Any], num_seeds: int = 1) -> str:
+    """How the devices share a batch (or the seeds), and what would let all of them do so."""
     used, present = environment["devices_used"], len(environment["devices"])
-    text = f"{batch_size} = {used} device(s) x {batch_size // used}"
-    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), batch_size):
+    rows = math.gcd(used, num_seeds)  # See `state.seeds_mesh`.
+    text = f"{batch_size} = {used // rows} device(s) x {batch_size // (used // rows)}"
+    if num_seeds > 1:
+        text += f", each of {num_seeds} seeds; {num_seeds // rows} of them on a device"
+    units = batch_size * num_seeds
+    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), units):
         present = most_devices()  # The batch decided how many there are.
     if used == present:
         return text
