@@ -123,15 +123,14 @@ def evaluate_run(
             say(line)
     objective = objective_of(run.settings, dataset.num_classes)
     windows = windows_of(run.settings)
+    evaluate = create_evaluation(settings, run.model, mesh, split.take, objective, windows)
     if len(runs) > 1:
-        evaluate = create_evaluation(settings, run.model, mesh, split.take, objective, windows)
         of_seeds = SeedMetrics(tuple(evaluate(one.params, split) for one in runs))
         for line in report_of_seeds(of_seeds.row(), run.settings.seeds):
             say(line)
         return of_seeds
     if settings.reads_text:
         return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
-    evaluate = create_evaluation(settings, run.model, mesh, split.take, objective, windows)
     metrics = evaluate(run.params, split)
     assert isinstance(metrics, Metrics)
     for line in report(metrics, dataset.class_names):

@@ -13,6 +13,7 @@ recorded behind its checkpoint and goes on with 3.
 """
 
 import dataclasses
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -181,9 +182,8 @@ class _Training:
         params = jax.device_put(params, state_sharding(self._mesh))
         ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
         init = optimizer.init if settings.num_seeds == 1 else jax.vmap(optimizer.init)
-        return dataclasses.replace(
-            state, params=params, opt_state=init(params), ema_params=ema_params
-        )
+        opt_state = jax.device_put(init(params), state_sharding(self._mesh))
+        return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
 
     def _abstract_state(self) -> TrainState:
         return abstract_state(self._program.init, self._mesh, self._settings.num_seeds)
@@ -194,7 +194,9 @@ class _Training:
         environment = write_description(
             settings, dataset, self._mesh, workdir, start, self._peak_flops
         )
-        params = jax.eval_shape(self._program.init, 0).params
+        params = state.params
+        if settings.num_seeds > 1:
+            params = jax.eval_shape(functools.partial(of_seed, index=0), params)
         for line in description(
             settings, dataset, self._steps, environment, params, workdir, start
         ):
