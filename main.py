@@ -43,6 +43,12 @@ _HOST_DEVICES = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1024,
 )
+_SEED = flags.DEFINE_integer(
+    "seed",
+    None,
+    "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
+    " the first, by default).",
+)
 _PROFILE = flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
 )
@@ -67,8 +73,8 @@ def main(argv: list[str]) -> int:
     shares_batch = _MODE.value in ("train", "explain")
     cluster = find_cluster(_COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     num_processes = cluster.num_processes if cluster else 1
-    batch_size = config.data.batch_size // num_processes if shares_batch else 0
-    prepare_host(_HOST_DEVICES.value, batch_size)
+    num_shared = config.data.batch_size * config.num_seeds // num_processes if shares_batch else 0
+    prepare_host(_HOST_DEVICES.value, num_shared)
     keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     for flag in (_PROFILE, _MEASURE_PEAK):
@@ -78,9 +84,14 @@ def main(argv: list[str]) -> int:
                 " leave it out or choose --mode=train"
             )
     if cluster and (_MODE.value not in ("train", "evaluate") or _PROFILE.value):
-        flag = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"
+        wish = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"
         raise UserError(
-            f"{flag}: it takes one process, and this is one of {num_processes}; start it alone"
+            f"{wish}: it takes one process, and this is one of {num_processes}; start it alone"
+        )
+    if _SEED.value is not None and _MODE.value in ("train", "explain"):
+        raise UserError(
+            f"--seed: it names a seed of a trained run, and --mode={_MODE.value} has none; set"
+            " --config.seed, or leave it out"
         )
     # Imported late, so that a bad command line ends before jax is loaded.
     if cluster:
@@ -91,18 +102,19 @@ def main(argv: list[str]) -> int:
         from seqvision.evaluate import evaluate_run
 
         _listen()
-        evaluate_run(config, workdir, _SPLIT.value, _OUTPUT.value)
+        evaluate_run(config, workdir, _SPLIT.value, _OUTPUT.value, _SEED.value)
         return 0
     if _MODE.value == "predict":
         from seqvision.predict import predict_files
 
         _listen()
-        return min(1, predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value))
+        failed = predict_files(workdir, _INPUTS.value, _OUTPUT.value, _INVERT.value, _SEED.value)
+        return min(1, failed)
     if _MODE.value == "read":
         from seqvision.read import read_files
 
         _listen()
-        return min(1, read_files(workdir, _INPUTS.value, _INVERT.value))
+        return min(1, read_files(workdir, _INPUTS.value, _INVERT.value, _SEED.value))
     if _MODE.value == "explain":
         from seqvision.explain import explain
 

@@ -38,7 +38,7 @@ class Calls(Protocol):
 
         Returns:
           The new state, and whether every step was finite; if not, the state is the one before the
-          step that was not.
+          step that was not (of several seeds, only that of the seed whose step it was).
         """
 
     def throughput(self, peak_flops: float | None) -> Throughput | None:

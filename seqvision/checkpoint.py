@@ -94,7 +94,7 @@ class Checkpoints:
         contents = {"loop": loop, "sha256": _digest(state)}
         items = args.Composite(state=args.StandardSave(state), contents=args.JsonSave(contents))
         with self._explained():
-            self._manager.save(int(state.step), args=items, force=True)
+            self._manager.save(state.num_steps, args=items, force=True)
 
     def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
         """Restores the newest whole checkpoint; None where there is none at all.

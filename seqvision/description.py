@@ -1,6 +1,7 @@
 """What a training run is: written into its workdir, and printed before its first step."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
-from seqvision.settings import Model, Settings
+from seqvision.settings import MADE_SOURCES, Model, Settings
 from seqvision.throughput import flops_text
 
 
@@ -69,12 +70,16 @@ def description(
             f" {residence(dataset)}"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
-        "batch": shares(settings.data.batch_size, environment),
+        "batch": shares(settings.data.batch_size, environment, settings.num_seeds),
         "execution": _execution(settings.model) + " (auto)" * (settings.model.execution == "auto"),
         "training": f"{steps.total} steps = {steps.total / epoch:.4g} epochs of {epoch:.4g} steps",
         "saving": f"{_often(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
     }
+    if settings.num_seeds > 1:
+        first, last = settings.seeds[0], settings.seeds[-1]
+        made = settings.data.source in MADE_SOURCES
+        facts["seeds"] = f"{first} to {last} at once" + f"; data made of {first} for all" * made
     if environment["peak_flops"] is not None:
         peak = flops_text(environment["peak_flops"])
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
@@ -97,13 +102,17 @@ def residence(dataset: Dataset) -> str:
     return f"{where} {num_bytes / unit:,.1f} {name}"
 
 
-def shares(batch_size: int, environment: dict[str, Any]) -> str:
-    """How the devices share a batch, and what would let all of them do so."""
+def shares(batch_size: int, environment: dict[str, Any], num_seeds: int = 1) -> str:
+    """How the devices share a batch (or the seeds), and what would let all of them do so."""
     used, present = environment["devices_used"], len(environment["devices"])
-    text = f"{batch_size} = {used} device(s) x {batch_size // used}"
+    rows = math.gcd(used, num_seeds)  # See `state.seeds_mesh`.
+    text = f"{batch_size} = {used // rows} device(s) x {batch_size // (used // rows)}"
     if environment["processes"] > 1:
         return f"{text}, in {environment['processes']} processes"
-    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), batch_size):
+    if num_seeds > 1:
+        text += f", each of {num_seeds} seeds; {num_seeds // rows} of them on a device"
+    units = batch_size * num_seeds
+    if jax.default_backend() == "cpu" and present == num_sharing(most_devices(), units):
         present = most_devices()  # The batch decided how many there are.
     if used == present:
         return text

@@ -24,8 +24,10 @@ from seqvision.placement import fetch, place
 from seqvision.prediction_file import checked_output, row_of, write_rows
 from seqvision.progress import on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
-from seqvision.record import ENVIRONMENT
-from seqvision.run import Run, differences, load_run, objective_of, windows_of
+from seqvision.record import ENVIRONMENT, aligned
+from seqvision.result import worded, worded_row
+from seqvision.run import Run, differences, load_run, load_seeds, objective_of, windows_of
+from seqvision.seeds import SeedMetrics
 from seqvision.settings import Settings
 from seqvision.shapes import HostMask
 from seqvision.shares import moderate_size, streamed_batches
@@ -87,23 +89,26 @@ def _resident_batches(
 
 @hosts.ending_with_the_others(lambda: "run the same command again")
 def evaluate_run(
-    config: ConfigDict, workdir: Path, split_name: str, output: str = ""
-) -> Metrics | ReadingMetrics:
+    config: ConfigDict, workdir: Path, split_name: str, output: str = "", seed: int | None = None
+) -> Metrics | ReadingMetrics | SeedMetrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
     Of lines of writing it prints the figures of `reading_metrics.ReadingMetrics`; made lines may
     look otherwise than in training (`config.lines`). Of clips cut into windows it also prints the
     windows' accuracy, and of a network that speaks after every step the accuracy after each. Where
     the data lies and the batch size come from `config`, the network and its weights from `workdir`.
+    Of a run of several seeds it prints the mean, the standard deviation and each of the figures.
 
     Args:
       config: see `configs/default.py`.
       workdir: a trained run.
       split_name: `train`, `validation` or `test`.
       output: a `.csv` or `.jsonl` file for what is said about each example; "" for none.
+      seed: of a run of several seeds, which one to evaluate, as if it were the only one.
 
     Raises:
-      UserError: no run, another network or data set than `config` says, no such split.
+      UserError: no run, another network or data set than `config` says, no such split or seed; or
+        an output of several seeds.
     """
     if split_name not in SPLITS:
         raise UserError(
@@ -112,7 +117,13 @@ def evaluate_run(
         )
     target = checked_output(output)
     settings = validate(config)
-    run = load_run(workdir, say)
+    runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
+    run = runs[0]
+    if len(runs) > 1 and target is not None:
+        raise UserError(
+            f"--output: {workdir} holds the seeds {run.seed} to {runs[-1].seed}, and each says"
+            " something else; name one with --seed"
+        )
     _check_trained_with(run, settings, workdir)
     dataset = load_dataset(settings, say, on_terminal())
     if not run.data.describes(dataset):
@@ -123,15 +134,23 @@ def evaluate_run(
         )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
-    say(f"{workdir}: step {run.step} on {dataset.title} {split_name}{_which_lines(settings)}")
+    of_seed = f", seed {run.seed}" if seed is not None else ""
+    on = f"{dataset.title} {split_name}{_which_lines(settings)}"
+    say(f"{workdir}: step {run.step}{of_seed} on {on}")
     if settings.reads_text:
-        assert not isinstance(split, StreamedSplit)  # Lines are not.
         for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
             say(line)
-        return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
     objective = objective_of(run.settings, dataset.num_classes)
     windows = windows_of(run.settings)
     evaluate = create_evaluation(settings, run.model, mesh, split.take, objective, windows)
+    if len(runs) > 1:
+        of_seeds = SeedMetrics(tuple(evaluate(one.params, split) for one in runs))
+        for line in report_of_seeds(of_seeds.row(), run.settings.seeds):
+            say(line)
+        return of_seeds
+    if settings.reads_text:
+        assert not isinstance(split, StreamedSplit)  # Lines are not.
+        return evaluate_lines(run, settings, split, mesh, dataset.class_names, target)
     metrics = evaluate(run.params, split)
     assert isinstance(metrics, Metrics)
     for line in report(metrics, dataset.class_names):
@@ -207,6 +226,22 @@ def _details(found: list[Prediction], labels: list[int], per_step: bool) -> list
             f"  {step:>4}  {np.mean(hits):>7.2%} of {len(hits)}" for step, hits in right.items()
         ]
     return lines
+
+
+def report_of_seeds(row: dict[str, Any], seeds: range) -> Iterator[str]:
+    """Lines with the mean of each figure, its standard deviation, and a table of the seeds."""
+    for name, text in worded_row(row).items():
+        yield f"{name.replace('_', ' '):<14}  {text}"
+    each = row["each"]
+    yield from aligned(
+        [
+            ("seed", *(name.replace("_", " ") for name in each)),
+            *(
+                (str(seed), *(worded(name, values[index]) for name, values in each.items()))
+                for index, seed in enumerate(seeds)
+            ),
+        ]
+    )
 
 
 def report(metrics: Metrics, class_names: tuple[str, ...]) -> list[str]:

@@ -14,14 +14,17 @@ from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.placement import place
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
+from seqvision.seeds import SeedMetrics
 from seqvision.settings import Settings
 from seqvision.shares import moderate_size, put_batch_rows, streamed_batches
-from seqvision.state import replicated
+from seqvision.state import of_seed, replicated
 from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
 from seqvision.transcripts import make_read_step, transcripts
 
 Evaluation = Callable[[Any, AnySplit], Metrics | ReadingMetrics]
 """`evaluate(params, split)`."""
+SeedsEvaluation = Callable[[Any, AnySplit], SeedMetrics]
+"""The same for weights of several seeds, (R, ...)."""
 
 
 def create_evaluation(
@@ -79,6 +82,18 @@ def create_evaluation(
         return Metrics.of(*jax.device_get(sums))
 
     return classify
+
+
+def each_seed(evaluate: Evaluation, num_seeds: int) -> SeedsEvaluation:
+    """Evaluates the weights of one seed after those of another, all devices sharing each batch."""
+
+    def evaluate_all(params: Any, split: AnySplit) -> SeedMetrics:
+        params = jax.device_get(params)
+        return SeedMetrics(
+            tuple(evaluate(of_seed(params, index), split) for index in range(num_seeds))
+        )
+
+    return evaluate_all
 
 
 def shared_batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:

@@ -41,34 +41,37 @@ def explain(config: ConfigDict) -> None:
 
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
-    mesh, train = training_mesh(settings.data.batch_size), dataset.split("train")
+    batch_size, num_seeds = settings.data.batch_size, settings.num_seeds
+    mesh, train = training_mesh(batch_size, num_seeds), dataset.split("train")
     steps = Steps.of(settings, len(train))
     program = create_program(settings, dataset, steps, mesh)
-    state = abstract_state(program.init, mesh)
+    state = abstract_state(program.init, mesh, num_seeds)
+    params = jax.eval_shape(program.init, 0).params
     check_axes(program.model, program.input_shape)
-    batch_size = settings.data.batch_size
     inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
     kinds = "symbols, and the blank of CTC" if settings.reads_text else "classes"
     yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}; {residence(dataset)}"
     yield f"arrays on their way, for a batch of {batch_size}:"
-    arrays = arrays_on_the_way(program.model, state.params, inputs, lengths)
+    arrays = arrays_on_the_way(program.model, params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])
     yield "parameters:"
-    yield from parameter_table(state.params)
+    yield from parameter_table(params)
 
     def read(params: Any, inputs: Any, lengths: Any) -> Any:
         return program.model.apply({"params": params}, inputs, lengths)
 
     num_batches = chunk_size(settings, steps, train) if isinstance(train, StreamedSplit) else 1
-    indices = jax.ShapeDtypeStruct((num_batches, batch_size), jnp.int32)
+    shape = (num_batches, batch_size)
+    indices = jax.ShapeDtypeStruct(shape if num_seeds == 1 else (num_seeds, *shape), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     arguments = (state, _arrays(train, batch_size * num_batches), indices, count)
-    reading = count_flops(read, state.params, inputs, lengths) / batch_size
-    training = count_flops(program.train_steps, *arguments) / batch_size
+    reading = count_flops(read, params, inputs, lengths) / batch_size
+    training = count_flops(program.train_steps, *arguments) / (batch_size * num_seeds)
     yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
     yield f"  {reading:,.0f} to read it, {training:,.0f} to train on it"
-    yield f"memory of one training step, on {mesh.size} device(s):"
+    of_seeds = f" of {num_seeds} seeds" if num_seeds > 1 else ""
+    yield f"memory of one training step{of_seeds}, on {mesh.size} device(s):"
     yield from aligned(
         [(name, f"{size / 2**20:,.1f} MiB") for name, size in memory(program, arguments)]
     )

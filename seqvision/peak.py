@@ -20,12 +20,12 @@ def measure_peak(mesh: Mesh, dtype: str) -> float:
     Takes about two seconds on a CPU.
 
     Args:
-      mesh: the devices, in one row named `data`.
+      mesh: the devices.
       dtype: type of the matrices, such as `float32` or `bfloat16`; how exactly an accelerator
         multiplies float32 is jax's default, as in training.
     """
     side = _SIDE_ON_CPU if mesh.devices.flat[0].platform == "cpu" else _SIDE
-    own, everywhere = PartitionSpec("data"), PartitionSpec()
+    own, everywhere = PartitionSpec(mesh.axis_names), PartitionSpec()
 
     @jax.jit
     @jax.shard_map(mesh=mesh, in_specs=(own, everywhere), out_specs=own)

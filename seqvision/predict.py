@@ -48,17 +48,20 @@ class Predictor:
         self.data = data
 
     @classmethod
-    def from_run(cls, workdir: str | Path, batch_size: int | None = None) -> "Predictor":
+    def from_run(
+        cls, workdir: str | Path, batch_size: int | None = None, seed: int | None = None
+    ) -> "Predictor":
         """Takes the weights of a trained run.
 
         Args:
           workdir: the run's folder.
           batch_size: examples per step; by default the run's `data.eval_batch_size`.
+          seed: of a run of several seeds, whose weights; by default those of the first.
 
         Raises:
           UserError: there is no trained run.
         """
-        run = load_run(Path(workdir), say)
+        run = load_run(Path(workdir), say, seed)
         if run.settings.reads_text:
             raise UserError(f"{workdir}: this run reads text; `transcribe.Transcriber` is for it")
         mesh, windows = create_mesh(), windows_of(run.settings)
@@ -116,7 +119,9 @@ class Predictor:
         return array
 
 
-def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
+def predict_files(
+    workdir: Path, inputs: str, output: str, invert: str, seed: int | None = None
+) -> int:
     """Classifies (or reads) files and writes one row for each, in the order of their names.
 
     Args:
@@ -124,6 +129,7 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
       inputs: a glob pattern, such as `digits/*.png`; see `data.inputs`.
       output: a `.csv` or `.jsonl` file, written whole or not at all; "" prints CSV.
       invert: see `data.files.read_image`.
+      seed: see `Predictor.from_run`.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -139,7 +145,7 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
         find_inputs(inputs, data.of_clips), unit="file", disable=not on_terminal(), leave=False
     )
     if read_settings(workdir).reads_text:
-        transcriber = Transcriber.from_run(workdir)
+        transcriber = Transcriber.from_run(workdir, seed=seed)
         rows = _rows(read_lines(paths, transcriber.height, invert), transcriber, text_row)
     else:
 
@@ -148,7 +154,7 @@ def predict_files(workdir: Path, inputs: str, output: str, invert: str) -> int:
 
         rows = _rows(
             read_inputs(paths, data.input_shape, data.of_clips, image_of),
-            Predictor.from_run(workdir),
+            Predictor.from_run(workdir, seed=seed),
             lambda prediction: row_of(prediction, data.class_names),
         )
     failed = sum(1 for row in rows if row["error"])

@@ -81,7 +81,7 @@ class ProfiledSteps:
             return self._traced(state, step, most)
         start = time.perf_counter()
         state, finite = self._calls.advance(state, step, most)
-        self._seconds_per_step = (time.perf_counter() - start) / max(1, int(state.step) - step)
+        self._seconds_per_step = (time.perf_counter() - start) / max(1, state.num_steps - step)
         return state, finite
 
     def _traced(self, state: TrainState, step: int, most: int) -> tuple[TrainState, bool]:
@@ -108,7 +108,7 @@ class ProfiledSteps:
             problem = first_line(error)
         profile = Profile(
             first_step=step + 1,
-            num_steps=max(1, int(state.step) - step),
+            num_steps=max(1, state.num_steps - step),
             batch_size=self._calls.batch_size,
             seconds=seconds,
             unprofiled_seconds_per_step=self._seconds_per_step,

@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 import flax.linen as nn
+import jax
 import optax
 from jax.sharding import Mesh
 
@@ -12,13 +13,13 @@ from seqvision.config import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.evaluation import Evaluation, create_evaluation
+from seqvision.evaluation import Evaluation, SeedsEvaluation, create_evaluation, each_seed
 from seqvision.models import cudnn_lstm
 from seqvision.objectives import Objective
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of
 from seqvision.settings import Settings
-from seqvision.state import Init, make_init
+from seqvision.state import DATA_AXIS, Init, data_mesh, make_init
 from seqvision.steps import make_train_steps
 
 
@@ -31,7 +32,7 @@ class Program:
       input_shape: of what the model reads at once, without the batch axis.
       schedule: the learning rate at each step.
       optimizer: what turns gradients into updates.
-      init: the state before the first step.
+      init: the state before the first step, of one seed.
       objective: what it is trained for.
       train_steps: see `steps`.
       evaluate: see `evaluation`.
@@ -44,7 +45,7 @@ class Program:
     init: Init
     objective: Objective
     train_steps: Any
-    evaluate: Evaluation
+    evaluate: Evaluation | SeedsEvaluation
 
 
 def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh) -> Program:
@@ -57,14 +58,26 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
       mesh: the devices.
 
     Raises:
-      UserError: the devices cannot share a batch evenly.
+      UserError: the devices cannot share a batch evenly; or several processes train several seeds.
     """
-    if settings.data.batch_size % mesh.size:
+    if settings.num_seeds > 1 and jax.process_count() > 1:
+        raise UserError(
+            f"config.num_seeds: {settings.num_seeds} seeds at once train in one process, not in"
+            f" {jax.process_count()}; set it to 1 and give each seed a run of its own"
+        )
+    if settings.num_seeds > 1 and dataset.is_streamed:
+        raise UserError(
+            f"config.num_seeds: {settings.num_seeds} seeds at once train on examples in memory, and"
+            f" those of {dataset.name} are streamed; raise config.data.resident_bytes, or set it to"
+            " 1 and give each seed a run of its own"
+        )
+    num_sharing = mesh.shape[DATA_AXIS]
+    if settings.data.batch_size % num_sharing:
         processes = len({device.process_index for device in mesh.devices.flat})
         where = f" in {processes} processes" if processes > 1 else ""
         raise UserError(
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
-            f" by {mesh.size} devices{where}; choose a multiple of {mesh.size}"
+            f" by {num_sharing} devices{where}; choose a multiple of {num_sharing}"
         )
     if settings.model.execution == "cudnn" and not cudnn_lstm.available():
         raise UserError(
@@ -91,6 +104,7 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
         )
     take, windows = dataset.split("train").take, windows_of(settings)
     objective = objective_of(settings, dataset.num_classes)
+    evaluate = create_evaluation(settings, model, data_mesh(mesh), take, objective, windows)
     return Program(
         model=model,
         input_shape=input_shape,
@@ -112,5 +126,5 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
             windows=windows,
             streamed=dataset.is_streamed,
         ),
-        evaluate=create_evaluation(settings, model, mesh, take, objective, windows),
+        evaluate=evaluate if settings.num_seeds == 1 else each_seed(evaluate, settings.num_seeds),
     )

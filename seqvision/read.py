@@ -16,7 +16,7 @@ from seqvision.stream import Event, StreamReader
 _PUSH = 8
 
 
-def read_files(workdir: Path, inputs: str, invert: str) -> int:
+def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None) -> int:
     """Reads images of lines column by column and shows what is decided while they arrive.
 
     On a terminal the line runs past at the pace of a pen, with its text below; elsewhere each event
@@ -26,6 +26,7 @@ def read_files(workdir: Path, inputs: str, invert: str) -> int:
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
       invert: see `data.line_files.read_line`.
+      seed: see `StreamReader.from_run`.
 
     Returns:
       The number of files that could not be read; why is said on stderr.
@@ -35,7 +36,7 @@ def read_files(workdir: Path, inputs: str, invert: str) -> int:
     """
     check_inversion(invert)
     paths = find_inputs(inputs, of_clips=False)
-    reader = StreamReader.from_run(workdir)
+    reader = StreamReader.from_run(workdir, seed=seed)
     failed = 0
     for name, line, error in read_lines(paths, reader.height, invert):
         if line is None:

@@ -33,8 +33,8 @@ class ResidentSteps:
 
     @property
     def batch_size(self) -> int:
-        """Examples of a step, on all devices together."""
-        return self._settings.data.batch_size
+        """Examples of a step, on all devices together, of all seeds."""
+        return self._settings.data.batch_size * self._settings.num_seeds
 
     def advance(
         self,
@@ -54,7 +54,7 @@ class ResidentSteps:
         state, finite = self._train_steps(*arguments)
         # While the devices compute.
         self._next = (step + num_steps, self._indices(step + num_steps))
-        all_finite = bool(jax.device_get(finite))  # Waits for the devices.
+        all_finite = bool(np.all(jax.device_get(finite)))  # Waits for the devices.
         if timed and not compiles:
             self._pace.note(num_steps, time.perf_counter() - start)
         return state, all_finite
@@ -77,11 +77,12 @@ class ResidentSteps:
 
     def _indices(self, step: int) -> Any:
         """The examples of the steps from `step` on, as many as a call can take, on the devices."""
-        examples = example_indices(
-            self._settings.seed,
-            self._num_examples,
-            step * self.batch_size,
-            self._capacity * self.batch_size,
-        )
-        table = examples.reshape(self._capacity, self.batch_size)
+        settings, batch_size = self._settings, self._settings.data.batch_size
+        tables = [
+            example_indices(
+                seed, self._num_examples, step * batch_size, self._capacity * batch_size
+            ).reshape(self._capacity, batch_size)
+            for seed in settings.seeds
+        ]
+        table = np.stack(tables) if settings.num_seeds > 1 else tables[0]
         return place(table, index_sharding(self._mesh))

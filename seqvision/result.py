@@ -1,11 +1,15 @@
 """How a run ended, in numbers and in words."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqvision import record
 from seqvision.progress import say
+
+# Said in percent.
+_SHARES = ("accuracy", "cer", "exact_match", "boundary_f1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,13 +19,14 @@ class Result:
     Attributes:
       status: `done`, `interrupted` or `diverged`.
       step: completed updates.
-      metrics: by split, what was measured at the end; empty unless `done`.
+      metrics: by split, what was measured at the end; empty unless `done`. Of several seeds at once
+        as in `seeds.row_of_seeds`.
       signal: the number of the signal that interrupted it.
     """
 
     status: str
     step: int
-    metrics: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, Any]]
     signal: int | None = None
 
 
@@ -40,15 +45,40 @@ def finished_result(workdir: Path) -> Result | None:
 
 def final_line(split: str, metrics: dict[str, Any]) -> str:
     """A row of metrics as a line, what matters most first."""
-    first = [name for name in ("accuracy", "cer", "exact_match") if name in metrics]
-    names = [*first, *(name for name in metrics if name not in first)]
-    words = ", ".join(f"{name.replace('_', ' ')} {worded(name, metrics[name])}" for name in names)
-    return f"{split} {words}"
+    words = worded_row(metrics)
+    first = [name for name in ("accuracy", "cer", "exact_match") if name in words]
+    for name in first:
+        words[name] += each_worded(name, metrics)
+    names = [*first, *(name for name in words if name not in first)]
+    return f"{split} " + ", ".join(f"{name.replace('_', ' ')} {words[name]}" for name in names)
+
+
+def worded_row(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """A row of metrics, figure by figure; of several seeds with their standard deviation."""
+    std = metrics.get("std", {})
+    return {
+        name: worded(name, value) + (f" ± {_number(name, std[name])}" if name in std else "")
+        for name, value in metrics.items()
+        if not isinstance(value, dict)
+    }
+
+
+def each_worded(name: str, metrics: Mapping[str, Any]) -> str:
+    """The figure of each seed, in brackets; "" where there is one."""
+    if name not in metrics.get("each", {}):
+        return ""
+    return f" (each {', '.join(_number(name, value) for value in metrics['each'][name])})"
+
+
+def _number(name: str, value: float) -> str:
+    if name in _SHARES:
+        return f"{100 * value:.2f}"
+    return f"{value:.4f}" if name == "loss" else f"{value:.4g}"
 
 
 def worded(name: str, value: float) -> str:
     """A figure by the name that it has on record."""
-    if name in ("accuracy", "cer", "exact_match", "boundary_f1"):
+    if name in _SHARES:
         return f"{value:.2%}"
     if name.startswith("latency"):
         return f"{value:g} columns"

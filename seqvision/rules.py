@@ -1,6 +1,6 @@
 """The rules that tie one field of a config to another."""
 
-from seqvision.durations import describe
+from seqvision.durations import LARGEST, describe
 from seqvision.errors import UserError
 from seqvision.settings import Settings
 
@@ -12,6 +12,11 @@ def check_together(settings: Settings) -> None:
         raise UserError(
             f"config.duration: '{describe(settings.duration)}' is no length of training;"
             " give it in steps, epochs or examples, above 0"
+        )
+    if settings.seeds[-1] > LARGEST:
+        raise UserError(
+            f"config.num_seeds: {settings.num_seeds} seeds from {settings.seed} on pass the largest"
+            f" one, {LARGEST}; lower config.seed"
         )
     _check_data(settings)
     _check_model(settings)
@@ -256,6 +261,11 @@ def _check_model(settings: Settings) -> None:
         raise UserError(
             "config.model.execution: cudnn runs lstm without refine gates and recurrent dropout, in"
             " float32 or TF32; choose auto or scan"
+        )
+    if model.execution == "cudnn" and settings.num_seeds > 1:
+        raise UserError(
+            f"config.model.execution: cudnn runs one network at a time, not the"
+            f" {settings.num_seeds} of config.num_seeds; choose auto or scan"
         )
     if settings.loss.step_weight > 0 and model.readout != "per_step":
         raise UserError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
@@ -16,7 +17,7 @@ from seqvision.models import create_model, create_reader
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
 from seqvision.settings import Settings
-from seqvision.state import DATA_AXIS
+from seqvision.state import DATA_AXIS, of_seed
 from seqvision.steps import Windows
 
 # A run may be resumed with other values of these: they change no weight, but for rounding.
@@ -90,6 +91,7 @@ class Run:
       params: the weights that the config promises: the best by validation where it keeps the best,
         else the newest; their moving average where it asks for one.
       step: the training step of these weights.
+      seed: that they were trained with: `settings.seed`, or one of those that follow it.
     """
 
     settings: Settings
@@ -97,6 +99,7 @@ class Run:
     model: nn.Module
     params: Any
     step: int
+    seed: int
 
 
 def model_of(settings: Settings, num_classes: int) -> nn.Module:
@@ -131,12 +134,30 @@ def read_shape(settings: Settings, input_shape: tuple[int, ...]) -> tuple[int, .
     return (min(num_frames, settings.data.window), *image_shape)
 
 
-def load_run(workdir: Path, say: Callable[[str], None] = print) -> Run:
+def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None = None) -> Run:
     """Reads a run's newest (or best) whole checkpoint; writes nothing.
 
+    Args:
+      workdir: the run's folder.
+      say: called with a line where a checkpoint is torn, or where one of several seeds is taken.
+      seed: which one; by default the run's first.
+
     Raises:
-      UserError: there is no run, or none of its checkpoints can be read.
+      UserError: there is no run, none of its checkpoints can be read, or it has no such seed.
     """
+    runs = load_seeds(workdir, say)
+    first, last = runs[0].seed, runs[-1].seed
+    if seed is None and len(runs) > 1:
+        say(f"{workdir}: it holds the seeds {first} to {last}; taking the weights of {first}")
+    chosen = first if seed is None else seed
+    if not first <= chosen <= last:
+        held = f"the seeds {first} to {last}" if len(runs) > 1 else f"the seed {first} alone"
+        raise UserError(f"--seed: {chosen} is not there; {workdir} holds {held}")
+    return runs[chosen - first]
+
+
+def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
+    """The same for each of a run's seeds, of which it usually has one."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
     with Checkpoints(workdir, say=say, read_only=True) as checkpoints:
         restored = checkpoints.restore_newest() if checkpoints.steps else None
@@ -146,19 +167,18 @@ def load_run(workdir: Path, say: Callable[[str], None] = print) -> Run:
         if settings.checkpoint.keep_best:
             state = checkpoints.restore_best(loop["best_step"]) or state
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
-    return Run(
-        settings=settings,
-        data=data,
-        # Where it was trained says nothing of where it is used.
-        model=model_of(
-            dataclasses.replace(
-                settings, model=dataclasses.replace(settings.model, execution="auto")
-            ),
-            len(data.class_names),
-        ),
-        params=params,
-        step=int(state["step"]),
+    # Where it was trained says nothing of where it is used.
+    anywhere = dataclasses.replace(
+        settings, model=dataclasses.replace(settings.model, execution="auto")
     )
+    model = model_of(anywhere, len(data.class_names))
+    if settings.num_seeds == 1:
+        return [Run(settings, data, model, params, int(state["step"]), settings.seed)]
+    steps = np.asarray(state["step"])
+    return [
+        Run(settings, data, model, of_seed(params, index), int(steps[index]), seed)
+        for index, seed in enumerate(settings.seeds)
+    ]
 
 
 def read_settings(workdir: Path) -> Settings:

@@ -79,6 +79,8 @@ LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 # Sources of lines of writing: their networks read text, others name what they see.
 LINE_SOURCES = ("digit_lines", "lines")
+# Sources whose examples are made, from digits and the seed.
+MADE_SOURCES = ("moving_digits", "digit_lines")
 
 # --- the fields ---
 
@@ -215,6 +217,7 @@ class Settings:
     """Every field of a config, typed and checked. Durations become steps in `Steps`."""
 
     seed: Number
+    num_seeds: Annotated[int, Range(low=1, high=1000)]
     init_from: str
     duration: Duration
     log_every: Duration
@@ -231,6 +234,11 @@ class Settings:
     schedule: Schedule
     checkpoint: Checkpoint
     early_stopping: EarlyStopping
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that are trained at once, from the first on."""
+        return range(self.seed, self.seed + self.num_seeds)
 
     @property
     def reads_text(self) -> bool:

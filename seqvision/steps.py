@@ -1,5 +1,6 @@
 """Pure train, evaluate and predict steps, and their compiled wrappers."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from seqvision.shapes import (
     Logits,
     Mask,
 )
-from seqvision.state import DATA_AXIS, TrainState, key_of
+from seqvision.state import DATA_AXIS, SEED_AXIS, TrainState, key_of, state_spec
 
 Augmentation = Callable[[ExampleKeys, Inputs], Inputs]
 Take = Callable[[Any, Any], dict[str, Any]]
@@ -34,6 +35,7 @@ Take = Callable[[Any, Any], dict[str, Any]]
 
 _BATCH_SPEC = PartitionSpec(DATA_AXIS)
 _INDEX_SPEC = PartitionSpec(None, DATA_AXIS)
+_SEEDS_INDEX_SPEC = PartitionSpec(SEED_AXIS, None, DATA_AXIS)
 
 
 class Windows(NamedTuple):
@@ -76,22 +78,29 @@ def make_train_steps(
     augment: Augmentation | None = None,
     windows: Windows | None = None,
     streamed: bool = False,
+    seeds_together: bool | None = None,
 ) -> Callable[..., tuple[TrainState, Array]]:
     """Compiles many training steps into one call.
+
+    On a mesh with a `seed` axis, see `state.seeds_mesh`, it trains R seeds at once, each as it
+    would be trained alone: with its own weights, examples and random numbers.
 
     Args:
       model: images or clips in [0, 1] to logits.
       optimizer: what turns gradients into updates.
-      mesh: its `data` axis shares out every batch.
+      mesh: its `data` axis shares out every batch, its `seed` axis the seeds.
       take: the batch with given numbers.
       objective: what training makes small.
-      seed: keys of windows, augmentation and dropout are functions of it and of the step.
+      seed: keys of windows, augmentation and dropout are functions of it and of the step; of
+        several seeds the first, the others follow it.
       ema_decay: decay per step of the average of the weights, reached slowly: at step t it is at
         most (1 + t) / (10 + t). 0 where the state has no average.
       augment: applied to every batch.
       windows: each clip's window is drawn at random.
       streamed: each device has examples of its own in `arrays`, of which alone `indices` speak to
         it, rather than all that there are.
+      seeds_together: whether a device takes a step of all its seeds in one (`jax.vmap`), or all
+        steps of one after those of another; by default what is faster: on a CPU one after another.
 
     Returns:
       `train_steps(state, arrays, indices, num_steps) -> state, finite`. `arrays` lie on the
@@ -99,9 +108,14 @@ def make_train_steps(
       `num_steps` rows are used. As `num_steps` is no constant of the program, a run takes the same
       bits whatever the calls it was cut into. `state` is given up. Where a step's
       loss, gradient or update is not finite, `finite` is False and the state is the one before it.
+      Of several seeds, states are (R, ...), `indices` (R, S, B) and `finite` (R,): where one is not
+      finite, the others go on.
     """
+    num_sharing = mesh.shape[DATA_AXIS]
 
-    def gradients(state: TrainState, batch: dict[str, Any]) -> tuple[Any, Array, Any]:
+    def gradients(
+        seed: Count | int, state: TrainState, batch: dict[str, Any]
+    ) -> tuple[Any, Array, Any]:
         inputs, lengths = batch["inputs"], batch.get("lengths")
         rngs = {"dropout": key_of(seed, "dropout", state.step)}
 
@@ -110,7 +124,7 @@ def make_train_steps(
             losses = objective.losses(logits, batch)
             everyone = jnp.ones(losses.shape, jnp.bool_)
             sums = objective.sums(logits, batch, losses, everyone)
-            return losses.mean() / mesh.size, sums
+            return losses.mean() / num_sharing, sums
 
         (loss, sums), grads = jax.value_and_grad(share_of_loss, has_aux=True)(state.params)
         return jax.lax.psum((grads, loss, sums), DATA_AXIS)
@@ -127,7 +141,9 @@ def make_train_steps(
             )
         return TrainState(state.step + 1, params, opt_state, ema_params, state.sums + sums)
 
-    def train_step(state: TrainState, batch: dict[str, Any]) -> tuple[Any, Array]:
+    def train_step(
+        seed: Count | int, state: TrainState, batch: dict[str, Any]
+    ) -> tuple[Any, Array]:
         inputs, lengths = batch["inputs"], batch.get("lengths")
         if windows is not None and lengths is not None:
             keys = example_keys(key_of(seed, "window", state.step), len(inputs), DATA_AXIS)
@@ -137,13 +153,13 @@ def make_train_steps(
         if augment is not None:
             keys = example_keys(key_of(seed, "augment", state.step), len(inputs), DATA_AXIS)
             inputs = augment(keys, inputs)
-        grads, loss, sums = gradients(state, batch | {"inputs": inputs})
+        grads, loss, sums = gradients(seed, state, batch | {"inputs": inputs})
         after = update(state, grads, sums)
         finite = _all_finite((loss, grads, after.params, after.opt_state))
         return jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state), finite
 
-    def train_steps(
-        state: TrainState, arrays: Any, indices: IndexTable, num_steps: Count
+    def steps_of(
+        seed: Count | int, state: TrainState, arrays: Any, indices: IndexTable, num_steps: Count
     ) -> tuple[TrainState, Array]:
         first = state.step
 
@@ -153,20 +169,40 @@ def make_train_steps(
 
         def one_step(carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
             state, _ = carry
-            return train_step(state, take(arrays, indices[state.step - first]))
+            return train_step(seed, state, take(arrays, indices[state.step - first]))
 
         return jax.lax.while_loop(go_on, one_step, (state, jnp.array(True)))
 
+    def train_steps(
+        state: Any, arrays: Any, indices: Any, num_steps: Count
+    ) -> tuple[TrainState, Array]:
+        if SEED_AXIS not in mesh.axis_names:
+            return steps_of(seed, state, arrays, indices, num_steps)
+        # The seeds of this device.
+        count = len(indices)
+        seeds = seed + jnp.arange(count, dtype=jnp.int32) + count * jax.lax.axis_index(SEED_AXIS)
+
+        def of_one(arguments: tuple[Any, Any, Any]) -> tuple[TrainState, Array]:
+            one_seed, state, indices = arguments
+            return steps_of(one_seed, state, arrays, indices, num_steps)
+
+        together = seeds_together
+        if together is None:
+            together = jax.default_backend() != "cpu"
+        every_seed = jax.vmap(of_one) if together else functools.partial(jax.lax.map, of_one)
+        return every_seed((seeds, state, indices))
+
     # Each device runs the whole loop on its share of the examples; they meet once a step, in psum.
-    everywhere = PartitionSpec()
+    everywhere, of_state = PartitionSpec(), state_spec(mesh)
     examples = _BATCH_SPEC if streamed else everywhere
-    shared = _shared(train_steps, mesh, (everywhere, examples, _INDEX_SPEC, everywhere), everywhere)
-    return jax.jit(shared, donate_argnums=0)
+    in_specs = (of_state, examples, index_sharding(mesh).spec, everywhere)
+    return jax.jit(_shared(train_steps, mesh, in_specs, of_state), donate_argnums=0)
 
 
 def index_sharding(mesh: Mesh) -> NamedSharding:
-    """Each device takes its share of every row of an index table (S, B)."""
-    return NamedSharding(mesh, _INDEX_SPEC)
+    """Each device takes its share of every row of an index table (S, B), or (R, S, B)."""
+    has_seeds = SEED_AXIS in mesh.axis_names
+    return NamedSharding(mesh, _SEEDS_INDEX_SPEC if has_seeds else _INDEX_SPEC)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

@@ -151,12 +151,14 @@ class StreamReader:
         workdir: str | Path,
         num_streams: int = 1,
         on_logits: Callable[[int, np.ndarray], None] | None = None,
+        seed: int | None = None,
     ) -> "StreamReader":
         """Takes the weights of a trained run.
 
         Args:
           workdir: the run's folder.
           num_streams, on_logits: see `StreamReader`.
+          seed: of a run of several seeds, whose weights; by default those of the first.
 
         Raises:
           UserError: there is no trained run, or one that cannot read live.
@@ -172,7 +174,7 @@ class StreamReader:
                 f"{workdir}: this run reads in both directions and needs the end of a line; choose"
                 " a run with config.model.bidirectional=False, or --mode=predict"
             )
-        run = load_run(Path(workdir), say)
+        run = load_run(Path(workdir), say, seed)
         assert isinstance(run.model, LineReader)
         return cls(
             run.model,

@@ -14,8 +14,10 @@ recorded behind its checkpoint and goes on with 3.
 
 import contextlib
 import dataclasses
+import functools
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,15 +39,17 @@ from seqvision.program import create_program
 from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
-from seqvision.result import Result, final_line, finished_result, worded
+from seqvision.result import Result, final_line, finished_result, worded_row
 from seqvision.rules import wants_validation
 from seqvision.run import check_same_config, read_data_facts
+from seqvision.seeds import SeedMetrics, row_of_seeds
 from seqvision.settings import Settings
 from seqvision.state import (
     TrainState,
     abstract_state,
     create_state,
-    replicated,
+    of_seed,
+    state_sharding,
     training_mesh,
 )
 from seqvision.streamed import StreamedSteps
@@ -126,7 +130,7 @@ class _Training:
         self._train = self._dataset.split("train")
         self._check_splits()
         self._steps = Steps.of(settings, len(self._train))
-        self._mesh = training_mesh(settings.data.batch_size)
+        self._mesh = training_mesh(settings.data.batch_size, settings.num_seeds)
         self._program = create_program(settings, self._dataset, self._steps, self._mesh)
         self._learning_rate = jax.jit(self._program.schedule)
         self._profile, self._peak_flops = profile, None
@@ -151,7 +155,7 @@ class _Training:
             hosts.ending_with_the_others(lambda: _way_on(checkpoints)),
         ):
             state = self._restored(checkpoints) or self._new_state()
-            start = int(state.step)
+            start = state.num_steps
             self._describe(state, start)
             rows = record.open_record(self._workdir, start)
             progress = Progress(self._steps.total, start)
@@ -188,7 +192,7 @@ class _Training:
                 f" {self._dataset.name} are not those in {record.ENVIRONMENT}; bring back that"
                 f" data, or choose another --workdir{facts.hint(self._dataset)}"
             )
-        restored = checkpoints.restore_newest(abstract_state(self._program.init, self._mesh))
+        restored = checkpoints.restore_newest(self._abstract_state())
         if restored is None:
             return None
         state, loop = restored
@@ -196,25 +200,26 @@ class _Training:
         self._best_score = loop["best_score"]
         self._evaluations_since_best = loop["evaluations_since_best"]
         self._seconds_before = loop["seconds"]
-        say(f"resuming {self._workdir} from step {int(state.step)}")
+        say(f"resuming {self._workdir} from step {state.num_steps}")
         return state
 
     def _new_state(self) -> TrainState:
-        state = create_state(self._program.init, self._mesh, self._settings.seed)
-        if not self._settings.init_from:
+        settings, optimizer = self._settings, self._program.optimizer
+        state = create_state(self._program.init, self._mesh, settings.seed, settings.num_seeds)
+        if not settings.init_from:
             return state
-        params, lines = warm_start(state.params, Path(self._settings.init_from).expanduser())
+        source = Path(settings.init_from).expanduser()
+        params, lines = warm_start(state.params, source, settings.num_seeds)
         for line in lines:
             say(line)
-        params = place(params, replicated(self._mesh))
+        params = place(params, state_sharding(self._mesh))
         ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-        init = jax.jit(self._program.optimizer.init, out_shardings=replicated(self._mesh))
-        return dataclasses.replace(
-            state,
-            params=params,
-            opt_state=init(params),
-            ema_params=ema_params,
-        )
+        init = optimizer.init if settings.num_seeds == 1 else jax.vmap(optimizer.init)
+        opt_state = jax.jit(init, out_shardings=state_sharding(self._mesh))(params)
+        return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
+
+    def _abstract_state(self) -> TrainState:
+        return abstract_state(self._program.init, self._mesh, self._settings.num_seeds)
 
     def _describe(self, state: TrainState, start: int) -> None:
         """Writes down and prints what this run is."""
@@ -222,8 +227,11 @@ class _Training:
         environment = write_description(
             settings, dataset, self._mesh, workdir, start, self._peak_flops
         )
+        params = state.params
+        if settings.num_seeds > 1:
+            params = jax.eval_shape(functools.partial(of_seed, index=0), params)
         for line in description(
-            settings, dataset, self._steps, environment, state.params, workdir, start
+            settings, dataset, self._steps, environment, params, workdir, start
         ):
             say(line)
         for name, split in dataset.splits.items():
@@ -240,7 +248,7 @@ class _Training:
         progress: Progress,
         interruption: Interruption,
     ) -> Result:
-        steps, start = self._steps, int(state.step)
+        steps, start = self._steps, state.num_steps
         step, saved = start, start if checkpoints.steps else -1
         calls: Calls | ProfiledSteps = self._calls
         if self._profile is not None:
@@ -269,15 +277,15 @@ class _Training:
                 return self._finish(state, step, checkpoints, rows)
 
             state, finite = calls.advance(state, step)
-            reached = int(jax.device_get(state.step))
+            reached = state.num_steps
             progress.advance(reached - step)
             step = reached
             if not finite:
                 checkpoints.wait()
-                return self._diverged(step, checkpoints)
+                return self._diverged(state, checkpoints)
             if step == steps.total or _is_due(step, steps.log_every):
                 now = time.perf_counter()
-                speed = (step - log_step) * self._settings.data.batch_size / (now - log_time)
+                speed = (step - log_step) * self._calls.batch_size / (now - log_time)
                 state = self._log(state, step, speed, rows, progress)
                 log_time, log_step = now, step
 
@@ -307,20 +315,27 @@ class _Training:
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
         sums = jax.device_get(state.sums)
-        means = self._program.objective.row(sums)
+        means = self._row(sums)
         values = means | {"learning_rate": float(self._learning_rate(step - 1))}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
-        words = {name: worded(name, value) for name, value in means.items() if name != "count"}
-        left = (self._steps.total - step) * self._settings.data.batch_size / speed
+        words = {name: text for name, text in worded_row(means).items() if name != "count"}
+        left = (self._steps.total - step) * self._calls.batch_size / speed
         say(
             f"step {step}/{self._steps.total}  "
             + "".join(f"{name} {text}  " for name, text in words.items())
             + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
         progress.show(**words, examples_per_s=f"{speed:,.0f}")
-        zeros = place(jax.tree.map(np.zeros_like, sums), replicated(self._mesh))
+        zeros = place(jax.tree.map(np.zeros_like, sums), state_sharding(self._mesh))
         return dataclasses.replace(state, sums=zeros)
+
+    def _row(self, sums: Any) -> dict[str, Any]:
+        """What is recorded of training: sums of the host as means."""
+        objective, num_seeds = self._program.objective, self._settings.num_seeds
+        if num_seeds == 1:
+            return objective.row(sums)
+        return row_of_seeds([objective.row(of_seed(sums, index)) for index in range(num_seeds)])
 
     def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
@@ -333,7 +348,7 @@ class _Training:
         say(f"step {step}  {final_line('validation', metrics.row())}{'  best' * improved}")
         return improved
 
-    def _evaluated(self, state: TrainState, split: str) -> Metrics | ReadingMetrics:
+    def _evaluated(self, state: TrainState, split: str) -> Metrics | ReadingMetrics | SeedMetrics:
         return self._program.evaluate(state.eval_params, self._dataset.split(split))
 
     # --- after the loop ---
@@ -348,9 +363,7 @@ class _Training:
                 f" a better one than at step {self._best_step}"
             )
         if self._settings.checkpoint.keep_best and self._best_step != step:
-            best = checkpoints.restore_best(
-                self._best_step, abstract_state(self._program.init, self._mesh)
-            )
+            best = checkpoints.restore_best(self._best_step, self._abstract_state())
             if best is not None:
                 say(f"evaluating the best checkpoint, of step {self._best_step}")
                 state = best
@@ -378,14 +391,19 @@ class _Training:
             say(final_line(split, values))
         return Result("done", step, ends)
 
-    def _diverged(self, step: int, checkpoints: Checkpoints) -> Result:
-        kept = checkpoints.steps
+    def _diverged(self, state: TrainState, checkpoints: Checkpoints) -> Result:
+        step, kept = state.num_steps, checkpoints.steps
+        whose = ""
+        if self._settings.num_seeds > 1:
+            # The others went on to the end of the call.
+            behind = np.flatnonzero(jax.device_get(state.step) == step)
+            whose = f" of seed {', '.join(str(self._settings.seeds[index]) for index in behind)}"
         last = (
             f"the checkpoint of step {kept[-1]} is kept" if kept else "there is no checkpoint yet"
         )
         record.write_status(self._workdir, "diverged", step)
         say(
-            f"diverged: loss or gradient is not finite in step {step + 1}; {last}. Lower"
+            f"diverged: loss or gradient{whose} is not finite in step {step + 1}; {last}. Lower"
             " config.optimizer.learning_rate or set config.optimizer.clip_norm, in another"
             " --workdir"
         )

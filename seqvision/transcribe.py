@@ -67,17 +67,20 @@ class Transcriber:
         self._num_devices = num_devices
 
     @classmethod
-    def from_run(cls, workdir: str | Path, batch_size: int | None = None) -> "Transcriber":
+    def from_run(
+        cls, workdir: str | Path, batch_size: int | None = None, seed: int | None = None
+    ) -> "Transcriber":
         """Takes the weights of a trained run, and its `reading.beam_width`.
 
         Args:
           workdir: the run's folder.
           batch_size: lines per step; by default the run's `data.eval_batch_size`.
+          seed: of a run of several seeds, whose weights; by default those of the first.
 
         Raises:
           UserError: there is no trained run, or it reads no text.
         """
-        run = load_run(Path(workdir), say)
+        run = load_run(Path(workdir), say, seed)
         settings = run.settings
         if not settings.reads_text:
             raise UserError(f"{workdir}: this run reads no text; `predict.Predictor` is for it")

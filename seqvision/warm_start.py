@@ -12,12 +12,15 @@ from seqvision.record import named_leaves
 from seqvision.run import load_run
 
 
-def warm_start(params: Any, workdir: Path) -> tuple[Any, list[str]]:
+def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, list[str]]:
     """Takes over from a trained run each array whose name and shape match.
 
+    Of a run of several seeds it takes the weights of the first.
+
     Args:
-      params: the new network's weights.
+      params: the new network's weights; of several seeds (R, ...): all get the same.
       workdir: the other run's folder.
+      num_seeds: R.
 
     Returns:
       The weights, and lines that say which matched.
@@ -30,8 +33,9 @@ def warm_start(params: Any, workdir: Path) -> tuple[Any, list[str]]:
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
     source, own = dict(named_leaves(run.params)), named_leaves(params)
+    shapes = {name: array.shape[1:] if num_seeds > 1 else array.shape for name, array in own}
     matching = {
-        name: source[name] for name, array in own if _shape(source.get(name)) == array.shape
+        name: source[name] for name, shape in shapes.items() if _shape(source.get(name)) == shape
     }
     if not matching:
         raise UserError(
@@ -42,12 +46,15 @@ def warm_start(params: Any, workdir: Path) -> tuple[Any, list[str]]:
         f"starting from {workdir}, step {run.step}",
         f"  taken over: {len(matching)} of {len(own)} arrays",
     ]
-    for name, array in own:
+    for name, _ in own:
         if name not in matching:
             found = f"{_shape(source[name])} there" if name in source else "not there"
-            lines.append(f"  kept as initialised: {name} ({found}, {array.shape} here)")
+            lines.append(f"  kept as initialised: {name} ({found}, {shapes[name]} here)")
     lines += [f"  not used: {name}" for name in sorted(source.keys() - dict(own).keys())]
-    leaves = [jnp.asarray(matching.get(name, array), array.dtype) for name, array in own]
+    leaves = [
+        jnp.broadcast_to(jnp.asarray(matching.get(name, array), array.dtype), array.shape)
+        for name, array in own
+    ]
     return jax.tree.unflatten(jax.tree.structure(params), leaves), lines
 
 

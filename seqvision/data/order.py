@@ -7,9 +7,10 @@ import numpy as np
 from seqvision.shapes import Indices
 
 
-@functools.lru_cache(maxsize=2)
+# Two epochs, for the batch that spans them, of each of the seeds that a run usually has at most.
+@functools.lru_cache(maxsize=2 * 8)
 def permutation(seed: int, epoch: int, num_examples: int) -> Indices:
-    """The order of one epoch. Two epochs are kept, for the batch that spans them."""
+    """The order of one epoch."""
     return np.random.default_rng([seed, epoch]).permutation(num_examples).astype(np.int32)
 
 

@@ -1,0 +1,42 @@
+"""What the seeds of a run amount to that trains several at once: their mean, their spread, each."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seqvision.metrics import Metrics
+from seqvision.reading_metrics import ReadingMetrics
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedMetrics:
+    """The figures of each seed, from the first on."""
+
+    each: tuple[Metrics | ReadingMetrics, ...]
+
+    @property
+    def score(self) -> float:
+        """What decides which weights are the best: the mean over the seeds."""
+        return statistics.fmean(metrics.score for metrics in self.each)
+
+    def row(self) -> dict[str, Any]:
+        """What is recorded."""
+        return row_of_seeds([metrics.row() for metrics in self.each])
+
+
+def row_of_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """The rows of two or more seeds as one.
+
+    Returns:
+      Under each name the mean; under `std` the standard deviations (n - 1) by name; under `each`
+      the values themselves, in lists. `count` is that of a single seed, the same for all. A figure
+      that one of the seeds lacks is left out.
+    """
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    each = {name: [row[name] for row in rows] for name in names if name != "count"}
+    means = {
+        name: statistics.fmean(each[name]) if name in each else rows[0][name] for name in names
+    }
+    std = {name: statistics.stdev(values) for name, values in each.items()}
+    return means | {"std": std, "each": each}
