@@ -16,7 +16,7 @@ import filelock
 import jax
 
 from seqvision import __version__
-from seqvision.errors import UserError, explain_os_error
+from seqvision.errors import BusyError, UserError, explain_os_error
 
 CONFIG, ENVIRONMENT, STATUS, METRICS = (
     "config.json",
@@ -65,7 +65,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
     """Makes the workdir and keeps other processes from training in it.
 
     Raises:
-      UserError: another process trains there.
+      BusyError: another process trains there.
       OSError: the folder cannot be made or written.
     """
     is_new = not workdir.exists()
@@ -76,7 +76,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         holder = owner.read_text().strip() if owner.exists() else "another process"
-        raise UserError(
+        raise BusyError(
             f"{workdir}: {holder} is training here; wait for it, or choose another --workdir"
         ) from None
     try:
