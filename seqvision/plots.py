@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,12 +13,14 @@ from seqvision.sweep_plan import Plan
 from seqvision.sweep_table import Outcome, short_names, values_of
 
 _COLUMNS = 3
-_MOST_NAMES = 12
+_MOST_NAMES = 24
 _LOGARITHMIC = 8.0
 
 
 def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
     """Draws the best validation metric against each field that varies, and all learning curves.
+
+    A run has one colour in all panels.
 
     Args:
       plan: the sweep.
@@ -37,6 +40,8 @@ def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
     _draw_curves(panels[len(plan.keys)], plan, outcomes, list(names.values()))
     for panel in panels[num_panels:]:
         panel.set_axis_off()
+    if 0 < len(panels[len(plan.keys)].lines) <= _MOST_NAMES:
+        figure.legend(loc="outside right center", fontsize="x-small")
     temporary = path.with_name(f".{path.name}.incomplete")
     figure.savefig(temporary, format="png", dpi=120)
     temporary.replace(path)
@@ -45,21 +50,25 @@ def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
 def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -> None:
     """A point for each run."""
     points = [
-        (values_of(run, [key])[0], outcome.best)
-        for run, outcome in zip(plan.runs, outcomes, strict=True)
+        (values_of(run, [key])[0], outcome.best, colour)
+        for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True)
         if outcome.best is not None
     ]
     if not points:
         return
-    values, scores = zip(*points, strict=True)
+    values, scores, colours = zip(*points, strict=True)
     if all(type(value) in (int, float) for value in values):
-        panel.scatter(values, scores)
+        panel.scatter(values, scores, c=colours)
         if min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
             panel.set_xscale("log")
     else:
         places = _in_order(values)
-        panel.scatter([places.index(str(value)) for value in values], scores)
+        panel.scatter([places.index(str(value)) for value in values], scores, c=colours)
         panel.set_xticks(range(len(places)), places)
+
+
+def _colours(plan: Plan) -> list[Any]:
+    return [colormaps["turbo"](place / len(plan.runs)) for place in range(len(plan.runs))]
 
 
 def _in_order(values: Sequence[Any]) -> list[str]:
@@ -69,12 +78,10 @@ def _in_order(values: Sequence[Any]) -> list[str]:
 def _draw_curves(
     panel: Axes, plan: Plan, outcomes: Sequence[Outcome], names: Sequence[str]
 ) -> None:
-    for run, outcome in zip(plan.runs, outcomes, strict=True):
+    for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True):
         if outcome.curve:
             values = map(str, values_of(run, plan.keys))
             label = ", ".join(f"{n} {v}" for n, v in zip(names, values, strict=True))
-            panel.plot(*zip(*outcome.curve, strict=True), marker=".", label=label)
+            panel.plot(*zip(*outcome.curve, strict=True), marker=".", c=colour, label=label)
     panel.set_xlabel("step")
     panel.set_ylabel(f"validation {plan.metric}")
-    if 0 < len(panel.lines) <= _MOST_NAMES:
-        panel.legend(fontsize="x-small")

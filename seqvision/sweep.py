@@ -156,13 +156,12 @@ class _Sweep:
 
     def run(self, share: Sequence[PlannedRun]) -> None:
         """Returns when all are done, or were interrupted."""
-        kept = [run for run in share if self._outcome(run).is_final]
-        self._waiting = [_Waiting(run) for run in share if run not in kept]
+        self._waiting = [_Waiting(run) for run in share if not self._outcome(run).is_final]
         self._total, self._num_ended = len(self._waiting), 0
         of_all = "" if len(share) == len(self._plan.runs) else f" of all {len(self._plan.runs)}"
         say(
-            f"{self._folder}: {len(share)} runs{of_all}, {len(kept)} finished before,"
-            f" {self._total} to run, {len(self._free)} at a time"
+            f"{self._folder}: {len(share)} runs{of_all}, {len(share) - self._total} finished"
+            f" before, {self._total} to run, {len(self._free)} at a time"
         )
         self._progress = SweepProgress(self._total, time.monotonic())
         self._reported, is_told = time.monotonic(), False
