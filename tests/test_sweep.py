@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import io
 import math
 import os
@@ -248,7 +249,7 @@ def test_bad_sweeps_end_before_anything_is_written(
 def test_shipped_sweeps(name: str) -> None:
     path = f"configs/sweeps/{name}.py"
     assert f"--config={path} --mode=sweep" in Path(path).read_text()
-    module = __import__(f"configs.sweeps.{name}", fromlist=["get_config"])
+    module = importlib.import_module(f"configs.sweeps.{name}")
     assert len(plan_sweep(validate(module.get_config()), read_sweep(path)).runs) == 12
 
 
@@ -326,6 +327,7 @@ class Pretended:
     """A run of four steps, one at each poll, that begins where it stopped."""
 
     def __init__(self, workdir: Path, seed: int, fate: int = 0) -> None:
+        workdir.mkdir(parents=True, exist_ok=True)
         self._workdir, self._seed, self._fate = workdir, seed, fate
         self._scores = [row["accuracy"] for row in record.read_metrics(workdir)]
         self._is_told = False
@@ -639,7 +641,8 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
     def has_stepped(attempt: int) -> bool:
         path = cut / "model.sequence=rows" / OUTPUT
         said = path.read_text() if path.exists() else ""
-        return said.count("parameter") >= attempt and "\nstep " in said.rpartition("parameter")[2]
+        *before, last = said.split("\nworkdir ")  # A line at the start of each attempt.
+        return len(before) == attempt and "\nstep " in last
 
     for attempt, number in enumerate((signal.SIGKILL, signal.SIGTERM), 1):
         process = subprocess.Popen(command("cut"), env=environment(), stdout=subprocess.PIPE)
