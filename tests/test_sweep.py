@@ -599,13 +599,13 @@ def get_config():
     config.data.path = str(Path(__file__).with_name("set.npz"))
     config.data.batch_size = 16
     config.model.hidden_size = 8
-    config.duration = "3000 steps"
+    config.duration = "2000 steps"
     config.log_every = config.checkpoint.every = "100 steps"
     config.evaluate_every = "500 steps"
     return config
 
 def get_sweep():
-    return grid({"model.sequence": ["rows", "columns", "patches"]})
+    return grid({"model.sequence": ["rows", "patches"]})
 """
 
 
@@ -626,7 +626,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
             f"--config={tmp_path}/own.py",
             "--config.seed=1",
             "--mode=sweep",
-            "--sweep_workers=3",
+            "--sweep_workers=2",
             f"--workdir={tmp_path}/{folder}",
         ]
 
@@ -655,4 +655,4 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
     assert run("cut").returncode == 1
     tables = [pure((tmp_path / name / "sweep.csv").read_text()) for name in ("whole", "cut")]
     assert tables[0] == tables[1]
-    assert [row[2] for row in tables[0][1:]] == ["done", "done", "failed"]
+    assert [row[2] for row in tables[0][1:]] == ["done", "failed"]
