@@ -1,4 +1,4 @@
-"""Trains, evaluates, predicts, reads live or explains what a config says. See README.md."""
+"""Trains, evaluates, predicts, reads live, explains or sweeps what a config says. See README.md."""
 
 import os
 import signal
@@ -18,8 +18,9 @@ from seqvision.cluster import find_cluster
 from seqvision.compiled import keep_compiled
 from seqvision.devices import prepare_host
 from seqvision.errors import UserError
+from seqvision.interruption import stop_with_input
 
-MODES = ("train", "evaluate", "predict", "read", "explain")
+MODES = ("train", "evaluate", "predict", "read", "explain", "sweep")
 
 _CONFIG = command_line.define_config(
     "config", "What to run: a file in configs/, NAME.py[:VARIANT]."
@@ -59,16 +60,28 @@ _COORDINATOR_ADDRESS = flags.DEFINE_string(
     "coordinator_address", "", "Of many processes: host:port on which process 0 waits for them."
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-    "num_processes", None, "How many processes train together.", lower_bound=1
+    "num_processes", None, "How many processes train together; 1: this alone.", lower_bound=1
 )
 _PROCESS_ID = flags.DEFINE_integer(
     "process_id", None, "Which of them this is, from 0.", lower_bound=0
+)
+_SWEEP_WORKERS = flags.DEFINE_integer(
+    "sweep_workers", 1, "sweep: how many runs at once.", lower_bound=1, upper_bound=1024
+)
+_SWEEP_SHARD = flags.DEFINE_string(
+    "sweep_shard", "", "sweep: i/n takes share i of n of the runs, i from 0 to n-1."
+)
+_STOP_WITH_INPUT = flags.DEFINE_bool(
+    "stop_with_input", False, "train: save and stop when standard input ends, as runs of a sweep."
 )
 
 
 def main(argv: list[str]) -> int:
     command_line.parse(argv)
     config = _CONFIG.value
+    _check_flags()
+    if _MODE.value == "sweep":
+        return _sweep()
     # The other modes fill up their last batch.
     shares_batch = _MODE.value in ("train", "explain")
     cluster = find_cluster(_COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
@@ -77,21 +90,10 @@ def main(argv: list[str]) -> int:
     prepare_host(_HOST_DEVICES.value, num_shared)
     keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
-    for flag in (_PROFILE, _MEASURE_PEAK):
-        if flag.value and _MODE.value != "train":
-            raise UserError(
-                f"--{flag.name}: it is about training steps, and --mode={_MODE.value} takes none;"
-                " leave it out or choose --mode=train"
-            )
     if cluster and (_MODE.value not in ("train", "evaluate") or _PROFILE.value):
         wish = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"
         raise UserError(
             f"{wish}: it takes one process, and this is one of {num_processes}; start it alone"
-        )
-    if _SEED.value is not None and _MODE.value in ("train", "explain"):
-        raise UserError(
-            f"--seed: it names a seed of a trained run, and --mode={_MODE.value} has none; set"
-            " --config.seed, or leave it out"
         )
     # Imported late, so that a bad command line ends before jax is loaded.
     if cluster:
@@ -124,10 +126,59 @@ def main(argv: list[str]) -> int:
     from seqvision.train import train_and_evaluate
 
     _listen()
+    if _STOP_WITH_INPUT.value:
+        stop_with_input()
     result = train_and_evaluate(config, workdir, _PROFILE.value, _MEASURE_PEAK.value)
     if result.signal is not None:
         return 128 + result.signal
     return 0 if result.status == "done" else 1
+
+
+def _check_flags() -> None:
+    """No flag of another mode is forgotten in silence."""
+    mode = _MODE.value
+    for flag in (_PROFILE, _MEASURE_PEAK, _STOP_WITH_INPUT):
+        if flag.value and mode != "train":
+            raise UserError(
+                f"--{flag.name}: it is about training steps, and --mode={mode} takes none; leave it"
+                " out or choose --mode=train"
+            )
+    if _SEED.present and mode not in ("evaluate", "predict", "read"):
+        raise UserError(
+            f"--seed: it names a seed of a trained run, and --mode={mode} has none; set"
+            " --config.seed, or leave it out"
+        )
+    for name in ("coordinator_address", "num_processes", "process_id"):
+        if flags.FLAGS[name].present and mode == "sweep":
+            raise UserError(
+                f"--{name}: each run of a sweep trains in one process; leave it out, and let"
+                " --sweep_shard share out the runs"
+            )
+    for name in ("sweep_workers", "sweep_shard"):
+        if flags.FLAGS[name].present and mode != "sweep":
+            raise UserError(
+                f"--{name}: it has no effect with --mode={mode}; leave it out or choose"
+                " --mode=sweep"
+            )
+
+
+def _sweep() -> int:
+    from seqvision.config import validate
+    from seqvision.sweep_plan import plan_sweep, read_sweep, share_of
+
+    path, overrides = command_line.config_path(_CONFIG), command_line.config_overrides(_CONFIG)
+    plan = plan_sweep(validate(_CONFIG.value), read_sweep(path), overrides)
+    share = share_of(plan.runs, _SWEEP_SHARD.value)
+    workdir = _WORKDIR.value or f"{command_line.default_workdir(_CONFIG)}_sweep"
+    from seqvision.sweep import launcher, run_sweep
+
+    _listen()
+    folder, num_workers = Path(workdir).expanduser(), _SWEEP_WORKERS.value
+    # Each run trains alone, even if a cluster's launcher started the sweep.
+    alone = (f"--host_devices={_HOST_DEVICES.value}", "--num_processes=1")
+    program = [sys.executable, __file__, *alone]
+    launch = launcher(program, path, overrides, folder, num_workers)
+    return run_sweep(plan, share, folder, launch, num_workers)
 
 
 def _listen() -> None:
@@ -149,7 +200,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        _end(2)
+        _end(error.exit_code)
     except BrokenPipeError:
         # Whoever read the output left, such as `head`. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -42,11 +42,13 @@ def find_cluster(address: str, num_processes: int | None, process_id: int | None
 
     Args:
       address, num_processes, process_id: the user's own word, see `Cluster`; "" and None where
-        there is none.
+        there is none. One process is alone whatever started it.
 
     Raises:
       UserError: only some of the three are given, or they make no sense.
     """
+    if num_processes == 1:
+        return None
     given = {
         "--coordinator_address": address or None,
         "--num_processes": num_processes,

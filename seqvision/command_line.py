@@ -43,9 +43,19 @@ def parse(argv: list[str], name: str = "config") -> None:
     validate(flags.FLAGS[name].value)
 
 
+def config_path(holder: flags.FlagHolder) -> str:
+    """The config file as it was named, with its variant."""
+    return config_flags.get_config_filename(flags.FLAGS[holder.name])
+
+
+def config_overrides(holder: flags.FlagHolder) -> dict[str, Any]:
+    """What the command line changes of the config, by dotted name."""
+    return dict(config_flags.get_override_values(flags.FLAGS[holder.name]))
+
+
 def default_workdir(holder: flags.FlagHolder) -> str:
     """`runs/row_lstm` for `configs/row_lstm.py`, `runs/row_lstm-book` for its variant `book`."""
-    path, _, variant = config_flags.get_config_filename(flags.FLAGS[holder.name]).partition(":")
+    path, _, variant = config_path(holder).partition(":")
     stem = Path(path).stem
     return str(Path("runs") / (f"{stem}-{variant}" if variant else stem))
 

@@ -12,6 +12,7 @@ _THREADS = "--xla_cpu_multi_thread_eigen"
 _VARIABLE = "JAX_NUM_CPU_DEVICES"
 # Every device holds a copy of the data, and its share of a usual batch is small by then.
 _MOST_DEVICES = 8
+_CPUS = Path("/sys/devices/system/cpu")
 
 
 def prepare_host(num_devices: int = 0, batch_size: int = 0) -> None:
@@ -78,7 +79,7 @@ def usable_cores() -> int:
     """
     if sys.platform != "linux":
         return os.cpu_count() or 1
-    cores = count_cores(os.sched_getaffinity(0), Path("/sys/devices/system/cpu"))
+    cores = count_cores(os.sched_getaffinity(0), _CPUS)
     try:
         own = Path("/proc/self/cgroup").read_text()
     except OSError:
@@ -86,14 +87,35 @@ def usable_cores() -> int:
     return max(1, int(min(cores, cpu_quota(own, Path("/sys/fs/cgroup")))))
 
 
+def core_shares(num_shares: int) -> list[set[int]]:
+    """Logical CPUs for processes that share the machine: as many whole cores for each of them.
+
+    They are disjoint while there are cores enough. Empty sets, which say nothing, where there is
+    one share, and elsewhere than on Linux.
+    """
+    if num_shares == 1 or sys.platform != "linux":
+        return [set() for _ in range(num_shares)]
+    cores = group_cores(os.sched_getaffinity(0), _CPUS)
+    size = max(1, usable_cores() // num_shares)
+    return [
+        set().union(*(cores[(share * size + n) % len(cores)] for n in range(size)))
+        for share in range(num_shares)
+    ]
+
+
 def count_cores(cpus: Iterable[int], folder: Path) -> int:
-    """The physical cores that some logical CPUs lie on.
+    """The physical cores that some logical CPUs lie on; see `group_cores`."""
+    return len(group_cores(cpus, folder))
+
+
+def group_cores(cpus: Iterable[int], folder: Path) -> list[set[int]]:
+    """Logical CPUs by the physical core they lie on, in order.
 
     Args:
       cpus: numbers of logical CPUs.
       folder: Linux's `/sys/devices/system/cpu`; where it says nothing of a CPU, each is a core.
     """
-    cpus = list(cpus)
+    cpus = sorted(cpus)
     try:
         # Threads of one core list the same siblings.
         siblings = [
@@ -101,8 +123,11 @@ def count_cores(cpus: Iterable[int], folder: Path) -> int:
             for cpu in cpus
         ]
     except OSError:
-        return len(cpus)
-    return len(set(siblings))
+        return [{cpu} for cpu in cpus]
+    groups: dict[str, set[int]] = {}
+    for cpu, names in zip(cpus, siblings, strict=True):
+        groups.setdefault(names, set()).add(cpu)
+    return list(groups.values())
 
 
 def cpu_quota(own: str, folder: Path) -> float:

@@ -13,6 +13,14 @@ class UserError(Exception):
     `main.py` prints it without a traceback and exits with code 2.
     """
 
+    exit_code = 2
+
+
+class BusyError(UserError):
+    """Another process is at it: the same command may work later."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h.
+
 
 def explain_os_error(error: Exception, folder: Path, field: str) -> str:
     """Names the path, the reason and the way out.

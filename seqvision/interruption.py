@@ -6,7 +6,19 @@ import threading
 from types import FrameType
 from typing import Any
 
+_INPUT = 0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def stop_with_input() -> None:
+    """Sends this process a SIGTERM when its standard input ends: whoever started it is gone."""
+
+    def wait() -> None:
+        while os.read(_INPUT, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Interruption:

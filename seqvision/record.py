@@ -16,7 +16,7 @@ import filelock
 import jax
 
 from seqvision import __version__
-from seqvision.errors import UserError, explain_os_error
+from seqvision.errors import BusyError, UserError, explain_os_error
 from seqvision.hosts import is_first
 
 CONFIG, ENVIRONMENT, STATUS, METRICS = (
@@ -68,7 +68,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
     """Makes the workdir and keeps other runs from training in it; the first process does.
 
     Raises:
-      UserError: another process trains there.
+      BusyError: another process trains there.
       OSError: the folder cannot be made or written.
     """
     if not is_first():
@@ -82,7 +82,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         holder = owner.read_text().strip() if owner.exists() else "another process"
-        raise UserError(
+        raise BusyError(
             f"{workdir}: {holder} is training here; wait for it, or choose another --workdir"
         ) from None
     try:

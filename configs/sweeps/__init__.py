@@ -1,0 +1,1 @@
+"""Sweeps that end in minutes."""

@@ -1,0 +1,87 @@
+"""Pictures of finished runs. They need matplotlib: the extra `plots`."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seqvision.sweep_plan import Plan
+from seqvision.sweep_table import Outcome, short_names, values_of
+
+_COLUMNS = 3
+_MOST_NAMES = 24
+_LOGARITHMIC = 8.0
+
+
+def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
+    """Draws the best validation metric against each field that varies, and all learning curves.
+
+    A run has one colour in all panels.
+
+    Args:
+      plan: the sweep.
+      outcomes: of each of its runs.
+      path: a .png file.
+    """
+    num_panels = len(plan.keys) + 1
+    num_columns = min(num_panels, _COLUMNS)
+    num_rows = math.ceil(num_panels / num_columns)
+    figure = Figure(figsize=(4.5 * num_columns, 3.6 * num_rows), layout="constrained")
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    names = short_names(plan.keys)
+    for panel, key in zip(panels, plan.keys, strict=False):
+        _draw_field(panel, plan, outcomes, key)
+        panel.set_xlabel(names[key])
+        panel.set_ylabel(f"best validation {plan.metric}")
+    _draw_curves(panels[len(plan.keys)], plan, outcomes, list(names.values()))
+    for panel in panels[num_panels:]:
+        panel.set_axis_off()
+    if 0 < len(panels[len(plan.keys)].lines) <= _MOST_NAMES:
+        figure.legend(loc="outside right center", fontsize="x-small")
+    temporary = path.with_name(f".{path.name}.incomplete")
+    figure.savefig(temporary, format="png", dpi=120)
+    temporary.replace(path)
+
+
+def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -> None:
+    """A point for each run."""
+    points = [
+        (values_of(run, [key])[0], outcome.best, colour)
+        for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True)
+        if outcome.best is not None
+    ]
+    if not points:
+        return
+    values, scores, colours = zip(*points, strict=True)
+    if all(type(value) in (int, float) for value in values):
+        panel.scatter(values, scores, c=colours)
+        if min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
+            panel.set_xscale("log")
+    else:
+        places = _in_order(values)
+        panel.scatter([places.index(str(value)) for value in values], scores, c=colours)
+        panel.set_xticks(range(len(places)), places)
+
+
+def _colours(plan: Plan) -> list[Any]:
+    return [colormaps["turbo"](place / len(plan.runs)) for place in range(len(plan.runs))]
+
+
+def _in_order(values: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(map(str, values)))
+
+
+def _draw_curves(
+    panel: Axes, plan: Plan, outcomes: Sequence[Outcome], names: Sequence[str]
+) -> None:
+    for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True):
+        if outcome.curve:
+            values = map(str, values_of(run, plan.keys))
+            label = ", ".join(f"{n} {v}" for n, v in zip(names, values, strict=True))
+            panel.plot(*zip(*outcome.curve, strict=True), marker=".", c=colour, label=label)
+    panel.set_xlabel("step")
+    panel.set_ylabel(f"validation {plan.metric}")

@@ -1,0 +1,90 @@
+"""One run of a sweep in a process of its own, so that its crash is its own."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+OUTPUT = "output.txt"
+
+
+def train_command(
+    program: Sequence[str], config_path: str, overrides: Mapping[str, Any], workdir: Path
+) -> list[str]:
+    """The command that trains one run of a sweep; it ends when its standard input does."""
+    changes = [f"--config.{key}={value}" for key, value in overrides.items()]
+    return [
+        *program,
+        f"--config={config_path}",
+        *changes,
+        "--mode=train",
+        f"--workdir={workdir}",
+        "--stop_with_input",
+    ]
+
+
+class TrainingProcess:
+    """A process whose output is appended to `WORKDIR/output.txt`.
+
+    Its standard input ends when this process does, however that comes: the run then saves and
+    leaves, so that none is left behind. Ctrl-C in the terminal does not reach it: `interrupt` does.
+
+    Args:
+      command: the program and its arguments.
+      workdir: the run's folder; made if missing.
+      cpus: the logical CPUs it may use; empty: all that this process may.
+    """
+
+    def __init__(self, command: Sequence[str], workdir: Path, cpus: Collection[int] = ()) -> None:
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._output = workdir / OUTPUT
+        with self._output.open("ab") as output:
+            self._start = output.tell()
+            before = os.sched_getaffinity(0) if cpus else None
+            try:
+                if cpus:  # A child begins with the CPUs of the thread that starts it.
+                    os.sched_setaffinity(0, cpus)
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            finally:
+                if before is not None:
+                    os.sched_setaffinity(0, before)
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs, minus the signal's number where one ended it."""
+        code = self._process.poll()
+        if code is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
+
+    def interrupt(self) -> None:
+        """Lets it save and leave."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends it at once; what it saved is kept."""
+        self._process.kill()
+        self._process.wait()
+        self.poll()
+
+    def said(self) -> str:
+        """What it has printed so far."""
+        with self._output.open("rb") as output:
+            output.seek(self._start)
+            return output.read().decode(errors="replace")
+
+
+def failure(code: int, said: str) -> str:
+    """Why a run failed, in one line: by its exit code and what it printed."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"ended by {name}" + ("; out of memory?" if name == "SIGKILL" else "")
+    return lines[-1].removeprefix("error: ") if lines else f"exit code {code}"

@@ -1,0 +1,177 @@
+"""How the runs of a sweep stand, and their table."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqvision.config import flatten
+from seqvision.errors import UserError
+from seqvision.progress import duration_text
+from seqvision.record import STATUS, aligned, read_json, read_metrics, write_json
+from seqvision.result import worded
+from seqvision.sweep_plan import Plan, PlannedRun
+
+FAILURE = "failure.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run stands.
+
+    Attributes:
+      status: `done`, `diverged`, `failed`, `interrupted`, `running` (also after a kill) or
+        `missing`.
+      best, best_step: the best of its validation so far, and after which step that was.
+      test: the test split, of a run that is done, with the weights it keeps.
+      reason: why it failed or diverged.
+      seconds: what it took, restarts included.
+      curve: step and validation metric of each evaluation.
+    """
+
+    status: str
+    best: float | None = None
+    best_step: int | None = None
+    test: float | None = None
+    reason: str = ""
+    seconds: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another try would come to the same."""
+        return self.status in ("done", "diverged")
+
+
+def outcome_of(workdir: Path, plan: Plan) -> Outcome:
+    """How the run in a folder stands, by what it left there."""
+    try:
+        return _outcome_of(workdir, plan)
+    except UserError as error:
+        return Outcome("failed", reason=str(error))
+
+
+def note_failure(workdir: Path, reason: str) -> None:
+    """Leaves the reason of a failure where `outcome_of` finds it."""
+    write_json(workdir / FAILURE, {"reason": reason})
+
+
+def forget_failure(workdir: Path) -> None:
+    (workdir / FAILURE).unlink(missing_ok=True)
+
+
+def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
+    rows = read_metrics(workdir)
+    curve = [
+        (row["step"], row[plan.metric])
+        for row in rows
+        if row["split"] == "validation" and plan.metric in row
+    ]
+    best_step, best = None, None
+    if curve:
+        # The first of equals, as a run itself chooses.
+        choose = max if plan.higher_is_better else min
+        best_step, best = choose(curve, key=lambda point: point[1])
+    status: dict[str, Any] = {"status": "missing"}
+    if (workdir / STATUS).exists():
+        status = read_json(workdir / STATUS)
+    outcome = Outcome(
+        status=status["status"],
+        best=best,
+        best_step=best_step,
+        seconds=status.get("seconds", rows[-1]["seconds"] if rows else None),
+        curve=tuple(curve),
+    )
+    if outcome.status == "done":
+        test = status["metrics"].get("test", {}).get(plan.metric)
+        return dataclasses.replace(outcome, test=test)
+    if outcome.status == "diverged":
+        reason = f"loss or gradient is not finite in step {status['step'] + 1}"
+        return dataclasses.replace(outcome, reason=reason)
+    if (workdir / FAILURE).exists():
+        reason = read_json(workdir / FAILURE)["reason"]
+        return dataclasses.replace(outcome, status="failed", reason=reason)
+    return outcome
+
+
+def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """The table as CSV, a row for each run as declared; all but `seconds` can be reproduced."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            "run",
+            *plan.keys,
+            "status",
+            f"best_validation_{plan.metric}",
+            "best_step",
+            f"test_{plan.metric}",
+            "reason",
+            "seconds",
+        ]
+    )
+    for run, outcome in zip(plan.runs, outcomes, strict=True):
+        writer.writerow(
+            [
+                run.name,
+                *values_of(run, plan.keys),
+                outcome.status,
+                outcome.best,
+                outcome.best_step,
+                outcome.test,
+                outcome.reason,
+                outcome.seconds,
+            ]
+        )
+    return text.getvalue()
+
+
+def printed(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[str]:
+    """The table in lines; below it why runs failed, and which is the best."""
+    metric = plan.metric
+    rows = [(*short_names(plan.keys).values(), "status", "best validation", "test", "time")]
+    for run, outcome in zip(plan.runs, outcomes, strict=True):
+        values = map(str, values_of(run, plan.keys))
+        best = "" if outcome.best is None else f"{worded(metric, outcome.best)}"
+        at = "" if outcome.best_step is None else f" (step {outcome.best_step})"
+        test = "" if outcome.test is None else worded(metric, outcome.test)
+        time = "" if outcome.seconds is None else duration_text(outcome.seconds)
+        rows.append((*values, outcome.status, best + at, test, time))
+    yield from aligned(rows)
+    for run, outcome in zip(plan.runs, outcomes, strict=True):
+        if outcome.reason:
+            yield f"{outcome.status}: {run.name}: {outcome.reason}"
+    number = best_of(plan, outcomes)
+    if number is not None:
+        run, outcome = plan.runs[number], outcomes[number]
+        yield (
+            f"best by validation {metric}: {folder / run.name}: {worded(metric, outcome.best or 0)}"
+            + ("" if outcome.test is None else f", test {worded(metric, outcome.test)}")
+        )
+
+
+def best_of(plan: Plan, outcomes: Sequence[Outcome]) -> int | None:
+    """The number of the finished run with the best validation; the first of equals."""
+    sign = 1 if plan.higher_is_better else -1
+    scores = {
+        number: sign * outcome.best
+        for number, outcome in enumerate(outcomes)
+        if outcome.status == "done" and outcome.best is not None
+    }
+    return max(scores, key=lambda number: scores[number]) if scores else None
+
+
+def values_of(run: PlannedRun, keys: Sequence[str]) -> list[Any]:
+    """What a run has in the fields that its sweep varies, changed by it or not."""
+    fields = flatten(run.settings)
+    return [fields[key] for key in keys]
+
+
+def short_names(keys: Sequence[str]) -> Mapping[str, str]:
+    """Each field's last name, where no other of them has the same."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {
+        key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
+    }
