@@ -10,8 +10,12 @@ from pathlib import Path
 class UserError(Exception):
     """One line that names the thing, what was found, what is allowed and what to do.
 
-    `main.py` prints it without a traceback and exits with code 2.
+    `main.py` prints it without a traceback and exits with code 2; a notebook shows the line alone.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback."""
+        return [f"error: {self}"]
 
 
 def explain_os_error(error: Exception, folder: Path, field: str) -> str:
