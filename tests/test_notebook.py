@@ -60,7 +60,7 @@ def execute(notebook: NotebookNode, folder: Path, home: Path, **variables: str) 
         "JUPYTER_RUNTIME_DIR": str(home / "jupyter"),
     }
     client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_RUNTIME_DIR", own["JUPYTER_RUNTIME_DIR"])
