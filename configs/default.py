@@ -1,7 +1,7 @@
 """Every field of a config: its default, its unit and its meaning.
 
 Other configs start from this one and change a few fields. A duration is text: a number and a unit
-(`steps`, `epochs`, `examples`), or `never`; `%` of the whole training where it says so.
+(`steps`, `epochs`, `examples`, or `%` of the whole training), or `never`.
 """
 
 from ml_collections import ConfigDict

@@ -29,8 +29,8 @@ class Duration:
         match = _DURATION.fullmatch(text)
         if match is None:
             raise ValueError(
-                f"'{text}' is not a duration; write a number and a unit (steps, epochs, examples; %"
-                " of the training for a warm-up), such as '500 steps'"
+                f"'{text}' is not a duration; write a number and a unit (steps, epochs, examples"
+                " or, of the whole training, %), such as '500 steps'"
             )
         amount, unit = float(match[1]), match[2]
         if amount > LARGEST:

@@ -10,10 +10,14 @@ from pathlib import Path
 class UserError(Exception):
     """One line that names the thing, what was found, what is allowed and what to do.
 
-    `main.py` prints it without a traceback and exits with code 2.
+    `main.py` prints it without a traceback and exits with `exit_code`; a notebook shows the line alone.
     """
 
     exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback."""
+        return [f"error: {self}"]
 
 
 class BusyError(UserError):

@@ -277,6 +277,14 @@ def test_durations_in_steps(text: str, batch_size: int, num_examples: int, steps
     assert Duration.parse(text).steps(batch_size, num_examples, total_steps=1000) == steps
 
 
+def test_every_other_duration_may_be_a_share_of_the_training() -> None:
+    config = default.get_config()
+    config.duration = "3 epochs"
+    config.log_every, config.evaluate_every, config.checkpoint.every = "5 %", "10 %", "50 %"
+    steps = Steps.of(validate(config), 100 * config.data.batch_size)
+    assert (steps.log_every, steps.evaluate_every, steps.checkpoint_every) == (15, 30, 150)
+
+
 def test_warmup_longer_than_training() -> None:
     config = default.get_config()
     config.duration, config.schedule.warmup = "10 steps", "1 epochs"
