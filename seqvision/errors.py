@@ -10,7 +10,8 @@ from pathlib import Path
 class UserError(Exception):
     """One line that names the thing, what was found, what is allowed and what to do.
 
-    `main.py` prints it without a traceback and exits with `exit_code`; a notebook shows the line alone.
+    `main.py` prints it without a traceback and exits with `exit_code`; a notebook shows the line
+    alone.
     """
 
     exit_code = 2
