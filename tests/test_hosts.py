@@ -138,6 +138,7 @@ def test_flags_that_make_no_sense(
 def test_flags_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
     assert find_cluster("here:80", 2, 1) == Cluster(FLAGS, 2, "here:80", 1)
+    assert find_cluster("", 1, None) is None  # As each run of a sweep.
 
 
 # --- processes ---
