@@ -48,7 +48,7 @@ def evaluate_lines(
     if target is not None:
         lines = list(lines)  # They are looked at twice.
     metrics = reading_metrics(lines, delay)
-    for line in report(metrics, beam_width):
+    for line in reading_report(metrics, beam_width):
         say(line)
     if target is not None:
         names = split.names if isinstance(split, LineSplit) else range(len(split))
@@ -72,7 +72,7 @@ def evaluate_lines(
     return metrics
 
 
-def report(metrics: ReadingMetrics, beam_width: int) -> Iterator[str]:
+def reading_report(metrics: ReadingMetrics, beam_width: int) -> Iterator[str]:
     """Lines with all figures, and how many lines of each length were right."""
     yield f"decoding  {f'beam of {beam_width}' if beam_width else 'greedy'}"
     for name, value in metrics.row().items():

@@ -49,7 +49,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     return failed
 
 
-def worded(event: Event) -> str:
+def event_line(event: Event) -> str:
     """An event as a line."""
     first, last = event.columns
     parts = [
@@ -75,7 +75,7 @@ def _list(reader: StreamReader, line: np.ndarray) -> str:
     text = []
     for _, events in _pushed(reader, line):
         for event in events:
-            say(worded(event))
+            say(event_line(event))
             text += [event.symbol] * event.final
     return "".join(text)
 
@@ -85,7 +85,7 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
     with LineScreen(reader.height) as screen:
         for columns, events in _pushed(reader, line):
             for event in events:
-                open_letter, note = "" if event.final else event.symbol, worded(event)
+                open_letter, note = "" if event.final else event.symbol, event_line(event)
                 text += [event.symbol] * event.final
             screen.show(columns, "".join(text[-screen.width :]), open_letter, note)
     return "".join(text)
