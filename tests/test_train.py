@@ -66,7 +66,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signa
 
     def advance_and_signal(self: Any, state: Any, at: int) -> Any:
         result = advance(self, state, at)
-        if int(result[0].step) >= step:
+        if result[0].num_steps >= step:
             os.kill(os.getpid(), number)
         return result
 
