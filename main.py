@@ -93,7 +93,8 @@ def main(argv: list[str]) -> int:
     if cluster and (_MODE.value not in ("train", "evaluate") or _PROFILE.value):
         wish = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"
         raise UserError(
-            f"{wish}: it takes one process, and this is one of {num_processes}; start it alone"
+            f"{wish}: it takes one process, and this is one of {num_processes}; start it alone,"
+            " with --num_processes=1"
         )
     # Imported late, so that a bad command line ends before jax is loaded.
     if cluster:
@@ -135,7 +136,7 @@ def main(argv: list[str]) -> int:
 
 
 def _check_flags() -> None:
-    """No flag of another mode is forgotten in silence."""
+    """Refuses flags that would have no effect, or another one than the user expects."""
     mode = _MODE.value
     for flag in (_PROFILE, _MEASURE_PEAK, _STOP_WITH_INPUT):
         if flag.value and mode != "train":

@@ -12,9 +12,10 @@ def get_config() -> ConfigDict:
 
     # Weights, order of examples, augmentation: all are functions of this number.
     config.seed = 0
-    # Train this many at once, with the seeds from config.seed on, each as it would be trained
-    # alone; what is reported is their mean, their standard deviation and each. Clips and lines that
-    # are made (config.data.source) are the same for all: those of config.seed.
+    # Train this many at once, with the seeds from config.seed on, each as it would be trained alone
+    # (early stopping and the best checkpoint go by their mean); what is reported is their mean,
+    # their standard deviation and each. Clips and lines that are made (config.data.source) are the
+    # same for all: those of config.seed.
     config.num_seeds = 1
     # A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and
     # shape match are taken; the run says which did.

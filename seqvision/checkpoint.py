@@ -232,12 +232,12 @@ class Checkpoints:
     def _move_aside(self, steps: Sequence[int]) -> None:
         if not steps:
             return
-        hosts.largest(0)  # All have read them.
+        hosts.wait_for_all()  # They have read them.
         for step in steps if hosts.is_first() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
-        hosts.largest(0)  # They are gone.
+        hosts.wait_for_all()  # The first has moved them.
         self._manager.reload()
 
 

@@ -62,11 +62,10 @@ def predict_split(
     found: list[Prediction] = []
     labels: list[int] = []
     if isinstance(split, StreamedSplit):
-        batch_size = moderate_size(split, batch_size)
-    size = shared_batch_size(batch_size, len(split), mesh)
-    if isinstance(split, StreamedSplit):
+        size = shared_batch_size(moderate_size(split, batch_size), len(split), mesh)
         batches = streamed_batches(split, size, mesh)
     else:
+        size = shared_batch_size(batch_size, len(split), mesh)
         batches = _resident_batches(split, size, mesh)
     for examples, mask in batches:
         inputs, lengths = examples["inputs"], examples.get("lengths")
@@ -110,28 +109,35 @@ def evaluate_run(
       UserError: no run, another network or data set than `config` says, no such split or seed; or
         an output of several seeds.
     """
-    if split_name not in SPLITS:
-        raise UserError(
-            f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
-            f"{did_you_mean(split_name, SPLITS)}"
-        )
-    target = checked_output(output)
-    settings = validate(config)
-    runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
-    run = runs[0]
-    if len(runs) > 1 and target is not None:
-        raise UserError(
-            f"--output: {workdir} holds the seeds {run.seed} to {runs[-1].seed}, and each says"
-            " something else; name one with --seed"
-        )
-    _check_trained_with(run, settings, workdir)
-    dataset = load_dataset(settings, say, on_terminal())
-    if not run.data.describes(dataset):
-        raise UserError(
-            f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are not"
-            f" those in {ENVIRONMENT}; name the data it was trained on with --config.data.dir or"
-            f" --config.data.path{run.data.hint(dataset)}"
-        )
+    with hosts.all_or_none():
+        if split_name not in SPLITS:
+            raise UserError(
+                f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
+                f"{did_you_mean(split_name, SPLITS)}"
+            )
+        target = checked_output(output)
+        settings = validate(config)
+        runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
+        run = runs[0]
+        if len(runs) > 1 and target is not None:
+            raise UserError(
+                f"--output: {workdir} holds the seeds {run.seed} to {runs[-1].seed}, and each says"
+                " something else; name one with --seed"
+            )
+        _check_trained_with(run, settings, workdir)
+        dataset = load_dataset(settings, say, on_terminal())
+        if not run.data.describes(dataset):
+            raise UserError(
+                f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
+                f" not those in {ENVIRONMENT}; name the data it was trained on with"
+                f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
+            )
+    hosts.check_same(
+        {
+            "config and flags; give each the same command": (settings, split_name, output, seed),
+            "--workdir; it has to lie where all hosts see it": [one.step for one in runs],
+        }
+    )
     split, mesh = dataset.split(split_name), create_mesh()
     batch_size = settings.data.eval_batch_size
     of_seed = f", seed {run.seed}" if seed is not None else ""

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 from jax.sharding import Mesh
 
-from seqvision.data.batches import padded_indices
+from seqvision.data.batches import padded_indices, rounded_up
 from seqvision.data.dataset import AnySplit
 from seqvision.data.streamed import StreamedSplit
 from seqvision.metrics import Metrics
@@ -98,4 +98,4 @@ def each_seed(evaluate: Evaluation, num_seeds: int) -> SeedsEvaluation:
 
 def shared_batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
     """Rounded up to a multiple of the devices; no larger than the split needs."""
-    return -(-min(batch_size, num_examples) // mesh.size) * mesh.size
+    return rounded_up(min(batch_size, num_examples), mesh.size)

@@ -21,7 +21,7 @@ from seqvision.progress import on_terminal, say
 from seqvision.record import aligned, parameter_table
 from seqvision.settings import Settings
 from seqvision.state import abstract_state, training_mesh
-from seqvision.streamed import chunk_size
+from seqvision.streamed import CHUNKS, chunk_size
 from seqvision.supply import load_dataset
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
@@ -61,7 +61,9 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     def read(params: Any, inputs: Any, lengths: Any) -> Any:
         return program.model.apply({"params": params}, inputs, lengths)
 
-    num_batches = chunk_size(settings, steps, train) if isinstance(train, StreamedSplit) else 1
+    num_batches, num_chunks = 1, 1
+    if isinstance(train, StreamedSplit):
+        num_batches, num_chunks = chunk_size(settings, steps, train), CHUNKS
     shape = (num_batches, batch_size)
     indices = jax.ShapeDtypeStruct(shape if num_seeds == 1 else (num_seeds, *shape), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
@@ -73,7 +75,10 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     of_seeds = f" of {num_seeds} seeds" if num_seeds > 1 else ""
     yield f"memory of one training step{of_seeds}, on {mesh.size} device(s):"
     yield from aligned(
-        [(name, f"{size / 2**20:,.1f} MiB") for name, size in memory(program, arguments)]
+        [
+            (name, f"{size / 2**20:,.1f} MiB")
+            for name, size in memory(program, arguments, num_chunks)
+        ]
     )
 
 
@@ -142,12 +147,23 @@ def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
     return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 
-def memory(program: Program, arguments: tuple[Any, ...]) -> list[tuple[str, float]]:
-    """Bytes of each kind that a training step needs, by XLA's own account."""
+def memory(
+    program: Program, arguments: tuple[Any, ...], num_chunks: int = 1
+) -> list[tuple[str, float]]:
+    """Bytes of each kind that a training step needs, by XLA's own account.
+
+    Args:
+      program: what is trained.
+      arguments: shapes of what `train_steps` takes.
+      num_chunks: how often the examples among them lie on the devices, see `streamed.CHUNKS`.
+    """
     state, arrays, *_ = arguments
     compiled = program.train_steps.lower(*arguments).compile()
     analysis = compiled.memory_analysis()
-    sizes = [("weights, optimizer state", _bytes(state)), ("training examples", _bytes(arrays))]
+    sizes = [
+        ("weights, optimizer state", _bytes(state)),
+        ("training examples", num_chunks * _bytes(arrays)),
+    ]
     if analysis is not None:  # Not every platform gives an account.
         sizes.append(("temporary arrays: activations, gradients", analysis.temp_size_in_bytes))
     return [*sizes, ("total", sum(size for _, size in sizes))]

@@ -59,7 +59,7 @@ def join(cluster: Cluster, seconds: float = JOIN_SECONDS) -> None:
         )
         # They connect at their first collective, for which each waits 30 seconds at most.
         with _stdout_to_stderr():
-            largest(0)
+            wait_for_all()
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(
             f"the {cluster.num_processes} processes could not meet ({first_line(error)}); start"
@@ -129,6 +129,11 @@ def _maximum() -> tuple[NamedSharding, Callable[[Array], Array]]:
 def of_first(number: int) -> int:
     """The first process's number, at least 0, in all of them."""
     return largest(number if is_first() else 0)
+
+
+def wait_for_all() -> None:
+    """Returns when all processes are here."""
+    largest(0)
 
 
 def check_same(facts: dict[str, Any]) -> None:

@@ -58,7 +58,8 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
       mesh: the devices.
 
     Raises:
-      UserError: the devices cannot share a batch evenly; or several processes train several seeds.
+      UserError: the devices cannot share a batch evenly, or have no cuDNN where it is asked for;
+        or several seeds are to be trained in several processes, or on streamed examples.
     """
     if settings.num_seeds > 1 and jax.process_count() > 1:
         raise UserError(

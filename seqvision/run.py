@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
 from seqvision.config import flatten, validate
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model, create_reader
 from seqvision.objectives import Classification, Objective, TextReading
@@ -64,7 +64,8 @@ class DataFacts:
 
     def hint(self, dataset: Dataset) -> str:
         """A word on a set that was streamed and no longer is, or the other way round."""
-        if self.fingerprints.keys() == dataset.fingerprints.keys():
+        was_streamed = not self.fingerprints.keys() <= set(SPLITS)
+        if was_streamed == dataset.is_streamed:
             return ""
         now, then = ("streamed", "in memory") if dataset.is_streamed else ("in memory", "streamed")
         return f" (it was {then}, it is {now}: see config.data.resident_bytes)"

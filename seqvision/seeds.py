@@ -1,6 +1,7 @@
 """What the seeds of a run amount to that trains several at once: their mean, their spread, each."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,12 +32,16 @@ def row_of_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     Returns:
       Under each name the mean; under `std` the standard deviations (n - 1) by name; under `each`
       the values themselves, in lists. `count` is that of a single seed, the same for all. A figure
-      that one of the seeds lacks is left out.
+      that one of the seeds lacks is left out. What is not finite has the standard deviation NaN.
     """
     names = [name for name in rows[0] if all(name in row for row in rows)]
     each = {name: [row[name] for row in rows] for name in names if name != "count"}
     means = {
         name: statistics.fmean(each[name]) if name in each else rows[0][name] for name in names
     }
-    std = {name: statistics.stdev(values) for name, values in each.items()}
+    std = {name: _stdev(values) for name, values in each.items()}
     return means | {"std": std, "each": each}
+
+
+def _stdev(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan

@@ -19,7 +19,8 @@ from seqvision.shares import Chunk, own_places, own_shares, put_rows, read_chunk
 from seqvision.state import TrainState, replicated
 from seqvision.throughput import Throughput
 
-# One chunk is trained on while the next lies ready and a third is on its way.
+CHUNKS = 3
+"""One is trained on while the next lies ready and a third is on its way."""
 _CHUNK_BYTES = 2**28
 
 

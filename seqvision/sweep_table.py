@@ -25,7 +25,8 @@ class Outcome:
       status: `done`, `diverged`, `failed`, `interrupted`, `running` (also after a kill) or
         `missing`.
       best, best_step: the best of its validation so far, and after which step that was.
-      test: the test split, of a run that is done, with the weights it keeps.
+      test: the test split, of a run that is done, with the weights it keeps; of several seeds at
+        once the mean, as in `best` and `curve`.
       reason: why it failed or diverged.
       seconds: what it took, restarts included.
       curve: step and validation metric of each evaluation.

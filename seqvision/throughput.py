@@ -11,8 +11,8 @@ class Throughput:
       examples_per_second: over all devices.
       flops_per_example: floating-point operations to train on one example, see `flops`.
       peak_flops: of all devices, a second; None where it was not measured.
-      input_wait: share of the time in which there was no batch to train on; None where all
-        examples lie on the devices.
+      input_wait: share of the time in which there was no batch to train on (of several processes,
+        the first waited for its own); None where all examples lie on the devices.
     """
 
     examples_per_second: float

@@ -214,8 +214,9 @@ def together(
     *more: str,
     devices: int = 1,
     program: tuple[str, ...] = ("main.py",),
+    splits: tuple[str, ...] = (),
 ) -> Ends:
-    """Trains in `count` processes, and returns how they ended."""
+    """Trains in `count` processes, and returns how they ended; each with a split of its own."""
     address = free_address()
     return ends(
         [
@@ -229,6 +230,7 @@ def together(
                     f"--num_processes={count}",
                     f"--process_id={process}",
                     *more,
+                    *(f"--split={split}" for split in splits[process : process + 1]),
                 ],
                 workdir,
             )
@@ -301,7 +303,8 @@ def test_one_process_or_many_train_alike(
         assert codes(found) == [0], found
         assert_alike(two, workdir)
     four = tmp_path / "four"
-    found = together(options, four, 4, devices=2)
+    found = together(options, four, 4, "--config.data.resident_bytes=100", devices=2)
+    assert "streamed" in found[0][1]
     assert codes(found) == [0] * 4, found
     assert_alike(two, four)
 
@@ -350,6 +353,9 @@ def test_evaluation_counts_each_example_once(options: list[str], two: Path, tmp_
     assert printed[0] == printed[1]
     first, second = ((tmp_path / f"{count}.csv").read_text() for count in (1, 2))
     assert len(first.splitlines()) > 60 and first == second
+    found = together(options, two, 2, "--mode=evaluate", splits=("test", "validation"))
+    assert codes(found) == [2, 2], found
+    assert "the 2 processes do not see the same config and flags; give each" in found[0][2]
 
 
 def test_what_fails_in_one_fails_in_all(options: list[str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -384,6 +385,8 @@ def test_figures_by_hand() -> None:
     assert final_line("test", row_of_seeds(ROWS)) == (
         "test accuracy 75.00% ± 25.00 (each 75.00, 50.00, 100.00), loss 0.5000 ± 0.2500, count 8"
     )
+    overflown = row_of_seeds([ROWS[0], {**ROWS[1], "loss": math.inf}])
+    assert overflown["loss"] == math.inf and math.isnan(overflown["std"]["loss"])
 
 
 @pytest.mark.parametrize(

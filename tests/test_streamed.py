@@ -250,6 +250,21 @@ def test_npz_by_memory_map_is_what_is_loaded(images: Path, clips: Path, tmp_path
     assert list(again.fingerprints) == ["file by CRC-32"]
 
 
+def test_images_read_as_clips_are_looked_over_anew(tmp_path: Path) -> None:
+    """A colour image and a clip of three columns are the same bytes; who is held out differs."""
+    rng = np.random.default_rng(0)
+    path, kept = tmp_path / "set.npz", tmp_path / "cache"
+    pixels = rng.integers(0, 256, (90, 6, 6, 3)).astype(np.uint8)
+    np.savez(path, images=pixels, labels=np.arange(90) % 2)
+    options = {"resident_bytes": 100, "validation_fraction": 0.0, "test_fraction": 0.3}
+    load_npz(path, kind="images", cache_dir=kept, **options)
+    found = load_npz(path, kind="clips", cache_dir=kept, **options).split("test")
+    expected = load_npz(path, kind="clips", cache_dir=tmp_path / "other", **options).split("test")
+    assert found.numbers == expected.numbers and len(found) == len(expected)
+    numbers = np.arange(len(found), dtype=np.int32)
+    np.testing.assert_array_equal(found.read(numbers)["inputs"], expected.read(numbers)["inputs"])
+
+
 def test_fortran_order_and_given_splits(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pixels = {

@@ -1,4 +1,4 @@
-"""The user's examples, gathered from files: cut into splits, brought to one size, put in arrays."""
+"""The user's examples, gathered from files: cut into splits, brought to one size."""
 
 import dataclasses
 import hashlib

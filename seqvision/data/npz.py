@@ -119,7 +119,8 @@ def _fractions(
 ) -> list[float]:
     """See `split_rule`: all examples are read for it, and it is kept in a file, if there is one."""
     looks = None if kept is None else read_looks(kept)
-    if looks is None or len(looks) != len(frames):
+    shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
+    if looks is None or [look.shape for look in looks] != shapes:
         looks = [Look(clip.shape, fraction_of(clip)) for clip in frames]
         if kept is not None:
             keep_looks(kept, looks, say)

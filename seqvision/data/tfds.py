@@ -1,4 +1,4 @@
-"""Image classification sets by their TFDS name, as arrays in memory."""
+"""Image classification sets by their TFDS name, as arrays in memory or streamed."""
 
 import contextlib
 import importlib.util
