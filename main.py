@@ -80,6 +80,7 @@ def main(argv: list[str]) -> int:
     command_line.parse(argv)
     config = _CONFIG.value
     _check_flags()
+    keep_compiled()
     if _MODE.value == "sweep":
         return _sweep()
     # The other modes fill up their last batch.
@@ -88,7 +89,6 @@ def main(argv: list[str]) -> int:
     num_processes = cluster.num_processes if cluster else 1
     num_shared = config.data.batch_size * config.num_seeds // num_processes if shares_batch else 0
     prepare_host(_HOST_DEVICES.value, num_shared)
-    keep_compiled()
     workdir = Path(_WORKDIR.value or command_line.default_workdir(_CONFIG)).expanduser()
     if cluster and (_MODE.value not in ("train", "evaluate") or _PROFILE.value):
         wish = "--profile" if _PROFILE.value else f"--mode={_MODE.value}"

@@ -64,8 +64,8 @@ def map_member(path: Path, key: str, member: Member) -> np.ndarray:
     if member.info.compress_type != zipfile.ZIP_STORED:
         raise UserError(
             f"{shown(path)}: '{key}' is compressed and too large for memory"
-            f" ({member.num_bytes / 2**30:.2f} GiB; config.data.resident_bytes is less), and what"
-            " is compressed cannot be read piece by piece; save it with np.savez, not"
+            f" ({member.num_bytes:,} bytes; config.data.resident_bytes is less), and what is"
+            " compressed cannot be read piece by piece; save it with np.savez, not"
             " np.savez_compressed, or raise config.data.resident_bytes"
         )
     with path.open("rb") as file:
