@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.comparison import Measurement, ratio
+from benchmarks.options import RESULTS
 
 OWN = "seqvision"
 
@@ -51,6 +52,13 @@ def write_whole(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text + "\n" * (not text.endswith("\n")))
     part.replace(path)
+
+
+def publish(name: str, facts: Mapping[str, Any], table: str) -> None:
+    """Writes the raw numbers and the Markdown under benchmarks/results/, and shows the latter."""
+    write_whole(RESULTS / f"{name}.json", json.dumps(facts, indent=1))
+    write_whole(RESULTS / f"{name}.md", table)
+    print(table)
 
 
 def machine_line(facts: Mapping[str, Any]) -> str:

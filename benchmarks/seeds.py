@@ -10,7 +10,6 @@ with `--config`, whole commands from start to end, each with nothing compiled be
 """
 
 import argparse
-import json
 import os
 import signal
 import statistics
@@ -28,7 +27,7 @@ from benchmarks.contender import Run, timed
 from benchmarks.inputs import make_bytes
 from benchmarks.machine import describe_command, describe_machine
 from benchmarks.progress import Progress
-from benchmarks.report import machine_line, write_whole
+from benchmarks.report import machine_line, publish
 from seqvision.devices import prepare_host
 
 IN_A_ROW, IN_TURN, IN_ONE_STEP = "in a row", "at once, in turn", "at once, in one step"
@@ -235,10 +234,7 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.config:
         facts["whole"] = whole_seconds(chosen, progress.say)
     ms = [{"hidden_size": size, "ms": times} for size, times in rows.items()]
-    write_whole(options.RESULTS / f"{name}.json", json.dumps({**facts, "steps": ms}, indent=1))
-    text = to_markdown(facts, rows)
-    write_whole(options.RESULTS / f"{name}.md", text)
-    print(text)
+    publish(name, {**facts, "steps": ms}, to_markdown(facts, rows))
     return 0
 
 

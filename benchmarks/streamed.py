@@ -5,7 +5,6 @@ streamed, with the same seed, and compares the weights, the speed and the time w
 """
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 
 from benchmarks import options
 from benchmarks.machine import describe_command, describe_machine
-from benchmarks.report import machine_line, write_whole
+from benchmarks.report import machine_line, publish
 from seqvision.devices import prepare_host
 
 _SOURCES = ("npz", "folders")
@@ -155,9 +154,7 @@ def main(arguments: Sequence[str]) -> int:
         "cases": cases,
         "largest_difference": max(jax.tree.leaves(differences)),
     }
-    write_whole(options.RESULTS / f"{name}.json", json.dumps(facts, indent=1))
-    write_whole(options.RESULTS / f"{name}.md", to_markdown(facts))
-    print(to_markdown(facts))
+    publish(name, facts, to_markdown(facts))
     return 0
 
 

@@ -6,7 +6,6 @@ test lines, one after another without an end.
 """
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 from benchmarks import options
 from benchmarks.machine import describe_command, describe_machine
-from benchmarks.report import machine_line, write_whole
+from benchmarks.report import machine_line, publish
 from seqvision.devices import prepare_host
 
 _NUM_LINES = 500
@@ -137,9 +136,7 @@ def main(arguments: Sequence[str]) -> int:
         measure(chosen.workdir, lines, num_streams, size, chosen.seconds)
         for num_streams, size in ((1, 1), (1, 8), (chosen.streams, 8))
     ]
-    write_whole(options.RESULTS / f"{name}.json", json.dumps(facts, indent=1))
-    write_whole(options.RESULTS / f"{name}.md", to_markdown(facts))
-    print(to_markdown(facts))
+    publish(name, facts, to_markdown(facts))
     return 0
 
 

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -26,9 +25,9 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.data.tfds import load_tfds
 from seqvision.data.tfds_source import TfdsSource
 from seqvision.errors import UserError
-from seqvision.run import load_run
 from seqvision.state import create_mesh
 from seqvision.train import train_and_evaluate
+from tests.test_train import assert_same_run
 
 
 def silent(line: str) -> None: ...
@@ -64,17 +63,6 @@ def config_of(path: Path, resident_bytes: int, cache: Path) -> ConfigDict:
     config.evaluate_every, config.checkpoint.every = "20 steps", "10 steps"
     config.ema_decay = 0.9
     return config
-
-
-def rows(workdir: Path) -> list[dict[str, Any]]:
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
-
-
-def assert_same_runs(one: Path, other: Path) -> None:
-    first, second = load_run(one, silent).params, load_run(other, silent).params
-    jax.tree.map(np.testing.assert_array_equal, first, second)
-    assert rows(one) == rows(other)
 
 
 def assert_same_sets(resident: Dataset, streaming: Dataset) -> None:
@@ -133,7 +121,7 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
     stop["at"] = 100
     assert train_and_evaluate(configs[1], tmp_path / "streamed").status == "done"
     assert "streamed, of 0.0 MiB" in capsys.readouterr().out
-    assert_same_runs(tmp_path / "resident", tmp_path / "streamed")
+    assert_same_run(tmp_path / "resident", tmp_path / "streamed")
     status = json.loads((tmp_path / "streamed" / "status.json").read_text())
     assert 0 <= status["throughput"]["input_wait"] <= 1
     status = json.loads((tmp_path / "resident" / "status.json").read_text())
