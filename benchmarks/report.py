@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import options
 from benchmarks.cases import Case
 from benchmarks.comparison import Measurement, ratio
-from benchmarks.options import RESULTS
 
 OWN = "seqvision"
 
@@ -56,8 +56,8 @@ def write_whole(path: Path, text: str) -> None:
 
 def publish(name: str, facts: Mapping[str, Any], table: str) -> None:
     """Writes the raw numbers and the Markdown under benchmarks/results/, and shows the latter."""
-    write_whole(RESULTS / f"{name}.json", json.dumps(facts, indent=1))
-    write_whole(RESULTS / f"{name}.md", table)
+    write_whole(options.RESULTS / f"{name}.json", json.dumps(facts, indent=1))
+    write_whole(options.RESULTS / f"{name}.md", table)
     print(table)
 
 
