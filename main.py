@@ -14,11 +14,11 @@ if __name__ == "__main__":
 from absl import flags
 
 from seqvision import command_line
-from seqvision.cluster import find_cluster
-from seqvision.compiled import keep_compiled
-from seqvision.devices import prepare_host
 from seqvision.errors import UserError
-from seqvision.interruption import stop_with_input
+from seqvision.runtime.cluster import find_cluster
+from seqvision.runtime.compilation_cache import keep_compiled
+from seqvision.runtime.cpu_devices import prepare_host
+from seqvision.runtime.interruption import stop_with_input
 
 MODES = ("train", "evaluate", "predict", "read", "explain", "sweep")
 
@@ -98,9 +98,9 @@ def main(argv: list[str]) -> int:
         )
     # Imported late, so that a bad command line ends before jax is loaded.
     if cluster:
-        from seqvision import hosts
+        from seqvision.runtime import processes
 
-        hosts.join(cluster)
+        processes.join(cluster)
     if _MODE.value == "evaluate":
         from seqvision.evaluate import evaluate_run
 
@@ -190,9 +190,9 @@ def _listen() -> None:
 def _end(code: int) -> NoReturn:
     """Ends after an error, which the other processes may know nothing of."""
     if "jax" in sys.modules:
-        from seqvision import hosts
+        from seqvision.runtime import processes
 
-        hosts.end(code)
+        processes.end(code)
     sys.exit(code)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from seqvision.data.batches import padded_indices
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.progress import say
 from seqvision.run import read_settings
+from seqvision.runtime.console import say
 from seqvision.settings import Settings
 from seqvision.supply import load_dataset
 

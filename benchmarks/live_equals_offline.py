@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import options
 from benchmarks.machine import describe_command, describe_machine
 from benchmarks.report import write_whole
-from seqvision.devices import prepare_host
+from seqvision.runtime.cpu_devices import prepare_host
 
 _STREAMS = 256
 _LINES_OF_LOGITS = 200

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from seqvision.devices import usable_cores
+from seqvision.runtime.cpu_devices import usable_cores
 
 _FOLDER = Path(__file__).parent
 

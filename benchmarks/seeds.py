@@ -28,7 +28,7 @@ from benchmarks.inputs import make_bytes
 from benchmarks.machine import describe_command, describe_machine
 from benchmarks.progress import Progress
 from benchmarks.report import machine_line, publish
-from seqvision.devices import prepare_host
+from seqvision.runtime.cpu_devices import prepare_host
 
 IN_A_ROW, IN_TURN, IN_ONE_STEP = "in a row", "at once, in turn", "at once, in one step"
 WAYS = (IN_A_ROW, IN_TURN, IN_ONE_STEP)

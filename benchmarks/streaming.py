@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import options
 from benchmarks.machine import describe_command, describe_machine
 from benchmarks.report import machine_line, publish
-from seqvision.devices import prepare_host
+from seqvision.runtime.cpu_devices import prepare_host
 
 _NUM_LINES = 500
 _WARM_UP = 20

@@ -2,9 +2,9 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from seqvision import hosts
 from seqvision.config import Steps
 from seqvision.flops import count_flops
+from seqvision.runtime import processes
 from seqvision.state import TrainState
 from seqvision.throughput import Throughput
 
@@ -87,7 +87,7 @@ class Pace:
         self._seconds += seconds
         fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
         # Others take other times, and all of them the same steps.
-        self._steps_per_call = hosts.of_first(max(1, min(fitting, self._capacity)))
+        self._steps_per_call = processes.of_first(max(1, min(fitting, self._capacity)))
 
     def throughput(
         self, peak_flops: float | None, waited: float | None = None

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqvision import hosts
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
+from seqvision.runtime import processes
 from seqvision.state import TrainState
 
 # orbax is imported where it is used: a third of a second that explaining a config, or saying again
@@ -232,12 +232,12 @@ class Checkpoints:
     def _move_aside(self, steps: Sequence[int]) -> None:
         if not steps:
             return
-        hosts.wait_for_all()  # They have read them.
-        for step in steps if hosts.is_first() else []:
+        processes.wait_for_all()  # They have read them.
+        for step in steps if processes.is_first() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
-        hosts.wait_for_all()  # The first has moved them.
+        processes.wait_for_all()  # The first has moved them.
         self._manager.reload()
 
 

@@ -15,9 +15,9 @@ from seqvision.config import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
 from seqvision.data.streamed import StreamedSplit
-from seqvision.devices import most_devices, num_sharing
 from seqvision.models.execution import choose_execution
 from seqvision.run import DataFacts
+from seqvision.runtime.cpu_devices import most_devices, num_sharing
 from seqvision.settings import MADE_SOURCES, Model, Settings
 from seqvision.throughput import flops_text
 

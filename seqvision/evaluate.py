@@ -9,7 +9,6 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqvision import hosts
 from seqvision.answers import Prediction, predictions
 from seqvision.config import validate
 from seqvision.data.batches import padded_indices
@@ -20,13 +19,14 @@ from seqvision.evaluate_lines import evaluate_lines
 from seqvision.evaluation import create_evaluation, shared_batch_size
 from seqvision.metrics import Metrics
 from seqvision.objectives import TextReading
-from seqvision.placement import fetch, place
 from seqvision.prediction_file import checked_output, row_of, write_rows
-from seqvision.progress import on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
 from seqvision.record import ENVIRONMENT, aligned
 from seqvision.result import worded, worded_row
 from seqvision.run import Run, differences, load_run, load_seeds, objective_of, windows_of
+from seqvision.runtime import processes
+from seqvision.runtime.console import on_terminal, say
+from seqvision.runtime.transfer import fetch, place
 from seqvision.seeds import SeedMetrics
 from seqvision.settings import Settings
 from seqvision.shapes import HostMask
@@ -86,7 +86,7 @@ def _resident_batches(
         yield take(arrays, place(indices, batch_sharding(mesh))), mask
 
 
-@hosts.ending_with_the_others(lambda: "run the same command again")
+@processes.ending_with_the_others(lambda: "run the same command again")
 def evaluate_run(
     config: ConfigDict, workdir: Path, split_name: str, output: str = "", seed: int | None = None
 ) -> Metrics | ReadingMetrics | SeedMetrics:
@@ -109,7 +109,7 @@ def evaluate_run(
       UserError: no run, another network or data set than `config` says, no such split or seed; or
         an output of several seeds.
     """
-    with hosts.all_or_none():
+    with processes.all_or_none():
         if split_name not in SPLITS:
             raise UserError(
                 f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
@@ -132,7 +132,7 @@ def evaluate_run(
                 f" not those in {ENVIRONMENT}; name the data it was trained on with"
                 f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
             )
-    hosts.check_same(
+    processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
             "--workdir; it has to lie where all hosts see it": [one.step for one in runs],

@@ -12,10 +12,10 @@ from seqvision.data.line_files import LineSplit
 from seqvision.evaluation import shared_batch_size
 from seqvision.objectives import TextReading
 from seqvision.prediction_file import text_row, write_rows
-from seqvision.progress import say
 from seqvision.reading_metrics import ReadingMetrics, Transcript, reading_metrics
 from seqvision.result import worded
 from seqvision.run import Run
+from seqvision.runtime.console import say
 from seqvision.settings import Settings
 from seqvision.transcripts import make_read_step, transcripts
 

@@ -12,8 +12,8 @@ from seqvision.data.dataset import AnySplit
 from seqvision.data.streamed import StreamedSplit
 from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
-from seqvision.placement import place
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
+from seqvision.runtime.transfer import place
 from seqvision.seeds import SeedMetrics
 from seqvision.settings import Settings
 from seqvision.shares import moderate_size, put_batch_rows, streamed_batches

@@ -17,8 +17,8 @@ from seqvision.description import residence
 from seqvision.errors import UserError
 from seqvision.flops import count_flops
 from seqvision.program import Program, create_program
-from seqvision.progress import on_terminal, say
 from seqvision.record import aligned, parameter_table
+from seqvision.runtime.console import on_terminal, say
 from seqvision.settings import Settings
 from seqvision.state import abstract_state, training_mesh
 from seqvision.streamed import CHUNKS, chunk_size

@@ -1,6 +1,6 @@
 """The operations of a compiled program: what kind each is, and where in the source it comes from.
 
-Read from the text that `compiled.as_text()` gives.
+Read from the text that `runtime.compilation_cache.as_text()` gives.
 """
 
 import dataclasses

@@ -15,8 +15,8 @@ from seqvision.data.files import check_inversion, read_image
 from seqvision.data.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
 from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
-from seqvision.progress import on_terminal, say
 from seqvision.run import DataFacts, load_run, read_data_facts, read_settings, windows_of
+from seqvision.runtime.console import on_terminal, say
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import Answer, Windows, batch_sharding, make_predict_step
 from seqvision.transcribe import Transcriber

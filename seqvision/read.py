@@ -9,7 +9,7 @@ import numpy as np
 from seqvision.data.files import check_inversion
 from seqvision.data.inputs import find_inputs, read_lines
 from seqvision.line_screen import LineScreen
-from seqvision.progress import say
+from seqvision.runtime.console import say
 from seqvision.stream import Event, StreamReader
 
 # Columns that arrive at once.

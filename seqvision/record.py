@@ -17,7 +17,7 @@ import jax
 
 from seqvision import __version__
 from seqvision.errors import BusyError, UserError, explain_os_error
-from seqvision.hosts import is_first
+from seqvision.runtime.processes import is_first
 
 CONFIG, ENVIRONMENT, STATUS, METRICS = (
     "config.json",

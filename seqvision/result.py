@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqvision import record
-from seqvision.progress import say
+from seqvision.runtime.console import say
 
 # Said in percent.
 _SHARES = ("accuracy", "cer", "exact_match", "boundary_f1")

@@ -10,8 +10,8 @@ from jax.sharding import Mesh
 from seqvision.data.ahead import Batches, read_ahead
 from seqvision.data.batches import padded_indices
 from seqvision.data.streamed import StreamedSplit
-from seqvision.devices import usable_cores
-from seqvision.placement import place
+from seqvision.runtime.cpu_devices import usable_cores
+from seqvision.runtime.transfer import place
 from seqvision.shapes import HostMask, Indices
 from seqvision.steps import batch_sharding, index_sharding
 

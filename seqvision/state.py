@@ -12,7 +12,7 @@ import optax
 from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from seqvision.devices import num_sharing
+from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.shapes import Count, PRNGKey
 
 DATA_AXIS = "data"

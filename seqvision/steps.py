@@ -15,7 +15,7 @@ from seqvision.data.windows import random_windows, sliding_windows
 from seqvision.losses import last_step
 from seqvision.metrics import Sums
 from seqvision.objectives import Classification, Objective
-from seqvision.random_keys import example_keys
+from seqvision.runtime.random_keys import example_keys
 from seqvision.shapes import (
     BatchIndices,
     ByteInputs,

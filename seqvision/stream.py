@@ -14,11 +14,11 @@ from jax.sharding import Mesh
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.decoding import BLANK, greedy_finish, greedy_read, greedy_start, letter_ends
-from seqvision.devices import num_sharing
 from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
-from seqvision.progress import say
 from seqvision.run import load_run, read_settings
+from seqvision.runtime.console import say
+from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.shapes import ByteImages, Lengths, Mask
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, share_batch, to_unit_range

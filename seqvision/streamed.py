@@ -12,7 +12,7 @@ from seqvision.config import Steps
 from seqvision.data.ahead import Batches
 from seqvision.data.order import example_indices
 from seqvision.data.streamed import StreamedSplit
-from seqvision.placement import place
+from seqvision.runtime.transfer import place
 from seqvision.settings import Settings
 from seqvision.shapes import Indices
 from seqvision.shares import Chunk, own_places, own_shares, put_rows, read_chunks

@@ -14,12 +14,12 @@ from typing import Protocol
 
 import filelock
 
-from seqvision.devices import core_shares
 from seqvision.errors import BusyError, UserError, explain_os_error
-from seqvision.interruption import Interruption
-from seqvision.progress import duration_text, say
 from seqvision.record import CONFIG, write_whole
 from seqvision.run import check_same_config
+from seqvision.runtime.console import duration_text, say
+from seqvision.runtime.cpu_devices import core_shares
+from seqvision.runtime.interruption import Interruption
 from seqvision.sweep_plan import Plan, PlannedRun
 from seqvision.sweep_process import TrainingProcess, failure, train_command
 from seqvision.sweep_progress import SweepProgress

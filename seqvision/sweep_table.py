@@ -9,9 +9,9 @@ from typing import Any
 
 from seqvision.config import flatten
 from seqvision.errors import UserError
-from seqvision.progress import duration_text
 from seqvision.record import STATUS, aligned, read_json, read_metrics, write_json
 from seqvision.result import worded
+from seqvision.runtime.console import duration_text
 from seqvision.sweep_plan import Plan, PlannedRun
 
 FAILURE = "failure.json"

@@ -24,24 +24,25 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision import hosts, peak, record
+from seqvision import peak, record
 from seqvision.calls import Calls
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
-from seqvision.interruption import Interruption
 from seqvision.metrics import Metrics
-from seqvision.placement import place
 from seqvision.profiling import ProfiledSteps, check_folder
 from seqvision.program import create_program
-from seqvision.progress import Progress, duration_text, on_terminal, say
 from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
 from seqvision.result import Result, final_line, finished_result, worded_row
 from seqvision.rules import wants_validation
 from seqvision.run import check_same_config, read_data_facts
+from seqvision.runtime import processes
+from seqvision.runtime.console import Progress, duration_text, on_terminal, say
+from seqvision.runtime.interruption import Interruption
+from seqvision.runtime.transfer import place
 from seqvision.seeds import SeedMetrics, row_of_seeds
 from seqvision.settings import Settings
 from seqvision.state import (
@@ -58,7 +59,7 @@ from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 
-@hosts.ending_with_the_others(lambda: "run the same command again")
+@processes.ending_with_the_others(lambda: "run the same command again")
 def train_and_evaluate(
     config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
 ) -> Result:
@@ -85,7 +86,7 @@ def train_and_evaluate(
     try:
         with contextlib.ExitStack() as stack:
             training = None
-            with hosts.all_or_none():
+            with processes.all_or_none():
                 stack.enter_context(record.exclusive(workdir))
                 check_same_config(settings, workdir)
                 finished = finished_result(workdir)
@@ -93,7 +94,7 @@ def train_and_evaluate(
                     training = _Training(settings, workdir, folder, measure_peak)
                 elif folder is not None:
                     say("--profile: no step is left of this run; nothing is traced")
-            hosts.check_same(
+            processes.check_same(
                 {
                     "config; give each the same command": settings,
                     "--workdir; it has to lie where all hosts see it": _kept(workdir),
@@ -152,7 +153,7 @@ class _Training:
         with (
             Interruption() as interruption,
             Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
-            hosts.ending_with_the_others(lambda: _way_on(checkpoints)),
+            processes.ending_with_the_others(lambda: _way_on(checkpoints)),
         ):
             state = self._restored(checkpoints) or self._new_state()
             start = state.num_steps
@@ -260,7 +261,7 @@ class _Training:
             if step > start and evaluation_is_due and self._has_validation:
                 improved = self._evaluate(state, step, rows)
             last = step == steps.total or self._is_exhausted
-            signal = hosts.largest(int(interruption.signal or 0))
+            signal = processes.largest(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:

@@ -12,8 +12,8 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.batches import batches, pad, padded_size, rounded_up
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
-from seqvision.progress import say
 from seqvision.run import load_run
+from seqvision.runtime.console import say
 from seqvision.shapes import ByteImages, Lengths
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, share_batch, to_unit_range

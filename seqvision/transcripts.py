@@ -13,8 +13,8 @@ from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
 from seqvision.objectives import TextReading
-from seqvision.placement import fetch, place
 from seqvision.reading_metrics import Transcript
+from seqvision.runtime.transfer import fetch, place
 from seqvision.shapes import Lengths
 from seqvision.state import replicated
 from seqvision.steps import Take, batch_sharding, share_batch, to_unit_range

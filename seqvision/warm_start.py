@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from seqvision.errors import UserError
-from seqvision.progress import say
 from seqvision.record import named_leaves
 from seqvision.run import load_run
+from seqvision.runtime.console import say
 
 
 def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, list[str]]:

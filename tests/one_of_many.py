@@ -38,25 +38,25 @@ def raise_at(step: int, number: int) -> None:
 
 
 def meet(seconds: float, address: str, count: int, process: int) -> int:
-    from seqvision.cluster import FLAGS, Cluster
-    from seqvision.devices import prepare_host
+    from seqvision.runtime.cluster import FLAGS, Cluster
+    from seqvision.runtime.cpu_devices import prepare_host
 
     prepare_host(2)
     import jax
 
-    from seqvision import hosts
     from seqvision.errors import UserError
-    from seqvision.placement import fetch, place
-    from seqvision.progress import say
+    from seqvision.runtime import processes
+    from seqvision.runtime.console import say
+    from seqvision.runtime.transfer import fetch, place
     from seqvision.state import create_mesh, replicated
     from seqvision.steps import batch_sharding
 
-    hosts.join(Cluster(FLAGS, count, address, process), seconds)
+    processes.join(Cluster(FLAGS, count, address, process), seconds)
     assert (jax.process_count(), jax.process_index()) == (count, process)
-    assert hosts.is_first() == (process == 0)
-    assert hosts.largest(10 * process) == 10 * (count - 1)
-    assert hosts.largest(-process) == 0
-    assert hosts.of_first(7 if process == 0 else 9) == 7
+    assert processes.is_first() == (process == 0)
+    assert processes.largest(10 * process) == 10 * (count - 1)
+    assert processes.largest(-process) == 0
+    assert processes.of_first(7 if process == 0 else 9) == 7
     say("said once")
 
     mesh = create_mesh()
@@ -67,17 +67,17 @@ def meet(seconds: float, address: str, count: int, process: int) -> int:
         twice = jax.jit(lambda tree: 2 * tree["numbers"], out_shardings=sharding)(placed)
         np.testing.assert_array_equal(fetch(twice), 2 * numbers)
 
-    hosts.check_same({"a": "the same", "b": 3})
+    processes.check_same({"a": "the same", "b": 3})
     for name, value in (("data", process), ("workdir", "x" * process)):
         try:
-            hosts.check_same({"a": 1, name: value})
+            processes.check_same({"a": 1, name: value})
         except UserError as error:
             assert str(error) == f"the {count} processes do not see the same {name}"
         else:
             raise AssertionError(name)
-    with hosts.all_or_none():
+    with processes.all_or_none():
         pass
-    with hosts.all_or_none():
+    with processes.all_or_none():
         if process == 1:
             raise UserError("no data here")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqvision.compiled import keep_compiled
+from seqvision.runtime.compilation_cache import keep_compiled
 from tests.test_main import main
 from tests.test_train import assert_same_run
 

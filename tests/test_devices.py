@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision import description, devices, program, state
+from seqvision import description, program, state
 from seqvision.config import Steps, validate
 from seqvision.data.dataset import Dataset
-from seqvision.devices import count_cores, cpu_quota, num_sharing, prepare_host, usable_cores
 from seqvision.errors import UserError
+from seqvision.runtime import cpu_devices
+from seqvision.runtime.cpu_devices import (
+    count_cores,
+    cpu_quota,
+    num_sharing,
+    prepare_host,
+    usable_cores,
+)
 from seqvision.train import train_and_evaluate
 from tests.test_train import interrupt_at, rows
 
@@ -97,7 +104,7 @@ def test_what_the_user_says_in_xla_flags_is_kept(
     monkeypatch: pytest.MonkeyPatch, given: str, asked: int, cores: int, flags: str
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", given)
-    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.setattr(cpu_devices, "usable_cores", lambda: cores)
     monkeypatch.delitem(sys.modules, "jax")
     prepare_host(asked)
     assert os.environ["XLA_FLAGS"] == flags
@@ -117,7 +124,7 @@ def test_as_many_devices_as_share_the_batch(
     monkeypatch: pytest.MonkeyPatch, cores: int, batch_size: int, flags: str
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", "")
-    monkeypatch.setattr(devices, "usable_cores", lambda: cores)
+    monkeypatch.setattr(cpu_devices, "usable_cores", lambda: cores)
     monkeypatch.delitem(sys.modules, "jax")
     prepare_host(0, batch_size)
     assert os.environ["XLA_FLAGS"] == flags
@@ -170,7 +177,7 @@ def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Datase
 def test_what_the_header_advises_on_eight_cores(
     monkeypatch: pytest.MonkeyPatch, batch_size: int, present: int, used: int, text: str
 ) -> None:
-    monkeypatch.setattr(devices, "usable_cores", lambda: 8)
+    monkeypatch.setattr(cpu_devices, "usable_cores", lambda: 8)
     environment = {"devices": ["cpu"] * present, "devices_used": used, "processes": 1}
     assert description.shares(batch_size, environment) == text
 

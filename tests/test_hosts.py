@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqvision import cluster, record
-from seqvision.cluster import FLAGS, OPEN_MPI, SLURM, TPU_POD, Cluster, find_cluster
+from seqvision import record
 from seqvision.errors import BusyError, UserError
+from seqvision.runtime import cluster
+from seqvision.runtime.cluster import FLAGS, OPEN_MPI, SLURM, TPU_POD, Cluster, find_cluster
 from tests.test_train import arrays, assert_same_run, rows
 
 NAMES = (

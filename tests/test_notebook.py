@@ -146,7 +146,7 @@ def test_it_shows_pictures(executed: Executed, name: str) -> None:
 
 
 def test_the_devices_are_those_that_were_asked_for(executed: Executed) -> None:
-    from seqvision.devices import most_devices
+    from seqvision.runtime.cpu_devices import most_devices
 
     assert executed.value("devices").count("CpuDevice") == most_devices()
 

@@ -31,8 +31,8 @@ from seqvision.combinators import (
     zipped,
 )
 from seqvision.config import validate
-from seqvision.devices import core_shares, group_cores
 from seqvision.errors import BusyError, UserError
+from seqvision.runtime.cpu_devices import core_shares, group_cores
 from seqvision.settings import Settings
 from seqvision.sweep import run_sweep
 from seqvision.sweep_plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
@@ -517,7 +517,7 @@ def test_workers_share_the_cores(tmp_path: Path) -> None:
 
 RUN = """
 import pathlib, sys, time
-from seqvision.interruption import Interruption, stop_with_input
+from seqvision.runtime.interruption import Interruption, stop_with_input
 stop_with_input()
 with Interruption() as interruption:
     print("ready", flush=True)

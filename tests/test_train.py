@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from seqvision import record, train
 from seqvision.checkpoint import Checkpoints
 from seqvision.errors import UserError
-from seqvision.interruption import Interruption
 from seqvision.run import load_run
+from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from seqvision.random_keys import example_keys
+from seqvision.runtime.random_keys import example_keys
 from seqvision.shapes import ExampleKeys, PRNGKey
 
 
@@ -17,7 +17,7 @@ class Dropout(nn.Module):
 
     Attributes:
       rate: share of features that is dropped, below 1.
-      axis_name: see `random_keys.example_keys`.
+      axis_name: see `runtime.random_keys.example_keys`.
     """
 
     rate: float

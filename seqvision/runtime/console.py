@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from seqvision.hosts import is_first
+from seqvision.runtime.processes import is_first
 
 
 def on_terminal() -> bool:

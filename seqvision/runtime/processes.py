@@ -22,8 +22,8 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from seqvision.cluster import FLAGS, Cluster
 from seqvision.errors import UserError, first_line
+from seqvision.runtime.cluster import FLAGS, Cluster
 
 JOIN_SECONDS = 300.0
 """How long the processes wait for each other at the start."""

@@ -1,0 +1,1 @@
+"""Processes, devices, and the terminal: what a run runs on."""
