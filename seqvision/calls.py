@@ -3,10 +3,10 @@
 from typing import Any, Protocol, runtime_checkable
 
 from seqvision.config import Steps
-from seqvision.flops import count_flops
+from seqvision.profiling.flops import count_flops
+from seqvision.profiling.throughput import Throughput
 from seqvision.runtime import processes
 from seqvision.state import TrainState
-from seqvision.throughput import Throughput
 
 # A signal waits for the call under way, and the bar moves once a call.
 MAX_STEPS_PER_CALL = 100
@@ -95,7 +95,7 @@ class Pace:
         """See `Calls.throughput`.
 
         Args:
-          peak_flops: see `peak.measure_peak`.
+          peak_flops: see `profiling.peak.measure_peak`.
           waited: seconds without a batch; None where all examples lie on the devices.
         """
         if not self._timed_steps or self._flops_per_example is None:

@@ -16,10 +16,10 @@ from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
 from seqvision.data.streamed import StreamedSplit
 from seqvision.models.execution import choose_execution
+from seqvision.profiling.throughput import flops_text
 from seqvision.run import DataFacts
 from seqvision.runtime.cpu_devices import most_devices, num_sharing
 from seqvision.settings import MADE_SOURCES, Model, Settings
-from seqvision.throughput import flops_text
 
 
 def write_description(

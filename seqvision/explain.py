@@ -15,7 +15,7 @@ from seqvision.data.dataset import AnySplit, Dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import residence
 from seqvision.errors import UserError
-from seqvision.flops import count_flops
+from seqvision.profiling.flops import count_flops
 from seqvision.program import Program, create_program
 from seqvision.record import aligned, parameter_table
 from seqvision.runtime.console import on_terminal, say

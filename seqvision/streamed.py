@@ -12,12 +12,12 @@ from seqvision.config import Steps
 from seqvision.data.ahead import Batches
 from seqvision.data.order import example_indices
 from seqvision.data.streamed import StreamedSplit
+from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.transfer import place
 from seqvision.settings import Settings
 from seqvision.shapes import Indices
 from seqvision.shares import Chunk, own_places, own_shares, put_rows, read_chunks
 from seqvision.state import TrainState, replicated
-from seqvision.throughput import Throughput
 
 CHUNKS = 3
 """One is trained on while the next lies ready and a third is on its way."""

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision import peak, record
+from seqvision import record
 from seqvision.calls import Calls
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config import Steps, validate
@@ -32,7 +32,7 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.metrics import Metrics
-from seqvision.profiling import ProfiledSteps, check_folder
+from seqvision.profiling.summary import ProfiledSteps, check_folder, peak
 from seqvision.program import create_program
 from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps

@@ -14,8 +14,8 @@ from seqvision.config import validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.explain import arrays_on_the_way, check_axes, explanation
-from seqvision.flops import count_flops
 from seqvision.models import create_model
+from seqvision.profiling.flops import count_flops
 from seqvision.supply import load_dataset
 from tests.test_config import shipped
 

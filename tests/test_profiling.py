@@ -12,12 +12,12 @@ import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
-from seqvision import peak
 from seqvision.config import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.flops import count_flops
-from seqvision.hlo import (
+from seqvision.metrics import Sums
+from seqvision.profiling.flops import count_flops
+from seqvision.profiling.hlo import (
     COLLECTIVES,
     ELEMENTWISE,
     LOOPS,
@@ -26,14 +26,13 @@ from seqvision.hlo import (
     operation_by_name,
     read_operations,
 )
-from seqvision.metrics import Sums
-from seqvision.profiling import Profile, ProfiledSteps, check_folder
+from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder, peak
+from seqvision.profiling.throughput import Throughput
+from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.program import create_program
 from seqvision.resident import ResidentSteps
 from seqvision.state import TrainState, abstract_state, create_mesh, replicated
 from seqvision.supply import load_dataset
-from seqvision.throughput import Throughput
-from seqvision.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run, interrupt_at
 

@@ -11,10 +11,10 @@ import jax
 
 from seqvision.calls import Calls
 from seqvision.errors import UserError, explain_os_error, first_line
-from seqvision.hlo import LOOPS, Operation, operation_by_name, read_operations
+from seqvision.profiling.hlo import LOOPS, Operation, operation_by_name, read_operations
+from seqvision.profiling.throughput import Throughput
+from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.state import TrainState
-from seqvision.throughput import Throughput
-from seqvision.trace import Span, covered_seconds, read_spans, trace_files
 
 SUMMARY = "summary.txt"
 _MAX_STEPS = 20
@@ -45,7 +45,7 @@ class ProfiledSteps:
       calls: what takes the steps; the traced ones do not count in its throughput.
       folder: where traces and `summary.txt` are written; older traces stay.
       total_steps: where training ends.
-      peak_flops: see `peak.measure_peak`.
+      peak_flops: see `profiling.peak.measure_peak`.
       say: prints a line.
     """
 

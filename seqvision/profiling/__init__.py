@@ -1,0 +1,1 @@
+"""Speed: FLOPs, peak, throughput, traces and their summary."""
