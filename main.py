@@ -13,7 +13,7 @@ if __name__ == "__main__":
 
 from absl import flags
 
-from seqvision import command_line
+from seqvision.config import command_line
 from seqvision.errors import UserError
 from seqvision.runtime.cluster import find_cluster
 from seqvision.runtime.compilation_cache import keep_compiled
@@ -164,7 +164,7 @@ def _check_flags() -> None:
 
 
 def _sweep() -> int:
-    from seqvision.config import validate
+    from seqvision.config.validation import validate
     from seqvision.sweep_plan import plan_sweep, read_sweep, share_of
 
     path, overrides = command_line.config_path(_CONFIG), command_line.config_overrides(_CONFIG)

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from seqvision.config import Steps
+from seqvision.config.validation import Steps
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime import processes

@@ -11,7 +11,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision import record
-from seqvision.config import Steps, flatten, nest
+from seqvision.config.schema import MADE_SOURCES, Model, Settings
+from seqvision.config.validation import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
 from seqvision.data.streamed import StreamedSplit
@@ -19,7 +20,6 @@ from seqvision.models.execution import choose_execution
 from seqvision.profiling.throughput import flops_text
 from seqvision.run import DataFacts
 from seqvision.runtime.cpu_devices import most_devices, num_sharing
-from seqvision.settings import MADE_SOURCES, Model, Settings
 
 
 def write_description(

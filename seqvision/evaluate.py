@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqvision.answers import Prediction, predictions
-from seqvision.config import validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import validate
 from seqvision.data.batches import padded_indices
 from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split
 from seqvision.data.streamed import StreamedSplit
@@ -28,7 +29,6 @@ from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.transfer import fetch, place
 from seqvision.seeds import SeedMetrics
-from seqvision.settings import Settings
 from seqvision.shapes import HostMask
 from seqvision.shares import moderate_size, streamed_batches
 from seqvision.state import create_mesh, replicated

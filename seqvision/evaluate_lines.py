@@ -6,6 +6,7 @@ from pathlib import Path
 from jax.sharding import Mesh
 
 from seqvision.answers import transcription
+from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.line_files import LineSplit
@@ -16,7 +17,6 @@ from seqvision.reading_metrics import ReadingMetrics, Transcript, reading_metric
 from seqvision.result import worded
 from seqvision.run import Run
 from seqvision.runtime.console import say
-from seqvision.settings import Settings
 from seqvision.transcripts import make_read_step, transcripts
 
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 from jax.sharding import Mesh
 
+from seqvision.config.schema import Settings
 from seqvision.data.batches import padded_indices, rounded_up
 from seqvision.data.dataset import AnySplit
 from seqvision.data.streamed import StreamedSplit
@@ -15,7 +16,6 @@ from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.runtime.transfer import place
 from seqvision.seeds import SeedMetrics
-from seqvision.settings import Settings
 from seqvision.shares import moderate_size, put_batch_rows, streamed_batches
 from seqvision.state import of_seed, replicated
 from seqvision.steps import Take, Windows, batch_sharding, make_eval_step

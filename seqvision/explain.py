@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision.config import Steps, validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import AnySplit, Dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import residence
@@ -19,7 +20,6 @@ from seqvision.profiling.flops import count_flops
 from seqvision.program import Program, create_program
 from seqvision.record import aligned, parameter_table
 from seqvision.runtime.console import on_terminal, say
-from seqvision.settings import Settings
 from seqvision.state import abstract_state, training_mesh
 from seqvision.streamed import CHUNKS, chunk_size
 from seqvision.supply import load_dataset

@@ -9,7 +9,8 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from seqvision.config import Steps
+from seqvision.config.schema import Settings
+from seqvision.config.validation import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
@@ -18,7 +19,6 @@ from seqvision.models import cudnn_lstm
 from seqvision.objectives import Objective
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of
-from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS, Init, data_mesh, make_init
 from seqvision.steps import make_train_steps
 

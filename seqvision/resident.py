@@ -8,12 +8,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.calls import MAX_STEPS_PER_CALL, Pace
-from seqvision.config import Steps
+from seqvision.config.schema import Settings
+from seqvision.config.validation import Steps
 from seqvision.data.dataset import Split
 from seqvision.data.order import example_indices
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.transfer import place
-from seqvision.settings import Settings
 from seqvision.state import TrainState, replicated
 from seqvision.steps import index_sharding
 

@@ -10,13 +10,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.checkpoint import Checkpoints
-from seqvision.config import flatten, validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import flatten, validate
 from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model, create_reader
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
-from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS, of_seed
 from seqvision.steps import Windows
 
@@ -92,7 +92,7 @@ class Run:
       params: the weights that the config promises: the best by validation where it keeps the best,
         else the newest; their moving average where it asks for one.
       step: the training step of these weights.
-      seed: that they were trained with: `settings.seed`, or one of those that follow it.
+      seed: that they were trained with: `config.schema.seed`, or one of those that follow it.
     """
 
     settings: Settings

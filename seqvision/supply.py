@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.cache import cache_folder
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
@@ -16,7 +17,6 @@ from seqvision.data.npz import load_npz
 from seqvision.data.streamed import StreamedSplit
 from seqvision.data.tfds import load_tfds
 from seqvision.errors import UserError
-from seqvision.settings import Settings
 
 LINE_HEIGHT = 32
 """Rows that images of lines are scaled to, where the config names none."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from seqvision.config import flatten, nest, validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import flatten, nest, validate
 from seqvision.errors import UserError, did_you_mean, first_line
-from seqvision.settings import Settings
 
 _LONGEST_NAME = 120
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqvision.config import flatten
+from seqvision.config.validation import flatten
 from seqvision.errors import UserError
 from seqvision.record import STATUS, aligned, read_json, read_metrics, write_json
 from seqvision.result import worded

@@ -27,7 +27,9 @@ from ml_collections import ConfigDict
 from seqvision import record
 from seqvision.calls import Calls
 from seqvision.checkpoint import Checkpoints, LoopFacts
-from seqvision.config import Steps, validate
+from seqvision.config.rules import wants_validation
+from seqvision.config.schema import Settings
+from seqvision.config.validation import Steps, validate
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
@@ -37,14 +39,12 @@ from seqvision.program import create_program
 from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
 from seqvision.result import Result, final_line, finished_result, worded_row
-from seqvision.rules import wants_validation
 from seqvision.run import check_same_config, read_data_facts
 from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
 from seqvision.runtime.transfer import place
 from seqvision.seeds import SeedMetrics, row_of_seeds
-from seqvision.settings import Settings
 from seqvision.state import (
     TrainState,
     abstract_state,

@@ -14,16 +14,16 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision import models
-from seqvision import settings as settings_room
-from seqvision.config import Steps, field_names, flatten, nest, validate
+from seqvision.config.durations import Duration, describe
+from seqvision.config.schema import Settings
+from seqvision.config.validation import Steps, field_names, flatten, nest, validate
+from seqvision.config.validation import schema as settings_room
 from seqvision.data.line_recipe import LEVELS
-from seqvision.durations import Duration, describe
 from seqvision.errors import UserError
 from seqvision.models.execution import EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
 from seqvision.run import model_of
-from seqvision.settings import Settings
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")

@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision import description, program, state
-from seqvision.config import Steps, validate
+from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.runtime import cpu_devices

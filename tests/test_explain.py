@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config import validate
+from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.explain import arrays_on_the_way, check_axes, explanation

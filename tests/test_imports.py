@@ -112,7 +112,8 @@ def test_peers_do_without_seqvision() -> None:
 
 def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
     code = (
-        "import main; from seqvision.config import validate; from configs import row_lstm;"
+        "import main; from seqvision.config.validation import validate;"
+        "from configs import row_lstm;"
         "print(validate(row_lstm.get_config()).data.name);"
         "import seqvision.sweep_plan, configs.sweeps.cells"
     )

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
-from seqvision.config import validate
+from seqvision.config.validation import validate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files

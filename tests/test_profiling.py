@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
-from seqvision.config import Steps, validate
+from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.metrics import Sums

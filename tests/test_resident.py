@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config import Steps, validate
+from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.program import create_program
 from seqvision.resident import ResidentSteps

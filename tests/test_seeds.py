@@ -16,7 +16,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision import train
-from seqvision.config import validate
+from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices

@@ -14,7 +14,8 @@ import pytest
 
 from configs import default
 from seqvision.answers import predictions
-from seqvision.config import validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
@@ -25,7 +26,6 @@ from seqvision.metrics import Metrics, Sums
 from seqvision.models import create_model
 from seqvision.objectives import Classification
 from seqvision.optim import create_optimizer, create_schedule
-from seqvision.settings import Settings
 from seqvision.state import DATA_AXIS, TrainState, create_mesh, create_state, key_of, make_init
 from seqvision.steps import Windows, make_predict_step, make_train_steps
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from configs import default
 from seqvision import evaluate, shares, streamed, train
-from seqvision.config import Steps, validate
+from seqvision.config.validation import Steps, validate
 from seqvision.data import folders
 from seqvision.data.ahead import Batches
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation

@@ -30,10 +30,10 @@ from seqvision.combinators import (
     uniform,
     zipped,
 )
-from seqvision.config import validate
+from seqvision.config.schema import Settings
+from seqvision.config.validation import validate
 from seqvision.errors import BusyError, UserError
 from seqvision.runtime.cpu_devices import core_shares, group_cores
-from seqvision.settings import Settings
 from seqvision.sweep import run_sweep
 from seqvision.sweep_plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
 from seqvision.sweep_process import OUTPUT, TrainingProcess, failure, train_command

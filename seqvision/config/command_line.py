@@ -10,7 +10,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
-from seqvision.config import a_type, unknown_key, validate
+from seqvision.config.validation import a_type, unknown_key, validate
 from seqvision.errors import UserError, did_you_mean
 
 

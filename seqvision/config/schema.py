@@ -7,7 +7,7 @@ import dataclasses
 import math
 from typing import Annotated, Any
 
-from seqvision.durations import LARGEST, Duration
+from seqvision.config.durations import LARGEST, Duration
 
 # --- what a field may hold ---
 

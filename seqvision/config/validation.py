@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from ml_collections import ConfigDict
 
-from seqvision.durations import LARGEST, Duration, describe
+from seqvision.config.durations import LARGEST, Duration, describe
+from seqvision.config.rules import check_together
+from seqvision.config.schema import AllIn, OneOf, Range, Settings
 from seqvision.errors import UserError, did_you_mean
-from seqvision.rules import check_together
-from seqvision.settings import AllIn, OneOf, Range, Settings
 
 
 def validate(config: ConfigDict) -> Settings:

@@ -1,8 +1,8 @@
 """The rules that tie one field of a config to another."""
 
-from seqvision.durations import LARGEST, describe
+from seqvision.config.durations import LARGEST, describe
+from seqvision.config.schema import Settings
 from seqvision.errors import UserError
-from seqvision.settings import Settings
 
 
 def check_together(settings: Settings) -> None:

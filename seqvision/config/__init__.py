@@ -1,0 +1,1 @@
+"""Settings of a run: their schema, their checks, the command line."""
