@@ -87,7 +87,7 @@ def case_set(name: str, dtype: str) -> list[Case]:
                 Case("frame_lstm", "training", 64, 8, 28, 128, dtype),
             ]
         case "executions":
-            # What seqvision/models/measured_times.py holds.
+            # What seqvision/models/execution/measured_times.py holds.
             return [
                 Case(cell, "training", 128, 28, 28, hidden_size, dtype)
                 for cell in ("lstm", "gru")

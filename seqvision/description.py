@@ -16,7 +16,7 @@ from seqvision.config.validation import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files import background_of
 from seqvision.data.streamed import StreamedSplit
-from seqvision.models.execution import choose_execution
+from seqvision.models.execution.choose import choose_execution
 from seqvision.profiling.throughput import flops_text
 from seqvision.run import DataFacts
 from seqvision.runtime.cpu_devices import most_devices, num_sharing

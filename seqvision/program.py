@@ -15,7 +15,7 @@ from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.evaluation import Evaluation, SeedsEvaluation, create_evaluation, each_seed
-from seqvision.models import cudnn_lstm
+from seqvision.models.execution.choose import cudnn_lstm
 from seqvision.objectives import Objective
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of

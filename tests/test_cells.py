@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.models.initializers import keep_bias
+from seqvision.models.cells.initializers import keep_bias
 from seqvision.models.recurrent import CELLS
 from tests import numpy_cells
 from tests.numpy_cells import CASES, NAMES, PAIRS

@@ -20,7 +20,7 @@ from seqvision.config.validation import Steps, field_names, flatten, nest, valid
 from seqvision.config.validation import schema as settings_room
 from seqvision.data.line_recipe import LEVELS
 from seqvision.errors import UserError
-from seqvision.models.execution import EXECUTIONS
+from seqvision.models.execution.choose import EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
 from seqvision.run import model_of

@@ -16,10 +16,10 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from seqvision.models import create_model, measured_times
+from seqvision.models import create_model
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution import choose_execution
-from seqvision.models.measured_times import StepTimes, faster_on_cpu
+from seqvision.models.execution.choose import choose_execution, measured_times
+from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
 from seqvision.state import create_mesh
 from tests import numpy_cells

@@ -11,7 +11,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from seqvision.models.cell import Cell
+from seqvision.models.cells.base import Cell
 from seqvision.models.recurrent import Recurrent, RecurrentStack
 from tests import numpy_cells
 from tests.numpy_cells import CASES, NAMES, PAIRS

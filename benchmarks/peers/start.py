@@ -1,4 +1,4 @@
-"""Where the LSTM of the recipe `ours` starts, as in seqvision.models.initializers.
+"""Where the LSTM of the recipe `ours` starts, as in seqvision.models.cells.initializers.
 
 The input kernel and the classifier start as each library has them.
 """

@@ -5,15 +5,15 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from seqvision.models.cell import TIME_AXIS, Carry, Cell
-from seqvision.models.cells import GRU, JANET, LSTM, LayerNormLSTM
-from seqvision.models.cudnn_lstm import cudnn_lstm
+from seqvision.models.cells.base import TIME_AXIS, Carry, Cell
+from seqvision.models.cells.gated import GRU, JANET, LSTM, LayerNormLSTM
+from seqvision.models.cells.minimal import MinGRU, MinimalCell, MinLSTM
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution import choose_execution
-from seqvision.models.fused_gru import fused_gru
-from seqvision.models.fused_lstm import fused_lstm
-from seqvision.models.minimal_cells import MinGRU, MinimalCell, MinLSTM
-from seqvision.models.reversal import reversed_steps
+from seqvision.models.execution.choose import choose_execution
+from seqvision.models.execution.cudnn_lstm import cudnn_lstm
+from seqvision.models.execution.fused_gru import fused_gru
+from seqvision.models.execution.fused_lstm import fused_lstm
+from seqvision.models.padding import reversed_steps
 from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
 
 CELLS: dict[str, type[Cell]] = {

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from seqvision.models.cell import TIME_AXIS
+from seqvision.models.cells.base import TIME_AXIS
 
 
 def reversed_steps(sequences: Array, lengths: Array | None) -> Array:

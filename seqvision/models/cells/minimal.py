@@ -8,7 +8,7 @@ from jax import Array
 from jax.nn import sigmoid, softplus
 from jaxtyping import Bool, Float32
 
-from seqvision.models.cell import TIME_AXIS, Cell, Projected
+from seqvision.models.cells.base import TIME_AXIS, Cell, Projected
 from seqvision.shapes import Hidden, HiddenSequence
 
 

@@ -16,8 +16,8 @@ from jax import Array
 from jax.experimental import rnn
 from jaxtyping import Float32
 
-from seqvision.models.cell import MemoryPair
-from seqvision.models.reversal import reversed_steps
+from seqvision.models.cells.base import MemoryPair
+from seqvision.models.padding import reversed_steps
 from seqvision.shapes import HiddenSequence, Lengths, Sequence
 
 InputKernel = Float32[Array, "D GH"]

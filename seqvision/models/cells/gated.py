@@ -10,8 +10,8 @@ from jax.nn import sigmoid
 from jax.numpy import tanh
 from jaxtyping import Float
 
-from seqvision.models.cell import Carry, Cell, MemoryPair, Projected, product
-from seqvision.models.initializers import recurrent_kernels
+from seqvision.models.cells.base import Carry, Cell, MemoryPair, Projected, product
+from seqvision.models.cells.initializers import recurrent_kernels
 from seqvision.shapes import Features, Hidden, Mask
 
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from seqvision.models.measured_times import faster_on_cpu
+from seqvision.models.execution.measured_times import faster_on_cpu
 
 EXECUTIONS = ("auto", "scan", "fused", "cudnn")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Float32
 
-from seqvision.models.initializers import gate_biases, keep_bias
+from seqvision.models.cells.initializers import gate_biases, keep_bias
 from seqvision.shapes import Hidden
 
 TIME_AXIS = 1

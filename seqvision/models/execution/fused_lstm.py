@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from seqvision.models.cell import MemoryPair, product
-from seqvision.models.feature_major import (
+from seqvision.models.cells.base import MemoryPair, product
+from seqvision.models.execution.feature_major import (
     Options,
     flag,
     from_batch_major,

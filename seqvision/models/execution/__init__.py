@@ -1,0 +1,1 @@
+"""Ways to run the steps of a recurrent layer. All have the same parameters."""
