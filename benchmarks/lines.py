@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from seqvision.config.schema import Settings
-from seqvision.data.batches import padded_indices
+from seqvision.data.batching import padded_indices
+from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.run import read_settings
 from seqvision.runtime.console import say
-from seqvision.supply import load_dataset
 
 _BATCH_SIZE = 500
 

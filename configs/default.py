@@ -107,7 +107,7 @@ def get_config() -> ConfigDict:
     config.clips.test_clips = 10000
 
     config.lines = ConfigDict()
-    # digit_lines: how lines look: clean, natural or hard (see seqvision/data/line_recipe.py).
+    # digit_lines: how lines look: clean, natural or hard (see seqvision/data/synthetic/line_recipe.py).
     config.lines.level = "clean"
     # digit_lines: the same for the training lines ("" = as the others), or two levels in turn:
     # clean+natural, clean+hard, natural+hard. What varies more teaches more.

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.windows import frame_ranges
+from seqvision.data.preprocessing import frame_ranges
 from seqvision.decoding import letter_ends
 from seqvision.steps import Answer, Windows
 

@@ -14,7 +14,7 @@ from seqvision import record
 from seqvision.config.schema import MADE_SOURCES, Model, Settings
 from seqvision.config.validation import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.files import background_of
+from seqvision.data.files.images import background_of
 from seqvision.data.streamed import StreamedSplit
 from seqvision.models.execution.choose import choose_execution
 from seqvision.profiling.throughput import flops_text

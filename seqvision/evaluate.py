@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 from seqvision.answers import Prediction, predictions
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.batches import padded_indices
+from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split
+from seqvision.data.device_feed import moderate_size, streamed_batches
+from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
@@ -30,10 +32,8 @@ from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.transfer import fetch, place
 from seqvision.seeds import SeedMetrics
 from seqvision.shapes import HostMask
-from seqvision.shares import moderate_size, streamed_batches
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_predict_step
-from seqvision.supply import load_dataset
 from seqvision.unfit_lines import unfit_lines
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
@@ -80,7 +80,7 @@ def predict_split(
 def _resident_batches(
     split: Split, batch_size: int, mesh: Mesh
 ) -> Iterator[tuple[dict[str, Any], HostMask]]:
-    """See `shares.streamed_batches`; of a split that lies on the devices as a whole."""
+    """See `data.device_feed.streamed_batches`; of a split that lies on the devices as a whole."""
     arrays, take = place(split.arrays, replicated(mesh)), jax.jit(split.take)
     for indices, mask in padded_indices(len(split), batch_size):
         yield take(arrays, place(indices, batch_sharding(mesh))), mask

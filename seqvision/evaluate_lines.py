@@ -9,7 +9,7 @@ from seqvision.answers import transcription
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
-from seqvision.data.line_files import LineSplit
+from seqvision.data.sources.line_images import LineSplit
 from seqvision.evaluation import shared_batch_size
 from seqvision.objectives import TextReading
 from seqvision.prediction_file import text_row, write_rows

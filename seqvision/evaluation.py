@@ -8,15 +8,15 @@ import jax
 from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
-from seqvision.data.batches import padded_indices, rounded_up
+from seqvision.data.batching import padded_indices, rounded_up
 from seqvision.data.dataset import AnySplit
+from seqvision.data.device_feed import moderate_size, put_batch_rows, streamed_batches
 from seqvision.data.streamed import StreamedSplit
 from seqvision.metrics import Metrics
 from seqvision.objectives import Classification, Objective, TextReading
 from seqvision.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.runtime.transfer import place
 from seqvision.seeds import SeedMetrics
-from seqvision.shares import moderate_size, put_batch_rows, streamed_batches
 from seqvision.state import of_seed, replicated
 from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
 from seqvision.transcripts import make_read_step, transcripts

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import AnySplit, Dataset
+from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import residence
 from seqvision.errors import UserError
@@ -22,7 +23,6 @@ from seqvision.record import aligned, parameter_table
 from seqvision.runtime.console import on_terminal, say
 from seqvision.state import abstract_state, training_mesh
 from seqvision.streamed import CHUNKS, chunk_size
-from seqvision.supply import load_dataset
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 

@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from seqvision.answers import Prediction, predictions
-from seqvision.data.batches import batches, pad, padded_size, rounded_up
-from seqvision.data.files import check_inversion, read_image
+from seqvision.data.batching import batches, pad, padded_size, rounded_up
+from seqvision.data.files.images import check_inversion, read_image
 from seqvision.data.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
 from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
@@ -128,7 +128,7 @@ def predict_files(
       workdir: a trained run.
       inputs: a glob pattern, such as `digits/*.png`; see `data.inputs`.
       output: a `.csv` or `.jsonl` file, written whole or not at all; "" prints CSV.
-      invert: see `data.files.read_image`.
+      invert: see `data.files.images.read_image`.
       seed: see `Predictor.from_run`.
 
     Returns:

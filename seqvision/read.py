@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvision.data.files import check_inversion
+from seqvision.data.files.images import check_inversion
 from seqvision.data.inputs import find_inputs, read_lines
 from seqvision.line_screen import LineScreen
 from seqvision.runtime.console import say
@@ -25,7 +25,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     Args:
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
-      invert: see `data.line_files.read_line`.
+      invert: see `data.sources.line_images.read_line`.
       seed: see `StreamReader.from_run`.
 
     Returns:

@@ -11,7 +11,7 @@ import optax
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from seqvision.data.windows import random_windows, sliding_windows
+from seqvision.data.preprocessing import random_windows, sliding_windows
 from seqvision.losses import last_step
 from seqvision.metrics import Sums
 from seqvision.objectives import Classification, Objective

@@ -10,13 +10,13 @@ from jax.sharding import Mesh
 from seqvision.calls import MAX_STEPS_PER_CALL, Pace
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps
-from seqvision.data.ahead import Batches
+from seqvision.data.device_feed import Chunk, own_places, own_shares, put_rows, read_chunks
 from seqvision.data.order import example_indices
+from seqvision.data.prefetch import Batches
 from seqvision.data.streamed import StreamedSplit
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.transfer import place
 from seqvision.shapes import Indices
-from seqvision.shares import Chunk, own_places, own_shares, put_rows, read_chunks
 from seqvision.state import TrainState, replicated
 
 CHUNKS = 3

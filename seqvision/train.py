@@ -30,6 +30,7 @@ from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps, validate
+from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
@@ -54,7 +55,6 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.streamed import StreamedSteps
-from seqvision.supply import load_dataset
 from seqvision.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 

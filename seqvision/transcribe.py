@@ -9,7 +9,7 @@ import numpy as np
 
 from seqvision.answers import Transcription, transcription
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.batches import batches, pad, padded_size, rounded_up
+from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
 from seqvision.run import load_run

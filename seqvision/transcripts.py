@@ -9,7 +9,7 @@ from jax import Array
 from jax.sharding import Mesh
 from jaxtyping import Float32
 
-from seqvision.data.batches import padded_indices
+from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
 from seqvision.objectives import TextReading

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from seqvision.data.dataset import AnySplit
-from seqvision.data.line_files import LineSplit
-from seqvision.data.paths import few, shown
+from seqvision.data.files.paths import few, shown
+from seqvision.data.sources.line_images import LineSplit
 from seqvision.errors import UserError
 from seqvision.objectives import Objective, TextReading
 

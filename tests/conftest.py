@@ -32,7 +32,7 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision.data.dataset import Dataset
-from seqvision.data.tfds import load_tfds
+from seqvision.data.sources.tfds import load_tfds
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -26,7 +26,7 @@ from benchmarks.shared_recipe import recipe_of
 from benchmarks.timed_run import TimedRun, accuracy_in, follow
 from benchmarks.worker import serve
 from configs import cnn_lstm, frame_lstm
-from seqvision.data.idx import read_idx
+from seqvision.data.sources.idx import read_idx
 from seqvision.errors import UserError
 from seqvision.optim import create_schedule
 

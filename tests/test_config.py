@@ -18,7 +18,7 @@ from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps, field_names, flatten, nest, validate
 from seqvision.config.validation import schema as settings_room
-from seqvision.data.line_recipe import LEVELS
+from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
 from seqvision.models.execution.choose import EXECUTIONS
 from seqvision.models.readouts import READOUTS

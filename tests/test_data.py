@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from seqvision.data.augment import shift_and_rotate
-from seqvision.data.batches import padded_indices
+from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
 from seqvision.data.order import example_indices
 from seqvision.errors import UserError

@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 
 from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
+from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.explain import arrays_on_the_way, check_axes, explanation
 from seqvision.models import create_model
 from seqvision.profiling.flops import count_flops
-from seqvision.supply import load_dataset
 from tests.test_config import shipped
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
-from seqvision.data.line_files import LineSplit, load_lines
+from seqvision.data.sources.line_images import LineSplit, load_lines
 from seqvision.errors import UserError
 from seqvision.losses import fits
 from seqvision.objectives import TextReading

@@ -13,8 +13,8 @@ import pytest
 from scipy import ndimage, stats
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.digit_lines import LEVELS, DigitLines, DigitLinesSplit, digit_lines
-from seqvision.data.line_drawing import Choices, choose, draw_glyphs, largest_glyph
+from seqvision.data.synthetic.digit_lines import LEVELS, DigitLines, DigitLinesSplit, digit_lines
+from seqvision.data.synthetic.line_drawing import Choices, choose, draw_glyphs, largest_glyph
 from seqvision.errors import UserError
 
 CLEAN, HARD = LEVELS["clean"], LEVELS["hard"]

@@ -9,7 +9,12 @@ import pytest
 from scipy import ndimage, stats
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.moving_digits import MOTIONS, MovingDigits, MovingDigitsSplit, moving_digits
+from seqvision.data.synthetic.moving_digits import (
+    MOTIONS,
+    MovingDigits,
+    MovingDigitsSplit,
+    moving_digits,
+)
 from seqvision.errors import UserError
 
 # Speed and turn are such that a full turn is 8 frames, and steps are not whole pixels.

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqvision.data.clip_files import VIDEO_SUFFIXES, kind_of, read_clip, read_frames
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.files import UnreadableImageError, read_image
-from seqvision.data.folders import load_folders
+from seqvision.data.files.clips import VIDEO_SUFFIXES, kind_of, read_clip, read_frames
+from seqvision.data.files.images import UnreadableImageError, read_image
+from seqvision.data.files.paths import natural_key
+from seqvision.data.files.pixels import fit
 from seqvision.data.inputs import find_inputs, read_inputs
-from seqvision.data.npz import load_npz
-from seqvision.data.paths import natural_key
-from seqvision.data.pixels import fit
-from seqvision.data.split_rule import fraction_of, side_of
+from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.hash_split import fraction_of, side_of
+from seqvision.data.sources.npz import load_npz
 from seqvision.errors import UserError
 
 CLASSES = ("été", "右")

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision.config.validation import validate
+from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
-from seqvision.supply import load_dataset
 from seqvision.train import train_and_evaluate
 from tests.test_own_data import save_animation, save_frames, save_npz, save_video
 from tests.test_train import assert_same_run, interrupt_at

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from seqvision.data.dataset import Dataset
-from seqvision.data.files import UnreadableImageError, background_of, read_image
+from seqvision.data.files.images import UnreadableImageError, background_of, read_image
 from seqvision.predict import Predictor
 from seqvision.run import DataFacts
 from seqvision.steps import Answer

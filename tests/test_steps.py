@@ -19,7 +19,7 @@ from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
-from seqvision.data.windows import frame_ranges
+from seqvision.data.preprocessing import frame_ranges
 from seqvision.evaluation import create_evaluation
 from seqvision.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.metrics import Metrics, Sums

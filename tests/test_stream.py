@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks import live_equals_offline, streaming
 from configs import default
-from seqvision.data.line_files import read_line
+from seqvision.data.sources.line_images import read_line
 from seqvision.decoding import Decoded, greedy_decode
 from seqvision.errors import UserError
 from seqvision.models import create_reader

@@ -13,17 +13,18 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import default
-from seqvision import evaluate, shares, streamed, train
+from seqvision import evaluate, streamed, train
 from seqvision.config.validation import Steps, validate
-from seqvision.data import folders
-from seqvision.data.ahead import Batches
+from seqvision.data import device_feed
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
-from seqvision.data.folders import load_folders
-from seqvision.data.npz import load_npz
 from seqvision.data.order import example_indices
+from seqvision.data.prefetch import Batches
+from seqvision.data.sources import folders
+from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.npz import load_npz
+from seqvision.data.sources.tfds import load_tfds
+from seqvision.data.sources.tfds_records import TfdsSource
 from seqvision.data.streamed import StreamedSplit
-from seqvision.data.tfds import load_tfds
-from seqvision.data.tfds_source import TfdsSource
 from seqvision.errors import UserError
 from seqvision.state import create_mesh
 from seqvision.train import train_and_evaluate
@@ -169,7 +170,7 @@ def test_two_processes_read_their_shares_of_the_one_order() -> None:
     found = []
     for share in (0, 1):
         split = numbers_split()
-        places = shares.own_places(size, num_shares=2, shares=[share])
+        places = device_feed.own_places(size, num_shares=2, shares=[share])
 
         def order(step: int) -> np.ndarray:
             return example_indices(seed, 50, step * size, size)
@@ -183,8 +184,8 @@ def test_two_processes_read_their_shares_of_the_one_order() -> None:
 
 
 def test_a_process_of_many_devices_has_the_places_of_each() -> None:
-    np.testing.assert_array_equal(shares.own_places(8, 4, [0, 2]), [0, 1, 4, 5])
-    np.testing.assert_array_equal(shares.own_places(8, 1, [0]), np.arange(8))
+    np.testing.assert_array_equal(device_feed.own_places(8, 4, [0, 2]), [0, 1, 4, 5])
+    np.testing.assert_array_equal(device_feed.own_places(8, 1, [0]), np.arange(8))
 
 
 @pytest.mark.parametrize("start", [0, 2, 6])
@@ -196,14 +197,14 @@ def test_chunks_lie_on_the_devices_in_order_from_any_step(start: int) -> None:
         7,
         np.arange(4, dtype=np.int32),
     )
-    chunks = shares.read_chunks(split, batches, start, 3, mesh)
+    chunks = device_feed.read_chunks(split, batches, start, 3, mesh)
     order = example_indices(0, 50, 0, 7 * size).reshape(7, size)
     found = []
     for chunk in chunks:
         assert chunk["labels"].shape == (3 * size,) and chunk["inputs"].shape == (12, 2, 2, 1)
         # Each device counts its own rows.
         own = [np.asarray(shard.data) for shard in chunk["labels"].addressable_shards]
-        table = np.asarray(shares.put_rows(3, size, 1, mesh))
+        table = np.asarray(device_feed.put_rows(3, size, 1, mesh))
         halves = [array[part] for array, part in zip(own, np.split(table, 2, axis=1), strict=True)]
         found.append(np.concatenate([array.reshape(3, 2) for array in own], axis=1))
         np.testing.assert_array_equal(np.concatenate(halves, axis=1)[:2], found[-1][1:])
@@ -216,7 +217,7 @@ def test_an_evaluation_reads_each_example_once() -> None:
     split, mesh = numbers_split(21), create_mesh()
     found = [
         np.asarray(examples["labels"])[mask]
-        for examples, mask in shares.streamed_batches(split, 8, mesh)
+        for examples, mask in device_feed.streamed_batches(split, 8, mesh)
     ]
     np.testing.assert_array_equal(np.concatenate(found), np.arange(21))
 

@@ -12,14 +12,14 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from seqvision.data import mnist_family
-from seqvision.data import tfds as source
-from seqvision.data.cache import DamagedCacheError, read_cache, write_cache
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.emnist import upright
-from seqvision.data.idx import read_idx
-from seqvision.data.pixels import fit
-from seqvision.data.tfds import load_tfds
+from seqvision.data.files.pixels import fit
+from seqvision.data.sources import mnist_family
+from seqvision.data.sources import tfds as source
+from seqvision.data.sources.decoded_cache import DamagedCacheError, read_cache, write_cache
+from seqvision.data.sources.emnist import upright
+from seqvision.data.sources.idx import read_idx
+from seqvision.data.sources.tfds import load_tfds
 from seqvision.errors import UserError
 from tests.conftest import smaller
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seqvision.data.windows import frame_ranges, random_windows, sliding_windows, window_starts
+from seqvision.data.preprocessing import (
+    frame_ranges,
+    random_windows,
+    sliding_windows,
+    window_starts,
+)
 
 T = 20
 LENGTHS = np.arange(1, T + 1, dtype=np.int32)

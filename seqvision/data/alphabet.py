@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int32
 
-from seqvision.data.paths import few, shown
+from seqvision.data.files.paths import few, shown
 from seqvision.errors import UserError
 
 BLANK = 0

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvision.data.clip_files import (
+from seqvision.data.files.clips import (
     VIDEO_SUFFIXES,
     frame_files,
     is_animated,
     kind_of,
     read_clip,
 )
-from seqvision.data.files import UnreadableImageError
-from seqvision.data.line_files import read_line
-from seqvision.data.npz_file import example_frames, read_npz
-from seqvision.data.paths import few, shown
-from seqvision.data.pixels import fit
+from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.paths import few, shown
+from seqvision.data.files.pixels import fit
+from seqvision.data.sources.line_images import read_line
+from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
 
 _IMAGE_KEYS = ("images", "train_images", "val_images", "validation_images", "test_images")

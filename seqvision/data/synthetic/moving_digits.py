@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int32, UInt8, UInt32
 from PIL import Image
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.draws import LEVEL, below, noise, words
+from seqvision.data.synthetic.random_integers import LEVEL, below, noise, words
 from seqvision.errors import UserError, did_you_mean
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
 

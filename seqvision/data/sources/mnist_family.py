@@ -24,7 +24,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from seqvision.data.idx import read_idx
+from seqvision.data.sources.idx import read_idx
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 
 FAMILY = ("mnist", "fashion_mnist", "kmnist", "emnist")

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from seqvision.data.pixels import HostFrames, without_colour
+from seqvision.data.files.pixels import HostFrames, without_colour
 from seqvision.errors import UserError
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.data.npz_map import find_member, map_member
-from seqvision.data.paths import few, shown
+from seqvision.data.files.paths import few, shown
+from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.errors import UserError, explain_os_error, first_line
 
 KINDS = ("auto", "images", "clips")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.cache import cache_folder
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
-from seqvision.data.digit_lines import LEVELS, DigitLines, digit_lines
-from seqvision.data.folders import load_folders
-from seqvision.data.line_files import load_lines
-from seqvision.data.moving_digits import MovingDigits, moving_digits
-from seqvision.data.npz import load_npz
+from seqvision.data.sources.decoded_cache import cache_folder
+from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.line_images import load_lines
+from seqvision.data.sources.npz import load_npz
+from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.streamed import StreamedSplit
-from seqvision.data.tfds import load_tfds
+from seqvision.data.synthetic.digit_lines import LEVELS, DigitLines, digit_lines
+from seqvision.data.synthetic.moving_digits import MovingDigits, moving_digits
 from seqvision.errors import UserError
 
 LINE_HEIGHT = 32

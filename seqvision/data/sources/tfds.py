@@ -14,17 +14,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from seqvision.data.cache import (
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.sources.decoded_cache import (
     DamagedCacheError,
     cache_folder,
     cache_path,
     read_cache,
     write_cache,
 )
-from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.emnist import FIRST_LABEL, SYMBOLS, upright
+from seqvision.data.sources.emnist import FIRST_LABEL, SYMBOLS, upright
+from seqvision.data.sources.tfds_records import TfdsSource, scaled, shards_digest
 from seqvision.data.streamed import StreamedSplit
-from seqvision.data.tfds_source import TfdsSource, scaled, shards_digest
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
@@ -121,7 +121,7 @@ def _prepared_builder(
     builder = _builder(name, folder)
     if builder.is_prepared():
         return builder
-    from seqvision.data import mnist_family
+    from seqvision.data.sources import mnist_family
 
     unversioned = name.partition(":")[0]
     if _stem(name) in mnist_family.FAMILY:
@@ -343,7 +343,7 @@ def _examples(builder: Builder, split: str) -> Iterator[dict[str, Any]]:
 
 
 def _damaged(prepared: Path, name: str, error: Exception) -> UserError:
-    from seqvision.data import mnist_family
+    from seqvision.data.sources import mnist_family
 
     found = f"{prepared}: damaged ({first_line(error)})"
     if (prepared / mnist_family.MARKER).exists():

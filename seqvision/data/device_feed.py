@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqvision.data.ahead import Batches, read_ahead
-from seqvision.data.batches import padded_indices
+from seqvision.data.batching import padded_indices
+from seqvision.data.prefetch import Batches, read_ahead
 from seqvision.data.streamed import StreamedSplit
 from seqvision.runtime.cpu_devices import usable_cores
 from seqvision.runtime.transfer import place

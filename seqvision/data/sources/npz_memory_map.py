@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqvision.data.paths import shown
+from seqvision.data.files.paths import shown
 from seqvision.errors import UserError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # Signature, length of the name, of the extra field.

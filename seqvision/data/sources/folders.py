@@ -11,20 +11,20 @@ from typing import TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from seqvision.data.clip_files import (
+from seqvision.data.dataset import Dataset
+from seqvision.data.files.clips import (
     CLIP_SUFFIXES,
     IMAGE_SUFFIXES,
     frame_files,
     kind_of,
     read_frames,
 )
-from seqvision.data.dataset import Dataset
-from seqvision.data.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.files import UnreadableImageError
-from seqvision.data.looks import Look, keep_looks, looks_path, read_looks
-from seqvision.data.paths import few, natural_key, shown, visible
-from seqvision.data.pixels import HostFrames
-from seqvision.data.split_rule import fraction_of
+from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.paths import few, natural_key, shown, visible
+from seqvision.data.files.pixels import HostFrames
+from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
+from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.scan_cache import Look, keep_looks, looks_path, read_looks
 from seqvision.errors import UserError, explain_os_error
 
 _SPLIT_NAMES = {

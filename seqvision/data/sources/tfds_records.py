@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seqvision.data.paths import shown
-from seqvision.data.pixels import fit
+from seqvision.data.files.paths import shown
+from seqvision.data.files.pixels import fit
 from seqvision.errors import UserError, first_line
 from seqvision.shapes import Indices
 

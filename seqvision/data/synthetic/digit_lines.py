@@ -14,10 +14,10 @@ from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import AnySplit, ArraySplit, Dataset
-from seqvision.data.line_drawing import draw_line, largest_glyph
-from seqvision.data.line_recipe import LEVELS, DigitLines
-from seqvision.data.paths import few
-from seqvision.data.pixels import fit
+from seqvision.data.files.paths import few
+from seqvision.data.files.pixels import fit
+from seqvision.data.synthetic.line_drawing import draw_line, largest_glyph
+from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.errors import UserError
 from seqvision.shapes import Count, HostImages, HostLabels
 

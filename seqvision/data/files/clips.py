@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from seqvision.data.files import UnreadableImageError, reading
-from seqvision.data.paths import shown, visible
-from seqvision.data.pixels import HostFrames, fit, in_mode, without_colour
+from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.paths import shown, visible
+from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.errors import UserError
 
 # Files of these kinds may hold one image or several: one looks inside.

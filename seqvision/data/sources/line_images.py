@@ -12,11 +12,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.clip_files import IMAGE_SUFFIXES
 from seqvision.data.dataset import Dataset, Split
-from seqvision.data.files import HostImage, UnreadableImageError, read_unscaled
-from seqvision.data.paths import few, shown, visible
-from seqvision.data.split_rule import cut, fraction_of
+from seqvision.data.files.clips import IMAGE_SUFFIXES
+from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
+from seqvision.data.files.paths import few, shown, visible
+from seqvision.data.sources.hash_split import cut, fraction_of
 from seqvision.errors import UserError, explain_os_error
 from seqvision.shapes import HostLengths
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from seqvision.data.dataset import Dataset
-from seqvision.data.examples import (
+from seqvision.data.files.paths import few, natural_key, shown
+from seqvision.data.sources.examples import (
     Example,
     fit_known,
     known_shape,
     make_dataset,
 )
-from seqvision.data.looks import Look, keep_looks, looks_path, read_looks
-from seqvision.data.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.paths import few, natural_key, shown
-from seqvision.data.split_rule import fraction_of
+from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
+from seqvision.data.sources.scan_cache import Look, keep_looks, looks_path, read_looks
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.

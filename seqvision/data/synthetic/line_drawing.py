@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 
-from seqvision.data.draws import LEVEL, below, noise, words
-from seqvision.data.line_recipe import DigitLines
+from seqvision.data.synthetic.line_recipe import DigitLines
+from seqvision.data.synthetic.random_integers import LEVEL, below, noise, words
 from seqvision.shapes import Count, PRNGKey
 
 # Ink is what is this bright; fainter columns around a symbol are cut off.

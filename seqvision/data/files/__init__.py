@@ -1,0 +1,1 @@
+"""Image, clip and video files as arrays."""

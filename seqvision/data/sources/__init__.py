@@ -1,0 +1,1 @@
+"""Loaders: data sets by name, and users' own files."""

@@ -1,0 +1,1 @@
+"""Clips and lines of writing, made from digits."""
