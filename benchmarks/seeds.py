@@ -69,10 +69,10 @@ def build(way: str, case: Case, num_seeds: int, execution: str) -> Run:
 
     from seqvision.data.dataset import ArraySplit
     from seqvision.models import create_model
-    from seqvision.objectives import Classification
     from seqvision.optim import create_optimizer
     from seqvision.state import DATA_AXIS, create_state, make_init, replicated, training_mesh
     from seqvision.steps import index_sharding, make_train_steps
+    from seqvision.tasks.base import Classification
 
     trained = 1 if way == IN_A_ROW else num_seeds
     mesh = training_mesh(case.batch_size, trained)

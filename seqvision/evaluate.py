@@ -19,22 +19,22 @@ from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
-from seqvision.evaluation import create_evaluation, shared_batch_size
-from seqvision.metrics import Metrics
-from seqvision.objectives import TextReading
 from seqvision.prediction_file import checked_output, row_of, write_rows
-from seqvision.reading_metrics import ReadingMetrics
 from seqvision.record import ENVIRONMENT, aligned
 from seqvision.result import worded, worded_row
 from seqvision.run import Run, differences, load_run, load_seeds, objective_of, windows_of
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.transfer import fetch, place
-from seqvision.seeds import SeedMetrics
 from seqvision.shapes import HostMask
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, make_predict_step
-from seqvision.unfit_lines import unfit_lines
+from seqvision.tasks.base import TextReading
+from seqvision.tasks.from_config import create_evaluation, shared_batch_size
+from seqvision.tasks.metrics import Metrics
+from seqvision.tasks.reading_metrics import ReadingMetrics
+from seqvision.tasks.seed_metrics import SeedMetrics
+from seqvision.tasks.unfit_lines import unfit_lines
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
 _EXAMPLE_FIELDS = (
@@ -92,7 +92,7 @@ def evaluate_run(
 ) -> Metrics | ReadingMetrics | SeedMetrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
-    Of lines of writing it prints the figures of `reading_metrics.ReadingMetrics`; made lines may
+    Of lines of writing it prints the figures of `tasks.reading_metrics.ReadingMetrics`; made lines may
     look otherwise than in training (`config.lines`). Of clips cut into windows it also prints the
     windows' accuracy, and of a network that speaks after every step the accuracy after each. Where
     the data lies and the batch size come from `config`, the network and its weights from `workdir`.

@@ -10,14 +10,14 @@ from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.sources.line_images import LineSplit
-from seqvision.evaluation import shared_batch_size
-from seqvision.objectives import TextReading
 from seqvision.prediction_file import text_row, write_rows
-from seqvision.reading_metrics import ReadingMetrics, Transcript, reading_metrics
 from seqvision.result import worded
 from seqvision.run import Run
 from seqvision.runtime.console import say
-from seqvision.transcripts import make_read_step, transcripts
+from seqvision.tasks.base import TextReading
+from seqvision.tasks.from_config import shared_batch_size
+from seqvision.tasks.reading import make_read_step, transcripts
+from seqvision.tasks.reading_metrics import ReadingMetrics, Transcript, reading_metrics
 
 
 def evaluate_lines(

@@ -14,13 +14,13 @@ from seqvision.config.validation import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.evaluation import Evaluation, SeedsEvaluation, create_evaluation, each_seed
 from seqvision.models.execution.choose import cudnn_lstm
-from seqvision.objectives import Objective
 from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of
 from seqvision.state import DATA_AXIS, Init, data_mesh, make_init
 from seqvision.steps import make_train_steps
+from seqvision.tasks.base import Objective
+from seqvision.tasks.from_config import Evaluation, SeedsEvaluation, create_evaluation, each_seed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -101,7 +101,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
 
 
 class Record:
-    """Appends metrics to `metrics.jsonl` and to TensorBoard's event files.
+    """Appends metrics to `tasks.metrics.jsonl` and to TensorBoard's event files.
 
     Args:
       workdir: the run's folder.
@@ -170,7 +170,7 @@ def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl`; a last line cut short by a kill is left out."""
+    """The rows of `tasks.metrics.jsonl`; a last line cut short by a kill is left out."""
     path = workdir / METRICS
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:

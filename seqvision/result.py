@@ -20,7 +20,7 @@ class Result:
       status: `done`, `interrupted` or `diverged`.
       step: completed updates.
       metrics: by split, what was measured at the end; empty unless `done`. Of several seeds at once
-        as in `seeds.row_of_seeds`.
+        as in `tasks.seed_metrics.row_of_seeds`.
       signal: the number of the signal that interrupted it.
     """
 

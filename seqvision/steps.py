@@ -12,9 +12,6 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqvision.data.preprocessing import random_windows, sliding_windows
-from seqvision.losses import last_step
-from seqvision.metrics import Sums
-from seqvision.objectives import Classification, Objective
 from seqvision.runtime.random_keys import example_keys
 from seqvision.shapes import (
     BatchIndices,
@@ -28,6 +25,9 @@ from seqvision.shapes import (
     Mask,
 )
 from seqvision.state import DATA_AXIS, SEED_AXIS, TrainState, key_of, state_spec
+from seqvision.tasks.base import Classification, Objective
+from seqvision.tasks.losses import last_step
+from seqvision.tasks.metrics import Sums
 
 Augmentation = Callable[[ExampleKeys, Inputs], Inputs]
 Take = Callable[[Any, Any], dict[str, Any]]

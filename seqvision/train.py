@@ -34,10 +34,8 @@ from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
-from seqvision.metrics import Metrics
 from seqvision.profiling.summary import ProfiledSteps, check_folder, peak
 from seqvision.program import create_program
-from seqvision.reading_metrics import ReadingMetrics
 from seqvision.resident import ResidentSteps
 from seqvision.result import Result, final_line, finished_result, worded_row
 from seqvision.run import check_same_config, read_data_facts
@@ -45,7 +43,6 @@ from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
 from seqvision.runtime.transfer import place
-from seqvision.seeds import SeedMetrics, row_of_seeds
 from seqvision.state import (
     TrainState,
     abstract_state,
@@ -55,7 +52,10 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.streamed import StreamedSteps
-from seqvision.unfit_lines import unfit_lines
+from seqvision.tasks.metrics import Metrics
+from seqvision.tasks.reading_metrics import ReadingMetrics
+from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
+from seqvision.tasks.unfit_lines import unfit_lines
 from seqvision.warm_start import warm_start
 
 

@@ -17,7 +17,7 @@ from seqvision.runtime.console import say
 from seqvision.shapes import ByteImages, Lengths
 from seqvision.state import create_mesh, replicated
 from seqvision.steps import batch_sharding, share_batch, to_unit_range
-from seqvision.transcripts import decode
+from seqvision.tasks.reading import decode
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
 _UNIT = 64

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.losses import ctc, fits
+from seqvision.tasks.losses import ctc, fits
 from tests.numpy_ctc import Text, add, all_paths, spelled
 
 NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3

@@ -14,9 +14,9 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.data.sources.line_images import LineSplit, load_lines
 from seqvision.errors import UserError
-from seqvision.losses import fits
-from seqvision.objectives import TextReading
-from seqvision.unfit_lines import unfit_lines
+from seqvision.tasks.base import TextReading
+from seqvision.tasks.losses import fits
+from seqvision.tasks.unfit_lines import unfit_lines
 
 ALPHABET = Alphabet(("a", "é", "ß", "右", " "))
 

@@ -16,7 +16,6 @@ from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
-from seqvision.metrics import Sums
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.hlo import (
     COLLECTIVES,
@@ -33,6 +32,7 @@ from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_f
 from seqvision.program import create_program
 from seqvision.resident import ResidentSteps
 from seqvision.state import TrainState, abstract_state, create_mesh, replicated
+from seqvision.tasks.metrics import Sums
 from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run, interrupt_at
 

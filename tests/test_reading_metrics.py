@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqvision.decoding import letter_ends
-from seqvision.reading_metrics import Transcript, matched, reading_metrics
+from seqvision.tasks.reading_metrics import Transcript, matched, reading_metrics
 
 DELAY = 3
 

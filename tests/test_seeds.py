@@ -24,12 +24,10 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
 from seqvision.models import create_model
-from seqvision.objectives import Classification
 from seqvision.optim import create_optimizer
 from seqvision.predict import Predictor
 from seqvision.result import final_line
 from seqvision.run import load_run, load_seeds
-from seqvision.seeds import SeedMetrics, row_of_seeds
 from seqvision.state import (
     DATA_AXIS,
     TrainState,
@@ -41,6 +39,8 @@ from seqvision.state import (
     training_mesh,
 )
 from seqvision.steps import Windows, make_train_steps
+from seqvision.tasks.base import Classification
+from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
 from seqvision.train import train_and_evaluate
 from seqvision.warm_start import warm_start
 from tests.test_main import main_here

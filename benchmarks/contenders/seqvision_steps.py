@@ -19,7 +19,6 @@ from benchmarks.inputs import make_bytes
 from seqvision import __version__
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
-from seqvision.objectives import Classification
 from seqvision.optim import create_optimizer
 from seqvision.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
 from seqvision.steps import (
@@ -29,6 +28,7 @@ from seqvision.steps import (
     make_train_steps,
     to_unit_range,
 )
+from seqvision.tasks.base import Classification
 
 _SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
 # As in seqvision.resident.

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqvision.metrics import Metrics
-from seqvision.reading_metrics import ReadingMetrics
+from seqvision.tasks.metrics import Metrics
+from seqvision.tasks.reading_metrics import ReadingMetrics
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from seqvision.data.dataset import AnySplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.line_images import LineSplit
 from seqvision.errors import UserError
-from seqvision.objectives import Objective, TextReading
+from seqvision.tasks.base import Objective, TextReading
 
 
 def unfit_lines(name: str, split: AnySplit, objective: Objective) -> Iterator[str]:

@@ -87,7 +87,7 @@ def reading_metrics(lines: Iterable[Transcript], delay: int) -> ReadingMetrics:
 
     Args:
       lines: at least one.
-      delay: the longest delay of the network, see `losses.ctc`.
+      delay: the longest delay of the network, see `tasks.losses.ctc`.
     """
     num_edits = num_symbols = num_right = num_matched = num_said = num_ends = unfit = count = 0
     losses: list[float] = []

@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jax import Array
 
-from seqvision.losses import cross_entropy, ctc, fits, last_step, step_cross_entropy
-from seqvision.metrics import Metrics, Sums, TextSums
 from seqvision.shapes import Logits, Mask, PerExample, StepLogits
+from seqvision.tasks.losses import cross_entropy, ctc, fits, last_step, step_cross_entropy
+from seqvision.tasks.metrics import Metrics, Sums, TextSums
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class Classification:
 
     Attributes:
       num_classes: K.
-      label_smoothing, step_weight: see `losses.step_cross_entropy`.
+      label_smoothing, step_weight: see `tasks.losses.step_cross_entropy`.
     """
 
     num_classes: int
@@ -104,5 +104,5 @@ class TextReading:
         return sums.row()
 
     def fits(self, batch: dict[str, Array]) -> Mask:
-        """See `losses.fits`."""
+        """See `tasks.losses.fits`."""
         return fits(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])

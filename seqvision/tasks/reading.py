@@ -12,12 +12,12 @@ from jaxtyping import Float32
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
-from seqvision.objectives import TextReading
-from seqvision.reading_metrics import Transcript
 from seqvision.runtime.transfer import fetch, place
 from seqvision.shapes import Lengths
 from seqvision.state import replicated
 from seqvision.steps import Take, batch_sharding, share_batch, to_unit_range
+from seqvision.tasks.base import TextReading
+from seqvision.tasks.reading_metrics import Transcript
 
 
 class _Read(NamedTuple):

@@ -1,0 +1,1 @@
+"""Tasks: network outputs, losses, metrics and their texts."""
