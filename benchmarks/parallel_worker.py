@@ -17,7 +17,7 @@ import main
 
 def note_examples(notes: Path, kill_at: int) -> None:
     """Makes every call of the training steps write down what it is given."""
-    from seqvision.resident import ResidentSteps
+    from seqvision.training.resident import ResidentSteps
 
     arguments = ResidentSteps._arguments
 

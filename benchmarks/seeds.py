@@ -33,7 +33,7 @@ from seqvision.runtime.cpu_devices import prepare_host
 IN_A_ROW, IN_TURN, IN_ONE_STEP = "in a row", "at once, in turn", "at once, in one step"
 WAYS = (IN_A_ROW, IN_TURN, IN_ONE_STEP)
 AT_ONCE = "at once"
-# As in seqvision.resident.
+# As in seqvision.training.resident.
 _STEPS_PER_CALL = 100
 _MIN_STEPS = 3
 
@@ -69,10 +69,16 @@ def build(way: str, case: Case, num_seeds: int, execution: str) -> Run:
 
     from seqvision.data.dataset import ArraySplit
     from seqvision.models import create_model
-    from seqvision.optim import create_optimizer
-    from seqvision.state import DATA_AXIS, create_state, make_init, replicated, training_mesh
-    from seqvision.steps import index_sharding, make_train_steps
     from seqvision.tasks.base import Classification
+    from seqvision.training.optimizer import create_optimizer
+    from seqvision.training.state import (
+        DATA_AXIS,
+        create_state,
+        make_init,
+        replicated,
+        training_mesh,
+    )
+    from seqvision.training.steps import index_sharding, make_train_steps
 
     trained = 1 if way == IN_A_ROW else num_seeds
     mesh = training_mesh(case.batch_size, trained)

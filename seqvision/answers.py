@@ -8,7 +8,7 @@ import numpy as np
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.preprocessing import frame_ranges
 from seqvision.decoding import letter_ends
-from seqvision.steps import Answer, Windows
+from seqvision.training.steps import Answer, Windows
 
 
 class WindowPrediction(TypedDict):

@@ -15,7 +15,7 @@ import numpy as np
 
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.runtime import processes
-from seqvision.state import TrainState
+from seqvision.training.state import TrainState
 
 # orbax is imported where it is used: a third of a second that explaining a config, or saying again
 # how a run ended, need not wait.

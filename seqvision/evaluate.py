@@ -27,14 +27,14 @@ from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.transfer import fetch, place
 from seqvision.shapes import HostMask
-from seqvision.state import create_mesh, replicated
-from seqvision.steps import batch_sharding, make_predict_step
 from seqvision.tasks.base import TextReading
 from seqvision.tasks.from_config import create_evaluation, shared_batch_size
 from seqvision.tasks.metrics import Metrics
 from seqvision.tasks.reading_metrics import ReadingMetrics
 from seqvision.tasks.seed_metrics import SeedMetrics
 from seqvision.tasks.unfit_lines import unfit_lines
+from seqvision.training.state import create_mesh, replicated
+from seqvision.training.steps import batch_sharding, make_predict_step
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
 _EXAMPLE_FIELDS = (

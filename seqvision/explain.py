@@ -18,11 +18,11 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.description import residence
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
-from seqvision.program import Program, create_program
 from seqvision.record import aligned, parameter_table
 from seqvision.runtime.console import on_terminal, say
-from seqvision.state import abstract_state, training_mesh
-from seqvision.streamed import CHUNKS, chunk_size
+from seqvision.training.from_config import Program, create_program
+from seqvision.training.state import abstract_state, training_mesh
+from seqvision.training.streamed import CHUNKS, chunk_size
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 
@@ -155,7 +155,7 @@ def memory(
     Args:
       program: what is trained.
       arguments: shapes of what `train_steps` takes.
-      num_chunks: how often the examples among them lie on the devices, see `streamed.CHUNKS`.
+      num_chunks: how often the examples among them lie on the devices, see `training.streamed.CHUNKS`.
     """
     state, arrays, *_ = arguments
     compiled = program.train_steps.lower(*arguments).compile()

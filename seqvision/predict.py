@@ -17,8 +17,8 @@ from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
 from seqvision.run import DataFacts, load_run, read_data_facts, read_settings, windows_of
 from seqvision.runtime.console import on_terminal, say
-from seqvision.state import create_mesh, replicated
-from seqvision.steps import Answer, Windows, batch_sharding, make_predict_step
+from seqvision.training.state import create_mesh, replicated
+from seqvision.training.steps import Answer, Windows, batch_sharding, make_predict_step
 from seqvision.transcribe import Transcriber
 
 

@@ -16,9 +16,9 @@ from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model, create_reader
 from seqvision.record import CONFIG, ENVIRONMENT, read_json
-from seqvision.state import DATA_AXIS, of_seed
-from seqvision.steps import Windows
 from seqvision.tasks.base import Classification, Objective, TextReading
+from seqvision.training.state import DATA_AXIS, of_seed
+from seqvision.training.steps import Windows
 
 # A run may be resumed with other values of these: they change no weight, but for rounding.
 _FREE = (

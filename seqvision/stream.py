@@ -20,8 +20,8 @@ from seqvision.run import load_run, read_settings
 from seqvision.runtime.console import say
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.shapes import ByteImages, Lengths, Mask
-from seqvision.state import create_mesh, replicated
-from seqvision.steps import batch_sharding, share_batch, to_unit_range
+from seqvision.training.state import create_mesh, replicated
+from seqvision.training.steps import batch_sharding, share_batch, to_unit_range
 
 # Columns in one call are filled up to one of these numbers: for each, a program is compiled.
 _SIZES = (1, 8, 64)

@@ -25,7 +25,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision import record
-from seqvision.calls import Calls
 from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
@@ -35,15 +34,20 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.summary import ProfiledSteps, check_folder, peak
-from seqvision.program import create_program
-from seqvision.resident import ResidentSteps
 from seqvision.result import Result, final_line, finished_result, worded_row
 from seqvision.run import check_same_config, read_data_facts
 from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
 from seqvision.runtime.transfer import place
-from seqvision.state import (
+from seqvision.tasks.metrics import Metrics
+from seqvision.tasks.reading_metrics import ReadingMetrics
+from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
+from seqvision.tasks.unfit_lines import unfit_lines
+from seqvision.training.dispatch import Calls
+from seqvision.training.from_config import create_program
+from seqvision.training.resident import ResidentSteps
+from seqvision.training.state import (
     TrainState,
     abstract_state,
     create_state,
@@ -51,11 +55,7 @@ from seqvision.state import (
     state_sharding,
     training_mesh,
 )
-from seqvision.streamed import StreamedSteps
-from seqvision.tasks.metrics import Metrics
-from seqvision.tasks.reading_metrics import ReadingMetrics
-from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
-from seqvision.tasks.unfit_lines import unfit_lines
+from seqvision.training.streamed import StreamedSteps
 from seqvision.warm_start import warm_start
 
 

@@ -15,9 +15,9 @@ from seqvision.errors import UserError
 from seqvision.run import load_run
 from seqvision.runtime.console import say
 from seqvision.shapes import ByteImages, Lengths
-from seqvision.state import create_mesh, replicated
-from seqvision.steps import batch_sharding, share_batch, to_unit_range
 from seqvision.tasks.reading import decode
+from seqvision.training.state import create_mesh, replicated
+from seqvision.training.steps import batch_sharding, share_batch, to_unit_range
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
 _UNIT = 64

@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def raise_at(step: int, number: int) -> None:
-    from seqvision.resident import ResidentSteps
+    from seqvision.training.resident import ResidentSteps
 
     advance = ResidentSteps.advance
 
@@ -48,8 +48,8 @@ def meet(seconds: float, address: str, count: int, process: int) -> int:
     from seqvision.runtime import processes
     from seqvision.runtime.console import say
     from seqvision.runtime.transfer import fetch, place
-    from seqvision.state import create_mesh, replicated
-    from seqvision.steps import batch_sharding
+    from seqvision.training.state import create_mesh, replicated
+    from seqvision.training.steps import batch_sharding
 
     processes.join(Cluster(FLAGS, count, address, process), seconds)
     assert (jax.process_count(), jax.process_index()) == (count, process)

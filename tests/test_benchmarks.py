@@ -28,7 +28,7 @@ from benchmarks.worker import serve
 from configs import cnn_lstm, frame_lstm
 from seqvision.data.sources.idx import read_idx
 from seqvision.errors import UserError
-from seqvision.optim import create_schedule
+from seqvision.training.optimizer import create_schedule
 
 CASE = Case("lstm", "training", 128, 28, 28, 64, "float32")
 FACTS: dict[str, Any] = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision import description, program, state
+from seqvision import description
 from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
@@ -23,6 +23,7 @@ from seqvision.runtime.cpu_devices import (
     usable_cores,
 )
 from seqvision.train import train_and_evaluate
+from seqvision.training import from_config, state
 from tests.test_train import interrupt_at, rows
 
 COUNT, THREADS = "--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen"
@@ -161,7 +162,7 @@ def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Datase
     settings = validate(small_config)
     steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        program.create_program(settings, mnist, steps, state.create_mesh())
+        from_config.create_program(settings, mnist, steps, state.create_mesh())
 
 
 @pytest.mark.parametrize(

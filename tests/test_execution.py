@@ -21,7 +21,7 @@ from seqvision.models.dropout import Dropout
 from seqvision.models.execution.choose import choose_execution, measured_times
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
-from seqvision.state import create_mesh
+from seqvision.training.state import create_mesh
 from tests import numpy_cells
 
 CELL_NAMES, PATHS = ("lstm", "gru"), ("scan", "fused")

@@ -11,7 +11,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.files.images import UnreadableImageError, background_of, read_image
 from seqvision.predict import Predictor
 from seqvision.run import DataFacts
-from seqvision.steps import Answer
+from seqvision.training.steps import Answer
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 

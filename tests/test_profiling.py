@@ -29,11 +29,11 @@ from seqvision.profiling.hlo import (
 from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder, peak
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
-from seqvision.program import create_program
-from seqvision.resident import ResidentSteps
-from seqvision.state import TrainState, abstract_state, create_mesh, replicated
 from seqvision.tasks.metrics import Sums
 from seqvision.train import train_and_evaluate
+from seqvision.training.from_config import create_program
+from seqvision.training.resident import ResidentSteps
+from seqvision.training.state import TrainState, abstract_state, create_mesh, replicated
 from tests.test_train import assert_same_run, interrupt_at
 
 

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 
 from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
-from seqvision.program import create_program
-from seqvision.resident import ResidentSteps
-from seqvision.state import create_mesh, create_state
 from seqvision.train import train_and_evaluate
+from seqvision.training.from_config import create_program
+from seqvision.training.resident import ResidentSteps
+from seqvision.training.state import create_mesh, create_state
 
 
 def compiled(log: pytest.LogCaptureFixture) -> list[str]:

@@ -24,11 +24,14 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
 from seqvision.models import create_model
-from seqvision.optim import create_optimizer
 from seqvision.predict import Predictor
 from seqvision.result import final_line
 from seqvision.run import load_run, load_seeds
-from seqvision.state import (
+from seqvision.tasks.base import Classification
+from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
+from seqvision.train import train_and_evaluate
+from seqvision.training.optimizer import create_optimizer
+from seqvision.training.state import (
     DATA_AXIS,
     TrainState,
     create_mesh,
@@ -38,10 +41,7 @@ from seqvision.state import (
     seeds_mesh,
     training_mesh,
 )
-from seqvision.steps import Windows, make_train_steps
-from seqvision.tasks.base import Classification
-from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
-from seqvision.train import train_and_evaluate
+from seqvision.training.steps import Windows, make_train_steps
 from seqvision.warm_start import warm_start
 from tests.test_main import main_here
 from tests.test_train import assert_same_run, interrupt_at, rows

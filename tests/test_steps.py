@@ -21,13 +21,20 @@ from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
 from seqvision.data.preprocessing import frame_ranges
 from seqvision.models import create_model
-from seqvision.optim import create_optimizer, create_schedule
-from seqvision.state import DATA_AXIS, TrainState, create_mesh, create_state, key_of, make_init
-from seqvision.steps import Windows, make_predict_step, make_train_steps
 from seqvision.tasks.base import Classification
 from seqvision.tasks.from_config import create_evaluation
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.tasks.metrics import Metrics, Sums
+from seqvision.training.optimizer import create_optimizer, create_schedule
+from seqvision.training.state import (
+    DATA_AXIS,
+    TrainState,
+    create_mesh,
+    create_state,
+    key_of,
+    make_init,
+)
+from seqvision.training.steps import Windows, make_predict_step, make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
 BATCH, CAPACITY = 16, 8

@@ -24,9 +24,9 @@ from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
 from seqvision.predict import predict_files
 from seqvision.read import read_files
-from seqvision.steps import to_unit_range
 from seqvision.stream import Event, StreamReader
 from seqvision.train import train_and_evaluate
+from seqvision.training.steps import to_unit_range
 from seqvision.transcribe import Transcriber
 
 HEIGHT, SYMBOLS = 6, tuple("01234 ")

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import default
-from seqvision import evaluate, streamed, train
+from seqvision import evaluate, train
 from seqvision.config.validation import Steps, validate
 from seqvision.data import device_feed
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
@@ -26,8 +26,9 @@ from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.sources.tfds_records import TfdsSource
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.state import create_mesh
 from seqvision.train import train_and_evaluate
+from seqvision.training import streamed
+from seqvision.training.state import create_mesh
 from tests.test_train import assert_same_run
 
 

@@ -19,19 +19,19 @@ from benchmarks.inputs import make_bytes
 from seqvision import __version__
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
-from seqvision.optim import create_optimizer
-from seqvision.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
-from seqvision.steps import (
+from seqvision.tasks.base import Classification
+from seqvision.training.optimizer import create_optimizer
+from seqvision.training.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
+from seqvision.training.steps import (
     batch_sharding,
     index_sharding,
     make_predict_step,
     make_train_steps,
     to_unit_range,
 )
-from seqvision.tasks.base import Classification
 
 _SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
-# As in seqvision.resident.
+# As in seqvision.training.resident.
 _MAX_STEPS_PER_CALL = 100
 
 

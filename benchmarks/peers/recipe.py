@@ -47,7 +47,7 @@ class Recipe:
         return [f"--{name}={value}" for name, value in dataclasses.asdict(self).items()]
 
     def learning_rates(self) -> list[float]:
-        """Of each step of `ours`: one cycle, as in seqvision.optim."""
+        """Of each step of `ours`: one cycle, as in seqvision.training.optimizer."""
         fall = self.total_steps - self.warmup_steps
         return [
             self.peak * _between(self.start_fraction, 1.0, step / self.warmup_steps)

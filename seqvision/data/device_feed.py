@@ -13,7 +13,7 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.runtime.cpu_devices import usable_cores
 from seqvision.runtime.transfer import place
 from seqvision.shapes import HostMask, Indices
-from seqvision.steps import batch_sharding, index_sharding
+from seqvision.training.steps import batch_sharding, index_sharding
 
 # Of a batch that is evaluated: several are read at once.
 _BATCH_BYTES = 2**25

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import jax
 
-from seqvision.calls import Calls
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.hlo import LOOPS, Operation, operation_by_name, read_operations
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
-from seqvision.state import TrainState
+from seqvision.training.dispatch import Calls
+from seqvision.training.state import TrainState
 
 SUMMARY = "summary.txt"
 _MAX_STEPS = 20
@@ -63,7 +63,7 @@ class ProfiledSteps:
         self._seconds_per_step = 0.0
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """See `calls.Calls.advance`; the first three calls take fewer steps."""
+        """See `training.dispatch.Calls.advance`; the first three calls take fewer steps."""
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:

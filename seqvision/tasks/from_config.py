@@ -13,13 +13,13 @@ from seqvision.data.dataset import AnySplit
 from seqvision.data.device_feed import moderate_size, put_batch_rows, streamed_batches
 from seqvision.data.streamed import StreamedSplit
 from seqvision.runtime.transfer import place
-from seqvision.state import of_seed, replicated
-from seqvision.steps import Take, Windows, batch_sharding, make_eval_step
 from seqvision.tasks.base import Classification, Objective, TextReading
 from seqvision.tasks.metrics import Metrics
 from seqvision.tasks.reading import make_read_step, transcripts
 from seqvision.tasks.reading_metrics import ReadingMetrics, reading_metrics
 from seqvision.tasks.seed_metrics import SeedMetrics
+from seqvision.training.state import of_seed, replicated
+from seqvision.training.steps import Take, Windows, batch_sharding, make_eval_step
 
 Evaluation = Callable[[Any, AnySplit], Metrics | ReadingMetrics]
 """`evaluate(params, split)`."""

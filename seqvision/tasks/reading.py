@@ -14,10 +14,10 @@ from seqvision.data.dataset import Split
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
 from seqvision.runtime.transfer import fetch, place
 from seqvision.shapes import Lengths
-from seqvision.state import replicated
-from seqvision.steps import Take, batch_sharding, share_batch, to_unit_range
 from seqvision.tasks.base import TextReading
 from seqvision.tasks.reading_metrics import Transcript
+from seqvision.training.state import replicated
+from seqvision.training.steps import Take, batch_sharding, share_batch, to_unit_range
 
 
 class _Read(NamedTuple):

@@ -68,7 +68,7 @@ def known_shape(shape: tuple[int, ...], size: tuple[int, int, int]) -> tuple[int
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSource:
-    """See `streamed.Source`.
+    """See `training.streamed.Source`.
 
     Attributes:
       examples: by their numbers.
@@ -88,7 +88,7 @@ class ExampleSource:
         return len(self.examples)
 
     def read(self, numbers: Indices) -> dict[str, np.ndarray]:
-        """See `streamed.Source.read`."""
+        """See `training.streamed.Source.read`."""
         self.check()
         examples = [self.examples[number] for number in numbers]
         return _stacked(examples, self.shape, self.longest, self.of_clips).arrays

@@ -17,7 +17,7 @@ from seqvision.shapes import Indices
 
 @dataclasses.dataclass(frozen=True)
 class TfdsSource:
-    """See `streamed.Source`.
+    """See `training.streamed.Source`.
 
     Attributes:
       records: TFDS's source of random access, of images that are not decoded.
@@ -41,7 +41,7 @@ class TfdsSource:
         return len(self.records)
 
     def read(self, numbers: Indices) -> dict[str, np.ndarray]:
-        """See `streamed.Source.read`."""
+        """See `training.streamed.Source.read`."""
         try:
             examples = self.records.__getitems__(numbers.tolist())
             images = np.stack(

@@ -6,7 +6,7 @@ from seqvision.config.validation import Steps
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime import processes
-from seqvision.state import TrainState
+from seqvision.training.state import TrainState
 
 # A signal waits for the call under way, and the bar moves once a call.
 MAX_STEPS_PER_CALL = 100

@@ -15,12 +15,12 @@ from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.models.execution.choose import cudnn_lstm
-from seqvision.optim import create_optimizer, create_schedule
 from seqvision.run import model_of, objective_of, read_shape, windows_of
-from seqvision.state import DATA_AXIS, Init, data_mesh, make_init
-from seqvision.steps import make_train_steps
 from seqvision.tasks.base import Objective
 from seqvision.tasks.from_config import Evaluation, SeedsEvaluation, create_evaluation, each_seed
+from seqvision.training.optimizer import create_optimizer, create_schedule
+from seqvision.training.state import DATA_AXIS, Init, data_mesh, make_init
+from seqvision.training.steps import make_train_steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,10 +24,10 @@ from seqvision.shapes import (
     Logits,
     Mask,
 )
-from seqvision.state import DATA_AXIS, SEED_AXIS, TrainState, key_of, state_spec
 from seqvision.tasks.base import Classification, Objective
 from seqvision.tasks.losses import last_step
 from seqvision.tasks.metrics import Sums
+from seqvision.training.state import DATA_AXIS, SEED_AXIS, TrainState, key_of, state_spec
 
 Augmentation = Callable[[ExampleKeys, Inputs], Inputs]
 Take = Callable[[Any, Any], dict[str, Any]]

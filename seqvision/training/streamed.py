@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqvision.calls import MAX_STEPS_PER_CALL, Pace
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps
 from seqvision.data.device_feed import Chunk, own_places, own_shares, put_rows, read_chunks
@@ -17,7 +16,8 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.transfer import place
 from seqvision.shapes import Indices
-from seqvision.state import TrainState, replicated
+from seqvision.training.dispatch import MAX_STEPS_PER_CALL, Pace
+from seqvision.training.state import TrainState, replicated
 
 CHUNKS = 3
 """One is trained on while the next lies ready and a third is on its way."""
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 2**28
 
 
 class StreamedSteps:
-    """See `calls.Calls`. Batches come in chunks, in the order that `resident` trains in.
+    """See `training.dispatch.Calls`. Batches come in chunks, in the order that `resident` trains in.
 
     What is read is a function of the step alone, so a run goes on from any step.
     """
@@ -62,7 +62,7 @@ class StreamedSteps:
         at_most: int = MAX_STEPS_PER_CALL,
         timed: bool = True,
     ) -> tuple[TrainState, bool]:
-        """See `calls.Calls.advance`; a call ends with its chunk, too.
+        """See `training.dispatch.Calls.advance`; a call ends with its chunk, too.
 
         Raises:
           UserError: an example cannot be read.
@@ -82,11 +82,11 @@ class StreamedSteps:
         return state, all_finite
 
     def throughput(self, peak_flops: float | None) -> Throughput | None:
-        """See `calls.Calls.throughput`."""
+        """See `training.dispatch.Calls.throughput`."""
         return self._pace.throughput(peak_flops, self._waited)
 
     def program_text(self, state: TrainState) -> str:
-        """See `calls.Calls.program_text`."""
+        """See `training.dispatch.Calls.program_text`."""
         arguments = self._arguments(state, self._first, 1)
         return self._train_steps.lower(*arguments).compile().as_text() or ""
 

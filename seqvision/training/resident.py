@@ -7,19 +7,19 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqvision.calls import MAX_STEPS_PER_CALL, Pace
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps
 from seqvision.data.dataset import Split
 from seqvision.data.order import example_indices
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.transfer import place
-from seqvision.state import TrainState, replicated
-from seqvision.steps import index_sharding
+from seqvision.training.dispatch import MAX_STEPS_PER_CALL, Pace
+from seqvision.training.state import TrainState, replicated
+from seqvision.training.steps import index_sharding
 
 
 class ResidentSteps:
-    """See `calls.Calls`."""
+    """See `training.dispatch.Calls`."""
 
     def __init__(
         self, settings: Settings, steps: Steps, split: Split, train_steps: Any, mesh: Mesh
@@ -43,7 +43,7 @@ class ResidentSteps:
         at_most: int = MAX_STEPS_PER_CALL,
         timed: bool = True,
     ) -> tuple[TrainState, bool]:
-        """See `calls.Calls.advance`."""
+        """See `training.dispatch.Calls.advance`."""
         num_steps = self._pace.num_steps(step, at_most)
         at, indices = self._next
         if at != step:
@@ -60,16 +60,16 @@ class ResidentSteps:
         return state, all_finite
 
     def throughput(self, peak_flops: float | None) -> Throughput | None:
-        """See `calls.Calls.throughput`."""
+        """See `training.dispatch.Calls.throughput`."""
         return self._pace.throughput(peak_flops)
 
     def program_text(self, state: TrainState) -> str:
-        """See `calls.Calls.program_text`."""
+        """See `training.dispatch.Calls.program_text`."""
         arguments = self._arguments(state, self._next[1], 1)
         return self._train_steps.lower(*arguments).compile().as_text() or ""
 
     def close(self) -> None:
-        """See `calls.Calls.close`; nothing runs beside it."""
+        """See `training.dispatch.Calls.close`; nothing runs beside it."""
 
     def _arguments(self, state: TrainState, indices: Any, num_steps: int) -> tuple[Any, ...]:
         count = place(np.int32(num_steps), replicated(self._mesh))

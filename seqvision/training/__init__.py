@@ -1,0 +1,1 @@
+"""State, steps, and what feeds them."""
