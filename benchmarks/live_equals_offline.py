@@ -106,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from benchmarks.lines import load_test_lines, read_text_settings
     from seqvision.errors import UserError
-    from seqvision.run import load_run
+    from seqvision.runs.saved_run import load_run
     from seqvision.stream import StreamReader
     from seqvision.transcribe import Transcriber
 

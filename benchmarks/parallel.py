@@ -103,8 +103,8 @@ def examples(workdir: Path, processes: int, chosen: argparse.Namespace) -> np.nd
 
 
 def weights(workdir: Path) -> dict[str, np.ndarray]:
-    from seqvision.record import named_leaves
-    from seqvision.run import load_run
+    from seqvision.runs.metrics_log import named_leaves
+    from seqvision.runs.saved_run import load_run
 
     return {name: np.asarray(leaf) for name, leaf in named_leaves(load_run(workdir).params)}
 

@@ -67,8 +67,8 @@ def make_set(folder: Path, source: str, num_examples: int, side: int) -> Path:
 def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: int) -> dict:
     """Trains from one step to the last; returns its throughput and its weights."""
     from configs import row_lstm
-    from seqvision.record import read_json
-    from seqvision.run import load_run
+    from seqvision.runs.metrics_log import read_json
+    from seqvision.runs.saved_run import load_run
     from seqvision.train import train_and_evaluate
 
     config = row_lstm.get_config()

@@ -20,9 +20,16 @@ from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
 from seqvision.prediction_file import checked_output, row_of, write_rows
-from seqvision.record import ENVIRONMENT, aligned
-from seqvision.result import worded, worded_row
-from seqvision.run import Run, differences, load_run, load_seeds, objective_of, windows_of
+from seqvision.runs.metrics_log import ENVIRONMENT, aligned
+from seqvision.runs.result import worded, worded_row
+from seqvision.runs.saved_run import (
+    Run,
+    differences,
+    load_run,
+    load_seeds,
+    objective_of,
+    windows_of,
+)
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.transfer import fetch, place

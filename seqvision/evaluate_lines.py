@@ -11,8 +11,8 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.sources.line_images import LineSplit
 from seqvision.prediction_file import text_row, write_rows
-from seqvision.result import worded
-from seqvision.run import Run
+from seqvision.runs.result import worded
+from seqvision.runs.saved_run import Run
 from seqvision.runtime.console import say
 from seqvision.tasks.base import TextReading
 from seqvision.tasks.from_config import shared_batch_size

@@ -15,10 +15,10 @@ from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import AnySplit, Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
-from seqvision.description import residence
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
-from seqvision.record import aligned, parameter_table
+from seqvision.runs.header import residence
+from seqvision.runs.metrics_log import aligned, parameter_table
 from seqvision.runtime.console import on_terminal, say
 from seqvision.training.from_config import Program, create_program
 from seqvision.training.state import abstract_state, training_mesh

@@ -15,7 +15,7 @@ from seqvision.data.files.images import check_inversion, read_image
 from seqvision.data.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
 from seqvision.errors import UserError
 from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
-from seqvision.run import DataFacts, load_run, read_data_facts, read_settings, windows_of
+from seqvision.runs.saved_run import DataFacts, load_run, read_data_facts, read_settings, windows_of
 from seqvision.runtime.console import on_terminal, say
 from seqvision.training.state import create_mesh, replicated
 from seqvision.training.steps import Answer, Windows, batch_sharding, make_predict_step

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqvision.answers import Prediction, Transcription
 from seqvision.errors import UserError, explain_os_error
-from seqvision.record import write_whole
+from seqvision.runs.metrics_log import write_whole
 
 FORMATS = (".csv", ".jsonl")
 

@@ -16,7 +16,7 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.decoding import BLANK, greedy_finish, greedy_read, greedy_start, letter_ends
 from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
-from seqvision.run import load_run, read_settings
+from seqvision.runs.saved_run import load_run, read_settings
 from seqvision.runtime.console import say
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.shapes import ByteImages, Lengths, Mask

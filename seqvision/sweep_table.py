@@ -9,8 +9,8 @@ from typing import Any
 
 from seqvision.config.validation import flatten
 from seqvision.errors import UserError
-from seqvision.record import STATUS, aligned, read_json, read_metrics, write_json
-from seqvision.result import worded
+from seqvision.runs.metrics_log import STATUS, aligned, read_json, read_metrics, write_json
+from seqvision.runs.result import worded
 from seqvision.runtime.console import duration_text
 from seqvision.sweep_plan import Plan, PlannedRun
 

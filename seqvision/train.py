@@ -24,18 +24,19 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision import record
-from seqvision.checkpoint import Checkpoints, LoopFacts
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps, validate
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
-from seqvision.description import description, write_description
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.summary import ProfiledSteps, check_folder, peak
-from seqvision.result import Result, final_line, finished_result, worded_row
-from seqvision.run import check_same_config, read_data_facts
+from seqvision.runs import metrics_log
+from seqvision.runs.checkpoint import Checkpoints, LoopFacts
+from seqvision.runs.header import description, write_description
+from seqvision.runs.result import Result, final_line, finished_result, worded_row
+from seqvision.runs.saved_run import check_same_config, read_data_facts
+from seqvision.runs.warm_start import warm_start
 from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
@@ -56,7 +57,6 @@ from seqvision.training.state import (
     training_mesh,
 )
 from seqvision.training.streamed import StreamedSteps
-from seqvision.warm_start import warm_start
 
 
 @processes.ending_with_the_others(lambda: "run the same command again")
@@ -87,7 +87,7 @@ def train_and_evaluate(
         with contextlib.ExitStack() as stack:
             training = None
             with processes.all_or_none():
-                stack.enter_context(record.exclusive(workdir))
+                stack.enter_context(metrics_log.exclusive(workdir))
                 check_same_config(settings, workdir)
                 finished = finished_result(workdir)
                 if finished is None:
@@ -158,7 +158,7 @@ class _Training:
             state = self._restored(checkpoints) or self._new_state()
             start = state.num_steps
             self._describe(state, start)
-            rows = record.open_record(self._workdir, start)
+            rows = metrics_log.open_record(self._workdir, start)
             progress = Progress(self._steps.total, start)
             try:
                 return self._loop(state, checkpoints, rows, progress, interruption)
@@ -190,7 +190,7 @@ class _Training:
         if not facts.describes(self._dataset):
             raise UserError(
                 f"{self._workdir}: its data changed since it began: fingerprint or classes of"
-                f" {self._dataset.name} are not those in {record.ENVIRONMENT}; bring back that"
+                f" {self._dataset.name} are not those in {metrics_log.ENVIRONMENT}; bring back that"
                 f" data, or choose another --workdir{facts.hint(self._dataset)}"
             )
         restored = checkpoints.restore_newest(self._abstract_state())
@@ -245,7 +245,7 @@ class _Training:
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        rows: record.Record,
+        rows: metrics_log.Record,
         progress: Progress,
         interruption: Interruption,
     ) -> Result:
@@ -270,7 +270,7 @@ class _Training:
                 saved = step
             if signal:
                 checkpoints.wait()
-                record.write_status(self._workdir, "interrupted", step)
+                metrics_log.write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
                 return Result("interrupted", step, {}, signal)
             if last:
@@ -312,7 +312,12 @@ class _Training:
         }
 
     def _log(
-        self, state: TrainState, step: int, speed: float, rows: record.Record, progress: Progress
+        self,
+        state: TrainState,
+        step: int,
+        speed: float,
+        rows: metrics_log.Record,
+        progress: Progress,
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
         sums = jax.device_get(state.sums)
@@ -338,7 +343,7 @@ class _Training:
             return objective.row(sums)
         return row_of_seeds([objective.row(of_seed(sums, index)) for index in range(num_seeds)])
 
-    def _evaluate(self, state: TrainState, step: int, rows: record.Record) -> bool:
+    def _evaluate(self, state: TrainState, step: int, rows: metrics_log.Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluated(state, "validation")
         rows.metrics(step, "validation", metrics.row(), self._seconds)
@@ -355,7 +360,7 @@ class _Training:
     # --- after the loop ---
 
     def _finish(
-        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: record.Record
+        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: metrics_log.Record
     ) -> Result:
         """Looks at the test split, once, with the weights that validation chose."""
         if self._is_exhausted:
@@ -377,7 +382,7 @@ class _Training:
             rows.metrics(step, "test", ends["test"], self._seconds)
         rows.sync()
         throughput = self._calls.throughput(self._peak_flops)
-        record.write_status(
+        metrics_log.write_status(
             self._workdir,
             "done",
             step,
@@ -402,7 +407,7 @@ class _Training:
         last = (
             f"the checkpoint of step {kept[-1]} is kept" if kept else "there is no checkpoint yet"
         )
-        record.write_status(self._workdir, "diverged", step)
+        metrics_log.write_status(self._workdir, "diverged", step)
         say(
             f"diverged: loss or gradient{whose} is not finite in step {step + 1}; {last}. Lower"
             " config.optimizer.learning_rate or set config.optimizer.clip_norm, in another"

@@ -12,7 +12,7 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
-from seqvision.run import load_run
+from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
 from seqvision.shapes import ByteImages, Lengths
 from seqvision.tasks.reading import decode

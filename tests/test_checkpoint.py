@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.checkpoint import Checkpoints
 from seqvision.errors import UserError
 from seqvision.models import create_model
+from seqvision.runs.checkpoint import Checkpoints
 from seqvision.tasks.metrics import Sums
 from seqvision.training.optimizer import create_optimizer
 from seqvision.training.state import abstract_state, create_mesh, create_state, make_init

@@ -23,7 +23,7 @@ from seqvision.errors import UserError
 from seqvision.models.execution.choose import EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
-from seqvision.run import model_of
+from seqvision.runs.saved_run import model_of
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")

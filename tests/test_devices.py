@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision import description
 from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
+from seqvision.runs import header
 from seqvision.runtime import cpu_devices
 from seqvision.runtime.cpu_devices import (
     count_cores,
@@ -180,7 +180,7 @@ def test_what_the_header_advises_on_eight_cores(
 ) -> None:
     monkeypatch.setattr(cpu_devices, "usable_cores", lambda: 8)
     environment = {"devices": ["cpu"] * present, "devices_used": used, "processes": 1}
-    assert description.shares(batch_size, environment) == text
+    assert header.shares(batch_size, environment) == text
 
 
 def test_one_and_two_devices_train_alike_and_resume_each_other(

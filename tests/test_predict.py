@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.images import UnreadableImageError, background_of, read_image
 from seqvision.predict import Predictor
-from seqvision.run import DataFacts
+from seqvision.runs.saved_run import DataFacts
 from seqvision.training.steps import Answer
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)

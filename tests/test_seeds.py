@@ -25,8 +25,9 @@ from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
 from seqvision.models import create_model
 from seqvision.predict import Predictor
-from seqvision.result import final_line
-from seqvision.run import load_run, load_seeds
+from seqvision.runs.result import final_line
+from seqvision.runs.saved_run import load_run, load_seeds
+from seqvision.runs.warm_start import warm_start
 from seqvision.tasks.base import Classification
 from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
 from seqvision.train import train_and_evaluate
@@ -42,7 +43,6 @@ from seqvision.training.state import (
     training_mesh,
 )
 from seqvision.training.steps import Windows, make_train_steps
-from seqvision.warm_start import warm_start
 from tests.test_main import main_here
 from tests.test_train import assert_same_run, interrupt_at, rows
 

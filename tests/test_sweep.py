@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from configs import default
-from seqvision import record, sweep
+from seqvision import sweep
 from seqvision.combinators import (
     grid,
     integers,
@@ -33,6 +33,7 @@ from seqvision.combinators import (
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.errors import BusyError, UserError
+from seqvision.runs import metrics_log
 from seqvision.runtime.cpu_devices import core_shares, group_cores
 from seqvision.sweep import run_sweep
 from seqvision.sweep_plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
@@ -316,11 +317,13 @@ def write_run(
         {"step": step, "split": "validation", metric: score, "seconds": 0.5 * step}
         for step, score in enumerate(scores, 1)
     ]
-    record.write_whole(workdir / record.METRICS, "".join(f"{record.json.dumps(r)}\n" for r in rows))
+    metrics_log.write_whole(
+        workdir / metrics_log.METRICS, "".join(f"{metrics_log.json.dumps(r)}\n" for r in rows)
+    )
     more: dict[str, Any] = {}
     if status == "done":
         more = {"metrics": {"test": {metric: test}}, "seconds": 0.5 * len(scores)}
-    record.write_status(workdir, status, len(scores), **more)
+    metrics_log.write_status(workdir, status, len(scores), **more)
 
 
 class Pretended:
@@ -329,7 +332,7 @@ class Pretended:
     def __init__(self, workdir: Path, seed: int, fate: int = 0) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         self._workdir, self._seed, self._fate = workdir, seed, fate
-        self._scores = [row["accuracy"] for row in record.read_metrics(workdir)]
+        self._scores = [row["accuracy"] for row in metrics_log.read_metrics(workdir)]
         self._is_told = False
 
     def poll(self) -> int | None:
@@ -478,7 +481,7 @@ def test_a_run_that_another_process_trains_is_waited_for(
 
 def test_folders_that_hold_something_else(tmp_path: Path) -> None:
     plan, machine = plan_of({"seed": 1}), Machine(tmp_path)
-    record.write_json(tmp_path / record.CONFIG, {})
+    metrics_log.write_json(tmp_path / metrics_log.CONFIG, {})
     with pytest.raises(UserError, match="it holds a run, and --mode=sweep needs a folder for many"):
         run_sweep(plan, plan.runs, tmp_path, machine)
     (tmp_path / "file").touch()
@@ -650,7 +653,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    status = record.read_json(cut / "model.sequence=rows" / record.STATUS)
+    status = metrics_log.read_json(cut / "model.sequence=rows" / metrics_log.STATUS)
     assert status["status"] == "interrupted"
     assert run("cut").returncode == 1
     tables = [pure((tmp_path / name / "sweep.csv").read_text()) for name in ("whole", "cut")]

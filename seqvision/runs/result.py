@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqvision import record
+from seqvision.runs import metrics_log
 from seqvision.runtime.console import say
 
 # Said in percent.
@@ -32,9 +32,9 @@ class Result:
 
 def finished_result(workdir: Path) -> Result | None:
     """The result of a run that is done already, repeated in words; None of any other."""
-    if not (workdir / record.STATUS).exists():
+    if not (workdir / metrics_log.STATUS).exists():
         return None
-    status = record.read_json(workdir / record.STATUS)
+    status = metrics_log.read_json(workdir / metrics_log.STATUS)
     if status["status"] != "done":
         return None
     say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")

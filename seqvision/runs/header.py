@@ -10,7 +10,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqvision import record
 from seqvision.config.schema import MADE_SOURCES, Model, Settings
 from seqvision.config.validation import Steps, flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
@@ -18,7 +17,8 @@ from seqvision.data.files.images import background_of
 from seqvision.data.streamed import StreamedSplit
 from seqvision.models.execution.choose import choose_execution
 from seqvision.profiling.throughput import flops_text
-from seqvision.run import DataFacts
+from seqvision.runs import metrics_log
+from seqvision.runs.saved_run import DataFacts
 from seqvision.runtime.cpu_devices import most_devices, num_sharing
 
 
@@ -39,14 +39,14 @@ def write_description(
         background=_background(settings, dataset),
         fingerprints=dict(dataset.fingerprints),
     )
-    environment = record.environment(workdir, mesh.size) | {
+    environment = metrics_log.environment(workdir, mesh.size) | {
         "data": dataclasses.asdict(facts),
         "execution": _execution(settings.model),
         "peak_flops": peak_flops,
     }
-    record.write_json(workdir / record.CONFIG, nest(flatten(settings)))
-    record.write_json(workdir / record.ENVIRONMENT, environment)
-    record.write_status(workdir, "running", start)
+    metrics_log.write_json(workdir / metrics_log.CONFIG, nest(flatten(settings)))
+    metrics_log.write_json(workdir / metrics_log.ENVIRONMENT, environment)
+    metrics_log.write_status(workdir, "running", start)
     return environment
 
 
@@ -85,8 +85,8 @@ def description(
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     if start > 0:
         facts |= _changes(environment)
-    yield from record.header(environment, facts)
-    yield from record.parameter_table(params)
+    yield from metrics_log.header(environment, facts)
+    yield from metrics_log.parameter_table(params)
 
 
 def residence(dataset: Dataset) -> str:

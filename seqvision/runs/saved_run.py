@@ -9,13 +9,13 @@ import flax.linen as nn
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqvision.checkpoint import Checkpoints
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, validate
 from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.errors import UserError
 from seqvision.models import create_model, create_reader
-from seqvision.record import CONFIG, ENVIRONMENT, read_json
+from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runs.metrics_log import CONFIG, ENVIRONMENT, read_json
 from seqvision.tasks.base import Classification, Objective, TextReading
 from seqvision.training.state import DATA_AXIS, of_seed
 from seqvision.training.steps import Windows
