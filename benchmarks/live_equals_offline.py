@@ -106,9 +106,9 @@ def main(arguments: Sequence[str]) -> int:
 
     from benchmarks.lines import load_test_lines, read_text_settings
     from seqvision.errors import UserError
+    from seqvision.inference.stream_reader import StreamReader
+    from seqvision.inference.transcriber import Transcriber
     from seqvision.runs.saved_run import load_run
-    from seqvision.stream import StreamReader
-    from seqvision.transcribe import Transcriber
 
     settings = read_text_settings(chosen.workdir)
     if settings.reading.beam_width:

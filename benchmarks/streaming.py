@@ -51,7 +51,7 @@ def measure(workdir: Path, lines: Any, num_streams: int, size: int, seconds: flo
     """
     import numpy as np
 
-    from seqvision.stream import StreamReader
+    from seqvision.inference.stream_reader import StreamReader
 
     reader = StreamReader.from_run(workdir, num_streams)
     places = np.linspace(0, lines.shape[1] - size, num_streams, dtype=int)

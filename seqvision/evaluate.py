@@ -9,7 +9,6 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqvision.answers import Prediction, predictions
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.batching import padded_indices
@@ -19,7 +18,8 @@ from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
-from seqvision.prediction_file import checked_output, row_of, write_rows
+from seqvision.inference.output_file import checked_output, row_of, write_rows
+from seqvision.inference.predictions import Prediction, predictions
 from seqvision.runs.metrics_log import ENVIRONMENT, aligned
 from seqvision.runs.result import worded, worded_row
 from seqvision.runs.saved_run import (

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from seqvision.answers import transcription
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
 from seqvision.data.sources.line_images import LineSplit
-from seqvision.prediction_file import text_row, write_rows
+from seqvision.inference.output_file import text_row, write_rows
+from seqvision.inference.predictions import transcription
 from seqvision.runs.result import worded
 from seqvision.runs.saved_run import Run
 from seqvision.runtime.console import say

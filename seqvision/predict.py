@@ -9,17 +9,17 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from seqvision.answers import Prediction, predictions
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.data.files.images import check_inversion, read_image
-from seqvision.data.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
 from seqvision.errors import UserError
-from seqvision.prediction_file import checked_output, row_of, text_row, write_rows
+from seqvision.inference.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
+from seqvision.inference.output_file import checked_output, row_of, text_row, write_rows
+from seqvision.inference.predictions import Prediction, predictions
+from seqvision.inference.transcriber import Transcriber
 from seqvision.runs.saved_run import DataFacts, load_run, read_data_facts, read_settings, windows_of
 from seqvision.runtime.console import on_terminal, say
 from seqvision.training.state import create_mesh, replicated
 from seqvision.training.steps import Answer, Windows, batch_sharding, make_predict_step
-from seqvision.transcribe import Transcriber
 
 
 class Predictor:
@@ -63,7 +63,9 @@ class Predictor:
         """
         run = load_run(Path(workdir), say, seed)
         if run.settings.reads_text:
-            raise UserError(f"{workdir}: this run reads text; `transcribe.Transcriber` is for it")
+            raise UserError(
+                f"{workdir}: this run reads text; `inference.transcriber.Transcriber` is for it"
+            )
         mesh, windows = create_mesh(), windows_of(run.settings)
         step = make_predict_step(run.model, mesh, windows)
         params = jax.device_put(run.params, replicated(mesh))

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from seqvision.data.files.images import check_inversion
-from seqvision.data.inputs import find_inputs, read_lines
-from seqvision.line_screen import LineScreen
+from seqvision.inference.inputs import find_inputs, read_lines
+from seqvision.inference.line_screen import LineScreen
+from seqvision.inference.stream_reader import Event, StreamReader
 from seqvision.runtime.console import say
-from seqvision.stream import Event, StreamReader
 
 # Columns that arrive at once.
 _PUSH = 8

@@ -16,11 +16,11 @@ from seqvision.data.files.clips import VIDEO_SUFFIXES, kind_of, read_clip, read_
 from seqvision.data.files.images import UnreadableImageError, read_image
 from seqvision.data.files.paths import natural_key
 from seqvision.data.files.pixels import fit
-from seqvision.data.inputs import find_inputs, read_inputs
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.hash_split import fraction_of, side_of
 from seqvision.data.sources.npz import load_npz
 from seqvision.errors import UserError
+from seqvision.inference.inputs import find_inputs, read_inputs
 
 CLASSES = ("été", "右")
 HEIGHT, WIDTH = 12, 20

@@ -13,13 +13,13 @@ import optax
 import pytest
 
 from configs import default
-from seqvision.answers import predictions
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
 from seqvision.data.preprocessing import frame_ranges
+from seqvision.inference.predictions import predictions
 from seqvision.models import create_model
 from seqvision.tasks.base import Classification
 from seqvision.tasks.from_config import create_evaluation

@@ -20,14 +20,14 @@ from configs import default
 from seqvision.data.sources.line_images import read_line
 from seqvision.decoding import Decoded, greedy_decode
 from seqvision.errors import UserError
+from seqvision.inference.stream_reader import Event, StreamReader
+from seqvision.inference.transcriber import Transcriber
 from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
 from seqvision.predict import predict_files
 from seqvision.read import read_files
-from seqvision.stream import Event, StreamReader
 from seqvision.train import train_and_evaluate
 from seqvision.training.steps import to_unit_range
-from seqvision.transcribe import Transcriber
 
 HEIGHT, SYMBOLS = 6, tuple("01234 ")
 

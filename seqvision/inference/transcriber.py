@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqvision.answers import Transcription, transcription
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
+from seqvision.inference.predictions import Transcription, transcription
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
 from seqvision.shapes import ByteImages, Lengths
@@ -30,7 +30,7 @@ class Transcriber:
         for transcription in transcriber(lines):
             print(transcription["text"], transcription["ends"])
 
-    Lines that are still being written are for `stream.StreamReader`.
+    Lines that are still being written are for `inference.stream_reader.StreamReader`.
 
     Attributes:
       height: rows of a line.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.answers import Prediction, Transcription
 from seqvision.errors import UserError, explain_os_error
+from seqvision.inference.predictions import Prediction, Transcription
 from seqvision.runs.metrics_log import write_whole
 
 FORMATS = (".csv", ".jsonl")
