@@ -165,7 +165,7 @@ def _check_flags() -> None:
 
 def _sweep() -> int:
     from seqvision.config.validation import validate
-    from seqvision.sweep_plan import plan_sweep, read_sweep, share_of
+    from seqvision.sweeps.plan import plan_sweep, read_sweep, share_of
 
     path, overrides = command_line.config_path(_CONFIG), command_line.config_overrides(_CONFIG)
     plan = plan_sweep(validate(_CONFIG.value), read_sweep(path), overrides)

@@ -20,10 +20,10 @@ from seqvision.runs.saved_run import check_same_config
 from seqvision.runtime.console import duration_text, say
 from seqvision.runtime.cpu_devices import core_shares
 from seqvision.runtime.interruption import Interruption
-from seqvision.sweep_plan import Plan, PlannedRun
-from seqvision.sweep_process import TrainingProcess, failure, train_command
-from seqvision.sweep_progress import SweepProgress
-from seqvision.sweep_table import (
+from seqvision.sweeps.eta import SweepProgress
+from seqvision.sweeps.plan import Plan, PlannedRun
+from seqvision.sweeps.process import TrainingProcess, failure, train_command
+from seqvision.sweeps.table import (
     Outcome,
     csv_text,
     forget_failure,
@@ -41,7 +41,7 @@ _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.S
 
 
 class Process(Protocol):
-    """A run that goes on; see `sweep_process.TrainingProcess`."""
+    """A run that goes on; see `sweeps.process.TrainingProcess`."""
 
     def poll(self) -> int | None: ...
     def interrupt(self) -> None: ...
@@ -260,7 +260,7 @@ def _write_table(plan: Plan, folder: Path, with_picture: bool = False) -> list[O
 
 def _draw(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
     try:
-        from seqvision.plots import draw_sweep
+        from seqvision.sweeps.plots import draw_sweep
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise

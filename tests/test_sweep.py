@@ -21,7 +21,16 @@ from PIL import Image
 
 from configs import default
 from seqvision import sweep
-from seqvision.combinators import (
+from seqvision.config.schema import Settings
+from seqvision.config.validation import validate
+from seqvision.errors import BusyError, UserError
+from seqvision.runs import metrics_log
+from seqvision.runtime.cpu_devices import core_shares, group_cores
+from seqvision.sweep import run_sweep
+from seqvision.sweeps.eta import SweepProgress, share_done
+from seqvision.sweeps.plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
+from seqvision.sweeps.process import OUTPUT, TrainingProcess, failure, train_command
+from seqvision.sweeps.search_space import (
     grid,
     integers,
     log_uniform,
@@ -30,16 +39,7 @@ from seqvision.combinators import (
     uniform,
     zipped,
 )
-from seqvision.config.schema import Settings
-from seqvision.config.validation import validate
-from seqvision.errors import BusyError, UserError
-from seqvision.runs import metrics_log
-from seqvision.runtime.cpu_devices import core_shares, group_cores
-from seqvision.sweep import run_sweep
-from seqvision.sweep_plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
-from seqvision.sweep_process import OUTPUT, TrainingProcess, failure, train_command
-from seqvision.sweep_progress import SweepProgress, share_done
-from seqvision.sweep_table import Outcome, best_of, csv_text, outcome_of, printed
+from seqvision.sweeps.table import Outcome, best_of, csv_text, outcome_of, printed
 from tests.test_main import environment, main_here
 
 # --- descriptions ---
@@ -290,7 +290,7 @@ def test_of_error_rates_the_lowest_is_best(tmp_path: Path) -> None:
 
 def test_a_picture_of_numbers_and_names(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")  # The extra `plots`; the extra `test` has it too.
-    from seqvision.plots import draw_sweep
+    from seqvision.sweeps.plots import draw_sweep
 
     plan = plan_of(*grid({"model.cell": ["lstm", "gru"], "optimizer.learning_rate": [1e-3, 1e-1]}))
     outcomes = [Outcome("done", 0.5, 1, curve=((1, 0.4), (2, 0.5)))] * 3 + [Outcome("missing")]
@@ -530,7 +530,7 @@ pathlib.Path(sys.argv[1], "saved").write_text(interruption.signal.name)
 """
 OWNER = """
 import pathlib, sys, time
-from seqvision.sweep_process import TrainingProcess
+from seqvision.sweeps.process import TrainingProcess
 folder, code = sys.argv[1:]
 process = TrainingProcess([sys.executable, "-c", code, folder], pathlib.Path(folder))
 time.sleep(60)
@@ -594,7 +594,7 @@ def test_the_command_of_a_run() -> None:
 OWN = """
 from pathlib import Path
 from configs import default
-from seqvision.combinators import grid
+from seqvision.sweeps.search_space import grid
 
 def get_config():
     config = default.get_config()

@@ -11,7 +11,7 @@ min_gru 85.9 %, min_lstm 85.2 %, whose gates do not see the state.
 from ml_collections import ConfigDict
 
 from configs import default
-from seqvision.combinators import Overrides, grid
+from seqvision.sweeps.search_space import Overrides, grid
 
 
 def get_config() -> ConfigDict:

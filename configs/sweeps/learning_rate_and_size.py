@@ -10,7 +10,7 @@ min: the best is 1e-2 with 128 units, 96.31 % of the test images.
 from ml_collections import ConfigDict
 
 from configs import default
-from seqvision.combinators import Overrides, grid
+from seqvision.sweeps.search_space import Overrides, grid
 
 
 def get_config() -> ConfigDict:

@@ -65,7 +65,7 @@ def read_sweep(path: str) -> list[Any]:
     if get_sweep is None:
         raise UserError(
             f"--mode=sweep: {file} has no get_sweep(); let it return runs, such as"
-            " grid({'seed': [0, 1, 2]}) of seqvision.combinators, or choose one of configs/sweeps"
+            " grid({'seed': [0, 1, 2]}) of seqvision.sweeps.search_space, or choose one of configs/sweeps"
         )
     try:
         sweep = get_sweep()
@@ -76,7 +76,7 @@ def read_sweep(path: str) -> list[Any]:
         found = "an empty list" if sweep == [] else f"a {type(sweep).__name__}"
         raise UserError(
             f"get_sweep() in {file}: it returns {found}; it must return a list of runs, as grid,"
-            " zipped, product and sample of seqvision.combinators do"
+            " zipped, product and sample of seqvision.sweeps.search_space do"
         )
     return sweep
 

@@ -12,7 +12,7 @@ from seqvision.errors import UserError
 from seqvision.runs.metrics_log import STATUS, aligned, read_json, read_metrics, write_json
 from seqvision.runs.result import worded
 from seqvision.runtime.console import duration_text
-from seqvision.sweep_plan import Plan, PlannedRun
+from seqvision.sweeps.plan import Plan, PlannedRun
 
 FAILURE = "failure.json"
 

@@ -9,8 +9,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqvision.sweep_plan import Plan
-from seqvision.sweep_table import Outcome, short_names, values_of
+from seqvision.sweeps.plan import Plan
+from seqvision.sweeps.table import Outcome, short_names, values_of
 
 _COLUMNS = 3
 _MOST_NAMES = 24
