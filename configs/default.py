@@ -107,7 +107,8 @@ def get_config() -> ConfigDict:
     config.clips.test_clips = 10000
 
     config.lines = ConfigDict()
-    # digit_lines: how lines look: clean, natural or hard (see seqvision/data/synthetic/line_recipe.py).
+    # digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
+    # seqvision/data/synthetic).
     config.lines.level = "clean"
     # digit_lines: the same for the training lines ("" = as the others), or two levels in turn:
     # clean+natural, clean+hard, natural+hard. What varies more teaches more.

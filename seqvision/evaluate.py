@@ -99,10 +99,10 @@ def evaluate_run(
 ) -> Metrics | ReadingMetrics | SeedMetrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
-    Of lines of writing it prints the figures of `tasks.reading_metrics.ReadingMetrics`; made lines may
-    look otherwise than in training (`config.lines`). Of clips cut into windows it also prints the
-    windows' accuracy, and of a network that speaks after every step the accuracy after each. Where
-    the data lies and the batch size come from `config`, the network and its weights from `workdir`.
+    Of lines of writing it prints the figures of `tasks.reading_metrics.ReadingMetrics`; made lines
+    may look otherwise than in training (`config.lines`). Of clips cut into windows it also prints
+    the windows' accuracy, and of a network that speaks after every step the accuracy after each.
+    Where the data lies and the batch size come from `config`, the network and its weights from `workdir`.
     Of a run of several seeds it prints the mean, the standard deviation and each of the figures.
 
     Args:

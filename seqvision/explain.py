@@ -155,7 +155,8 @@ def memory(
     Args:
       program: what is trained.
       arguments: shapes of what `train_steps` takes.
-      num_chunks: how often the examples among them lie on the devices, see `training.streamed.CHUNKS`.
+      num_chunks: how often the examples among them lie on the devices, see
+        `training.streamed.CHUNKS`.
     """
     state, arrays, *_ = arguments
     compiled = program.train_steps.lower(*arguments).compile()

@@ -30,7 +30,8 @@ from seqvision.config.validation import Steps, validate
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, explain_os_error, first_line
-from seqvision.profiling.summary import ProfiledSteps, check_folder, peak
+from seqvision.profiling import peak
+from seqvision.profiling.summary import ProfiledSteps, check_folder
 from seqvision.runs import metrics_log
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.header import description, write_description

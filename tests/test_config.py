@@ -14,10 +14,10 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision import models
+from seqvision.config import schema as settings_room
 from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
 from seqvision.config.validation import Steps, field_names, flatten, nest, validate
-from seqvision.config.validation import schema as settings_room
 from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
 from seqvision.models.execution.choose import EXECUTIONS

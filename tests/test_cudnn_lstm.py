@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jax.experimental import rnn
 
-from seqvision.models.execution.choose import cudnn_lstm as module
+from seqvision.models.execution import cudnn_lstm as module
 from seqvision.models.execution.cudnn_lstm import available, cudnn_lstm, pack
 from seqvision.models.recurrent import Recurrent
 from tests import numpy_cells

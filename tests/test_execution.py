@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 
 from seqvision.models import create_model
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution.choose import choose_execution, measured_times
+from seqvision.models.execution import measured_times
+from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
 from seqvision.training.state import create_mesh

@@ -16,6 +16,7 @@ from seqvision.config.validation import Steps, validate
 from seqvision.data.dataset import Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
+from seqvision.profiling import peak
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.hlo import (
     COLLECTIVES,
@@ -26,7 +27,7 @@ from seqvision.profiling.hlo import (
     operation_by_name,
     read_operations,
 )
-from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder, peak
+from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.tasks.metrics import Sums

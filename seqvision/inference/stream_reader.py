@@ -90,9 +90,10 @@ class StreamReader:
                 print(event.symbol if event.final else "", end="")
         for event in reader.finish(): ...
 
-    It says what `inference.transcriber.Transcriber` says of the whole line, however the columns are cut. It
-    keeps neither columns nor events: the text so far is the symbols of all final events, joined.
-    Pushes of 1, 8 or 64 columns waste no time; the first of each size compiles a program.
+    It says what `inference.transcriber.Transcriber` says of the whole line, however the columns
+    are cut. It keeps neither columns nor events: the text so far is the symbols of all
+    final events, joined. Pushes of 1, 8 or 64 columns waste no time; the first of each size
+    compiles a program.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.

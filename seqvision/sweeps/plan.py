@@ -65,7 +65,8 @@ def read_sweep(path: str) -> list[Any]:
     if get_sweep is None:
         raise UserError(
             f"--mode=sweep: {file} has no get_sweep(); let it return runs, such as"
-            " grid({'seed': [0, 1, 2]}) of seqvision.sweeps.search_space, or choose one of configs/sweeps"
+            " grid({'seed': [0, 1, 2]}) of seqvision.sweeps.search_space, or choose one of"
+            " configs/sweeps"
         )
     try:
         sweep = get_sweep()

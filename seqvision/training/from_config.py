@@ -14,7 +14,7 @@ from seqvision.config.validation import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.models.execution.choose import cudnn_lstm
+from seqvision.models.execution import cudnn_lstm
 from seqvision.runs.saved_run import model_of, objective_of, read_shape, windows_of
 from seqvision.tasks.base import Objective
 from seqvision.tasks.from_config import Evaluation, SeedsEvaluation, create_evaluation, each_seed

@@ -25,7 +25,7 @@ _CHUNK_BYTES = 2**28
 
 
 class StreamedSteps:
-    """See `training.dispatch.Calls`. Batches come in chunks, in the order that `resident` trains in.
+    """See `training.dispatch.Calls`. Batches come in chunks, in the order of `resident`.
 
     What is read is a function of the step alone, so a run goes on from any step.
     """
