@@ -102,8 +102,8 @@ def evaluate_run(
     Of lines of writing it prints the figures of `tasks.reading_metrics.ReadingMetrics`; made lines
     may look otherwise than in training (`config.lines`). Of clips cut into windows it also prints
     the windows' accuracy, and of a network that speaks after every step the accuracy after each.
-    Where the data lies and the batch size come from `config`, the network and its weights from `workdir`.
-    Of a run of several seeds it prints the mean, the standard deviation and each of the figures.
+    Where the data lies and the batch size come from `config`, the network and its weights
+    from `workdir`. Of a run of several seeds it prints the mean, the standard deviation and each of the figures.
 
     Args:
       config: see `configs/default.py`.

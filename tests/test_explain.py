@@ -17,7 +17,7 @@ from seqvision.errors import UserError
 from seqvision.explain import arrays_on_the_way, check_axes, explanation
 from seqvision.models import create_model
 from seqvision.profiling.flops import count_flops
-from tests.test_config import shipped
+from tests.config.test_config import shipped
 
 
 def test_flops_by_hand() -> None:

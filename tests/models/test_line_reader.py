@@ -20,7 +20,7 @@ from seqvision.models import COLUMNS, create_reader
 from seqvision.models.cnn import ColumnCNN
 from seqvision.models.line_reader import LineReader
 from seqvision.train import train_and_evaluate
-from tests.test_line_files import save
+from tests.data.test_line_images import save
 from tests.test_train import assert_same_run, interrupt_at, rows
 
 HEIGHT, WIDTH, DELAY, CLASSES = 7, 9, 3, 4

@@ -27,8 +27,8 @@ from seqvision.decoding import (
 )
 from seqvision.decoding.prefix_search import prefix_search
 from seqvision.decoding.prior import prior_log_probability
-from tests import numpy_ctc
-from tests.numpy_ctc import Text
+from tests.tasks import numpy_ctc
+from tests.tasks.numpy_ctc import Text
 
 INF = np.float32(np.inf)
 TEXTS: list[Text] = [(1, 2, 2, 1), (2,), (1, 1, 2), ()]

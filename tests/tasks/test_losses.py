@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqvision.tasks.losses import ctc, fits
-from tests.numpy_ctc import Text, add, all_paths, spelled
+from tests.tasks.numpy_ctc import Text, add, all_paths, spelled
 
 NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3
 TEXTS: list[Text] = [(1,), (1, 2), (2, 2), (1, 1, 2), (2, 1, 2), (1, 1, 1), ()]

@@ -241,7 +241,7 @@ def together(
 
 
 def with_signal(process: int, step: int, number: int) -> tuple[str, ...]:
-    return ("-m", "tests.one_of_many", "signal", str(process), str(step), str(int(number)))
+    return ("-m", "tests.runtime.one_of_many", "signal", str(process), str(step), str(int(number)))
 
 
 def codes(found: Ends) -> list[int]:
@@ -265,7 +265,7 @@ def two(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_functions_in_each() -> None:
     address = free_address()
-    command = ["-m", "tests.one_of_many", "meet", "200", address, "2"]
+    command = ["-m", "tests.runtime.one_of_many", "meet", "200", address, "2"]
     found = ends([start([*command, str(process)], Path()) for process in range(2)])
     assert codes(found) == [2, 2], found
     (_, first, why), (_, second, own) = found
@@ -276,7 +276,15 @@ def test_the_same_functions_in_each() -> None:
 
 def test_they_do_not_wait_for_ever() -> None:
     for process in range(2):
-        command = ["-m", "tests.one_of_many", "meet", "1.5", free_address(), "2", str(process)]
+        command = [
+            "-m",
+            "tests.runtime.one_of_many",
+            "meet",
+            "1.5",
+            free_address(),
+            "2",
+            str(process),
+        ]
         [(code, _, error)] = ends([start(command, Path())])
         assert code == 2
         assert "error: the 2 processes did not meet at 127.0.0.1:" in error

@@ -1,7 +1,7 @@
 """One process of many, for `test_hosts`: main.py, or a few functions, with what is to happen.
 
-python -m tests.one_of_many signal PROCESS STEP SIGNAL ARGUMENTS...   a signal to itself at a step
-python -m tests.one_of_many meet SECONDS ARGUMENTS...                 the functions of `hosts`
+python -m tests.runtime.one_of_many signal PROCESS STEP SIGNAL ARGUMENTS...  a signal at a step
+python -m tests.runtime.one_of_many meet SECONDS ARGUMENTS...                `runtime.processes`
 """
 
 import os

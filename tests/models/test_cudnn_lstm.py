@@ -17,7 +17,7 @@ from jax.experimental import rnn
 from seqvision.models.execution import cudnn_lstm as module
 from seqvision.models.execution.cudnn_lstm import available, cudnn_lstm, pack
 from seqvision.models.recurrent import Recurrent
-from tests import numpy_cells
+from tests.models import numpy_cells
 
 NAMES = ("input_kernel", "recurrent_kernel", "bias")
 CASES = [

@@ -13,8 +13,8 @@ import pytest
 
 from seqvision.models.cells.base import Cell
 from seqvision.models.recurrent import Recurrent, RecurrentStack
-from tests import numpy_cells
-from tests.numpy_cells import CASES, NAMES, PAIRS
+from tests.models import numpy_cells
+from tests.models.numpy_cells import CASES, NAMES, PAIRS
 
 B, T, D, H = 3, 5, 3, 4
 LENGTHS = np.array([5, 2, 0], np.int32)

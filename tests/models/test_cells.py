@@ -11,8 +11,8 @@ import pytest
 
 from seqvision.models.cells.initializers import keep_bias
 from seqvision.models.recurrent import CELLS
-from tests import numpy_cells
-from tests.numpy_cells import CASES, NAMES, PAIRS
+from tests.models import numpy_cells
+from tests.models.numpy_cells import CASES, NAMES, PAIRS
 
 GATES = {
     "lstm": "ifgo",
