@@ -16,7 +16,7 @@ from absl import flags
 from seqvision.config import command_line
 from seqvision.errors import UserError
 from seqvision.runtime.cluster import find_cluster
-from seqvision.runtime.compilation_cache import keep_compiled
+from seqvision.runtime.compilation_cache import enable_compilation_cache
 from seqvision.runtime.cpu_devices import prepare_host
 from seqvision.runtime.interruption import stop_with_input
 
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
     command_line.parse(argv)
     config = _CONFIG.value
     _check_flags()
-    keep_compiled()
+    enable_compilation_cache()
     if _MODE.value == "sweep":
         return _sweep()
     # The other modes fill up their last batch.
@@ -165,11 +165,11 @@ def _check_flags() -> None:
 
 def _sweep() -> int:
     from seqvision.config.validation import validate
-    from seqvision.sweeps.plan import plan_sweep, read_sweep, share_of
+    from seqvision.sweeps.plan import plan_sweep, read_sweep, shard_of
 
     path, overrides = command_line.config_path(_CONFIG), command_line.config_overrides(_CONFIG)
     plan = plan_sweep(validate(_CONFIG.value), read_sweep(path), overrides)
-    share = share_of(plan.runs, _SWEEP_SHARD.value)
+    share = shard_of(plan.runs, _SWEEP_SHARD.value)
     workdir = _WORKDIR.value or f"{command_line.default_workdir(_CONFIG)}_sweep"
     from seqvision.sweep import launcher, run_sweep
 

@@ -11,7 +11,7 @@ from seqvision.data.batching import padded_indices
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.runs.saved_run import read_settings
+from seqvision.runs.compatibility import read_settings
 from seqvision.runtime.console import say
 
 _BATCH_SIZE = 500

@@ -80,7 +80,7 @@ def largest_difference(run: Any, lines: Sequence[Any], live: Sequence[list[Any]]
     import jax
     import numpy as np
 
-    from seqvision.training.steps import to_unit_range
+    from seqvision.data.preprocessing import to_unit_range
 
     width = max(line.shape[1] for line in lines)
     inputs = np.stack([np.pad(line, ((0, 0), (0, width - line.shape[1]))) for line in lines])

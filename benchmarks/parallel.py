@@ -103,7 +103,7 @@ def examples(workdir: Path, processes: int, chosen: argparse.Namespace) -> np.nd
 
 
 def weights(workdir: Path) -> dict[str, np.ndarray]:
-    from seqvision.runs.metrics_log import named_leaves
+    from seqvision.models.parameters import named_leaves
     from seqvision.runs.saved_run import load_run
 
     return {name: np.asarray(leaf) for name, leaf in named_leaves(load_run(workdir).params)}

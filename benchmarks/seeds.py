@@ -69,16 +69,11 @@ def build(way: str, case: Case, num_seeds: int, execution: str) -> Run:
 
     from seqvision.data.dataset import ArraySplit
     from seqvision.models import create_model
+    from seqvision.runtime.mesh import DATA_AXIS, index_sharding, replicated, training_mesh
     from seqvision.tasks.base import Classification
     from seqvision.training.optimizer import create_optimizer
-    from seqvision.training.state import (
-        DATA_AXIS,
-        create_state,
-        make_init,
-        replicated,
-        training_mesh,
-    )
-    from seqvision.training.steps import index_sharding, make_train_steps
+    from seqvision.training.state import create_state, make_init
+    from seqvision.training.steps import make_train_steps
 
     trained = 1 if way == IN_A_ROW else num_seeds
     mesh = training_mesh(case.batch_size, trained)

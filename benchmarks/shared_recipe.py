@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks.peers.recipe import Recipe
 from benchmarks.peers.start import GATE_INITS
 from configs import default
-from seqvision.config.validation import Steps, flatten, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import flatten, validate
 from seqvision.errors import UserError, first_line
 
 _TRAIN_EXAMPLES = 60000  # MNIST.

@@ -67,7 +67,7 @@ def make_set(folder: Path, source: str, num_examples: int, side: int) -> Path:
 def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: int) -> dict:
     """Trains from one step to the last; returns its throughput and its weights."""
     from configs import row_lstm
-    from seqvision.runs.metrics_log import read_json
+    from seqvision.runs.files import read_json
     from seqvision.runs.saved_run import load_run
     from seqvision.train import train_and_evaluate
 

@@ -11,37 +11,31 @@ from ml_collections import ConfigDict
 
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.batching import padded_indices
+from seqvision.data.batching import padded_indices, shared_batch_size
 from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split
 from seqvision.data.device_feed import moderate_size, streamed_batches
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
-from seqvision.inference.output_file import checked_output, row_of, write_rows
+from seqvision.inference.output_file import checked_output, prediction_row, write_rows
 from seqvision.inference.predictions import Prediction, predictions
-from seqvision.runs.metrics_log import ENVIRONMENT, aligned
-from seqvision.runs.result import worded, worded_row
-from seqvision.runs.saved_run import (
-    Run,
-    differences,
-    load_run,
-    load_seeds,
-    objective_of,
-    windows_of,
-)
+from seqvision.runs.compatibility import differences
+from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.result import format_metric, format_row
+from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runtime import processes
-from seqvision.runtime.console import on_terminal, say
-from seqvision.runtime.transfer import fetch, place
+from seqvision.runtime.console import aligned, on_terminal, say
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
+from seqvision.runtime.transfer import to_devices, to_host
 from seqvision.shapes import HostMask
 from seqvision.tasks.base import TextReading
-from seqvision.tasks.from_config import create_evaluation, shared_batch_size
+from seqvision.tasks.from_config import create_evaluation, objective_of, windows_of
+from seqvision.tasks.infeasible_lines import infeasible_lines
 from seqvision.tasks.metrics import Metrics
 from seqvision.tasks.reading_metrics import ReadingMetrics
 from seqvision.tasks.seed_metrics import SeedMetrics
-from seqvision.tasks.unfit_lines import unfit_lines
-from seqvision.training.state import create_mesh, replicated
-from seqvision.training.steps import batch_sharding, make_predict_step
+from seqvision.training.steps import make_predict_step
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
 _EXAMPLE_FIELDS = (
@@ -64,7 +58,7 @@ def predict_split(
 ) -> tuple[list[Prediction], list[int]]:
     """What a run says about each example of a split, in order, and their labels."""
     windows = windows_of(run.settings)
-    params = place(run.params, replicated(mesh))
+    params = to_devices(run.params, replicated(mesh))
     step = make_predict_step(run.model, mesh, windows)
     found: list[Prediction] = []
     labels: list[int] = []
@@ -77,7 +71,7 @@ def predict_split(
     for examples, mask in batches:
         inputs, lengths = examples["inputs"], examples.get("lengths")
         answer = step(params, inputs, lengths)
-        answer, lengths, batch_labels = fetch((answer, lengths, examples["labels"]))
+        answer, lengths, batch_labels = to_host((answer, lengths, examples["labels"]))
         count = int(mask.sum())
         found.extend(predictions(answer, lengths, windows, count))
         labels.extend(batch_labels[:count].tolist())
@@ -88,12 +82,12 @@ def _resident_batches(
     split: Split, batch_size: int, mesh: Mesh
 ) -> Iterator[tuple[dict[str, Any], HostMask]]:
     """See `data.device_feed.streamed_batches`; of a split that lies on the devices as a whole."""
-    arrays, take = place(split.arrays, replicated(mesh)), jax.jit(split.take)
+    arrays, take = to_devices(split.arrays, replicated(mesh)), jax.jit(split.take)
     for indices, mask in padded_indices(len(split), batch_size):
-        yield take(arrays, place(indices, batch_sharding(mesh))), mask
+        yield take(arrays, to_devices(indices, batch_sharding(mesh))), mask
 
 
-@processes.ending_with_the_others(lambda: "run the same command again")
+@processes.exit_together(lambda: "run the same command again")
 def evaluate_run(
     config: ConfigDict, workdir: Path, split_name: str, output: str = "", seed: int | None = None
 ) -> Metrics | ReadingMetrics | SeedMetrics:
@@ -103,7 +97,8 @@ def evaluate_run(
     may look otherwise than in training (`config.lines`). Of clips cut into windows it also prints
     the windows' accuracy, and of a network that speaks after every step the accuracy after each.
     Where the data lies and the batch size come from `config`, the network and its weights
-    from `workdir`. Of a run of several seeds it prints the mean, the standard deviation and each of the figures.
+    from `workdir`. Of a run of several seeds it prints the mean, the standard deviation and each of
+    the figures.
 
     Args:
       config: see `configs/default.py`.
@@ -116,7 +111,7 @@ def evaluate_run(
       UserError: no run, another network or data set than `config` says, no such split or seed; or
         an output of several seeds.
     """
-    with processes.all_or_none():
+    with processes.fail_together():
         if split_name not in SPLITS:
             raise UserError(
                 f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
@@ -151,7 +146,7 @@ def evaluate_run(
     on = f"{dataset.title} {split_name}{_which_lines(settings)}"
     say(f"{workdir}: step {run.step}{of_seed} on {on}")
     if settings.reads_text:
-        for line in unfit_lines(split_name, split, TextReading(run.settings.reading.delay)):
+        for line in infeasible_lines(split_name, split, TextReading(run.settings.reading.delay)):
             say(line)
     objective = objective_of(run.settings, dataset.num_classes)
     windows = windows_of(run.settings)
@@ -181,7 +176,7 @@ def evaluate_run(
             {
                 "file": name,
                 "truth": dataset.class_names[label],
-                **row_of(prediction, dataset.class_names),
+                **prediction_row(prediction, dataset.class_names),
             }
             for name, label, prediction in zip(names, labels, found, strict=True)
         ]
@@ -243,14 +238,14 @@ def _details(found: list[Prediction], labels: list[int], per_step: bool) -> list
 
 def report_of_seeds(row: dict[str, Any], seeds: range) -> Iterator[str]:
     """Lines with the mean of each figure, its standard deviation, and a table of the seeds."""
-    for name, text in worded_row(row).items():
+    for name, text in format_row(row).items():
         yield f"{name.replace('_', ' '):<14}  {text}"
     each = row["each"]
     yield from aligned(
         [
             ("seed", *(name.replace("_", " ") for name in each)),
             *(
-                (str(seed), *(worded(name, values[index]) for name, values in each.items()))
+                (str(seed), *(format_metric(name, values[index]) for name, values in each.items()))
                 for index, seed in enumerate(seeds)
             ),
         ]

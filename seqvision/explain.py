@@ -11,17 +11,18 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data.dataset import AnySplit, Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
-from seqvision.runs.header import residence
-from seqvision.runs.metrics_log import aligned, parameter_table
-from seqvision.runtime.console import on_terminal, say
-from seqvision.training.from_config import Program, create_program
-from seqvision.training.state import abstract_state, training_mesh
+from seqvision.runs.header import parameter_table, residence
+from seqvision.runtime.console import aligned, on_terminal, say
+from seqvision.runtime.mesh import training_mesh
+from seqvision.training.from_config import TrainingSetup, create_training
+from seqvision.training.state import abstract_state
 from seqvision.training.streamed import CHUNKS, chunk_size
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
@@ -44,7 +45,7 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     batch_size, num_seeds = settings.data.batch_size, settings.num_seeds
     mesh, train = training_mesh(batch_size, num_seeds), dataset.split("train")
     steps = Steps.of(settings, len(train))
-    program = create_program(settings, dataset, steps, mesh)
+    program = create_training(settings, dataset, steps, mesh)
     state = abstract_state(program.init, mesh, num_seeds)
     params = jax.eval_shape(program.init, 0).params
     check_axes(program.model, program.input_shape)
@@ -148,7 +149,7 @@ def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
 
 
 def memory(
-    program: Program, arguments: tuple[Any, ...], num_chunks: int = 1
+    program: TrainingSetup, arguments: tuple[Any, ...], num_chunks: int = 1
 ) -> list[tuple[str, float]]:
     """Bytes of each kind that a training step needs, by XLA's own account.
 

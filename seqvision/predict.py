@@ -11,15 +11,24 @@ from tqdm import tqdm
 
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.data.files.images import check_inversion, read_image
+from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
 from seqvision.inference.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
-from seqvision.inference.output_file import checked_output, row_of, text_row, write_rows
+from seqvision.inference.output_file import (
+    checked_output,
+    prediction_row,
+    transcription_row,
+    write_rows,
+)
 from seqvision.inference.predictions import Prediction, predictions
 from seqvision.inference.transcriber import Transcriber
-from seqvision.runs.saved_run import DataFacts, load_run, read_data_facts, read_settings, windows_of
+from seqvision.runs.compatibility import read_settings
+from seqvision.runs.data_facts import DataFacts, read_data_facts
+from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import on_terminal, say
-from seqvision.training.state import create_mesh, replicated
-from seqvision.training.steps import Answer, Windows, batch_sharding, make_predict_step
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
+from seqvision.tasks.from_config import windows_of
+from seqvision.training.steps import BatchOutput, make_predict_step
 
 
 class Predictor:
@@ -35,7 +44,7 @@ class Predictor:
 
     def __init__(
         self,
-        predict: Callable[[np.ndarray, np.ndarray | None], Answer],
+        predict: Callable[[np.ndarray, np.ndarray | None], BatchOutput],
         data: DataFacts,
         batch_size: int,
         windows: Windows | None = None,
@@ -70,7 +79,7 @@ class Predictor:
         step = make_predict_step(run.model, mesh, windows)
         params = jax.device_put(run.params, replicated(mesh))
 
-        def predict(inputs: np.ndarray, lengths: np.ndarray | None) -> Answer:
+        def predict(inputs: np.ndarray, lengths: np.ndarray | None) -> BatchOutput:
             placed = jax.device_put((inputs, lengths), batch_sharding(mesh))
             return jax.device_get(step(params, *placed))
 
@@ -148,7 +157,7 @@ def predict_files(
     )
     if read_settings(workdir).reads_text:
         transcriber = Transcriber.from_run(workdir, seed=seed)
-        rows = _rows(read_lines(paths, transcriber.height, invert), transcriber, text_row)
+        rows = _rows(read_lines(paths, transcriber.height, invert), transcriber, transcription_row)
     else:
 
         def image_of(path: Path) -> np.ndarray:
@@ -157,7 +166,7 @@ def predict_files(
         rows = _rows(
             read_inputs(paths, data.input_shape, data.of_clips, image_of),
             Predictor.from_run(workdir, seed=seed),
-            lambda prediction: row_of(prediction, data.class_names),
+            lambda prediction: prediction_row(prediction, data.class_names),
         )
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target)

@@ -15,8 +15,8 @@ from typing import Protocol
 import filelock
 
 from seqvision.errors import BusyError, UserError, explain_os_error
-from seqvision.runs.metrics_log import CONFIG, write_whole
-from seqvision.runs.saved_run import check_same_config
+from seqvision.runs.compatibility import check_same_config
+from seqvision.runs.files import CONFIG, write_whole
 from seqvision.runtime.console import duration_text, say
 from seqvision.runtime.cpu_devices import core_shares
 from seqvision.runtime.interruption import Interruption

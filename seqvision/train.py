@@ -26,41 +26,39 @@ from ml_collections import ConfigDict
 
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling import peak
 from seqvision.profiling.summary import ProfiledSteps, check_folder
-from seqvision.runs import metrics_log
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
+from seqvision.runs.compatibility import check_same_config
+from seqvision.runs.data_facts import read_data_facts
+from seqvision.runs.files import ENVIRONMENT, write_status
 from seqvision.runs.header import description, write_description
-from seqvision.runs.result import Result, final_line, finished_result, worded_row
-from seqvision.runs.saved_run import check_same_config, read_data_facts
+from seqvision.runs.lock import exclusive
+from seqvision.runs.metrics_log import Record, open_record
+from seqvision.runs.result import Result, final_line, finished_result, format_row
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
-from seqvision.runtime.transfer import place
+from seqvision.runtime.mesh import state_sharding, training_mesh
+from seqvision.runtime.transfer import to_devices
+from seqvision.tasks.infeasible_lines import infeasible_lines
 from seqvision.tasks.metrics import Metrics
 from seqvision.tasks.reading_metrics import ReadingMetrics
-from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
-from seqvision.tasks.unfit_lines import unfit_lines
+from seqvision.tasks.seed_metrics import SeedMetrics, of_seed, row_of_seeds
 from seqvision.training.dispatch import Calls
-from seqvision.training.from_config import create_program
+from seqvision.training.from_config import create_training
 from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import (
-    TrainState,
-    abstract_state,
-    create_state,
-    of_seed,
-    state_sharding,
-    training_mesh,
-)
+from seqvision.training.state import TrainState, abstract_state, create_state
 from seqvision.training.streamed import StreamedSteps
 
 
-@processes.ending_with_the_others(lambda: "run the same command again")
+@processes.exit_together(lambda: "run the same command again")
 def train_and_evaluate(
     config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
 ) -> Result:
@@ -87,8 +85,8 @@ def train_and_evaluate(
     try:
         with contextlib.ExitStack() as stack:
             training = None
-            with processes.all_or_none():
-                stack.enter_context(metrics_log.exclusive(workdir))
+            with processes.fail_together():
+                stack.enter_context(exclusive(workdir))
                 check_same_config(settings, workdir)
                 finished = finished_result(workdir)
                 if finished is None:
@@ -133,7 +131,7 @@ class _Training:
         self._check_splits()
         self._steps = Steps.of(settings, len(self._train))
         self._mesh = training_mesh(settings.data.batch_size, settings.num_seeds)
-        self._program = create_program(settings, self._dataset, self._steps, self._mesh)
+        self._program = create_training(settings, self._dataset, self._steps, self._mesh)
         self._learning_rate = jax.jit(self._program.schedule)
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:
@@ -154,12 +152,12 @@ class _Training:
         with (
             Interruption() as interruption,
             Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
-            processes.ending_with_the_others(lambda: _way_on(checkpoints)),
+            processes.exit_together(lambda: _way_on(checkpoints)),
         ):
             state = self._restored(checkpoints) or self._new_state()
             start = state.num_steps
             self._describe(state, start)
-            rows = metrics_log.open_record(self._workdir, start)
+            rows = open_record(self._workdir, start)
             progress = Progress(self._steps.total, start)
             try:
                 return self._loop(state, checkpoints, rows, progress, interruption)
@@ -191,7 +189,7 @@ class _Training:
         if not facts.describes(self._dataset):
             raise UserError(
                 f"{self._workdir}: its data changed since it began: fingerprint or classes of"
-                f" {self._dataset.name} are not those in {metrics_log.ENVIRONMENT}; bring back that"
+                f" {self._dataset.name} are not those in {ENVIRONMENT}; bring back that"
                 f" data, or choose another --workdir{facts.hint(self._dataset)}"
             )
         restored = checkpoints.restore_newest(self._abstract_state())
@@ -214,7 +212,7 @@ class _Training:
         params, lines = warm_start(state.params, source, settings.num_seeds)
         for line in lines:
             say(line)
-        params = place(params, state_sharding(self._mesh))
+        params = to_devices(params, state_sharding(self._mesh))
         ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
         init = optimizer.init if settings.num_seeds == 1 else jax.vmap(optimizer.init)
         opt_state = jax.jit(init, out_shardings=state_sharding(self._mesh))(params)
@@ -237,7 +235,7 @@ class _Training:
         ):
             say(line)
         for name, split in dataset.splits.items():
-            for line in unfit_lines(name, split, self._program.objective):
+            for line in infeasible_lines(name, split, self._program.objective):
                 say(line)
 
     # --- the loop ---
@@ -246,7 +244,7 @@ class _Training:
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        rows: metrics_log.Record,
+        rows: Record,
         progress: Progress,
         interruption: Interruption,
     ) -> Result:
@@ -262,7 +260,7 @@ class _Training:
             if step > start and evaluation_is_due and self._has_validation:
                 improved = self._evaluate(state, step, rows)
             last = step == steps.total or self._is_exhausted
-            signal = processes.largest(int(interruption.signal or 0))
+            signal = processes.all_reduce_max(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:
@@ -271,7 +269,7 @@ class _Training:
                 saved = step
             if signal:
                 checkpoints.wait()
-                metrics_log.write_status(self._workdir, "interrupted", step)
+                write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
                 return Result("interrupted", step, {}, signal)
             if last:
@@ -317,7 +315,7 @@ class _Training:
         state: TrainState,
         step: int,
         speed: float,
-        rows: metrics_log.Record,
+        rows: Record,
         progress: Progress,
     ) -> TrainState:
         """Records the training metrics since the last log, and starts them anew."""
@@ -326,7 +324,7 @@ class _Training:
         values = means | {"learning_rate": float(self._learning_rate(step - 1))}
         rows.metrics(step, "train", values, self._seconds)
         rows.scalars(step, "train", {"examples_per_second": speed})
-        words = {name: text for name, text in worded_row(means).items() if name != "count"}
+        words = {name: text for name, text in format_row(means).items() if name != "count"}
         left = (self._steps.total - step) * self._calls.batch_size / speed
         say(
             f"step {step}/{self._steps.total}  "
@@ -334,7 +332,7 @@ class _Training:
             + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
         progress.show(**words, examples_per_s=f"{speed:,.0f}")
-        zeros = place(jax.tree.map(np.zeros_like, sums), state_sharding(self._mesh))
+        zeros = to_devices(jax.tree.map(np.zeros_like, sums), state_sharding(self._mesh))
         return dataclasses.replace(state, sums=zeros)
 
     def _row(self, sums: Any) -> dict[str, Any]:
@@ -344,7 +342,7 @@ class _Training:
             return objective.row(sums)
         return row_of_seeds([objective.row(of_seed(sums, index)) for index in range(num_seeds)])
 
-    def _evaluate(self, state: TrainState, step: int, rows: metrics_log.Record) -> bool:
+    def _evaluate(self, state: TrainState, step: int, rows: Record) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluated(state, "validation")
         rows.metrics(step, "validation", metrics.row(), self._seconds)
@@ -361,7 +359,7 @@ class _Training:
     # --- after the loop ---
 
     def _finish(
-        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: metrics_log.Record
+        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: Record
     ) -> Result:
         """Looks at the test split, once, with the weights that validation chose."""
         if self._is_exhausted:
@@ -383,7 +381,7 @@ class _Training:
             rows.metrics(step, "test", ends["test"], self._seconds)
         rows.sync()
         throughput = self._calls.throughput(self._peak_flops)
-        metrics_log.write_status(
+        write_status(
             self._workdir,
             "done",
             step,
@@ -408,7 +406,7 @@ class _Training:
         last = (
             f"the checkpoint of step {kept[-1]} is kept" if kept else "there is no checkpoint yet"
         )
-        metrics_log.write_status(self._workdir, "diverged", step)
+        write_status(self._workdir, "diverged", step)
         say(
             f"diverged: loss or gradient{whose} is not finite in step {step + 1}; {last}. Lower"
             " config.optimizer.learning_rate or set config.optimizer.clip_norm, in another"

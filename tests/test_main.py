@@ -21,7 +21,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
-from seqvision.runs import metrics_log
+from seqvision.runs.files import read_json
 from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run
 
@@ -315,7 +315,7 @@ def test_the_cpu_is_as_many_devices_as_one_says(
     assert result.returncode == 0, result.stderr
     assert f"devices   {devices}: cpu:0" in result.stdout
     assert batch in result.stdout
-    environment = metrics_log.read_json(tmp_path / "environment.json")
+    environment = read_json(tmp_path / "environment.json")
     assert len(environment["devices"]) == devices
     assert flags in environment["xla_flags"]
 
@@ -359,7 +359,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
         assert process.returncode == -signal.SIGKILL
         kills += 1
     assert kills >= 1
-    assert metrics_log.read_json(killed / "status.json")["status"] == "done"
+    assert read_json(killed / "status.json")["status"] == "done"
     assert_same_run(killed, plain)
 
 
@@ -390,4 +390,4 @@ def test_sigterm_saves_and_says_so(
     assert process.returncode == 128 + signal.SIGTERM
     assert "SIGTERM: saving before the end" in err
     assert "the same command goes on from here" in out
-    assert metrics_log.read_json(tmp_path / "status.json")["status"] == "interrupted"
+    assert read_json(tmp_path / "status.json")["status"] == "interrupted"

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 
 from seqvision import train
 from seqvision.errors import UserError
-from seqvision.runs import metrics_log
 from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runs.files import read_json, write_json
+from seqvision.runs.lock import exclusive
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
@@ -246,7 +247,7 @@ def test_other_configs_resume_bit_identically_too(
     resumed = train_and_evaluate(small_config, tmp_path / "cut")
     assert resumed == whole
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
-    environment = metrics_log.read_json(tmp_path / "cut" / "environment.json")
+    environment = read_json(tmp_path / "cut" / "environment.json")
     assert len(environment["earlier"]) == 1
 
 
@@ -298,16 +299,16 @@ def test_changed_data_is_refused(
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
         train_and_evaluate(small_config, tmp_path)
-    environment = metrics_log.read_json(tmp_path / "environment.json")
+    environment = read_json(tmp_path / "environment.json")
     environment["data"]["fingerprints"]["train"] = "0" * 64
-    metrics_log.write_json(tmp_path / "environment.json", environment)
+    write_json(tmp_path / "environment.json", environment)
     with pytest.raises(UserError, match="its data changed since it began"):
         train_and_evaluate(small_config, tmp_path)
 
 
 def test_a_second_process_is_refused(small_config: ConfigDict, tmp_path: Path) -> None:
     with (
-        metrics_log.exclusive(tmp_path),
+        exclusive(tmp_path),
         pytest.raises(UserError, match=rf"process {os.getpid()} on .* is training here"),
     ):
         train_and_evaluate(small_config, tmp_path)

@@ -18,17 +18,19 @@ from benchmarks.contender import Run
 from benchmarks.inputs import make_bytes
 from seqvision import __version__
 from seqvision.data.dataset import ArraySplit
+from seqvision.data.preprocessing import to_unit_range
 from seqvision.models import create_model
+from seqvision.runtime.mesh import (
+    DATA_AXIS,
+    batch_sharding,
+    create_mesh,
+    index_sharding,
+    replicated,
+)
 from seqvision.tasks.base import Classification
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import DATA_AXIS, create_mesh, create_state, make_init, replicated
-from seqvision.training.steps import (
-    batch_sharding,
-    index_sharding,
-    make_predict_step,
-    make_train_steps,
-    to_unit_range,
-)
+from seqvision.training.state import create_state, make_init
+from seqvision.training.steps import make_predict_step, make_train_steps
 
 _SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
 # As in seqvision.training.resident.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from jax.sharding import Mesh
 
 from seqvision.shapes import HostMask, Indices
 
@@ -68,3 +69,8 @@ def padded_size(count: int, batch_size: int, num_devices: int) -> int:
 def rounded_up(count: int, unit: int) -> int:
     """The next multiple of `unit`."""
     return -(-count // unit) * unit
+
+
+def shared_batch_size(batch_size: int, num_examples: int, mesh: Mesh) -> int:
+    """Rounded up to a multiple of the devices; no larger than the split needs."""
+    return rounded_up(min(batch_size, num_examples), mesh.size)

@@ -11,9 +11,9 @@ from seqvision.data.batching import padded_indices
 from seqvision.data.prefetch import Batches, read_ahead
 from seqvision.data.streamed import StreamedSplit
 from seqvision.runtime.cpu_devices import usable_cores
-from seqvision.runtime.transfer import place
+from seqvision.runtime.mesh import batch_sharding, index_sharding
+from seqvision.runtime.transfer import to_devices
 from seqvision.shapes import HostMask, Indices
-from seqvision.training.steps import batch_sharding, index_sharding
 
 # Of a batch that is evaluated: several are read at once.
 _BATCH_BYTES = 2**25
@@ -22,7 +22,7 @@ Chunk = dict[str, Any]
 """Arrays (rows, ...) on the devices, shared out: first all rows of the first device, and so on."""
 
 
-def own_shares(mesh: Mesh) -> list[int]:
+def own_shards(mesh: Mesh) -> list[int]:
     """The numbers of this process's devices in the row of all."""
     own = jax.process_index()
     return [n for n, device in enumerate(mesh.devices.flat) if device.process_index == own]
@@ -51,7 +51,7 @@ def read_chunks(
     Returns:
       An iterator over `Chunk`s, to be closed.
     """
-    shares = own_shares(mesh)
+    shares = own_shards(mesh)
 
     def put(read: list[dict[str, np.ndarray]]) -> Chunk:
         chunk = gathered(read, chunk_size, len(shares))
@@ -96,13 +96,13 @@ def put_rows(chunk_size: int, batch_size: int, offset: int, mesh: Mesh) -> jax.A
     size = batch_size // mesh.size
     batches = np.minimum(offset + np.arange(chunk_size), chunk_size - 1)
     rows = batches[:, None] * size + np.arange(size)
-    return place(np.tile(rows, mesh.size).astype(np.int32), index_sharding(mesh))
+    return to_devices(np.tile(rows, mesh.size).astype(np.int32), index_sharding(mesh))
 
 
 def put_batch_rows(batch_size: int, mesh: Mesh) -> jax.Array:
     """The same for a chunk of one batch: (B,) for `eval_step`."""
     rows = np.tile(np.arange(batch_size // mesh.size, dtype=np.int32), mesh.size)
-    return place(rows, batch_sharding(mesh))
+    return to_devices(rows, batch_sharding(mesh))
 
 
 def moderate_size(split: StreamedSplit, batch_size: int) -> int:
@@ -124,7 +124,7 @@ def streamed_batches(
       The examples (B, ...), and a mask (B,) bool, False where one only fills up the batch.
     """
     numbered = list(padded_indices(len(split), batch_size))
-    places = own_places(batch_size, mesh.size, own_shares(mesh))
+    places = own_places(batch_size, mesh.size, own_shards(mesh))
     batches = Batches(split, lambda number: numbered[number][0], len(numbered), places)
     chunks = read_chunks(split, batches, 0, 1, mesh)
     try:

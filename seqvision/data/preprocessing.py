@@ -1,11 +1,13 @@
 """Short windows of long clips."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int32, Shaped
 
-from seqvision.shapes import ExampleKeys, Lengths, PRNGKey
+from seqvision.shapes import ByteInputs, ExampleKeys, Inputs, Lengths, PRNGKey
 
 AnyClips = Shaped[Array, "B T height width channels"]
 
@@ -88,3 +90,15 @@ def sliding_windows(
     windows = jax.vmap(lambda clip, chosen: clip[chosen])(inputs, frames)
     real = steps < window_lengths[..., None]
     return jnp.where(real[..., None, None, None], windows, 0), window_lengths, mask, starts
+
+
+class Windows(NamedTuple):
+    """Clips longer than `size` frames are cut; `stride` frames lie between two windows' starts."""
+
+    size: int
+    stride: int
+
+
+def to_unit_range(inputs: ByteInputs) -> Inputs:
+    """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
+    return inputs.astype(jnp.float32) / 255.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqvision.errors import UserError, explain_os_error
 from seqvision.inference.predictions import Prediction, Transcription
-from seqvision.runs.metrics_log import write_whole
+from seqvision.runs.files import write_whole
 
 FORMATS = (".csv", ".jsonl")
 
@@ -34,7 +34,7 @@ def checked_output(output: str) -> Path | None:
     return target
 
 
-def row_of(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
+def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
     """A prediction as plain values; all None where there is none."""
     if prediction is None:
         return {"classes": None, "label": None, "probabilities": None}
@@ -47,7 +47,7 @@ def row_of(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[
     return row
 
 
-def text_row(transcription: Transcription | None) -> dict[str, Any]:
+def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
     """What was read on a line as plain values; all None where nothing was."""
     if transcription is None:
         return {"text": None, "confidences": None, "ends": None}

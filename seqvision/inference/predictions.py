@@ -6,9 +6,9 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.preprocessing import frame_ranges
+from seqvision.data.preprocessing import Windows, frame_ranges
 from seqvision.decoding import letter_ends
-from seqvision.training.steps import Answer, Windows
+from seqvision.training.steps import BatchOutput
 
 
 class WindowPrediction(TypedDict):
@@ -73,7 +73,7 @@ def transcription(
 
 
 def predictions(
-    answer: Answer, lengths: np.ndarray | None, windows: Windows | None, count: int
+    answer: BatchOutput, lengths: np.ndarray | None, windows: Windows | None, count: int
 ) -> Iterator[Prediction]:
     """The first `count` examples of a batch, one by one.
 
@@ -94,7 +94,7 @@ def predictions(
 
 
 def _windows(
-    answer: Answer, index: int, length: int, windows: Windows | None
+    answer: BatchOutput, index: int, length: int, windows: Windows | None
 ) -> Iterator[WindowPrediction]:
     ranges = [(0, length)] if windows is None else frame_ranges(length, *windows)
     for number, (start, stop) in enumerate(ranges):

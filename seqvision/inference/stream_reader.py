@@ -13,15 +13,16 @@ from jax import Array
 from jax.sharding import Mesh
 
 from seqvision.data.alphabet import Alphabet
+from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import BLANK, greedy_finish, greedy_read, greedy_start, letter_ends
 from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
-from seqvision.runs.saved_run import load_run, read_settings
+from seqvision.runs.compatibility import read_settings
+from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
 from seqvision.runtime.cpu_devices import num_sharing
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, share_batch
 from seqvision.shapes import ByteImages, Lengths, Mask
-from seqvision.training.state import create_mesh, replicated
-from seqvision.training.steps import batch_sharding, share_batch, to_unit_range
 
 # Columns in one call are filled up to one of these numbers: for each, a program is compiled.
 _SIZES = (1, 8, 64)

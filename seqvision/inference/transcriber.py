@@ -9,15 +9,15 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
+from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
 from seqvision.inference.predictions import Transcription, transcription
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, share_batch
 from seqvision.shapes import ByteImages, Lengths
 from seqvision.tasks.reading import decode
-from seqvision.training.state import create_mesh, replicated
-from seqvision.training.steps import batch_sharding, share_batch, to_unit_range
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
 _UNIT = 64

@@ -2,8 +2,10 @@
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from seqvision.models.cells.base import TIME_AXIS
+from seqvision.shapes import Lengths
 
 
 def reversed_steps(sequences: Array, lengths: Array | None) -> Array:
@@ -18,3 +20,10 @@ def reversed_steps(sequences: Array, lengths: Array | None) -> Array:
     step, length = jnp.arange(sequences.shape[TIME_AXIS])[None], lengths[:, None]
     source = jnp.where(step < length, length - 1 - step, step)
     return jnp.take_along_axis(sequences, source[..., None], axis=TIME_AXIS)
+
+
+def step_mask(lengths: Lengths | None, num_sequences: int, num_steps: int) -> Bool[Array, "B T"]:
+    """True at the steps of each sequence, False at its padding."""
+    if lengths is None:
+        return jnp.ones((num_sequences, num_steps), jnp.bool_)
+    return jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]

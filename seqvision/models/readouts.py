@@ -3,9 +3,8 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Bool
 
+from seqvision.models.padding import step_mask
 from seqvision.shapes import Features, HiddenSequence, Lengths
 
 READOUTS = ("last", "mean", "max", "attention", "per_step")
@@ -58,10 +57,3 @@ class Readout(nn.Module):
             weights = jax.nn.softmax(scores, axis=1, where=real)
             return (jnp.where(real, weights, 0) * outputs).sum(axis=1)
         raise ValueError(f"readout '{self.kind}' is not known; choose one of {', '.join(READOUTS)}")
-
-
-def step_mask(lengths: Lengths | None, num_sequences: int, num_steps: int) -> Bool[Array, "B T"]:
-    """True at the steps of each sequence, False at its padding."""
-    if lengths is None:
-        return jnp.ones((num_sequences, num_steps), jnp.bool_)
-    return jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]

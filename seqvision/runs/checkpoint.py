@@ -232,12 +232,12 @@ class Checkpoints:
     def _move_aside(self, steps: Sequence[int]) -> None:
         if not steps:
             return
-        processes.wait_for_all()  # They have read them.
-        for step in steps if processes.is_first() else []:
+        processes.barrier()  # They have read them.
+        for step in steps if processes.is_primary() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
-        processes.wait_for_all()  # The first has moved them.
+        processes.barrier()  # The first has moved them.
         self._manager.reload()
 
 

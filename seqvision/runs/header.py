@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,18 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.config.schema import MADE_SOURCES, Model, Settings
-from seqvision.config.validation import Steps, flatten, nest
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import flatten, nest
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.files.images import background_of
 from seqvision.data.streamed import StreamedSplit
 from seqvision.models.execution.choose import choose_execution
+from seqvision.models.parameters import named_leaves
 from seqvision.profiling.throughput import flops_text
-from seqvision.runs import metrics_log
-from seqvision.runs.saved_run import DataFacts
+from seqvision.runs.data_facts import DataFacts
+from seqvision.runs.environment import environment
+from seqvision.runs.files import CONFIG, ENVIRONMENT, write_json, write_status
+from seqvision.runtime.console import aligned
 from seqvision.runtime.cpu_devices import most_devices, num_sharing
 
 
@@ -39,15 +43,15 @@ def write_description(
         background=_background(settings, dataset),
         fingerprints=dict(dataset.fingerprints),
     )
-    environment = metrics_log.environment(workdir, mesh.size) | {
+    content = environment(workdir, mesh.size) | {
         "data": dataclasses.asdict(facts),
         "execution": _execution(settings.model),
         "peak_flops": peak_flops,
     }
-    metrics_log.write_json(workdir / metrics_log.CONFIG, nest(flatten(settings)))
-    metrics_log.write_json(workdir / metrics_log.ENVIRONMENT, environment)
-    metrics_log.write_status(workdir, "running", start)
-    return environment
+    write_json(workdir / CONFIG, nest(flatten(settings)))
+    write_json(workdir / ENVIRONMENT, content)
+    write_status(workdir, "running", start)
+    return content
 
 
 def description(
@@ -85,8 +89,8 @@ def description(
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     if start > 0:
         facts |= _changes(environment)
-    yield from metrics_log.header(environment, facts)
-    yield from metrics_log.parameter_table(params)
+    yield from header(environment, facts)
+    yield from parameter_table(params)
 
 
 def residence(dataset: Dataset) -> str:
@@ -161,3 +165,29 @@ def _background(settings: Settings, dataset: Dataset) -> str:
 
 def _often(every: int) -> str:
     return f"every {every} steps" if every else "at the end"
+
+
+def header(environment: Mapping[str, Any], facts: Mapping[str, str]) -> Iterator[str]:
+    """The first lines of a run: what runs, where, on what, for how long."""
+    versions = " | ".join(f"{name} {v}" for name, v in environment["packages"].items())
+    yield f"seqvision {environment['seqvision']} | python {environment['python']} | {versions}"
+    devices = environment["devices"]
+    yield _fact("devices", f"{len(devices)}: {', '.join(devices)}")
+    yield _fact("git", environment["git"] or "not a git checkout")
+    for name, text in facts.items():
+        yield _fact(name, text)
+
+
+def _fact(name: str, text: str) -> str:
+    return f"{name:<10}{text}"
+
+
+def parameter_table(params: Any) -> Iterator[str]:
+    """Name, shape and size of each array, and the total."""
+    rows: list[tuple[str, str, str]] = []
+    total = 0
+    for name, array in named_leaves(params):
+        rows.append((name, " x ".join(map(str, array.shape)), f"{array.size:,}"))
+        total += array.size
+    rows.append(("total", "", f"{total:,}"))
+    yield from aligned([("parameter", "shape", "size"), *rows])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqvision.runs import metrics_log
+from seqvision.runs.files import STATUS, read_json
 from seqvision.runtime.console import say
 
 # Said in percent.
@@ -32,9 +32,9 @@ class Result:
 
 def finished_result(workdir: Path) -> Result | None:
     """The result of a run that is done already, repeated in words; None of any other."""
-    if not (workdir / metrics_log.STATUS).exists():
+    if not (workdir / STATUS).exists():
         return None
-    status = metrics_log.read_json(workdir / metrics_log.STATUS)
+    status = read_json(workdir / STATUS)
     if status["status"] != "done":
         return None
     say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
@@ -45,25 +45,25 @@ def finished_result(workdir: Path) -> Result | None:
 
 def final_line(split: str, metrics: dict[str, Any]) -> str:
     """A row of metrics as a line, what matters most first."""
-    words = worded_row(metrics)
+    words = format_row(metrics)
     first = [name for name in ("accuracy", "cer", "exact_match") if name in words]
     for name in first:
-        words[name] += each_worded(name, metrics)
+        words[name] += format_each(name, metrics)
     names = [*first, *(name for name in words if name not in first)]
     return f"{split} " + ", ".join(f"{name.replace('_', ' ')} {words[name]}" for name in names)
 
 
-def worded_row(metrics: Mapping[str, Any]) -> dict[str, str]:
+def format_row(metrics: Mapping[str, Any]) -> dict[str, str]:
     """A row of metrics, figure by figure; of several seeds with their standard deviation."""
     std = metrics.get("std", {})
     return {
-        name: worded(name, value) + (f" ± {_number(name, std[name])}" if name in std else "")
+        name: format_metric(name, value) + (f" ± {_number(name, std[name])}" if name in std else "")
         for name, value in metrics.items()
         if not isinstance(value, dict)
     }
 
 
-def each_worded(name: str, metrics: Mapping[str, Any]) -> str:
+def format_each(name: str, metrics: Mapping[str, Any]) -> str:
     """The figure of each seed, in brackets; "" where there is one."""
     if name not in metrics.get("each", {}):
         return ""
@@ -76,7 +76,7 @@ def _number(name: str, value: float) -> str:
     return f"{value:.4f}" if name == "loss" else f"{value:.4g}"
 
 
-def worded(name: str, value: float) -> str:
+def format_metric(name: str, value: float) -> str:
     """A figure by the name that it has on record."""
     if name in _SHARES:
         return f"{value:.2%}"

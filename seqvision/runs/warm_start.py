@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from seqvision.errors import UserError
-from seqvision.runs.metrics_log import named_leaves
+from seqvision.models.parameters import named_leaves
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
 

@@ -15,7 +15,7 @@ _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _MOST_BYTES = 2**30
 
 
-def keep_compiled(say: Callable[[str], None] = print) -> None:
+def enable_compilation_cache(say: Callable[[str], None] = print) -> None:
     """Makes JAX keep what it compiles in the user's cache folder; the least used goes first.
 
     Call it before jax is imported: it writes into `JAX_...` variables. Those that are set already

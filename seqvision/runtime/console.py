@@ -1,14 +1,15 @@
 """What the user sees while a run goes on: a bar on a terminal, lines anywhere."""
 
 import sys
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
-from seqvision.runtime.processes import is_first
+from seqvision.runtime.processes import is_primary
 
 
 def on_terminal() -> bool:
-    return is_first() and sys.stderr.isatty()
+    return is_primary() and sys.stderr.isatty()
 
 
 def say(line: str) -> None:
@@ -16,7 +17,7 @@ def say(line: str) -> None:
 
     Of several processes only the first prints.
     """
-    if is_first():
+    if is_primary():
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
@@ -54,3 +55,12 @@ def duration_text(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table: columns to the left, the last one to the right."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *cells, last in rows:
+        left = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
+        yield "  " + "  ".join([*left, f"{last:>{widths[-1]}}"])

@@ -59,7 +59,7 @@ def join(cluster: Cluster, seconds: float = JOIN_SECONDS) -> None:
         )
         # They connect at their first collective, for which each waits 30 seconds at most.
         with _stdout_to_stderr():
-            wait_for_all()
+            barrier()
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(
             f"the {cluster.num_processes} processes could not meet ({first_line(error)}); start"
@@ -103,13 +103,13 @@ def _stdout_to_stderr() -> Iterator[None]:
         os.close(stdout)
 
 
-def is_first() -> bool:
+def is_primary() -> bool:
     """Whether this is the process that prints and writes; of one, it is."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
-def largest(number: int) -> int:
-    """The largest of all processes' numbers, in all of them. It waits until each has given its."""
+def all_reduce_max(number: int) -> int:
+    """Maximum over processes (collective; blocks)."""
     if not jax.distributed.is_initialized():
         return number
     sharding, maximum = _maximum()
@@ -126,14 +126,14 @@ def _maximum() -> tuple[NamedSharding, Callable[[Array], Array]]:
     return NamedSharding(mesh, PartitionSpec("all")), jax.jit(jnp.max, out_shardings=everywhere)
 
 
-def of_first(number: int) -> int:
+def broadcast(number: int) -> int:
     """The first process's number, at least 0, in all of them."""
-    return largest(number if is_first() else 0)
+    return all_reduce_max(number if is_primary() else 0)
 
 
-def wait_for_all() -> None:
+def barrier() -> None:
     """Returns when all processes are here."""
-    largest(0)
+    all_reduce_max(0)
 
 
 def check_same(facts: dict[str, Any]) -> None:
@@ -147,12 +147,12 @@ def check_same(facts: dict[str, Any]) -> None:
     """
     for name, value in facts.items():
         number = zlib.crc32(repr(value).encode()) // 2
-        if largest(number) != -largest(-number):
+        if all_reduce_max(number) != -all_reduce_max(-number):
             raise UserError(f"the {jax.process_count()} processes do not see the same {name}")
 
 
 @contextlib.contextmanager
-def all_or_none() -> Iterator[None]:
+def fail_together() -> Iterator[None]:
     """What fails in one process fails in all of them. They must not meet inside of it.
 
     Raises:
@@ -161,9 +161,9 @@ def all_or_none() -> Iterator[None]:
     try:
         yield
     except Exception:
-        _part_if(largest(1))
+        _part_if(all_reduce_max(1))
         raise
-    if _part_if(largest(0)):
+    if _part_if(all_reduce_max(0)):
         raise UserError("another process cannot train; it says why")
 
 
@@ -175,7 +175,7 @@ def _part_if(failed: int) -> bool:
 
 
 @contextlib.contextmanager
-def ending_with_the_others(way_on: Callable[[], str]) -> Iterator[None]:
+def exit_together(way_on: Callable[[], str]) -> Iterator[None]:
     """Ends this process with a line and code 1 where another one was lost.
 
     At once: whatever is closed on the way out would wait for the lost one. It was lost where its
@@ -204,6 +204,6 @@ def end(code: int) -> NoReturn:
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
-    if is_first():
+    if is_primary():
         time.sleep(1)  # jax ends the others without a word as soon as the first is gone.
     os._exit(code)

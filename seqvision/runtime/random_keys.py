@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from seqvision.shapes import ExampleKeys, PRNGKey
+from seqvision.shapes import Count, ExampleKeys, PRNGKey
 
 
 def example_keys(key: PRNGKey, num_examples: int, axis_name: str | None = None) -> ExampleKeys:
@@ -20,3 +20,14 @@ def example_keys(key: PRNGKey, num_examples: int, axis_name: str | None = None) 
     if axis_name is not None:
         places = places + num_examples * jax.lax.axis_index(axis_name)
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)
+
+
+_STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
+
+
+def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
+    """The random key of one use at one step: a pure function of its arguments.
+
+    Nothing random has to be saved or restored for a run to resume exactly.
+    """
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS[stream]), step)

@@ -8,7 +8,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
 
-def place(tree: Any, sharding: NamedSharding) -> Any:
+def to_devices(tree: Any, sharding: NamedSharding) -> Any:
     """Puts arrays that every process has whole onto the devices, as the sharding says.
 
     Each process gives its own devices their parts. `jax.device_put` would first send the arrays
@@ -26,7 +26,7 @@ def place(tree: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(put, tree)
 
 
-def fetch(tree: Any) -> Any:
+def to_host(tree: Any) -> Any:
     """Whole arrays in the memory of every host, wherever their parts lie."""
     if jax.process_count() == 1:
         return jax.device_get(tree)

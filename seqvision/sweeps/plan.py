@@ -126,7 +126,7 @@ def plan_sweep(base: Settings, sweep: Sequence[Any], fixed: Collection[str] = ()
     return Plan(tuple(keys), tuple(runs), metrics[0])
 
 
-def share_of(runs: Sequence[PlannedRun], shard: str) -> list[PlannedRun]:
+def shard_of(runs: Sequence[PlannedRun], shard: str) -> list[PlannedRun]:
     """The runs that `--sweep_shard=i/n` takes, i from 0 to n-1: every n-th one; all for ""."""
     if not shard:
         return list(runs)

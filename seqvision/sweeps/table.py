@@ -9,9 +9,10 @@ from typing import Any
 
 from seqvision.config.validation import flatten
 from seqvision.errors import UserError
-from seqvision.runs.metrics_log import STATUS, aligned, read_json, read_metrics, write_json
-from seqvision.runs.result import worded
-from seqvision.runtime.console import duration_text
+from seqvision.runs.files import STATUS, read_json, write_json
+from seqvision.runs.metrics_log import read_metrics
+from seqvision.runs.result import format_metric
+from seqvision.runtime.console import aligned, duration_text
 from seqvision.sweeps.plan import Plan, PlannedRun
 
 FAILURE = "failure.json"
@@ -135,9 +136,9 @@ def printed(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[s
     rows = [(*short_names(plan.keys).values(), "status", "best validation", "test", "time")]
     for run, outcome in zip(plan.runs, outcomes, strict=True):
         values = map(str, values_of(run, plan.keys))
-        best = "" if outcome.best is None else f"{worded(metric, outcome.best)}"
+        best = "" if outcome.best is None else f"{format_metric(metric, outcome.best)}"
         at = "" if outcome.best_step is None else f" (step {outcome.best_step})"
-        test = "" if outcome.test is None else worded(metric, outcome.test)
+        test = "" if outcome.test is None else format_metric(metric, outcome.test)
         time = "" if outcome.seconds is None else duration_text(outcome.seconds)
         rows.append((*values, outcome.status, best + at, test, time))
     yield from aligned(rows)
@@ -148,8 +149,9 @@ def printed(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[s
     if number is not None:
         run, outcome = plan.runs[number], outcomes[number]
         yield (
-            f"best by validation {metric}: {folder / run.name}: {worded(metric, outcome.best or 0)}"
-            + ("" if outcome.test is None else f", test {worded(metric, outcome.test)}")
+            f"best by validation {metric}: {folder / run.name}:"
+            f" {format_metric(metric, outcome.best or 0)}"
+            + ("" if outcome.test is None else f", test {format_metric(metric, outcome.test)}")
         )
 
 

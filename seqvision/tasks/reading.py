@@ -11,13 +11,14 @@ from jaxtyping import Float32
 
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
+from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
-from seqvision.runtime.transfer import fetch, place
+from seqvision.runtime.mesh import batch_sharding, replicated, share_batch
+from seqvision.runtime.transfer import to_devices, to_host
 from seqvision.shapes import Lengths
 from seqvision.tasks.base import TextReading
-from seqvision.tasks.reading_metrics import Transcript
-from seqvision.training.state import replicated
-from seqvision.training.steps import Take, batch_sharding, share_batch, to_unit_range
+from seqvision.tasks.reading_metrics import ScoredLine
+from seqvision.training.steps import Take
 
 
 class _Read(NamedTuple):
@@ -55,7 +56,7 @@ def make_read_step(
 
 def transcripts(
     read_step: Callable[..., _Read], params: Any, split: Split, batch_size: int, mesh: Mesh
-) -> Iterator[Transcript]:
+) -> Iterator[ScoredLine]:
     """Reads a split, each line once, in order.
 
     Args:
@@ -65,9 +66,9 @@ def transcripts(
       batch_size: lines per step, a multiple of the devices.
       mesh: the devices.
     """
-    params, arrays = place((params, split.arrays), replicated(mesh))
+    params, arrays = to_devices((params, split.arrays), replicated(mesh))
     for indices, mask in padded_indices(len(split), batch_size):
-        read = fetch(read_step(params, arrays, place(indices, batch_sharding(mesh))))
+        read = to_host(read_step(params, arrays, to_devices(indices, batch_sharding(mesh))))
         yield from (_transcript(read, line) for line in range(int(mask.sum())))
 
 
@@ -82,11 +83,11 @@ def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int
     return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
 
 
-def _transcript(read: _Read, line: int) -> Transcript:
+def _transcript(read: _Read, line: int) -> ScoredLine:
     decoded, batch = read.decoded, read.batch
     said = slice(int(decoded.num_symbols[line]))
     written = slice(int(batch["label_lengths"][line]))
-    return Transcript(
+    return ScoredLine(
         symbols=decoded.symbols[line, said],
         starts=decoded.starts[line, said],
         ends=decoded.ends[line, said],

@@ -13,7 +13,7 @@ from seqvision.decoding import letter_ends
 BOUNDARY_TOLERANCE = 3
 
 
-class Transcript(NamedTuple):
+class ScoredLine(NamedTuple):
     """One line as it was read, and as it is written. Columns are counted from 0.
 
     Attributes:
@@ -82,7 +82,7 @@ class ReadingMetrics:
         return {name: value for name, value in row.items() if not np.isnan(value)}
 
 
-def reading_metrics(lines: Iterable[Transcript], delay: int) -> ReadingMetrics:
+def reading_metrics(lines: Iterable[ScoredLine], delay: int) -> ReadingMetrics:
     """Sums up lines.
 
     Args:

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+
 from seqvision.tasks.metrics import Metrics
 from seqvision.tasks.reading_metrics import ReadingMetrics
 
@@ -45,3 +47,8 @@ def row_of_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 def _stdev(values: Sequence[float]) -> float:
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def of_seed(tree: Any, index: int) -> Any:
+    """What one of several seeds has of a tree of arrays (R, ...)."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from seqvision.config.validation import Steps
+from seqvision.config.step_counts import Steps
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime import processes
@@ -87,7 +87,7 @@ class Pace:
         self._seconds += seconds
         fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
         # Others take other times, and all of them the same steps.
-        self._steps_per_call = processes.of_first(max(1, min(fitting, self._capacity)))
+        self._steps_per_call = processes.broadcast(max(1, min(fitting, self._capacity)))
 
     def throughput(
         self, peak_flops: float | None, waited: float | None = None

@@ -10,21 +10,30 @@ import optax
 from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps
+from seqvision.config.step_counts import Steps
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.models.execution import cudnn_lstm
-from seqvision.runs.saved_run import model_of, objective_of, read_shape, windows_of
+from seqvision.runtime.mesh import DATA_AXIS, data_mesh
 from seqvision.tasks.base import Objective
-from seqvision.tasks.from_config import Evaluation, SeedsEvaluation, create_evaluation, each_seed
+from seqvision.tasks.from_config import (
+    Evaluation,
+    SeedsEvaluation,
+    create_evaluation,
+    each_seed,
+    model_of,
+    objective_of,
+    read_shape,
+    windows_of,
+)
 from seqvision.training.optimizer import create_optimizer, create_schedule
-from seqvision.training.state import DATA_AXIS, Init, data_mesh, make_init
+from seqvision.training.state import Init, make_init
 from seqvision.training.steps import make_train_steps
 
 
 @dataclasses.dataclass(frozen=True)
-class Program:
+class TrainingSetup:
     """The functions of a training.
 
     Attributes:
@@ -48,7 +57,9 @@ class Program:
     evaluate: Evaluation | SeedsEvaluation
 
 
-def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh) -> Program:
+def create_training(
+    settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh
+) -> TrainingSetup:
     """Nothing is compiled yet: jax does that at the first call.
 
     Args:
@@ -106,7 +117,7 @@ def create_program(settings: Settings, dataset: Dataset, steps: Steps, mesh: Mes
     take, windows = dataset.split("train").take, windows_of(settings)
     objective = objective_of(settings, dataset.num_classes)
     evaluate = create_evaluation(settings, model, data_mesh(mesh), take, objective, windows)
-    return Program(
+    return TrainingSetup(
         model=model,
         input_shape=input_shape,
         schedule=schedule,

@@ -8,14 +8,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps
+from seqvision.config.step_counts import Steps
 from seqvision.data.dataset import Split
 from seqvision.data.order import example_indices
 from seqvision.profiling.throughput import Throughput
-from seqvision.runtime.transfer import place
+from seqvision.runtime.mesh import index_sharding, replicated
+from seqvision.runtime.transfer import to_devices
 from seqvision.training.dispatch import MAX_STEPS_PER_CALL, Pace
-from seqvision.training.state import TrainState, replicated
-from seqvision.training.steps import index_sharding
+from seqvision.training.state import TrainState
 
 
 class ResidentSteps:
@@ -28,7 +28,7 @@ class ResidentSteps:
         self._num_examples, self._mesh = len(split), mesh
         self._capacity = min(MAX_STEPS_PER_CALL, steps.total)
         self._pace = Pace(steps, self.batch_size, self._capacity)
-        self._arrays = place(split.arrays, replicated(mesh))
+        self._arrays = to_devices(split.arrays, replicated(mesh))
         self._next: tuple[int, Any] = (-1, None)
 
     @property
@@ -72,7 +72,7 @@ class ResidentSteps:
         """See `training.dispatch.Calls.close`; nothing runs beside it."""
 
     def _arguments(self, state: TrainState, indices: Any, num_steps: int) -> tuple[Any, ...]:
-        count = place(np.int32(num_steps), replicated(self._mesh))
+        count = to_devices(np.int32(num_steps), replicated(self._mesh))
         return state, self._arrays, indices, count
 
     def _indices(self, step: int) -> Any:
@@ -85,4 +85,4 @@ class ResidentSteps:
             for seed in settings.seeds
         ]
         table = np.stack(tables) if settings.num_seeds > 1 else tables[0]
-        return place(table, index_sharding(self._mesh))
+        return to_devices(table, index_sharding(self._mesh))

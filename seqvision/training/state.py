@@ -1,6 +1,5 @@
 """What training changes, and how it lies on the devices."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,25 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
-from seqvision.runtime.cpu_devices import num_sharing
-from seqvision.shapes import Count, PRNGKey
-
-DATA_AXIS = "data"
-"""The mesh axis that shares out every batch."""
-SEED_AXIS = "seed"
-"""The mesh axis that shares out the seeds of a run that trains several at once; others have none"""
-
-_STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
-
-
-def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
-    """The random key of one use at one step: a pure function of its arguments.
-
-    Nothing random has to be saved or restored for a run to resume exactly.
-    """
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS[stream]), step)
+from seqvision.runtime.mesh import state_sharding
+from seqvision.runtime.random_keys import key_of
+from seqvision.shapes import Count
 
 
 @struct.dataclass
@@ -63,59 +48,6 @@ class TrainState:
 
 
 Init = Callable[[Count | int], TrainState]
-
-
-def create_mesh(num_devices: int = 0) -> Mesh:
-    """The first devices (0: all) in one row, named `data`: each takes its share of every batch."""
-    devices = jax.devices()[: num_devices or None]
-    return jax.make_mesh((len(devices),), (DATA_AXIS,), (AxisType.Auto,), devices=devices)
-
-
-def training_mesh(batch_size: int, num_seeds: int = 1) -> Mesh:
-    """All devices; of one process's CPU, the most that can share the work evenly.
-
-    Of several seeds each device takes its share, as far as that goes, and whole batches: it waits
-    for no other. Devices that are more than can share the seeds share their batches.
-    """
-    count = jax.device_count()
-    if jax.default_backend() == "cpu" and jax.process_count() == 1:
-        count = num_sharing(count, batch_size * num_seeds)
-    return create_mesh(count) if num_seeds == 1 else seeds_mesh(num_seeds, count)
-
-
-def seeds_mesh(num_seeds: int, num_devices: int = 0) -> Mesh:
-    """The first devices (0: all) in rows, (`seed`, `data`): as many rows as can share the seeds."""
-    devices = jax.devices()[: num_devices or None]
-    rows = math.gcd(len(devices), num_seeds)
-    return jax.make_mesh(
-        (rows, len(devices) // rows),
-        (SEED_AXIS, DATA_AXIS),
-        (AxisType.Auto, AxisType.Auto),
-        devices=devices,
-    )
-
-
-def data_mesh(mesh: Mesh) -> Mesh:
-    """The same devices in one row, named `data`: all of them share every batch."""
-    return Mesh(mesh.devices.reshape(-1), (DATA_AXIS,), axis_types=(AxisType.Auto,))
-
-
-def replicated(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec())
-
-
-def of_seed(tree: Any, index: int) -> Any:
-    """What one of several seeds has of a tree of arrays (R, ...)."""
-    return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-def state_sharding(mesh: Mesh) -> NamedSharding:
-    """How a state lies: whole on every device; of several seeds, each device has its share."""
-    return NamedSharding(mesh, state_spec(mesh))
-
-
-def state_spec(mesh: Mesh) -> PartitionSpec:
-    return PartitionSpec(SEED_AXIS) if SEED_AXIS in mesh.axis_names else PartitionSpec()
 
 
 def make_init(

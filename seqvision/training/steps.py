@@ -9,10 +9,19 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
-from seqvision.data.preprocessing import random_windows, sliding_windows
-from seqvision.runtime.random_keys import example_keys
+from seqvision.data.preprocessing import Windows, random_windows, sliding_windows, to_unit_range
+from seqvision.runtime.mesh import (
+    _BATCH_SPEC,
+    DATA_AXIS,
+    SEED_AXIS,
+    _shared,
+    index_sharding,
+    share_batch,
+    state_spec,
+)
+from seqvision.runtime.random_keys import example_keys, key_of
 from seqvision.shapes import (
     BatchIndices,
     ByteInputs,
@@ -27,25 +36,14 @@ from seqvision.shapes import (
 from seqvision.tasks.base import Classification, Objective
 from seqvision.tasks.losses import last_step
 from seqvision.tasks.metrics import Sums
-from seqvision.training.state import DATA_AXIS, SEED_AXIS, TrainState, key_of, state_spec
+from seqvision.training.state import TrainState
 
 Augmentation = Callable[[ExampleKeys, Inputs], Inputs]
 Take = Callable[[Any, Any], dict[str, Any]]
 """See `data.dataset.Split.take`."""
 
-_BATCH_SPEC = PartitionSpec(DATA_AXIS)
-_INDEX_SPEC = PartitionSpec(None, DATA_AXIS)
-_SEEDS_INDEX_SPEC = PartitionSpec(SEED_AXIS, None, DATA_AXIS)
 
-
-class Windows(NamedTuple):
-    """Clips longer than `size` frames are cut; `stride` frames lie between two windows' starts."""
-
-    size: int
-    stride: int
-
-
-class Answer(NamedTuple):
+class BatchOutput(NamedTuple):
     """What a network says about a batch.
 
     Attributes:
@@ -59,11 +57,6 @@ class Answer(NamedTuple):
     probabilities: Any
     windows: Any
     steps: Any
-
-
-def to_unit_range(inputs: ByteInputs) -> Inputs:
-    """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
-    return inputs.astype(jnp.float32) / 255.0
 
 
 def make_train_steps(
@@ -199,39 +192,6 @@ def make_train_steps(
     return jax.jit(_shared(train_steps, mesh, in_specs, of_state), donate_argnums=0)
 
 
-def index_sharding(mesh: Mesh) -> NamedSharding:
-    """Each device takes its share of every row of an index table (S, B), or (R, S, B)."""
-    has_seeds = SEED_AXIS in mesh.axis_names
-    return NamedSharding(mesh, _SEEDS_INDEX_SPEC if has_seeds else _INDEX_SPEC)
-
-
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Each device takes its share of the examples of a batch."""
-    return NamedSharding(mesh, _BATCH_SPEC)
-
-
-def share_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
-    """Compiles a function of which each device takes its share of the examples.
-
-    The first `num_replicated` arguments are the same for all; the others, and what it returns, have
-    the batch as their first axis.
-    """
-    everywhere = PartitionSpec()
-
-    def shared(*arguments: Any) -> Any:
-        specs = [everywhere] * num_replicated + [_BATCH_SPEC] * (len(arguments) - num_replicated)
-        return _shared(function, mesh, tuple(specs), _BATCH_SPEC)(*arguments)
-
-    return jax.jit(shared)
-
-
-def _shared(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
-    # The check of what is equal on all devices knows nothing of hand-written gradients.
-    return jax.shard_map(
-        function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-    )
-
-
 def _all_finite(tree: Any) -> Array:
     finite = jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
     return jax.tree.reduce(jnp.logical_and, finite)
@@ -271,12 +231,12 @@ def make_eval_step(
 
 def make_predict_step(
     model: nn.Module, mesh: Mesh, windows: Windows | None = None
-) -> Callable[..., Answer]:
-    """Compiles `predict_step(params, inputs, lengths) -> Answer`; no lengths (None) for images."""
+) -> Callable[..., BatchOutput]:
+    """Compiles `predict_step(params, inputs, lengths) -> BatchOutput`; lengths None for images."""
 
-    def predict_step(params: Any, inputs: ByteInputs, lengths: Lengths | None) -> Answer:
+    def predict_step(params: Any, inputs: ByteInputs, lengths: Lengths | None) -> BatchOutput:
         logits, window_logits, step_logits = _read(model, params, inputs, lengths, windows)
-        return Answer(
+        return BatchOutput(
             jax.nn.softmax(logits),
             jax.nn.softmax(window_logits),
             None if step_logits is None else jax.nn.softmax(step_logits),

@@ -8,16 +8,17 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps
-from seqvision.data.device_feed import Chunk, own_places, own_shares, put_rows, read_chunks
+from seqvision.config.step_counts import Steps
+from seqvision.data.device_feed import Chunk, own_places, own_shards, put_rows, read_chunks
 from seqvision.data.order import example_indices
 from seqvision.data.prefetch import Batches
 from seqvision.data.streamed import StreamedSplit
 from seqvision.profiling.throughput import Throughput
-from seqvision.runtime.transfer import place
+from seqvision.runtime.mesh import replicated
+from seqvision.runtime.transfer import to_devices
 from seqvision.shapes import Indices
 from seqvision.training.dispatch import MAX_STEPS_PER_CALL, Pace
-from seqvision.training.state import TrainState, replicated
+from seqvision.training.state import TrainState
 
 CHUNKS = 3
 """One is trained on while the next lies ready and a third is on its way."""
@@ -42,7 +43,7 @@ class StreamedSteps:
         self._train_steps, self._mesh = train_steps, mesh
         self._chunk_size = chunk_size(settings, steps, split)
         self._pace = Pace(steps, self.batch_size, self._chunk_size)
-        places = own_places(self.batch_size, mesh.size, own_shares(mesh))
+        places = own_places(self.batch_size, mesh.size, own_shards(mesh))
         self._batches = Batches(split, self._examples, steps.total, places)
         self._ahead: Any = None
         # The chunk in use, and the step that it begins with.
@@ -110,7 +111,7 @@ class StreamedSteps:
 
     def _arguments(self, state: TrainState, step: int, num_steps: int) -> tuple[Any, ...]:
         rows = put_rows(self._chunk_size, self.batch_size, step - self._first, self._mesh)
-        count = place(np.int32(num_steps), replicated(self._mesh))
+        count = to_devices(np.int32(num_steps), replicated(self._mesh))
         return state, self._chunk, rows, count
 
     def _examples(self, step: int) -> Indices:

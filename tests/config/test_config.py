@@ -17,13 +17,14 @@ from seqvision import models
 from seqvision.config import schema as settings_room
 from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
-from seqvision.config.validation import Steps, field_names, flatten, nest, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import field_names, flatten, nest, validate
 from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
 from seqvision.models.execution.choose import EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
-from seqvision.runs.saved_run import model_of
+from seqvision.tasks.from_config import model_of
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")

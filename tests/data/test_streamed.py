@@ -14,7 +14,8 @@ from PIL import Image
 
 from configs import default
 from seqvision import evaluate, train
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data import device_feed
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
 from seqvision.data.order import example_indices
@@ -26,9 +27,9 @@ from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.sources.tfds_records import TfdsSource
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
+from seqvision.runtime.mesh import create_mesh
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
-from seqvision.training.state import create_mesh
 from tests.test_train import assert_same_run
 
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.images import UnreadableImageError, background_of, read_image
 from seqvision.predict import Predictor
-from seqvision.runs.saved_run import DataFacts
-from seqvision.training.steps import Answer
+from seqvision.runs.data_facts import DataFacts
+from seqvision.training.steps import BatchOutput
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 
@@ -150,11 +150,11 @@ class FakeNetwork:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, images: np.ndarray, lengths: np.ndarray | None) -> Answer:
+    def __call__(self, images: np.ndarray, lengths: np.ndarray | None) -> BatchOutput:
         self.batches.append(len(images))
         first = images[:, 0, 0, 0] / np.float32(255)
         probabilities = np.stack([first, 1 - first], axis=1).astype(np.float32)
-        return Answer(probabilities, probabilities[:, None], None)
+        return BatchOutput(probabilities, probabilities[:, None], None)
 
 
 @pytest.fixture

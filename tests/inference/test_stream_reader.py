@@ -17,6 +17,7 @@ from PIL import Image
 
 from benchmarks import live_equals_offline, streaming
 from configs import default
+from seqvision.data.preprocessing import to_unit_range
 from seqvision.data.sources.line_images import read_line
 from seqvision.decoding import Decoded, greedy_decode
 from seqvision.errors import UserError
@@ -27,7 +28,6 @@ from seqvision.models.line_reader import LineReader
 from seqvision.predict import predict_files
 from seqvision.read import read_files
 from seqvision.train import train_and_evaluate
-from seqvision.training.steps import to_unit_range
 
 HEIGHT, SYMBOLS = 6, tuple("01234 ")
 

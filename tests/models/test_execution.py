@@ -22,7 +22,7 @@ from seqvision.models.execution import measured_times
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
-from seqvision.training.state import create_mesh
+from seqvision.runtime.mesh import create_mesh
 from tests.models import numpy_cells
 
 CELL_NAMES, PATHS = ("lstm", "gru"), ("scan", "fused")

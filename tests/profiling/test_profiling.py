@@ -12,7 +12,8 @@ import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
@@ -30,11 +31,12 @@ from seqvision.profiling.hlo import (
 from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
+from seqvision.runtime.mesh import create_mesh, replicated
 from seqvision.tasks.metrics import Sums
 from seqvision.train import train_and_evaluate
-from seqvision.training.from_config import create_program
+from seqvision.training.from_config import create_training
 from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import TrainState, abstract_state, create_mesh, replicated
+from seqvision.training.state import TrainState, abstract_state
 from tests.test_train import assert_same_run, interrupt_at
 
 
@@ -224,7 +226,7 @@ def test_training_flops_of_the_row_lstm_by_hand(small_config: ConfigDict) -> Non
     settings = validate(small_config)
     dataset = load_dataset(settings)
     train, mesh = dataset.split("train"), create_mesh()
-    program = create_program(settings, dataset, Steps.of(settings, len(train)), mesh)
+    program = create_training(settings, dataset, Steps.of(settings, len(train)), mesh)
     arguments = (
         abstract_state(program.init, mesh),
         jax.eval_shape(lambda: train.arrays),

@@ -13,9 +13,10 @@ import pytest
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runtime.mesh import create_mesh
 from seqvision.tasks.metrics import Sums
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import abstract_state, create_mesh, create_state, make_init
+from seqvision.training.state import abstract_state, create_state, make_init
 
 MODEL = create_model(num_classes=3, hidden_size=4)
 INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), Sums.zeros(3), use_ema=True)

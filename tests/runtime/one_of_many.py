@@ -47,25 +47,24 @@ def meet(seconds: float, address: str, count: int, process: int) -> int:
     from seqvision.errors import UserError
     from seqvision.runtime import processes
     from seqvision.runtime.console import say
-    from seqvision.runtime.transfer import fetch, place
-    from seqvision.training.state import create_mesh, replicated
-    from seqvision.training.steps import batch_sharding
+    from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
+    from seqvision.runtime.transfer import to_devices, to_host
 
     processes.join(Cluster(FLAGS, count, address, process), seconds)
     assert (jax.process_count(), jax.process_index()) == (count, process)
-    assert processes.is_first() == (process == 0)
-    assert processes.largest(10 * process) == 10 * (count - 1)
-    assert processes.largest(-process) == 0
-    assert processes.of_first(7 if process == 0 else 9) == 7
+    assert processes.is_primary() == (process == 0)
+    assert processes.all_reduce_max(10 * process) == 10 * (count - 1)
+    assert processes.all_reduce_max(-process) == 0
+    assert processes.broadcast(7 if process == 0 else 9) == 7
     say("said once")
 
     mesh = create_mesh()
     numbers = np.arange(4 * mesh.size, dtype=np.int32).reshape(-1, 2)
     for sharding in (batch_sharding(mesh), replicated(mesh)):
-        placed = place({"numbers": numbers}, sharding)
-        assert place(placed, sharding)["numbers"] is placed["numbers"]
+        placed = to_devices({"numbers": numbers}, sharding)
+        assert to_devices(placed, sharding)["numbers"] is placed["numbers"]
         twice = jax.jit(lambda tree: 2 * tree["numbers"], out_shardings=sharding)(placed)
-        np.testing.assert_array_equal(fetch(twice), 2 * numbers)
+        np.testing.assert_array_equal(to_host(twice), 2 * numbers)
 
     processes.check_same({"a": "the same", "b": 3})
     for name, value in (("data", process), ("workdir", "x" * process)):
@@ -75,9 +74,9 @@ def meet(seconds: float, address: str, count: int, process: int) -> int:
             assert str(error) == f"the {count} processes do not see the same {name}"
         else:
             raise AssertionError(name)
-    with processes.all_or_none():
+    with processes.fail_together():
         pass
-    with processes.all_or_none():
+    with processes.fail_together():
         if process == 1:
             raise UserError("no data here")
     return 0

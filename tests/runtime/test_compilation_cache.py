@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqvision.runtime.compilation_cache import keep_compiled
+from seqvision.runtime.compilation_cache import enable_compilation_cache
 from tests.test_main import main
 from tests.test_train import assert_same_run
 
@@ -29,7 +29,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lines() -> list[str]:
     said: list[str] = []
-    keep_compiled(said.append)
+    enable_compilation_cache(said.append)
     return said
 
 

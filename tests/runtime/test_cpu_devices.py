@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.runs import header
@@ -162,7 +163,7 @@ def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Datase
     settings = validate(small_config)
     steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_program(settings, mnist, steps, state.create_mesh())
+        from_config.create_training(settings, mnist, steps, state.create_mesh())
 
 
 @pytest.mark.parametrize(

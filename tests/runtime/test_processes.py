@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from seqvision.errors import BusyError, UserError
-from seqvision.runs import metrics_log
+from seqvision.runs.lock import exclusive
 from seqvision.runtime import cluster
 from seqvision.runtime.cluster import FLAGS, OPEN_MPI, SLURM, TPU_POD, Cluster, find_cluster
 from tests.test_train import arrays, assert_same_run, rows
@@ -368,7 +368,7 @@ def test_evaluation_counts_each_example_once(options: list[str], two: Path, tmp_
 
 def test_what_fails_in_one_fails_in_all(options: list[str], tmp_path: Path) -> None:
     workdir = tmp_path / "locked"
-    with metrics_log.exclusive(workdir):
+    with exclusive(workdir):
         found = together(options, workdir)
     assert codes(found) == [BusyError.exit_code, 2], found
     assert "is training here" in found[0][2]

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import importlib
 import io
+import json
 import math
 import os
 import random
@@ -24,11 +25,20 @@ from seqvision import sweep
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.errors import BusyError, UserError
-from seqvision.runs import metrics_log
+from seqvision.runs.files import (
+    CONFIG,
+    METRICS,
+    STATUS,
+    read_json,
+    write_json,
+    write_status,
+    write_whole,
+)
+from seqvision.runs.metrics_log import read_metrics
 from seqvision.runtime.cpu_devices import core_shares, group_cores
 from seqvision.sweep import run_sweep
 from seqvision.sweeps.eta import SweepProgress, share_done
-from seqvision.sweeps.plan import Plan, PlannedRun, plan_sweep, read_sweep, share_of
+from seqvision.sweeps.plan import Plan, PlannedRun, plan_sweep, read_sweep, shard_of
 from seqvision.sweeps.process import OUTPUT, TrainingProcess, failure, train_command
 from seqvision.sweeps.search_space import (
     grid,
@@ -197,17 +207,17 @@ def test_names_that_folders_can_bear() -> None:
 @pytest.mark.parametrize("num_shares", [1, 2, 3, 5, 20])
 def test_shares_are_disjoint_and_together_all(num_shares: int) -> None:
     runs = plan_of(*grid({"seed": range(12)})).runs
-    shares = [share_of(runs, f"{i}/{num_shares}") for i in range(num_shares)]
+    shares = [shard_of(runs, f"{i}/{num_shares}") for i in range(num_shares)]
     together = [run.name for share in shares for run in share]
     assert sorted(together) == sorted(run.name for run in runs)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert share_of(runs, "") == list(runs)
+    assert shard_of(runs, "") == list(runs)
 
 
 @pytest.mark.parametrize("text", ["3/3", "1", "-1/3", "0/0", "a/b", "1/3/5", " 0/3"])
 def test_shares_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="write i/n with i from 0 to n-1"):
-        share_of([], text)
+        shard_of([], text)
 
 
 BODY = "from configs.default import get_config\n"
@@ -317,13 +327,11 @@ def write_run(
         {"step": step, "split": "validation", metric: score, "seconds": 0.5 * step}
         for step, score in enumerate(scores, 1)
     ]
-    metrics_log.write_whole(
-        workdir / metrics_log.METRICS, "".join(f"{metrics_log.json.dumps(r)}\n" for r in rows)
-    )
+    write_whole(workdir / METRICS, "".join(f"{json.dumps(r)}\n" for r in rows))
     more: dict[str, Any] = {}
     if status == "done":
         more = {"metrics": {"test": {metric: test}}, "seconds": 0.5 * len(scores)}
-    metrics_log.write_status(workdir, status, len(scores), **more)
+    write_status(workdir, status, len(scores), **more)
 
 
 class Pretended:
@@ -332,7 +340,7 @@ class Pretended:
     def __init__(self, workdir: Path, seed: int, fate: int = 0) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         self._workdir, self._seed, self._fate = workdir, seed, fate
-        self._scores = [row["accuracy"] for row in metrics_log.read_metrics(workdir)]
+        self._scores = [row["accuracy"] for row in read_metrics(workdir)]
         self._is_told = False
 
     def poll(self) -> int | None:
@@ -432,7 +440,7 @@ def test_three_shares_in_one_folder_are_the_sweep(tmp_path: Path) -> None:
     started = []
     for shard in ("1/3", "0/3", "2/3"):
         machine = Machine(tmp_path)
-        assert run_sweep(plan, share_of(plan.runs, shard), tmp_path, machine) == 0
+        assert run_sweep(plan, shard_of(plan.runs, shard), tmp_path, machine) == 0
         started += machine.started
         statuses = [row[3] for row in pure((tmp_path / "sweep.csv").read_text())[1:]]
         assert statuses.count("done") == len(started)
@@ -481,7 +489,7 @@ def test_a_run_that_another_process_trains_is_waited_for(
 
 def test_folders_that_hold_something_else(tmp_path: Path) -> None:
     plan, machine = plan_of({"seed": 1}), Machine(tmp_path)
-    metrics_log.write_json(tmp_path / metrics_log.CONFIG, {})
+    write_json(tmp_path / CONFIG, {})
     with pytest.raises(UserError, match="it holds a run, and --mode=sweep needs a folder for many"):
         run_sweep(plan, plan.runs, tmp_path, machine)
     (tmp_path / "file").touch()
@@ -653,7 +661,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    status = metrics_log.read_json(cut / "model.sequence=rows" / metrics_log.STATUS)
+    status = read_json(cut / "model.sequence=rows" / STATUS)
     assert status["status"] == "interrupted"
     assert run("cut").returncode == 1
     tables = [pure((tmp_path / name / "sweep.csv").read_text()) for name in ("whole", "cut")]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqvision.decoding import letter_ends
-from seqvision.tasks.reading_metrics import Transcript, matched, reading_metrics
+from seqvision.tasks.reading_metrics import ScoredLine, matched, reading_metrics
 
 DELAY = 3
 
@@ -19,10 +19,10 @@ def line(
     truth_ends: list[int] | None = None,
     loss: float = 1.0,
     fits: bool = True,
-) -> Transcript:
+) -> ScoredLine:
     """Each symbol is said in two columns."""
     first = np.array(starts if starts is not None else 10 * np.arange(len(symbols)), np.int32)
-    return Transcript(
+    return ScoredLine(
         symbols=np.array([int(symbol) for symbol in symbols], np.int32),
         starts=first,
         ends=first + 1,

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config.validation import Steps, validate
+from seqvision.config.step_counts import Steps
+from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
+from seqvision.runtime.mesh import create_mesh
 from seqvision.train import train_and_evaluate
-from seqvision.training.from_config import create_program
+from seqvision.training.from_config import create_training
 from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import create_mesh, create_state
+from seqvision.training.state import create_state
 
 
 def compiled(log: pytest.LogCaptureFixture) -> list[str]:
@@ -29,7 +31,7 @@ def test_calls_between_logs_compile_nothing_and_move_nothing_unsaid(
     small_config.evaluate_every = small_config.checkpoint.every = "never"
     settings, train = validate(small_config), mnist.split("train")
     steps, mesh = Steps.of(settings, len(train)), create_mesh()
-    program = create_program(settings, mnist, steps, mesh)
+    program = create_training(settings, mnist, steps, mesh)
     state = create_state(program.init, mesh, settings.seed)
     calls = ResidentSteps(settings, steps, train, program.train_steps, mesh)
     state, _ = calls.advance(state, 0)  # Compiles.

@@ -20,6 +20,7 @@ from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
+from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
@@ -28,21 +29,13 @@ from seqvision.predict import Predictor
 from seqvision.runs.result import final_line
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
+from seqvision.runtime.mesh import DATA_AXIS, create_mesh, seeds_mesh, training_mesh
 from seqvision.tasks.base import Classification
-from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
+from seqvision.tasks.seed_metrics import SeedMetrics, of_seed, row_of_seeds
 from seqvision.train import train_and_evaluate
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import (
-    DATA_AXIS,
-    TrainState,
-    create_mesh,
-    create_state,
-    make_init,
-    of_seed,
-    seeds_mesh,
-    training_mesh,
-)
-from seqvision.training.steps import Windows, make_train_steps
+from seqvision.training.state import TrainState, create_state, make_init
+from seqvision.training.steps import make_train_steps
 from tests.test_main import main_here
 from tests.test_train import assert_same_run, interrupt_at, rows
 

@@ -18,23 +18,18 @@ from seqvision.config.validation import validate
 from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.order import example_indices
-from seqvision.data.preprocessing import frame_ranges
+from seqvision.data.preprocessing import Windows, frame_ranges
 from seqvision.inference.predictions import predictions
 from seqvision.models import create_model
+from seqvision.runtime.mesh import DATA_AXIS, create_mesh
+from seqvision.runtime.random_keys import key_of
 from seqvision.tasks.base import Classification
 from seqvision.tasks.from_config import create_evaluation
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
 from seqvision.tasks.metrics import Metrics, Sums
 from seqvision.training.optimizer import create_optimizer, create_schedule
-from seqvision.training.state import (
-    DATA_AXIS,
-    TrainState,
-    create_mesh,
-    create_state,
-    key_of,
-    make_init,
-)
-from seqvision.training.steps import Windows, make_predict_step, make_train_steps
+from seqvision.training.state import TrainState, create_state, make_init
+from seqvision.training.steps import make_predict_step, make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
 BATCH, CAPACITY = 16, 8

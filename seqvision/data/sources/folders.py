@@ -24,7 +24,7 @@ from seqvision.data.files.paths import few, natural_key, shown, visible
 from seqvision.data.files.pixels import HostFrames
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.hash_split import fraction_of
-from seqvision.data.sources.scan_cache import Look, keep_looks, looks_path, read_looks
+from seqvision.data.sources.scan_cache import FileScan, load_scans, save_scans, scans_path
 from seqvision.errors import UserError, explain_os_error
 
 _SPLIT_NAMES = {
@@ -111,12 +111,12 @@ def load_folders(
     used = {name for classes in listing.examples.values() for name in classes}
     class_names = tuple(sorted(used, key=natural_key))
     rows = list(listing.rows(class_names))
-    kept = None if cache_dir is None else looks_path(cache_dir, _all_files(rows))
-    looks, frames = None if kept is None else read_looks(kept), None
+    kept = None if cache_dir is None else scans_path(cache_dir, _all_files(rows))
+    looks, frames = None if kept is None else load_scans(kept), None
     if looks is None or len(looks) != len(rows):
         looks, frames = _look_over(rows, size, broken_files, resident_bytes, show_progress)
         if kept is not None and frames is None:
-            keep_looks(kept, looks, say)
+            save_scans(kept, looks, say)
     given = _examples(rows, looks, frames, size, broken_files, say)
     del frames  # `given` alone keeps them, and `make_dataset` empties it.
     return make_dataset(
@@ -229,25 +229,25 @@ def _look_over(
     broken_files: str,
     resident_bytes: float,
     show_progress: bool,
-) -> tuple[list[Look], list[np.ndarray] | None]:
+) -> tuple[list[FileScan], list[np.ndarray] | None]:
     """Reads every example once.
 
     Returns:
       What each is, and the frames of those that can be read, fitted as far as `size` is known; None
       where all of them together are larger than `resident_bytes`.
     """
-    looks: list[Look] = []
+    looks: list[FileScan] = []
     kept: list[np.ndarray] | None = []
     num_bytes = 0
     for _, _, file in tqdm(rows, disable=not show_progress, leave=False):
         try:
             frames = read_frames(file)
         except UnreadableImageError as error:
-            looks.append(Look((), 0.0, str(error)))
+            looks.append(FileScan((), 0.0, str(error)))
             if broken_files == "fail":
                 raise _broken(file, looks[-1]) from error
             continue
-        looks.append(Look(frames.shape, fraction_of(frames)))
+        looks.append(FileScan(frames.shape, fraction_of(frames)))
         if kept is not None:
             kept.append(fit_known(frames, size))
             num_bytes += kept[-1].nbytes
@@ -258,7 +258,7 @@ def _look_over(
 
 def _examples(
     rows: list[_Row],
-    looks: list[Look],
+    looks: list[FileScan],
     frames: list[np.ndarray] | None,
     size: tuple[int, int, int],
     broken_files: str,
@@ -295,7 +295,7 @@ def _read_again(file: Path, size: tuple[int, int, int]) -> HostFrames:
         ) from error
 
 
-def _broken(file: Path, look: Look) -> UserError:
+def _broken(file: Path, look: FileScan) -> UserError:
     return UserError(
         f"{shown(file)}: cannot be read ({look.problem}); repair or remove it, or set"
         " config.data.broken_files = 'skip' to leave such files out"

@@ -18,7 +18,7 @@ from seqvision.data.sources.examples import (
 )
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.sources.scan_cache import Look, keep_looks, looks_path, read_looks
+from seqvision.data.sources.scan_cache import FileScan, load_scans, save_scans, scans_path
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
@@ -79,7 +79,7 @@ def load_npz(
         numbers = _numbered(file, prefix, labels[prefix], class_names)
         fractions = [0.0] * len(frames)
         if is_cut and splits[prefix] == "train":
-            kept = looks_path(cache_dir, [path]) if cache_dir and file.stamp else None
+            kept = scans_path(cache_dir, [path]) if cache_dir and file.stamp else None
             fractions = _fractions(frames, kept, say)
         given[splits[prefix]] = [
             Example(
@@ -118,12 +118,12 @@ def _fractions(
     frames: list[np.ndarray], kept: Path | None, say: Callable[[str], None]
 ) -> list[float]:
     """See `split_rule`: all examples are read for it, and it is kept in a file, if there is one."""
-    looks = None if kept is None else read_looks(kept)
+    looks = None if kept is None else load_scans(kept)
     shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
     if looks is None or [look.shape for look in looks] != shapes:
-        looks = [Look(clip.shape, fraction_of(clip)) for clip in frames]
+        looks = [FileScan(clip.shape, fraction_of(clip)) for clip in frames]
         if kept is not None:
-            keep_looks(kept, looks, say)
+            save_scans(kept, looks, say)
     return [look.fraction for look in looks]
 
 

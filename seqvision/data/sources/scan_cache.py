@@ -13,7 +13,7 @@ from seqvision.errors import explain_os_error
 _VERSION = 1
 
 
-class Look(NamedTuple):
+class FileScan(NamedTuple):
     """What one example is.
 
     Attributes:
@@ -27,7 +27,7 @@ class Look(NamedTuple):
     problem: str = ""
 
 
-def looks_path(cache_dir: Path, files: Iterable[Path]) -> Path:
+def scans_path(cache_dir: Path, files: Iterable[Path]) -> Path:
     """Where it is kept; another file when names, sizes or times of modification change."""
     digest = hashlib.sha256(repr(_VERSION).encode())
     for file in files:
@@ -40,18 +40,18 @@ def looks_path(cache_dir: Path, files: Iterable[Path]) -> Path:
     return cache_dir / f"looks-{digest.hexdigest()[:16]}.json"
 
 
-def read_looks(path: Path) -> list[Look] | None:
+def load_scans(path: Path) -> list[FileScan] | None:
     """What was written; None where nothing was, or where it is damaged."""
     try:
         return [
-            Look(tuple(shape), fraction, problem)
+            FileScan(tuple(shape), fraction, problem)
             for shape, fraction, problem in json.loads(path.read_text())
         ]
     except (OSError, ValueError, TypeError):
         return None
 
 
-def keep_looks(path: Path, looks: list[Look], say: Callable[[str], None]) -> None:
+def save_scans(path: Path, looks: list[FileScan], say: Callable[[str], None]) -> None:
     """Writes the file whole or not at all; says so where it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

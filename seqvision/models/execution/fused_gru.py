@@ -192,9 +192,9 @@ def _backward(options: Options, saved: Any, gradients: Any) -> Any:
             memories.append(with_bias_row(step[-1][-1]))
             features.append(None if options.is_projected else with_bias_row(x))
 
-        def gradient(of_gates: list[Array], read: list[Any]) -> Array:
+        def gradient(d_gates: list[Array], read: list[Any]) -> Array:
             return outer(
-                jnp.concatenate(of_gates, axis=1), jnp.concatenate(read, axis=1), options.dtype
+                jnp.concatenate(d_gates, axis=1), jnp.concatenate(read, axis=1), options.dtype
             )
 
         of_input = None

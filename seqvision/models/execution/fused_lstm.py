@@ -149,69 +149,69 @@ def _forward(
 
 def _backward(options: Options, saved: Any, gradients: Any) -> Any:
     weights, steps, real, mask, kept, last_c, steps_want_gradient = saved
-    of_outputs, (of_c, of_h) = gradients
+    of_outputs, (d_c, of_h) = gradients
     num_steps, hidden_size = len(steps), len(last_c)
     of_outputs = None if isinstance(of_outputs, SymbolicZero) else of_outputs
-    of_c, of_h = (
+    d_c, of_h = (
         jnp.zeros(last_c.shape, jnp.float32) if isinstance(leaf, SymbolicZero) else leaf
-        for leaf in (of_c, of_h)
+        for leaf in (d_c, of_h)
     )
     from_gates = weights.astype(options.dtype).T
     to_steps, to_hidden = from_gates[: steps.shape[1]], from_gates[-hidden_size:]
 
-    def one_step(of_c: Array, of_h: Array, new_c: Array, step: Any) -> tuple[Any, Array, Any]:
+    def one_step(d_c: Array, of_h: Array, new_c: Array, step: Any) -> tuple[Any, Array, Any]:
         """Gradients of the memory before the step, of its gates and of its inputs."""
         of_output, is_real, (gates, c, _) = step
         of_h = of_h if of_output is None else of_h + of_output
         passed_c: Any = 0.0
         passed_h: Any = 0.0
         if is_real is not None:
-            passed_c, passed_h = jnp.where(is_real, 0.0, of_c), jnp.where(is_real, 0.0, of_h)
-            of_c, of_h = jnp.where(is_real, of_c, 0.0), jnp.where(is_real, of_h, 0.0)
+            passed_c, passed_h = jnp.where(is_real, 0.0, d_c), jnp.where(is_real, 0.0, of_h)
+            d_c, of_h = jnp.where(is_real, d_c, 0.0), jnp.where(is_real, of_h, 0.0)
         i, f, g, o = _split(gates)
         tanh_c = jnp.tanh(new_c)
-        of_c = of_c + of_h * o * (1 - tanh_c**2)
+        d_c = d_c + of_h * o * (1 - tanh_c**2)
         # XLA would compute this anew for each gate.
-        of_c, tanh_c = lax.optimization_barrier((of_c, tanh_c))
-        written, of_written = (g, of_c) if mask is None else (g * mask, of_c * mask)
-        of_gates = jnp.concatenate(
+        d_c, tanh_c = lax.optimization_barrier((d_c, tanh_c))
+        written, of_written = (g, d_c) if mask is None else (g * mask, d_c * mask)
+        d_gates = jnp.concatenate(
             [
-                of_c * written * i * (1 - i),
-                of_c * c * f * (1 - f),
+                d_c * written * i * (1 - i),
+                d_c * c * f * (1 - f),
                 of_written * i * (1 - g**2),
                 of_h * tanh_c * o * (1 - o),
             ]
         )
         of_step = None
         if steps_want_gradient is not None:
-            of_step = of_gates
+            of_step = d_gates
             if not options.is_projected:
-                of_step = times(to_steps, of_gates, options.dtype)
-        before = of_c * f + passed_c, times(to_hidden, of_gates, options.dtype) + passed_h
-        return before, of_gates, of_step
+                of_step = times(to_steps, d_gates, options.dtype)
+        before = d_c * f + passed_c, times(to_hidden, d_gates, options.dtype) + passed_h
+        return before, d_gates, of_step
 
     size = group_size(num_steps)
     order = list(range(size)) if options.reverse else list(reversed(range(size)))
 
     def group_of_steps(carry: Any, group: Any) -> tuple[Any, Any]:
-        (of_c, of_h), new_c, of_weights = carry
-        of_gates, features = [], []
+        (d_c, of_h), new_c, of_weights = carry
+        d_gates, features = [], []
         of_steps: Any = [None] * size
         for at in order:
             x, *step = jax.tree.map(lambda leaf, at=at: leaf[at], group)
-            (of_c, of_h), of_gate, of_steps[at] = one_step(of_c, of_h, new_c, step)
+            (d_c, of_h), of_gate, of_steps[at] = one_step(d_c, of_h, new_c, step)
             _, new_c, h = step[-1]
-            of_gates.append(of_gate)
+            d_gates.append(of_gate)
             features.append(h if options.is_projected else with_bias_row(x, h))
         of_weights = of_weights + outer(
-            jnp.concatenate(of_gates, axis=1), jnp.concatenate(features, axis=1), options.dtype
+            jnp.concatenate(d_gates, axis=1), jnp.concatenate(features, axis=1), options.dtype
         )
         of_steps = None if steps_want_gradient is None else jnp.stack(of_steps)
-        return ((of_c, of_h), new_c, of_weights), of_steps
+        return ((d_c, of_h), new_c, of_weights), of_steps
 
     (before, _, of_weights), of_steps = lax.scan(
         group_of_steps,
-        ((of_c, of_h), last_c, jnp.zeros(weights.shape, jnp.float32)),
+        ((d_c, of_h), last_c, jnp.zeros(weights.shape, jnp.float32)),
         grouped((steps, of_outputs, real, kept), size),
         reverse=not options.reverse,
     )

@@ -12,7 +12,7 @@ from seqvision.errors import UserError
 from seqvision.tasks.base import Objective, TextReading
 
 
-def unfit_lines(name: str, split: AnySplit, objective: Objective) -> Iterator[str]:
+def infeasible_lines(name: str, split: AnySplit, objective: Objective) -> Iterator[str]:
     """A line that names them, where a split of lines from files has some.
 
     Args:

@@ -1,0 +1,44 @@
+"""Durations of a config as optimizer steps."""
+
+import dataclasses
+
+from seqvision.config.durations import LARGEST, Duration
+from seqvision.config.schema import Settings
+from seqvision.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The durations of `Settings` in optimizer steps, for one training set."""
+
+    total: int
+    warmup: int
+    log_every: int
+    evaluate_every: int
+    checkpoint_every: int
+
+    @classmethod
+    def of(cls, settings: Settings, num_examples: int) -> "Steps":
+        batch_size = settings.data.batch_size
+        total = settings.duration.steps(batch_size, num_examples)
+        if total > LARGEST:
+            raise UserError(
+                f"config.duration: {total} steps are too many; allowed are at most {LARGEST}"
+            )
+
+        def steps(duration: Duration) -> int:
+            return duration.steps(batch_size, num_examples, total)
+
+        warmup = steps(settings.schedule.warmup)
+        if warmup >= total:
+            raise UserError(
+                f"config.schedule.warmup: {warmup} steps of warm-up do not fit the {total} steps"
+                " of config.duration; shorten the warm-up or train longer"
+            )
+        return cls(
+            total=total,
+            warmup=warmup,
+            log_every=steps(settings.log_every),
+            evaluate_every=steps(settings.evaluate_every),
+            checkpoint_every=steps(settings.checkpoint.every),
+        )

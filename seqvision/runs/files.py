@@ -1,0 +1,60 @@
+"""Files of a run: written whole or not at all, and read back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from seqvision.errors import UserError, explain_os_error
+from seqvision.runtime.processes import is_primary
+
+CONFIG = "config.json"
+
+
+ENVIRONMENT = "environment.json"
+
+
+STATUS = "status.json"
+
+
+METRICS = "metrics.jsonl"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes the file whole or not at all. Of several processes only the first writes."""
+    if not is_primary():
+        return
+    temporary = path.with_name(f".{path.name}.incomplete")
+    # A file name in the text may hold bytes that are no UTF-8; they go out as they came in.
+    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+    temporary.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes the file whole or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a file that a run wrote.
+
+    Raises:
+      UserError: it is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent}: no run here ({path.name} is missing); train it first, or name"
+            " another folder"
+        ) from None
+    except OSError as error:
+        raise UserError(explain_os_error(error, path, "--workdir")) from None
+    except ValueError as error:
+        raise UserError(
+            f"{path}: damaged ({error}); restore it, or train in another --workdir"
+        ) from None
+
+
+def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
+    """Says how the run stands: running, done, diverged or interrupted."""
+    write_json(workdir / STATUS, {"status": status, "step": step, **more})
