@@ -12,10 +12,9 @@ from ml_collections import ConfigDict
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.batching import padded_indices, shared_batch_size
-from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split
+from seqvision.data.dataset import SPLITS, AnySplit, ArraySplit, Split, StreamedSplit
 from seqvision.data.device_feed import moderate_size, streamed_batches
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean
 from seqvision.evaluate_lines import evaluate_lines
 from seqvision.inference.output_file import checked_output, prediction_row, write_rows

@@ -13,9 +13,8 @@ from ml_collections import ConfigDict
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
-from seqvision.data.dataset import AnySplit, Dataset
+from seqvision.data.dataset import AnySplit, Dataset, StreamedSplit
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
 from seqvision.runs.header import parameter_table, residence

@@ -28,8 +28,8 @@ from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
+from seqvision.data.dataset import StreamedSplit
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling import peak
 from seqvision.profiling.summary import ProfiledSteps, check_folder

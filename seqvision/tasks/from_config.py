@@ -10,10 +10,9 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.data.batching import padded_indices, shared_batch_size
-from seqvision.data.dataset import AnySplit
+from seqvision.data.dataset import AnySplit, StreamedSplit
 from seqvision.data.device_feed import moderate_size, put_batch_rows, streamed_batches
 from seqvision.data.preprocessing import Windows
-from seqvision.data.streamed import StreamedSplit
 from seqvision.models import create_model, create_reader
 from seqvision.runtime.mesh import DATA_AXIS, batch_sharding, replicated
 from seqvision.runtime.transfer import to_devices

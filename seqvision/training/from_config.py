@@ -11,8 +11,8 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
-from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import Dataset
+from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.models.execution import cudnn_lstm
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh

@@ -9,8 +9,8 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
+from seqvision.data.batching import example_indices
 from seqvision.data.dataset import Split
-from seqvision.data.order import example_indices
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.mesh import index_sharding, replicated
 from seqvision.runtime.transfer import to_devices

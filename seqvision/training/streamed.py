@@ -9,10 +9,10 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
+from seqvision.data.batching import example_indices
+from seqvision.data.dataset import StreamedSplit
 from seqvision.data.device_feed import Chunk, own_places, own_shards, put_rows, read_chunks
-from seqvision.data.order import example_indices
 from seqvision.data.prefetch import Batches
-from seqvision.data.streamed import StreamedSplit
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime.mesh import replicated
 from seqvision.runtime.transfer import to_devices
@@ -103,9 +103,7 @@ class StreamedSteps:
             return
         if self._ahead is None or step != self._first + self._chunk_size:
             self.close()
-            self._ahead = read_chunks(
-                self._split, self._batches, step, self._chunk_size, self._mesh
-            )
+            self._ahead = read_chunks(self._batches, step, self._chunk_size, self._mesh)
         self._chunk = {}  # Makes room for the next.
         self._chunk, self._first = next(self._ahead), step
 

@@ -15,10 +15,9 @@ import pytest
 from configs import default
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.augment import shift_and_rotate
+from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.order import example_indices
-from seqvision.data.preprocessing import Windows, frame_ranges
+from seqvision.data.preprocessing import Windows, frame_ranges, shift_and_rotate
 from seqvision.inference.predictions import predictions
 from seqvision.models import create_model
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh
