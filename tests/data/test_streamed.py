@@ -21,7 +21,7 @@ from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data import device_feed
 from seqvision.data.batching import example_indices
-from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
+from seqvision.data.dataset import ArraySplit, Dataset, Split, StreamedSplit, hold_out_validation
 from seqvision.data.prefetch import Batches
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
