@@ -266,7 +266,7 @@ def test_npz_by_memory_map_is_what_is_loaded(images: Path, clips: Path, tmp_path
     assert list(again.fingerprints) == ["file by CRC-32"]
 
 
-def test_images_read_as_clips_are_looked_over_anew(tmp_path: Path) -> None:
+def test_images_read_as_clips_are_scanned_anew(tmp_path: Path) -> None:
     """A colour image and a clip of three columns are the same bytes; who is held out differs."""
     rng = np.random.default_rng(0)
     path, kept = tmp_path / "set.npz", tmp_path / "cache"
@@ -326,7 +326,7 @@ def class_folders(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def test_folders_are_looked_over_once(
+def test_folders_are_scanned_once(
     class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (class_folders / "dog" / "7.png").write_bytes(b"no image")

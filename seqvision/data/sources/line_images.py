@@ -73,7 +73,7 @@ class _Row:
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """A line: its image's name, its pixels and class numbers; and see `split_rule`."""
+    """A line: its image's name, its pixels and class numbers; and see `hash_split`."""
 
     name: str
     pixels: HostLine
@@ -109,7 +109,7 @@ def load_lines(
         have.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
       validation_fraction, test_fraction: how much to hold out of `train` where there is no table of
-        that split; see `split_rule`.
+        that split; see `hash_split`.
       show_progress: draw a progress bar.
 
     Returns:
@@ -130,34 +130,20 @@ def load_lines(
     _check_named_once(path, rows, images)
     if alphabet is None:
         alphabet = Alphabet.of_texts(row.text for row in rows)
-    given: dict[str, list[_Line]] = {split: [] for split in tables}
-    with tqdm(total=len(rows), disable=not show_progress, leave=False) as progress:
-        numbers = {row.where: _encode(alphabet, row) for row in rows}
-        for split, table in tables.items():
-            for row in table:
-                pixels, fraction = _read_training_line(
-                    images[row.name], height, max_columns, invert
-                )
-                line = _Line(row.name, pixels, numbers[row.where], fraction)
-                given[split].append(line)
-                progress.update()
-    where = shown(path)
+    given = _read_lines(tables, images, alphabet, height, max_columns, invert, show_progress)
     parts = cut(given, validation_fraction, test_fraction)
     if not parts["train"]:
         raise UserError(
-            f"{where}: all its {len(rows)} lines are held out; choose a smaller"
+            f"{shown(path)}: all its {len(rows)} lines are held out; choose a smaller"
             " config.data.validation_fraction or config.data.test_fraction"
         )
-    lines = [line for part in parts.values() for line in part]
-    width = max(line.pixels.shape[1] for line in lines)
-    longest = max(len(line.numbers) for line in lines)
-    splits = {split: _stacked(part, height, width, longest) for split, part in parts.items()}
+    splits = _stacked(parts, height)
     return Dataset(
         name=shown(path.resolve().name),
         version="own",
         class_names=alphabet.symbols,
         splits=splits,
-        input_shape=(height, width, 1),
+        input_shape=splits["train"].inputs.shape[1:],
         fingerprints={name: split.fingerprint() for name, split in splits.items()},
     )
 
@@ -257,6 +243,28 @@ def _encode(alphabet: Alphabet, row: _Row) -> np.ndarray:
         raise UserError(f"{row.where}: {error}") from error
 
 
+def _read_lines(
+    tables: dict[str, list[_Row]],
+    images: dict[str, Path],
+    alphabet: Alphabet,
+    height: int,
+    max_columns: int,
+    invert: str,
+    show_progress: bool,
+) -> dict[str, list[_Line]]:
+    rows = [row for table in tables.values() for row in table]
+    numbers = {row.where: _encode(alphabet, row) for row in rows}
+    lines: dict[str, list[_Line]] = {split: [] for split in tables}
+    with tqdm(total=len(rows), disable=not show_progress, leave=False) as progress:
+        for split, table in tables.items():
+            for row in table:
+                file = images[row.name]
+                pixels, fraction = _read_training_line(file, height, max_columns, invert)
+                lines[split].append(_Line(row.name, pixels, numbers[row.where], fraction))
+                progress.update()
+    return lines
+
+
 def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:
     """Reads an image of a line, of any length, as `load_lines` does.
 
@@ -287,7 +295,7 @@ def _scaled_width(pixels: HostImage, height: int) -> int:
 def _read_training_line(
     file: Path, height: int, max_columns: int, invert: str
 ) -> tuple[HostLine, float]:
-    """A line at its height, and its fraction for `split_rule`."""
+    """A line at its height, and its fraction for `hash_split`."""
     try:
         pixels = read_unscaled(file, 1, "dark", invert)
     except UnreadableImageError as error:
@@ -303,7 +311,15 @@ def _read_training_line(
     return _scaled(pixels, height), fraction_of(pixels[None])
 
 
-def _stacked(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:
+def _stacked(parts: dict[str, list[_Line]], height: int) -> dict[str, LineSplit]:
+    """Lines of all splits, as wide as the widest, with room for the longest text."""
+    lines = [line for part in parts.values() for line in part]
+    width = max(line.pixels.shape[1] for line in lines)
+    longest = max(len(line.numbers) for line in lines)
+    return {split: _split_of(part, height, width, longest) for split, part in parts.items()}
+
+
+def _split_of(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:
     inputs = np.zeros((len(lines), height, width, 1), np.uint8)
     labels = np.zeros((len(lines), longest), np.int32)
     for number, line in enumerate(lines):

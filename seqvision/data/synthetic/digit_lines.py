@@ -17,11 +17,9 @@ from seqvision.data.dataset import ArraySplit, Dataset, ResidentSplit, Split
 from seqvision.data.files.paths import few
 from seqvision.data.files.pixels import fit
 from seqvision.data.synthetic.line_drawing import draw_line, largest_glyph
-from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
+from seqvision.data.synthetic.line_recipe import DigitLines
 from seqvision.errors import UserError
 from seqvision.shapes import Count, HostImages, HostLabels
-
-__all__ = ["LEVELS", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"]
 
 # The test lines are the same for whatever seed a run has, so that figures can be compared.
 TEST_SEED = 0
