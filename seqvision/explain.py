@@ -20,9 +20,7 @@ from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
 from seqvision.runs.header import parameter_table, residence
 from seqvision.runtime.console import aligned, on_terminal, say
-from seqvision.runtime.mesh import training_mesh
 from seqvision.training.from_config import TrainingSetup, create_training
-from seqvision.training.state import abstract_state
 from seqvision.training.streamed import CHUNKS, chunk_size
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
@@ -42,45 +40,51 @@ def explain(config: ConfigDict) -> None:
 
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
-    batch_size, num_seeds = settings.data.batch_size, settings.num_seeds
-    mesh, train = training_mesh(batch_size, num_seeds), dataset.split("train")
-    steps = Steps.of(settings, len(train))
-    program = create_training(settings, dataset, steps, mesh)
-    state = abstract_state(program.init, mesh, num_seeds)
-    params = jax.eval_shape(program.init, 0).params
-    check_axes(program.model, program.input_shape)
+    train, batch_size = dataset.split("train"), settings.data.batch_size
+    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
+    params = jax.eval_shape(setup.init, 0).params
+    check_axes(setup.model, setup.input_shape)
     inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
-    kinds = "symbols, and the blank of CTC" if settings.reads_text else "classes"
-    yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}; {residence(dataset)}"
+    num_outputs = f"{dataset.num_classes} {setup.task.outputs}"
+    yield f"{dataset.name}: {sizes}; {num_outputs}; {residence(dataset)}"
     yield f"arrays on their way, for a batch of {batch_size}:"
-    arrays = arrays_on_the_way(program.model, params, inputs, lengths)
+    arrays = arrays_on_the_way(setup.model, params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])
     yield "parameters:"
     yield from parameter_table(params)
+    yield from _costs(settings, dataset, setup, (params, inputs, lengths))
 
-    def read(params: Any, inputs: Any, lengths: Any) -> Any:
-        return program.model.apply({"params": params}, inputs, lengths)
+
+def _costs(
+    settings: Settings, dataset: Dataset, setup: TrainingSetup, example: tuple[Any, ...]
+) -> Iterator[str]:
+    """Lines on FLOPs and memory; `example` are shapes of the network's arguments."""
+    batch_size, num_seeds, train = (
+        settings.data.batch_size,
+        settings.num_seeds,
+        dataset.split("train"),
+    )
+
+    def apply(params: Any, inputs: Any, lengths: Any) -> Any:
+        return setup.model.apply({"params": params}, inputs, lengths)
 
     num_batches, num_chunks = 1, 1
     if isinstance(train, StreamedSplit):
-        num_batches, num_chunks = chunk_size(settings, steps, train), CHUNKS
-    shape = (num_batches, batch_size)
-    indices = jax.ShapeDtypeStruct(shape if num_seeds == 1 else (num_seeds, *shape), jnp.int32)
+        total_steps = Steps.of(settings, len(train)).total
+        num_batches, num_chunks = chunk_size(train, batch_size, total_steps), CHUNKS
+    indices = jax.ShapeDtypeStruct((*setup.replicas.axes, num_batches, batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
+    state = setup.replicas.abstract_state(setup.init, setup.mesh)
     arguments = (state, _arrays(train, batch_size * num_batches), indices, count)
-    reading = count_flops(read, params, inputs, lengths) / batch_size
-    training = count_flops(program.train_steps, *arguments) / (batch_size * num_seeds)
+    forward = count_flops(apply, *example) / batch_size
+    training = count_flops(setup.train_steps, *arguments) / (batch_size * num_seeds)
     yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
-    yield f"  {reading:,.0f} to read it, {training:,.0f} to train on it"
+    yield f"  {forward:,.0f} to read it, {training:,.0f} to train on it"
     of_seeds = f" of {num_seeds} seeds" if num_seeds > 1 else ""
-    yield f"memory of one training step{of_seeds}, on {mesh.size} device(s):"
-    yield from aligned(
-        [
-            (name, f"{size / 2**20:,.1f} MiB")
-            for name, size in memory(program, arguments, num_chunks)
-        ]
-    )
+    yield f"memory of one training step{of_seeds}, on {setup.mesh.size} device(s):"
+    sizes = memory(setup, arguments, num_chunks)
+    yield from aligned([(name, f"{size / 2**20:,.1f} MiB") for name, size in sizes])
 
 
 def arrays_on_the_way(
@@ -149,18 +153,18 @@ def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
 
 
 def memory(
-    program: TrainingSetup, arguments: tuple[Any, ...], num_chunks: int = 1
+    setup: TrainingSetup, arguments: tuple[Any, ...], num_chunks: int = 1
 ) -> list[tuple[str, float]]:
     """Bytes of each kind that a training step needs, by XLA's own account.
 
     Args:
-      program: what is trained.
+      setup: what is trained.
       arguments: shapes of what `train_steps` takes.
       num_chunks: how often the examples among them lie on the devices, see
         `training.streamed.CHUNKS`.
     """
     state, arrays, *_ = arguments
-    compiled = program.train_steps.lower(*arguments).compile()
+    compiled = setup.train_steps.lower(*arguments).compile()
     analysis = compiled.memory_analysis()
     sizes = [
         ("weights, optimizer state", _bytes(state)),
