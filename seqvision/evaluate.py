@@ -96,9 +96,10 @@ def evaluate_run(
         say(line)
     batch_size = settings.data.eval_batch_size
     evaluate = task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
+    examples: list[Example] = []
     if len(runs) > 1:
         metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
-        report, examples = seeds_report(metrics.row(), run.settings.seeds), []
+        report = seeds_report(metrics.row(), run.settings.seeds)
     else:
         wanted = target is not None or task.needs_predictions()
         metrics, examples = _evaluated(evaluate, run.params, split, wanted)

@@ -13,15 +13,14 @@ from ml_collections import ConfigDict
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
-from seqvision.data.dataset import AnySplit, Dataset
+from seqvision.data.dataset import Dataset, Split
+from seqvision.data.device_feed import abstract_arrays
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
 from seqvision.runs.header import parameter_table, residence
 from seqvision.runtime.console import aligned, on_terminal, say
-from seqvision.training.from_config import TrainingSetup, create_training
-from seqvision.training.streamed import CHUNKS, chunk_size
+from seqvision.training.from_config import TrainingSetup, create_training, feed_size
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 
@@ -69,14 +68,12 @@ def _costs(
     def apply(params: Any, inputs: Any, lengths: Any) -> Any:
         return setup.model.apply({"params": params}, inputs, lengths)
 
-    num_batches, num_chunks = 1, 1
-    if isinstance(train, StreamedSplit):
-        total_steps = Steps.of(settings, len(train)).total
-        num_batches, num_chunks = chunk_size(train, batch_size, total_steps), CHUNKS
+    total_steps = Steps.of(settings, len(train)).total
+    num_batches, num_chunks = feed_size(train, batch_size, total_steps)
     indices = jax.ShapeDtypeStruct((*setup.replicas.axes, num_batches, batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     state = setup.replicas.abstract_state(setup.init, setup.mesh)
-    arguments = (state, _arrays(train, batch_size * num_batches), indices, count)
+    arguments = (state, abstract_arrays(train, batch_size * num_batches), indices, count)
     forward = count_flops(apply, *example) / batch_size
     training = count_flops(setup.train_steps, *arguments) / (batch_size * num_seeds)
     yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
@@ -134,21 +131,10 @@ def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
     return name, names, " x ".join(map(str, array.shape)), array.dtype.name
 
 
-def _arrays(split: AnySplit, num_read: int) -> Any:
-    """Shapes of what has to lie on the devices: all examples, or `num_read` that are read."""
-    if not isinstance(split, StreamedSplit):
-        return jax.eval_shape(lambda: split.arrays)
-    example = split.read(np.zeros(1, np.int32))
-    return {
-        name: jax.ShapeDtypeStruct((num_read, *array.shape[1:]), array.dtype)
-        for name, array in example.items()
-    }
-
-
-def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
+def _shapes(split: Split, batch_size: int) -> tuple[Any, Any]:
     """Those of a batch's inputs, as the network reads them, and of their lengths, if they vary."""
     indices = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
-    batch = jax.eval_shape(split.take, _arrays(split, batch_size), indices)
+    batch = jax.eval_shape(split.take, abstract_arrays(split, batch_size), indices)
     return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 
@@ -161,7 +147,7 @@ def memory(
       setup: what is trained.
       arguments: shapes of what `train_steps` takes.
       num_chunks: how often the examples among them lie on the devices, see
-        `training.streamed.CHUNKS`.
+        `training.from_config.feed_size`.
     """
     state, arrays, *_ = arguments
     compiled = setup.train_steps.lower(*arguments).compile()

@@ -14,21 +14,16 @@ from seqvision.data.files.images import check_inversion, read_image
 from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
 from seqvision.inference.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
-from seqvision.inference.output_file import (
-    checked_output,
-    prediction_row,
-    transcription_row,
-    write_rows,
-)
-from seqvision.inference.predictions import Prediction, predictions
+from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.transcriber import Transcriber
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
+from seqvision.tasks.classification_steps import BatchOutput, make_predict_step
 from seqvision.tasks.from_config import windows_of
-from seqvision.training.steps import BatchOutput, make_predict_step
+from seqvision.tasks.predictions import Prediction, prediction_row, predictions, transcription_row
 
 
 class Predictor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.data.streamed import StreamedSplit
+from seqvision.data.dataset import Split
 from seqvision.shapes import Indices
 
 # Decoders let go of Python's lock, so threads will do; more of them only get in each other's way.
@@ -26,7 +26,7 @@ class Batches:
       places: which of the B places of a batch are read: those of this process.
     """
 
-    split: StreamedSplit
+    split: Split
     order: Callable[[int], Indices]
     num_batches: int
     places: Indices

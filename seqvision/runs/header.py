@@ -13,9 +13,8 @@ from jax.sharding import Mesh
 from seqvision.config.schema import MADE_SOURCES, Model, Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import flatten, nest
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.images import background_of
-from seqvision.data.streamed import StreamedSplit
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.parameters import named_leaves
 from seqvision.profiling.throughput import flops_text

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
+from seqvision.data.device_feed import arrays_spec
 from seqvision.data.preprocessing import Windows, sliding_windows, to_unit_range
 from seqvision.runtime.mesh import BATCH_SPEC, DATA_AXIS, map_shards, shard_batch
 from seqvision.shapes import BatchIndices, ByteInputs, Lengths, Mask
@@ -62,8 +63,7 @@ def make_eval_step(
         return jax.lax.psum(sums, DATA_AXIS), outputs
 
     everywhere = PartitionSpec()
-    examples = BATCH_SPEC if streamed else everywhere
-    in_specs = (everywhere, examples, BATCH_SPEC, BATCH_SPEC)
+    in_specs = (everywhere, arrays_spec(streamed), BATCH_SPEC, BATCH_SPEC)
     return jax.jit(map_shards(eval_step, mesh, in_specs, (everywhere, BATCH_SPEC)))
 
 

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
-from seqvision.data.dataset import Dataset, StreamedSplit
+from seqvision.data.dataset import Dataset, Split
 from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.models.execution import cudnn_lstm
@@ -25,7 +25,7 @@ from seqvision.training.replicas import Replicas
 from seqvision.training.resident import ResidentFeed
 from seqvision.training.state import Init, make_init
 from seqvision.training.steps import Augmentation, make_train_steps
-from seqvision.training.streamed import StreamedFeed
+from seqvision.training.streamed import CHUNKS, StreamedFeed, chunk_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +109,22 @@ def create_dispatcher(
     """Puts the training examples, or the first of them, onto the devices."""
     split, batch_size, mesh = dataset.split("train"), settings.data.batch_size, setup.mesh
     feed: Feed
-    if isinstance(split, StreamedSplit):
+    if split.is_streamed:
         feed = StreamedFeed(split, settings.seed, batch_size, steps.total, mesh)
     else:
         capacity = min(MAX_STEPS_PER_CALL, steps.total)
         feed = ResidentFeed(split, setup.replicas, batch_size, capacity, mesh)
     return StepDispatcher(setup.train_steps, feed, steps, batch_size * settings.num_seeds, mesh)
+
+
+def feed_size(split: Split, batch_size: int, total_steps: int) -> tuple[int, int]:
+    """Batches that lie on the devices as one chunk, and the number of such chunks.
+
+    (1, 1) where the whole split lies there.
+    """
+    if not split.is_streamed:
+        return 1, 1
+    return chunk_size(split, batch_size, total_steps), CHUNKS
 
 
 def _check_replicas(replicas: Replicas, dataset: Dataset) -> None:

@@ -77,7 +77,7 @@ class Replicas:
     def index_table(
         self, num_examples: int, step: int, num_steps: int, batch_size: int
     ) -> np.ndarray:
-        """The examples of `num_steps` steps from `step` on, int32 (*axes, num_steps, batch_size)."""
+        """Examples of the steps from `step` on, int32 (*axes, num_steps, batch_size)."""
         first, count = step * batch_size, num_steps * batch_size
         tables = [example_indices(seed, num_examples, first, count) for seed in self.seeds]
         return np.stack(tables).reshape(*self.axes, num_steps, batch_size)
@@ -107,7 +107,8 @@ class Replicas:
         if not self.axes:
             return ""
         steps = jax.device_get(state.step)
-        return f" of seed {', '.join(str(self.seeds[i]) for i in np.flatnonzero(steps == steps.min()))}"
+        behind = np.flatnonzero(steps == steps.min())
+        return f" of seed {', '.join(str(self.seeds[index]) for index in behind)}"
 
 
 def _part(tree: Any, index: int) -> Any:

@@ -12,9 +12,9 @@ import optax
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
+from seqvision.data.device_feed import arrays_spec
 from seqvision.data.preprocessing import Windows, random_windows, to_unit_range
 from seqvision.runtime.mesh import (
-    BATCH_SPEC,
     DATA_AXIS,
     SEED_AXIS,
     index_sharding,
@@ -106,8 +106,7 @@ def make_train_steps(
 
     # Each device runs the whole loop on its shard of the examples; they meet once a step, in psum.
     everywhere, of_state = PartitionSpec(), state_spec(mesh)
-    examples = BATCH_SPEC if streamed else everywhere
-    in_specs = (of_state, examples, index_sharding(mesh).spec, everywhere)
+    in_specs = (of_state, arrays_spec(streamed), index_sharding(mesh).spec, everywhere)
     return jax.jit(map_shards(train_steps, mesh, in_specs, of_state), donate_argnums=0)
 
 

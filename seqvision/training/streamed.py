@@ -5,7 +5,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from seqvision.data.batching import example_indices
-from seqvision.data.dataset import StreamedSplit
+from seqvision.data.dataset import Split
 from seqvision.data.device_feed import Chunk, own_places, own_shards, put_rows, read_chunks
 from seqvision.data.prefetch import Batches
 from seqvision.shapes import Indices
@@ -32,7 +32,7 @@ class StreamedFeed:
     streams = True
 
     def __init__(
-        self, split: StreamedSplit, seed: int, batch_size: int, total_steps: int, mesh: Mesh
+        self, split: Split, seed: int, batch_size: int, total_steps: int, mesh: Mesh
     ) -> None:
         self.capacity = chunk_size(split, batch_size, total_steps)
         self._split, self._seed, self._batch_size = split, seed, batch_size
@@ -49,9 +49,7 @@ class StreamedFeed:
         if not self._first <= step < end:
             if self._chunks is None or step != end:
                 self.close()
-                self._chunks = read_chunks(
-                    self._split, self._batches, step, self.capacity, self._mesh
-                )
+                self._chunks = read_chunks(self._batches, step, self.capacity, self._mesh)
             self._chunk = {}  # Makes room for the next.
             self._chunk, self._first = next(self._chunks), step
         offset = step - self._first
@@ -73,7 +71,7 @@ class StreamedFeed:
         )
 
 
-def chunk_size(split: StreamedSplit, batch_size: int, total_steps: int) -> int:
+def chunk_size(split: Split, batch_size: int, total_steps: int) -> int:
     """Batches that lie on the devices together, as a chunk of moderate size."""
     batch_bytes = split.num_bytes // len(split) * batch_size
     return max(1, min(MAX_STEPS_PER_CALL, total_steps, _CHUNK_BYTES // batch_bytes))

@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -17,17 +20,16 @@ from seqvision import evaluate, train
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data import device_feed
-from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
-from seqvision.data.order import example_indices
+from seqvision.data.batching import example_indices
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.prefetch import Batches
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.sources.tfds_records import TfdsSource
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.runtime.mesh import create_mesh
+from seqvision.runtime.mesh import DATA_AXIS, create_mesh
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
 from tests.test_train import assert_same_run
@@ -172,7 +174,7 @@ def test_two_processes_read_their_shares_of_the_one_order() -> None:
     found = []
     for share in (0, 1):
         split = numbers_split()
-        places = device_feed.own_places(size, num_shares=2, shares=[share])
+        places = device_feed.own_places(size, num_shards=2, shards=[share])
 
         def order(step: int) -> np.ndarray:
             return example_indices(seed, 50, step * size, size)
@@ -199,7 +201,7 @@ def test_chunks_lie_on_the_devices_in_order_from_any_step(start: int) -> None:
         7,
         np.arange(4, dtype=np.int32),
     )
-    chunks = device_feed.read_chunks(split, batches, start, 3, mesh)
+    chunks = device_feed.read_chunks(batches, start, 3, mesh)
     order = example_indices(0, 50, 0, 7 * size).reshape(7, size)
     found = []
     for chunk in chunks:
@@ -215,13 +217,36 @@ def test_chunks_lie_on_the_devices_in_order_from_any_step(start: int) -> None:
     assert not together[7 - start :].any()
 
 
-def test_an_evaluation_reads_each_example_once() -> None:
-    split, mesh = numbers_split(21), create_mesh()
-    found = [
-        np.asarray(examples["labels"])[mask]
-        for examples, mask in device_feed.streamed_batches(split, 8, mesh)
-    ]
-    np.testing.assert_array_equal(np.concatenate(found), np.arange(21))
+def test_an_evaluation_takes_each_example_once_streamed_or_not() -> None:
+    """What a step takes on the devices, by the rows or numbers that it is given."""
+    mesh, numbers = create_mesh(), np.arange(21, dtype=np.int32)
+    streaming = numbers_split(21)
+    resident = ArraySplit(**streaming.read(numbers))
+
+    def labels(split: Split) -> list[np.ndarray]:
+        take = jax.shard_map(
+            split.take,
+            mesh=mesh,
+            in_specs=(device_feed.arrays_spec(split.is_streamed), PartitionSpec(DATA_AXIS)),
+            out_specs=PartitionSpec(DATA_AXIS),
+        )
+        return [
+            np.where(mask, np.asarray(take(arrays, indices)["labels"]), -1)
+            for arrays, indices, mask in device_feed.evaluation_batches(split, 7, mesh)
+        ]
+
+    found = labels(resident)
+    np.testing.assert_array_equal(found, labels(streaming))
+    np.testing.assert_array_equal(np.concatenate(found), [*numbers, *[-1] * 3])
+
+
+def test_the_threads_of_an_evaluation_end_with_it() -> None:
+    before = threading.active_count()
+    batches = device_feed.evaluation_batches(numbers_split(21), 4, create_mesh())
+    next(batches)
+    assert threading.active_count() > before
+    batches.close()
+    assert threading.active_count() == before
 
 
 # --- the same examples ---

@@ -16,10 +16,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision.config.validation import validate
-from seqvision.data.augment import shift_and_rotate
+from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.order import example_indices
-from seqvision.data.preprocessing import Windows
+from seqvision.data.preprocessing import Windows, shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation

@@ -12,9 +12,9 @@ import numpy as np
 import optax
 import pytest
 
-from seqvision.data.augment import shift_and_rotate
+from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.order import example_indices
+from seqvision.data.batching import example_indices
 from seqvision.data.preprocessing import Windows, frame_ranges
 from seqvision.tasks.predictions import predictions
 from seqvision.models import create_model

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.hash_split import cut
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 

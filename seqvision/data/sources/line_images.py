@@ -1,10 +1,8 @@
 """The user's own images of lines, with a table of what is written on them."""
 
 import dataclasses
-import hashlib
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -12,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import Dataset, ResidentSplit, fingerprint_of
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.files.paths import few, shown, visible
@@ -30,8 +28,8 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 @dataclasses.dataclass(frozen=True)
-class LineSplit:
-    """Lines that are there as arrays in memory.
+class LineSplit(ResidentSplit):
+    """Lines of writing as arrays in memory.
 
     Attributes:
       inputs: (N, height, width, 1) uint8, light ink on dark; 0 after a line's own columns.
@@ -59,17 +57,9 @@ class LineSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @staticmethod
-    def take(arrays: Any, indices: Any) -> dict[str, Any]:
-        return {name: array[indices] for name, array in arrays.items()}
-
     def fingerprint(self) -> str:
-        """SHA-256 of the arrays: their shapes, then their bytes."""
-        arrays = list(self.arrays.values())
-        digest = hashlib.sha256(repr(tuple(array.shape for array in arrays)).encode())
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        """See `dataset.fingerprint_of`."""
+        return fingerprint_of(self.arrays)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,9 +151,7 @@ def load_lines(
     lines = [line for part in parts.values() for line in part]
     width = max(line.pixels.shape[1] for line in lines)
     longest = max(len(line.numbers) for line in lines)
-    splits: dict[str, Split] = {
-        split: _stacked(part, height, width, longest) for split, part in parts.items()
-    }
+    splits = {split: _stacked(part, height, width, longest) for split, part in parts.items()}
     return Dataset(
         name=shown(path.resolve().name),
         version="own",

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.sources.decoded_cache import (
     DamagedCacheError,
     cache_folder,
@@ -24,7 +24,6 @@ from seqvision.data.sources.decoded_cache import (
 )
 from seqvision.data.sources.emnist import FIRST_LABEL, SYMBOLS, upright
 from seqvision.data.sources.tfds_records import TfdsSource, scaled, shards_digest
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a

@@ -13,7 +13,7 @@ from jax import Array
 from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.dataset import AnySplit, ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, ResidentSplit, Split
 from seqvision.data.files.paths import few
 from seqvision.data.files.pixels import fit
 from seqvision.data.synthetic.line_drawing import draw_line, largest_glyph
@@ -55,7 +55,7 @@ class LineArrays:
     space: int = dataclasses.field(metadata={"static": True})
 
 
-class DigitLinesSplit:
+class DigitLinesSplit(ResidentSplit):
     """The lines of one split: line i is a pure function of (recipes, digits, seed, split, i).
 
     Attributes:
@@ -200,7 +200,7 @@ def digit_lines(
     )
 
 
-def _with_ink(split: AnySplit) -> Symbols:
+def _with_ink(split: Split) -> Symbols:
     assert isinstance(split, ArraySplit)
     images, labels = split.arrays["inputs"], split.arrays["labels"]
     inked = images.any(axis=(1, 2, 3))

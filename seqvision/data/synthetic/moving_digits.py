@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 from PIL import Image
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, ResidentSplit
 from seqvision.data.synthetic.random_integers import LEVEL, below, noise, words
 from seqvision.errors import UserError, did_you_mean
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
@@ -118,7 +118,7 @@ class ClipArrays:
     recipe: MovingDigits = dataclasses.field(metadata={"static": True})
 
 
-class MovingDigitsSplit:
+class MovingDigitsSplit(ResidentSplit):
     """The clips of one split: clip i is a pure function of (recipe, digits, seed, split, i).
 
     Attributes:
