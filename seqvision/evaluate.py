@@ -89,7 +89,11 @@ def _resident_batches(
 
 @processes.exit_together(lambda: "run the same command again")
 def evaluate_run(
-    config: ConfigDict, workdir: Path, split_name: str, output: str = "", seed: int | None = None
+    config: ConfigDict | Settings,
+    workdir: Path,
+    split_name: str,
+    output: str = "",
+    seed: int | None = None,
 ) -> Metrics | ReadingMetrics | SeedMetrics:
     """Evaluates a trained run on one split and prints accuracy, loss, count, per-class accuracy.
 
@@ -265,3 +269,9 @@ def report(metrics: Metrics, class_names: tuple[str, ...]) -> list[str]:
         text = "no examples" if accuracy is None else f"{accuracy:.2%}"
         lines.append(f"  {name:<{width}}  {text:>7}")
     return lines
+
+
+def run(settings: Settings, workdir: Path, split: str, output: str, seed: int | None) -> int:
+    """`--mode=evaluate`; returns the exit code."""
+    evaluate_run(settings, workdir, split, output, seed)
+    return 0

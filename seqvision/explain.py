@@ -28,7 +28,7 @@ from seqvision.training.streamed import CHUNKS, chunk_size
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 
 
-def explain(config: ConfigDict) -> None:
+def explain(config: ConfigDict | Settings) -> None:
     """Prints the arrays with their axes and shapes, the parameters, FLOPs and memory.
 
     Raises:
@@ -207,3 +207,9 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
                 " another of the batch; arrays are (batch, time, features), and loops run over"
                 " axis 1"
             )
+
+
+def run(settings: Settings) -> int:
+    """`--mode=explain`; returns the exit code."""
+    explain(settings)
+    return 0

@@ -45,6 +45,7 @@ from seqvision.runs.warm_start import warm_start
 from seqvision.runtime import processes
 from seqvision.runtime.console import Progress, duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
+from seqvision.runtime.interruption import stop_with_input as stop_when_input_ends
 from seqvision.runtime.mesh import state_sharding, training_mesh
 from seqvision.runtime.transfer import to_devices
 from seqvision.tasks.infeasible_lines import infeasible_lines
@@ -60,7 +61,10 @@ from seqvision.training.streamed import StreamedSteps
 
 @processes.exit_together(lambda: "run the same command again")
 def train_and_evaluate(
-    config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
+    config: ConfigDict | Settings,
+    workdir: str | Path,
+    profile: str | Path = "",
+    measure_peak: bool = False,
 ) -> Result:
     """Trains what the config says, evaluates as it goes and, at the end, on the test split.
 
@@ -428,3 +432,15 @@ def _way_on(checkpoints: Checkpoints) -> str:
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step > 0 and step % every == 0
+
+
+def run(
+    settings: Settings, workdir: Path, profile: str, measure_peak: bool, stop_with_input: bool
+) -> int:
+    """`--mode=train`; returns the exit code."""
+    if stop_with_input:
+        stop_when_input_ends()
+    result = train_and_evaluate(settings, workdir, profile, measure_peak)
+    if result.signal is not None:
+        return 128 + result.signal
+    return 0 if result.status == "done" else 1
