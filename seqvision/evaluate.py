@@ -44,7 +44,11 @@ _EXAMPLE_FIELDS = (
 
 @processes.exit_together(lambda: "run the same command again")
 def evaluate_run(
-    config: ConfigDict, workdir: Path, split_name: str, output: str = "", seed: int | None = None
+    config: ConfigDict | Settings,
+    workdir: Path,
+    split_name: str,
+    output: str = "",
+    seed: int | None = None,
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -175,3 +179,9 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
             f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
             " --config, or another run with --workdir"
         )
+
+
+def run(settings: Settings, workdir: Path, split: str, output: str, seed: int | None) -> int:
+    """`--mode=evaluate`; returns the exit code."""
+    evaluate_run(settings, workdir, split, output, seed)
+    return 0

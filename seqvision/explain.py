@@ -25,7 +25,7 @@ from seqvision.training.from_config import TrainingSetup, create_training, feed_
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 
 
-def explain(config: ConfigDict) -> None:
+def explain(config: ConfigDict | Settings) -> None:
     """Prints the arrays with their axes and shapes, the parameters, FLOPs and memory.
 
     Raises:
@@ -197,3 +197,9 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
                 " another of the batch; arrays are (batch, time, features), and loops run over"
                 " axis 1"
             )
+
+
+def run(settings: Settings) -> int:
+    """`--mode=explain`; returns the exit code."""
+    explain(settings)
+    return 0

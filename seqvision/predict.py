@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from seqvision.config.schema import Settings
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.data.files.images import check_inversion, read_image
 from seqvision.data.preprocessing import Windows
@@ -195,3 +196,10 @@ def _rows(
         {"file": name, **row_of_answer(None if error else next(found)), "error": error}
         for name, error in zip(names, errors, strict=True)
     ]
+
+
+def run(
+    settings: Settings, workdir: Path, inputs: str, output: str, invert: str, seed: int | None
+) -> int:
+    """`--mode=predict`, with the settings of the run; returns the exit code."""
+    return min(1, predict_files(workdir, inputs, output, invert, seed))

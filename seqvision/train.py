@@ -38,6 +38,7 @@ from seqvision.runs.resume import new_state, restore
 from seqvision.runtime import processes
 from seqvision.runtime.console import duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
+from seqvision.runtime.interruption import stop_with_input as stop_when_input_ends
 from seqvision.tasks.base import Metrics
 from seqvision.tasks.metric_text import final_line
 from seqvision.training.dispatch import Dispatcher
@@ -48,7 +49,10 @@ from seqvision.training.state import TrainState
 
 @processes.exit_together(lambda: "run the same command again")
 def train_and_evaluate(
-    config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
+    config: ConfigDict | Settings,
+    workdir: str | Path,
+    profile: str | Path = "",
+    measure_peak: bool = False,
 ) -> Result:
     """Trains what the config says, evaluates as it goes and, at the end, on the test split.
 
@@ -350,3 +354,15 @@ def _way_on(checkpoints: Checkpoints) -> str:
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step > 0 and step % every == 0
+
+
+def run(
+    settings: Settings, workdir: Path, profile: str, measure_peak: bool, stop_with_input: bool
+) -> int:
+    """`--mode=train`; returns the exit code."""
+    if stop_with_input:
+        stop_when_input_ends()
+    result = train_and_evaluate(settings, workdir, profile, measure_peak)
+    if result.signal is not None:
+        return 128 + result.signal
+    return 0 if result.status == "done" else 1

@@ -398,5 +398,5 @@ def test_bad_configs(small_config: ConfigDict, change: dict[str, Any], message: 
 
 @pytest.mark.parametrize("mode", ["train", "explain"])
 def test_a_seed_of_no_trained_run(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    with pytest.raises(UserError, match="--seed: it names a seed of a trained run"):
+    with pytest.raises(UserError, match="--seed: it has no effect with"):
         main_here(monkeypatch, "--config=configs/row_lstm.py", f"--mode={mode}", "--seed=1")
