@@ -9,26 +9,22 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from seqvision.config.schema import Settings
 from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.data.files.images import check_inversion, read_image
 from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
 from seqvision.inference.inputs import Input, check_pattern, find_inputs, read_inputs, read_lines
-from seqvision.inference.output_file import (
-    checked_output,
-    prediction_row,
-    transcription_row,
-    write_rows,
-)
-from seqvision.inference.predictions import Prediction, predictions
+from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.transcriber import Transcriber
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
+from seqvision.tasks.classification_steps import BatchOutput, make_predict_step
 from seqvision.tasks.from_config import windows_of
-from seqvision.training.steps import BatchOutput, make_predict_step
+from seqvision.tasks.predictions import Prediction, prediction_row, predictions, transcription_row
 
 
 class Predictor:
@@ -200,3 +196,10 @@ def _rows(
         {"file": name, **row_of_answer(None if error else next(found)), "error": error}
         for name, error in zip(names, errors, strict=True)
     ]
+
+
+def run(
+    settings: Settings, workdir: Path, inputs: str, output: str, invert: str, seed: int | None
+) -> int:
+    """`--mode=predict`, with the settings of the run; returns the exit code."""
+    return min(1, predict_files(workdir, inputs, output, invert, seed))

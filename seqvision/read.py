@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seqvision.config.schema import Settings
 from seqvision.data.files.images import check_inversion
 from seqvision.inference.inputs import find_inputs, read_lines
 from seqvision.inference.line_screen import LineScreen
@@ -89,3 +90,8 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
                 text += [event.symbol] * event.final
             screen.show(columns, "".join(text[-screen.width :]), open_letter, note)
     return "".join(text)
+
+
+def run(settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None) -> int:
+    """`--mode=read`, with the settings of the run; returns the exit code."""
+    return min(1, read_files(workdir, inputs, invert, seed))

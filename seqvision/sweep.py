@@ -14,6 +14,8 @@ from typing import Protocol
 
 import filelock
 
+from seqvision.config import command_line
+from seqvision.config.schema import Settings
 from seqvision.errors import BusyError, UserError, explain_os_error
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.files import CONFIG, write_whole
@@ -21,7 +23,7 @@ from seqvision.runtime.console import duration_text, say
 from seqvision.runtime.cpu_devices import core_shares
 from seqvision.runtime.interruption import Interruption
 from seqvision.sweeps.eta import SweepProgress
-from seqvision.sweeps.plan import Plan, PlannedRun
+from seqvision.sweeps.plan import Plan, PlannedRun, plan_sweep, read_sweep, shard_of
 from seqvision.sweeps.process import TrainingProcess, failure, train_command
 from seqvision.sweeps.table import (
     Outcome,
@@ -267,3 +269,17 @@ def _draw(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
         say(f"{path}: not drawn, since matplotlib is missing: pip install -e '.[plots]'")
         return
     draw_sweep(plan, outcomes, path)
+
+
+def run(
+    settings: Settings, workdir: Path, sweep_workers: int, sweep_shard: str, host_devices: int
+) -> int:
+    """`--mode=sweep`; returns the exit code."""
+    path, overrides = command_line.config_path(), command_line.config_overrides()
+    plan = plan_sweep(settings, read_sweep(path), overrides)
+    shard = shard_of(plan.runs, sweep_shard)
+    # Each run trains alone, even if a cluster's launcher started the sweep.
+    alone = (f"--host_devices={host_devices}", "--num_processes=1")
+    program = [*command_line.this_program(), *alone]
+    launch = launcher(program, path, overrides, workdir, sweep_workers)
+    return run_sweep(plan, shard, workdir, launch, sweep_workers)

@@ -7,10 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seqvision.errors import UserError, explain_os_error
-from seqvision.inference.predictions import Prediction, Transcription
 from seqvision.runs.files import write_whole
 
 FORMATS = (".csv", ".jsonl")
@@ -32,41 +29,6 @@ def checked_output(output: str) -> Path | None:
     if not target.parent.is_dir():
         raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
     return target
-
-
-def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """A prediction as plain values; all None where there is none."""
-    if prediction is None:
-        return {"classes": None, "label": None, "probabilities": None}
-    row = _plain(prediction, class_names)
-    if "windows" in prediction:
-        row["windows"] = [
-            {"frames": list(window["frames"]), **_plain(window, class_names)}
-            for window in prediction["windows"]
-        ]
-    return row
-
-
-def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
-    """What was read on a line as plain values; all None where nothing was."""
-    if transcription is None:
-        return {"text": None, "confidences": None, "ends": None}
-    confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
-    ends = transcription["ends"].tolist()
-    return {"text": transcription["text"], "confidences": confidences, "ends": ends}
-
-
-def _plain(said: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
-    plain = {
-        "classes": said["classes"],
-        "label": class_names[said["classes"]],
-        "probabilities": _rounded(said["probabilities"]),
-    }
-    return plain | ({"steps": _rounded(said["steps"])} if "steps" in said else {})
-
-
-def _rounded(probabilities: np.ndarray) -> Any:
-    return np.round(probabilities.astype(np.float64), 6).tolist()
 
 
 def write_rows(rows: list[dict[str, Any]], target: Path | None) -> None:

@@ -21,7 +21,7 @@ from seqvision.runs.compatibility import read_settings
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
 from seqvision.runtime.cpu_devices import num_sharing
-from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, share_batch
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 from seqvision.shapes import ByteImages, Lengths, Mask
 
 # Columns in one call are filled up to one of these numbers: for each, a program is compiled.
@@ -373,7 +373,7 @@ def _make_start(model: LineReader, mesh: Mesh) -> Callable[..., Any]:
         _, carry = _network(model, params, columns, nothing, None)
         return carry, greedy_start(len(columns))
 
-    return share_batch(start, mesh, num_replicated=1)
+    return shard_batch(start, mesh, num_replicated=1)
 
 
 def _make_read_step(model: LineReader, mesh: Mesh) -> Callable[..., tuple[Any, _Said, Any]]:
@@ -390,7 +390,7 @@ def _make_read_step(model: LineReader, mesh: Mesh) -> Callable[..., tuple[Any, _
         said = _Said(greedy.num_columns, events, jnp.exp(log_probs.max(axis=-1)))
         return (carry, after), said, logits
 
-    return share_batch(read_step, mesh, num_replicated=1)
+    return shard_batch(read_step, mesh, num_replicated=1)
 
 
 def _make_end_step(mesh: Mesh) -> Callable[..., tuple[Any, _Said]]:
@@ -408,7 +408,7 @@ def _make_end_step(mesh: Mesh) -> Callable[..., tuple[Any, _Said]]:
 
         return jax.tree.map(chosen, start, memory), said
 
-    return share_batch(end_step, mesh, num_replicated=0)
+    return shard_batch(end_step, mesh, num_replicated=0)
 
 
 def _network(model: LineReader, params: Any, columns: Any, lengths: Any, carry: Any) -> Any:

@@ -12,11 +12,11 @@ from seqvision.data.batching import batches, pad, padded_size, rounded_up
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded
 from seqvision.errors import UserError
-from seqvision.inference.predictions import Transcription, transcription
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
-from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, share_batch
+from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 from seqvision.shapes import ByteImages, Lengths
+from seqvision.tasks.predictions import Transcription, transcription
 from seqvision.tasks.reading import decode
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
@@ -92,7 +92,7 @@ class Transcriber:
             log_probs = jax.nn.log_softmax(logits)
             return decode(log_probs, lengths + settings.reading.delay, settings.reading.beam_width)
 
-        step = share_batch(read_step, mesh, num_replicated=1)
+        step = shard_batch(read_step, mesh, num_replicated=1)
 
         def read(lines: np.ndarray, lengths: np.ndarray) -> Any:
             return jax.device_get(

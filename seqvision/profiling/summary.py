@@ -13,7 +13,7 @@ from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.hlo import LOOPS, Operation, operation_by_name, read_operations
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
-from seqvision.training.dispatch import Calls
+from seqvision.training.dispatch import StepDispatcher
 from seqvision.training.state import TrainState
 
 SUMMARY = "summary.txt"
@@ -38,7 +38,7 @@ def check_folder(folder: Path) -> None:
 
 
 class ProfiledSteps:
-    """Calls of the training steps of which one is traced: the first compiles, the second is timed
+    """StepDispatcher of the training steps of which one is traced: the first compiles, the second is timed
     without the profiler, the third with it. All others go through as they are.
 
     Args:
@@ -51,7 +51,7 @@ class ProfiledSteps:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: StepDispatcher,
         folder: Path,
         total_steps: int,
         peak_flops: float | None,
@@ -63,7 +63,7 @@ class ProfiledSteps:
         self._seconds_per_step = 0.0
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """See `training.dispatch.Calls.advance`; the first three calls take fewer steps."""
+        """See `training.dispatch.StepDispatcher.advance`; the first three calls take fewer steps."""
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:

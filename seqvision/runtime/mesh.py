@@ -65,27 +65,27 @@ def state_spec(mesh: Mesh) -> PartitionSpec:
     return PartitionSpec(SEED_AXIS) if SEED_AXIS in mesh.axis_names else PartitionSpec()
 
 
-_BATCH_SPEC = PartitionSpec(DATA_AXIS)
+BATCH_SPEC = PartitionSpec(DATA_AXIS)
 
 
-_INDEX_SPEC = PartitionSpec(None, DATA_AXIS)
+INDEX_SPEC = PartitionSpec(None, DATA_AXIS)
 
 
-_SEEDS_INDEX_SPEC = PartitionSpec(SEED_AXIS, None, DATA_AXIS)
+SEEDS_INDEX_SPEC = PartitionSpec(SEED_AXIS, None, DATA_AXIS)
 
 
 def index_sharding(mesh: Mesh) -> NamedSharding:
     """Each device takes its share of every row of an index table (S, B), or (R, S, B)."""
     has_seeds = SEED_AXIS in mesh.axis_names
-    return NamedSharding(mesh, _SEEDS_INDEX_SPEC if has_seeds else _INDEX_SPEC)
+    return NamedSharding(mesh, SEEDS_INDEX_SPEC if has_seeds else INDEX_SPEC)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Each device takes its share of the examples of a batch."""
-    return NamedSharding(mesh, _BATCH_SPEC)
+    return NamedSharding(mesh, BATCH_SPEC)
 
 
-def share_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
+def shard_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
     """Compiles a function of which each device takes its share of the examples.
 
     The first `num_replicated` arguments are the same for all; the others, and what it returns, have
@@ -94,13 +94,13 @@ def share_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -
     everywhere = PartitionSpec()
 
     def shared(*arguments: Any) -> Any:
-        specs = [everywhere] * num_replicated + [_BATCH_SPEC] * (len(arguments) - num_replicated)
-        return _shared(function, mesh, tuple(specs), _BATCH_SPEC)(*arguments)
+        specs = [everywhere] * num_replicated + [BATCH_SPEC] * (len(arguments) - num_replicated)
+        return map_shards(function, mesh, tuple(specs), BATCH_SPEC)(*arguments)
 
     return jax.jit(shared)
 
 
-def _shared(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
+def map_shards(function: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any) -> Any:
     # The check of what is equal on all devices knows nothing of hand-written gradients.
     return jax.shard_map(
         function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False

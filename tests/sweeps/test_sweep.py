@@ -234,7 +234,7 @@ BODY = "from configs.default import get_config\n"
         ("def get_sweep(): return [{'seed': 1}]", ("--config.seed=2",), "the sweep varies it"),
         ("def get_sweep(): return [{'seed': 1}]", ("--sweep_shard=1/1",), "'1/1' is no share"),
         ("def get_sweep(): return [{'seed': 1}]", ("--sweep_workers=0",), "--sweep_workers=0"),
-        ("def get_sweep(): return [{'seed': 1}]", ("--measure_peak",), "--measure_peak: it is"),
+        ("def get_sweep(): return [{'seed': 1}]", ("--measure_peak",), "--measure_peak: it has"),
         ("", ("--mode=train", "--sweep_workers=1"), "--sweep_workers: it has no effect"),
         ("", ("--mode=evaluate", "--sweep_shard=0/1"), "--sweep_shard: it has no effect"),
     ],
