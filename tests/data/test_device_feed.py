@@ -7,10 +7,7 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from ml_collections import ConfigDict
 
-from seqvision.config.step_counts import Steps
-from seqvision.config.validation import validate
 from seqvision.data import device_feed
 from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Split, StreamedSplit
@@ -123,8 +120,7 @@ def test_the_threads_of_an_evaluation_end_with_it() -> None:
     assert threading.active_count() <= before
 
 
-def test_a_chunk_is_of_moderate_size(small_config: ConfigDict) -> None:
-    settings = validate(small_config)  # 64 examples a batch, 12 steps.
-    assert streamed.chunk_size(settings, Steps.of(settings, 1000), numbers_split()) == 12
+def test_a_chunk_is_of_moderate_size() -> None:
+    assert streamed.chunk_size(numbers_split(), batch_size=64, total_steps=12) == 12
     large = StreamedSplit(Numbers(1000), range(1000), (1000, 1000, 3))
-    assert streamed.chunk_size(settings, Steps.of(settings, 1000), large) == 1
+    assert streamed.chunk_size(large, batch_size=64, total_steps=12) == 1
