@@ -98,7 +98,7 @@ def load_lines(
     `labels.test.tsv` for splits that are made already. It is UTF-8, a row for each image: its name
     in the folder, a tab, the text. White space around a text does not count, nor do empty rows.
 
-    Images are read as `files.read_unscaled` says, made grey, with light ink on dark, and scaled to
+    Images are read by `images.read_unscaled`, made grey, with light ink on dark, and scaled to
     one height with their proportions kept.
 
     Args:
@@ -137,15 +137,7 @@ def load_lines(
             f"{shown(path)}: all its {len(rows)} lines are held out; choose a smaller"
             " config.data.validation_fraction or config.data.test_fraction"
         )
-    splits = _stacked(parts, height)
-    return Dataset(
-        name=shown(path.resolve().name),
-        version="own",
-        class_names=alphabet.symbols,
-        splits=splits,
-        input_shape=splits["train"].inputs.shape[1:],
-        fingerprints={name: split.fingerprint() for name, split in splits.items()},
-    )
+    return _dataset(shown(path.resolve().name), alphabet, parts, height)
 
 
 def _images(path: Path) -> dict[str, Path]:
@@ -311,15 +303,23 @@ def _read_training_line(
     return _scaled(pixels, height), fraction_of(pixels[None])
 
 
-def _stacked(parts: dict[str, list[_Line]], height: int) -> dict[str, LineSplit]:
+def _dataset(name: str, alphabet: Alphabet, parts: dict[str, list[_Line]], height: int) -> Dataset:
     """Lines of all splits, as wide as the widest, with room for the longest text."""
     lines = [line for part in parts.values() for line in part]
     width = max(line.pixels.shape[1] for line in lines)
     longest = max(len(line.numbers) for line in lines)
-    return {split: _split_of(part, height, width, longest) for split, part in parts.items()}
+    splits = {split: _stacked(part, height, width, longest) for split, part in parts.items()}
+    return Dataset(
+        name=name,
+        version="own",
+        class_names=alphabet.symbols,
+        splits=splits,
+        input_shape=(height, width, 1),
+        fingerprints={split: part.fingerprint() for split, part in splits.items()},
+    )
 
 
-def _split_of(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:
+def _stacked(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:
     inputs = np.zeros((len(lines), height, width, 1), np.uint8)
     labels = np.zeros((len(lines), longest), np.int32)
     for number, line in enumerate(lines):

@@ -74,12 +74,14 @@ def load_npz(
     given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
     for prefix, split in splits.items():
+        key = f"{prefix}images"
         frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
-        kinds[of_clips] = f"{prefix}images"
+        kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
-        is_cut_here = is_cut and split == "train"
-        fractions = _fractions(frames, scan, say) if is_cut_here else [0.0] * len(frames)
-        given[split] = _examples(f"{shown(path)}: {prefix}images", frames, numbers, fractions, size)
+        fractions = [0.0] * len(frames)
+        if is_cut and split == "train":
+            fractions = _fractions(frames, scan, say)
+        given[split] = _examples(f"{shown(path)}: {key}", frames, numbers, fractions, size)
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
     of_clips = _one_kind(path, kinds)
     return make_dataset(

@@ -62,8 +62,8 @@ def draw_clip(
     if recipe.noise:
         frames += noise(pixel_words, recipe.noise)
     levels = jnp.clip((frames + LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
-    real = jnp.arange(recipe.num_frames) < length
-    inputs = jnp.where(real[:, None, None, None], levels, 0)
+    step_mask = jnp.arange(recipe.num_frames) < length
+    inputs = jnp.where(step_mask[:, None, None, None], levels, 0)
     label = course if recipe.task == "motion" else labels[number]
     return {"inputs": inputs, "labels": label, "lengths": length}
 

@@ -1,4 +1,4 @@
-"""How clips of moving digits look."""
+"""Recipe of clips of moving digits."""
 
 import dataclasses
 
@@ -11,10 +11,10 @@ _NUM_DIRECTIONS = 4
 
 @dataclasses.dataclass(frozen=True)
 class MovingDigits:
-    """How clips look.
+    """The look of clips.
 
     Attributes:
-      task: what is to be told: `motion`, one of MOTIONS (only the first four where `turn` is 0), or
+      task: what the label is: `motion`, one of MOTIONS (only the first four where `turn` is 0), or
         `digit`.
       num_frames: T, the frames of the longest clips.
       min_frames: those of the shortest; lengths are uniform between them.

@@ -107,7 +107,7 @@ def moving_digits(
 
     Args:
       recipe: how the clips look.
-      source: grey images; each of its splits lends its own digits to the clips of that name.
+      source: grey images; the clips of a split are made of the digits of that split.
       seed: what the random numbers are drawn from.
       num_clips: by split. Splits with none, here or in the source, are left out.
 
