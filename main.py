@@ -171,7 +171,7 @@ def _sweep() -> int:
     plan = plan_sweep(validate(_CONFIG.value), read_sweep(path), overrides)
     share = shard_of(plan.runs, _SWEEP_SHARD.value)
     workdir = _WORKDIR.value or f"{command_line.default_workdir(_CONFIG)}_sweep"
-    from seqvision.sweep import launcher, run_sweep
+    from seqvision.sweeps.scheduler import launcher, run_sweep
 
     _listen()
     folder, num_workers = Path(workdir).expanduser(), _SWEEP_WORKERS.value

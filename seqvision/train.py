@@ -32,14 +32,15 @@ from seqvision.data.from_config import load_dataset
 from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling import peak
-from seqvision.profiling.summary import ProfiledSteps, check_folder
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.data_facts import read_data_facts
+from seqvision.runs.environment import write_description
 from seqvision.runs.files import ENVIRONMENT, write_status
-from seqvision.runs.header import description, write_description
+from seqvision.runs.header import header as description
 from seqvision.runs.lock import exclusive
-from seqvision.runs.metrics_log import Record, open_record
+from seqvision.runs.metrics_log import MetricsLog as Record
+from seqvision.runs.metrics_log import open_metrics_log as open_record
 from seqvision.runs.result import Result, final_line, finished_result, format_row
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime import processes
@@ -53,6 +54,7 @@ from seqvision.tasks.reading_metrics import ReadingMetrics
 from seqvision.tasks.seed_metrics import SeedMetrics, of_seed, row_of_seeds
 from seqvision.training.dispatch import Calls
 from seqvision.training.from_config import create_training
+from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.resident import ResidentSteps
 from seqvision.training.state import TrainState, abstract_state, create_state
 from seqvision.training.streamed import StreamedSteps

@@ -1,4 +1,4 @@
-"""Weights of one run as the start of another: `config.init_from`."""
+"""Warm start: weights of another run as initial weights, `config.init_from`."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,17 @@ from seqvision.runtime.console import say
 
 
 def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, list[str]]:
-    """Takes over from a trained run each array whose name and shape match.
+    """Copies from a trained run each array whose name and shape match.
 
-    Of a run of several seeds it takes the weights of the first.
+    Where that run has several seeds, the weights of the first are used.
 
     Args:
-      params: the new network's weights; of several seeds (R, ...): all get the same.
-      workdir: the other run's folder.
+      params: initial weights of the new network; (R, ...) for R seeds, which all get the same.
+      workdir: the trained run's folder.
       num_seeds: R.
 
     Returns:
-      The weights, and lines that say which matched.
+      The weights, and lines of text that list what was copied.
 
     Raises:
       UserError: there is no trained run, or nothing in it matches.

@@ -13,11 +13,11 @@ from jax.sharding import Mesh, PartitionSpec
 
 from seqvision.data.preprocessing import Windows, random_windows, sliding_windows, to_unit_range
 from seqvision.runtime.mesh import (
-    _BATCH_SPEC,
+    BATCH_SPEC,
     DATA_AXIS,
     SEED_AXIS,
-    _shared,
     index_sharding,
+    shard_function,
     share_batch,
     state_spec,
 )
@@ -187,9 +187,9 @@ def make_train_steps(
 
     # Each device runs the whole loop on its share of the examples; they meet once a step, in psum.
     everywhere, of_state = PartitionSpec(), state_spec(mesh)
-    examples = _BATCH_SPEC if streamed else everywhere
+    examples = BATCH_SPEC if streamed else everywhere
     in_specs = (of_state, examples, index_sharding(mesh).spec, everywhere)
-    return jax.jit(_shared(train_steps, mesh, in_specs, of_state), donate_argnums=0)
+    return jax.jit(shard_function(train_steps, mesh, in_specs, of_state), donate_argnums=0)
 
 
 def _all_finite(tree: Any) -> Array:
@@ -223,9 +223,9 @@ def make_eval_step(
         return jax.lax.psum(sums, DATA_AXIS)
 
     everywhere = PartitionSpec()
-    examples = _BATCH_SPEC if streamed else everywhere
+    examples = BATCH_SPEC if streamed else everywhere
     return jax.jit(
-        _shared(eval_step, mesh, (everywhere, examples, _BATCH_SPEC, _BATCH_SPEC), everywhere)
+        shard_function(eval_step, mesh, (everywhere, examples, BATCH_SPEC, BATCH_SPEC), everywhere)
     )
 
 
