@@ -28,13 +28,14 @@ from seqvision.profiling.hlo import (
     operation_by_name,
     read_operations,
 )
-from seqvision.profiling.summary import Profile, ProfiledSteps, check_folder
+from seqvision.profiling.summary import Profile
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.runtime.mesh import create_mesh, replicated
 from seqvision.tasks.metrics import Sums
 from seqvision.train import train_and_evaluate
 from seqvision.training.from_config import create_training
+from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.resident import ResidentSteps
 from seqvision.training.state import TrainState, abstract_state
 from tests.test_train import assert_same_run, interrupt_at

@@ -132,7 +132,7 @@ def test_a_whole_checkpoint_of_another_network_is_not_torn(state: Any, tmp_path:
     other = make_init(MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), Sums.zeros(3), use_ema=True)
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(UserError, match="whole, but not of this network"),
+        pytest.raises(UserError, match="intact, but from a different network"),
     ):
         checkpoints.restore_newest(abstract_state(other, create_mesh()))
     assert (tmp_path / "checkpoints" / "6").exists()

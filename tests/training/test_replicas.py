@@ -295,7 +295,7 @@ def test_it_is_evaluated_as_a_whole_or_one_by_one(
     assert one.row()["accuracy"] == said["each"]["accuracy"][1]
     with pytest.raises(UserError, match=r"holds the seeds 3 to 4, .* name one with --seed"):
         evaluate_run(config, finished, "test", str(tmp_path / "all.csv"))
-    with pytest.raises(UserError, match=r"--seed: 5 is not there; .* holds the seeds 3 to 4"):
+    with pytest.raises(UserError, match=r"--seed: 5 is not there; .* holds seeds 3 to 4"):
         evaluate_run(config, finished, "test", seed=5)
 
 
@@ -314,7 +314,7 @@ def test_the_first_seed_predicts_unless_another_is_named(
     for seed, run in ((None, runs[0]), (4, runs[1])):
         logits = run.model.apply({"params": run.params}, jnp.asarray(images, jnp.float32) / 255)
         np.testing.assert_allclose(probabilities(seed), jax.nn.softmax(logits), rtol=1e-4)
-    assert "holds the seeds 3 to 4; taking the weights of 3" in capsys.readouterr().out
+    assert "holds seeds 3 to 4; using the weights of seed 3" in capsys.readouterr().out
 
 
 def test_starting_from_it_and_starting_several(finished: Path) -> None:

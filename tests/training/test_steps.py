@@ -81,7 +81,10 @@ def test_metrics_add_up_over_parts(rng: np.random.Generator) -> None:
         ClassSums.of(logits[p], losses[p], labels[p], mask[p])
         for p in (slice(0, 3), slice(3, 4), slice(4, 10))
     ]
-    for metrics in (ClassificationMetrics.of(*parts), ClassificationMetrics.of(parts[0] + parts[1] + parts[2])):
+    for metrics in (
+        ClassificationMetrics.of(*parts),
+        ClassificationMetrics.of(parts[0] + parts[1] + parts[2]),
+    ):
         assert metrics.loss == pytest.approx(whole.loss, rel=1e-6)
         assert dataclasses.replace(metrics, loss=whole.loss) == whole
 
@@ -163,7 +166,9 @@ def compiled(
     """A fresh state and its training steps; the same arguments share one compilation."""
     mesh = create_mesh(devices)
     init = make_init(small_model(), optimizer, SHAPE, TASK.zeros(), ema_decay > 0)
-    return Replicas(range(7, 8)).create_state(init, mesh), compiled_steps(devices, augment, ema_decay, optimizer)
+    return Replicas(range(7, 8)).create_state(init, mesh), compiled_steps(
+        devices, augment, ema_decay, optimizer
+    )
 
 
 @functools.cache
