@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from seqvision.errors import UserError, explain_os_error
-from seqvision.inference.predictions import Prediction, Transcription
+from seqvision.inference.predictions import Prediction, Transcription, WindowPrediction
 from seqvision.runs.files import write_whole
 
 FORMATS = (".csv", ".jsonl")
 
 
 def checked_output(output: str) -> Path | None:
-    """The file to write, before any work is done for it; None for "".
+    """The path of an output file, checked before any work is done for it; None for "".
 
     Raises:
-      UserError: no known ending, or no such folder.
+      UserError: an unknown ending, or no such folder.
     """
     if not output:
         return None
@@ -48,7 +48,7 @@ def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) 
 
 
 def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
-    """What was read on a line as plain values; all None where nothing was."""
+    """The text of a line as plain values; all None where there is none."""
     if transcription is None:
         return {"text": None, "confidences": None, "ends": None}
     confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
@@ -56,13 +56,15 @@ def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
     return {"text": transcription["text"], "confidences": confidences, "ends": ends}
 
 
-def _plain(said: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
+def _plain(
+    prediction: Prediction | WindowPrediction, class_names: tuple[str, ...]
+) -> dict[str, Any]:
     plain = {
-        "classes": said["classes"],
-        "label": class_names[said["classes"]],
-        "probabilities": _rounded(said["probabilities"]),
+        "classes": prediction["classes"],
+        "label": class_names[prediction["classes"]],
+        "probabilities": _rounded(prediction["probabilities"]),
     }
-    return plain | ({"steps": _rounded(said["steps"])} if "steps" in said else {})
+    return plain | ({"steps": _rounded(prediction["steps"])} if "steps" in prediction else {})
 
 
 def _rounded(probabilities: np.ndarray) -> Any:
@@ -90,7 +92,7 @@ def _as_jsonl(rows: list[dict[str, Any]]) -> str:
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
-    """Lists become JSON in their cell."""
+    """CSV with a header; lists become JSON in their cell."""
     buffer = io.StringIO()
     columns = max((list(row) for row in rows), key=len)
     writer = csv.DictWriter(buffer, fieldnames=columns)

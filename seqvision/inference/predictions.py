@@ -1,4 +1,4 @@
-"""What a network said, as plain values: a prediction or a text for each example."""
+"""Predictions: classes and probabilities, or a text, for each example."""
 
 from collections.abc import Iterator
 from typing import NotRequired, TypedDict
@@ -12,7 +12,7 @@ from seqvision.training.steps import BatchOutput
 
 
 class WindowPrediction(TypedDict):
-    """What was said about one window of a clip.
+    """The prediction for one window of a clip.
 
     `frames`: its first frame and the one after its last. The others as in `Prediction`.
     """
@@ -24,7 +24,7 @@ class WindowPrediction(TypedDict):
 
 
 class Prediction(TypedDict):
-    """What was said about one image or clip.
+    """The prediction for one image or clip.
 
     `classes`: the most probable class, 0 to K - 1. `probabilities`: float32 (K,), sum 1; of a clip,
     the mean over its windows. `windows`: of clips, window by window. `steps`: of images read by a
@@ -39,7 +39,7 @@ class Prediction(TypedDict):
 
 
 class Transcription(TypedDict):
-    """What was read on a line.
+    """The text of a line.
 
     `text`: its N symbols. `confidences`: float32 (N,), the highest probability that a column gives
     to each. `ends`: int (N,), the column where each ends, see `decoding.letter_ends`.
@@ -58,11 +58,11 @@ def transcription(
     letter_delay: int,
     num_columns: int | None = None,
 ) -> Transcription:
-    """What was read on a line, its N symbols as in `decoding.Decoded`, without padding.
+    """The text of a line from its N symbols as in `decoding.Decoded`, without padding.
 
     Args:
       symbols, starts, confidences: (N,).
-      alphabet: what the class numbers mean.
+      alphabet: symbols by their class numbers.
       letter_delay, num_columns: see `decoding.letter_ends`.
     """
     return Transcription(
@@ -73,37 +73,37 @@ def transcription(
 
 
 def predictions(
-    answer: BatchOutput, lengths: np.ndarray | None, windows: Windows | None, count: int
+    outputs: BatchOutput, lengths: np.ndarray | None, windows: Windows | None, count: int
 ) -> Iterator[Prediction]:
-    """The first `count` examples of a batch, one by one.
+    """The predictions for the first `count` examples of a batch, one by one.
 
     Args:
-      answer: arrays of the host.
+      outputs: arrays in the host's memory.
       lengths: (B,), frames of each clip; None for images.
       windows: how clips were cut.
-      count: how many are no padding.
+      count: how many examples are no padding.
     """
     for index in range(count):
-        probabilities = answer.probabilities[index]
+        probabilities = outputs.probabilities[index]
         prediction = Prediction(classes=int(probabilities.argmax()), probabilities=probabilities)
         if lengths is not None:
-            prediction["windows"] = list(_windows(answer, index, int(lengths[index]), windows))
-        elif answer.steps is not None:
-            prediction["steps"] = answer.steps[index, 0]
+            prediction["windows"] = list(_windows(outputs, index, int(lengths[index]), windows))
+        elif outputs.steps is not None:
+            prediction["steps"] = outputs.steps[index, 0]
         yield prediction
 
 
 def _windows(
-    answer: BatchOutput, index: int, length: int, windows: Windows | None
+    outputs: BatchOutput, index: int, length: int, windows: Windows | None
 ) -> Iterator[WindowPrediction]:
     ranges = [(0, length)] if windows is None else frame_ranges(length, *windows)
     for number, (start, stop) in enumerate(ranges):
-        probabilities = answer.windows[index, number]
+        probabilities = outputs.windows[index, number]
         window = WindowPrediction(
             frames=(start, stop),
             classes=int(probabilities.argmax()),
             probabilities=probabilities,
         )
-        if answer.steps is not None:
-            window["steps"] = answer.steps[index, number, : stop - start]
+        if outputs.steps is not None:
+            window["steps"] = outputs.steps[index, number, : stop - start]
         yield window

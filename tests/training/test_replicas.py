@@ -24,8 +24,8 @@ from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
+from seqvision.inference.predictor import Predictor
 from seqvision.models import create_model
-from seqvision.predict import Predictor
 from seqvision.runs.result import final_line
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
