@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from seqvision.config.schema import MADE_SOURCES, Settings
 from seqvision.config.step_counts import Steps

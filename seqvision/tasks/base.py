@@ -41,10 +41,12 @@ class Task(abc.ABC):
     Attributes:
       metric: the name of the metric that runs are compared by.
       outputs: what the network's outputs stand for.
+      reads_lines: whether its inputs are lines of writing rather than images or clips.
     """
 
     metric: ClassVar[str]
     outputs: ClassVar[str]
+    reads_lines: ClassVar[bool] = False
 
     @abc.abstractmethod
     def create_model(self, **fields: Any) -> nn.Module:

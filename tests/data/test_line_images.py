@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from seqvision.tasks.infeasible_lines import infeasible_lines
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.data.sources.line_images import LineSplit, load_lines
 from seqvision.errors import UserError
 from seqvision.tasks.base import TextReading
-from seqvision.tasks.infeasible_lines import infeasible_lines
 from seqvision.tasks.losses import fits
 
 ALPHABET = Alphabet(("a", "é", "ß", "右", " "))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
+from seqvision.tasks.metrics import Sums
 
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
@@ -32,7 +33,6 @@ from seqvision.profiling.summary import Profile
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.runtime.mesh import create_mesh, replicated
-from seqvision.tasks.metrics import Sums
 from seqvision.train import train_and_evaluate
 from seqvision.training.from_config import create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from seqvision.tasks.metrics import Sums
 
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.metrics import Sums
 from seqvision.training.optimizer import create_optimizer
 from seqvision.training.state import abstract_state, create_state, make_init
 

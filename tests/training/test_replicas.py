@@ -16,19 +16,18 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision.config.validation import validate
-from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.preprocessing import Windows, shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
+from seqvision.inference.predictor import Predictor
 from seqvision.models import create_model
-from seqvision.predict import Predictor
-from seqvision.tasks.metric_text import final_line
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh, seeds_mesh, training_mesh
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.metric_text import final_line
 from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
 from seqvision.train import train_and_evaluate
 from seqvision.training.optimizer import create_optimizer

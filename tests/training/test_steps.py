@@ -12,18 +12,17 @@ import numpy as np
 import optax
 import pytest
 
-from seqvision.data.preprocessing import shift_and_rotate
-from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.batching import example_indices
-from seqvision.data.preprocessing import Windows, frame_ranges
-from seqvision.tasks.predictions import predictions
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.preprocessing import Windows, frame_ranges, shift_and_rotate
 from seqvision.models import create_model
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh
 from seqvision.runtime.random_keys import key_of
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
 from seqvision.tasks.classification_steps import make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
+from seqvision.tasks.predictions import predictions
 from seqvision.training.optimizer import create_optimizer, create_schedule
 from seqvision.training.replicas import Replicas
 from seqvision.training.state import TrainState, make_init
