@@ -15,7 +15,8 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from benchmarks import live_equals_offline, streaming
+from benchmarks.checks import live_equals_offline
+from benchmarks.speed import streaming
 from configs import default
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.data.sources.line_images import read_line
