@@ -63,7 +63,7 @@ class ProfiledSteps:
         self._seconds_per_step = 0.0
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """See `dispatch.StepDispatcher.advance`; the first three calls take at most 20 steps each."""
+        """See `StepDispatcher.advance`; the first three calls take at most 20 steps each."""
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:

@@ -16,12 +16,12 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import default
-from seqvision import evaluate, train
+from seqvision import evaluate
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data import device_feed
 from seqvision.data.batching import example_indices
-from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
+from seqvision.data.dataset import ArraySplit, Dataset, Split, StreamedSplit, hold_out_validation
 from seqvision.data.prefetch import Batches
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
@@ -32,6 +32,7 @@ from seqvision.errors import UserError
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
+from seqvision.training.dispatch import StepDispatcher
 from tests.test_train import assert_same_run
 
 
@@ -111,7 +112,7 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
     # Chunks of three batches, so that calls begin and end inside them and across epochs.
     batch_bytes = 8 * 48 * (5 if kind == "clips" else 1)
     monkeypatch.setattr(streamed, "_CHUNK_BYTES", 3 * batch_bytes)
-    advance = train.StreamedSteps.advance
+    advance = StepDispatcher.advance
     stop = {"at": 17}
 
     def advance_and_signal(self: Any, state: Any, at: int) -> Any:
@@ -120,7 +121,7 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(train.StreamedSteps, "advance", advance_and_signal)
+    monkeypatch.setattr(StepDispatcher, "advance", advance_and_signal)
     result = train_and_evaluate(configs[1], tmp_path / "streamed")
     assert result.status == "interrupted" and 17 <= result.step < 20
     stop["at"] = 100
