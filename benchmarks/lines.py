@@ -1,4 +1,4 @@
-"""Lines to measure a run on that reads text."""
+"""Test lines of a run that reads text."""
 
 import dataclasses
 from pathlib import Path

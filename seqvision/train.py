@@ -26,13 +26,13 @@ from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling import peak
-from seqvision.profiling.summary import ProfiledSteps, check_folder
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.compatibility import check_same_config
+from seqvision.runs.environment import write_description
 from seqvision.runs.files import write_status
-from seqvision.runs.header import description, write_description
+from seqvision.runs.header import header
 from seqvision.runs.lock import exclusive
-from seqvision.runs.metrics_log import Record, open_record
+from seqvision.runs.metrics_log import MetricsLog, open_metrics_log
 from seqvision.runs.result import Result, finished_result
 from seqvision.runs.resume import new_state, restore
 from seqvision.runtime import processes
@@ -43,6 +43,7 @@ from seqvision.tasks.base import Metrics
 from seqvision.tasks.metric_text import final_line
 from seqvision.training.dispatch import Dispatcher
 from seqvision.training.from_config import create_dispatcher, create_training
+from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.reporting import TrainingReporter
 from seqvision.training.state import TrainState
 
@@ -147,7 +148,7 @@ class _Training:
             state = self._restored(checkpoints) or self._new_state()
             start = state.num_steps
             self._describe(state, start)
-            log = open_record(self._workdir, start)
+            log = open_metrics_log(self._workdir, start)
             reporter = TrainingReporter(
                 self._setup, log, self._steps.total, start, self._dispatcher.batch_size
             )
@@ -195,9 +196,7 @@ class _Training:
             settings, dataset, self._setup.mesh, workdir, start, self._peak_flops
         )
         params = jax.eval_shape(lambda params: self._setup.replicas.each(params)[0], state.params)
-        for line in description(
-            settings, dataset, self._steps, environment, params, workdir, start
-        ):
+        for line in header(settings, dataset, self._steps, environment, params, workdir, start):
             say(line)
         for name, split in dataset.splits.items():
             for line in self._setup.task.infeasible(name, split):
@@ -209,7 +208,7 @@ class _Training:
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        log: Record,
+        log: MetricsLog,
         reporter: TrainingReporter,
         interruption: Interruption,
     ) -> Result:
@@ -289,7 +288,7 @@ class _Training:
     # --- after the loop ---
 
     def _finish(
-        self, state: TrainState, step: int, checkpoints: Checkpoints, log: Record
+        self, state: TrainState, step: int, checkpoints: Checkpoints, log: MetricsLog
     ) -> Result:
         """Evaluates the test split, once, with the weights that validation chose."""
         if self._is_exhausted:

@@ -121,13 +121,15 @@ def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
 
 def test_the_benchmark_itself_needs_the_standard_library_alone(tmp_path: Path) -> None:
     blocked = ["jax", "flax", "numpy", "torch", "keras", "absl", "ml_collections"]
-    code = "from benchmarks import lstm; lstm.main(['--list', '--only=H=64 B=128 T'])"
+    code = "from benchmarks.speed import lstm; lstm.main(['--list', '--only=H=64 B=128 T'])"
     assert "lstm training H=64 B=128" in run_with_blocked(tmp_path, blocked, code)
 
 
 def test_peers_do_without_seqvision() -> None:
     own = ["seqvision_steps.py", "__init__.py"]
-    peers = [*Path("benchmarks/peers").glob("*.py"), *Path("benchmarks/contenders").glob("*.py")]
+    benchmarks = Path("benchmarks")
+    peers = [*benchmarks.glob("accuracy/*.py"), *benchmarks.glob("speed/contenders/*.py")]
+    assert len(peers) == 11
     for path in [path for path in peers if path.name not in own]:
         assert not {name for name in imported(path) if name.split(".")[0] == "seqvision"}
 

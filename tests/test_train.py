@@ -19,6 +19,7 @@ from seqvision.runs.lock import exclusive
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
+from seqvision.training.dispatch import StepDispatcher
 
 
 def rows(workdir: Path) -> list[dict[str, Any]]:

@@ -14,10 +14,10 @@ FORMATS = (".csv", ".jsonl")
 
 
 def checked_output(output: str) -> Path | None:
-    """The file to write, before any work is done for it; None for "".
+    """The path of an output file, checked before any work is done for it; None for "".
 
     Raises:
-      UserError: no known ending, or no such folder.
+      UserError: an unknown ending, or no such folder.
     """
     if not output:
         return None
@@ -52,7 +52,7 @@ def _as_jsonl(rows: list[dict[str, Any]]) -> str:
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
-    """Lists become JSON in their cell."""
+    """CSV with a header; lists become JSON in their cell."""
     buffer = io.StringIO()
     columns = max((list(row) for row in rows), key=len)
     writer = csv.DictWriter(buffer, fieldnames=columns)

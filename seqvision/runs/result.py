@@ -1,4 +1,4 @@
-"""How a run ended, in numbers and in words."""
+"""The result of a run, and its metrics as text."""
 
 import dataclasses
 from pathlib import Path
@@ -11,14 +11,14 @@ from seqvision.tasks.metric_text import final_line
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
       status: `done`, `interrupted` or `diverged`.
       step: completed updates.
-      metrics: by split, what was measured at the end; empty unless `done`. Of several seeds at once
-        as in `tasks.seed_metrics.row_of_seeds`.
-      signal: the number of the signal that interrupted it.
+      metrics: final metrics by split; empty unless `done`. For several seeds see
+        `tasks.seed_metrics.row_of_seeds`.
+      signal: number of the signal that interrupted it; None otherwise.
     """
 
     status: str
@@ -28,7 +28,7 @@ class Result:
 
 
 def finished_result(workdir: Path) -> Result | None:
-    """The result of a run that is done already, repeated in words; None of any other."""
+    """Prints and returns the result of a run that is done; None for any other."""
     if not (workdir / STATUS).exists():
         return None
     status = read_json(workdir / STATUS)

@@ -1,4 +1,4 @@
-"""Weights of one run as the start of another: `config.init_from`."""
+"""Warm start: weights of another run as initial weights, `config.init_from`."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from seqvision.training.replicas import Replicas
 def warm_start(params: Any, workdir: Path, replicas: Replicas) -> tuple[Any, list[str]]:
     """Takes over from a trained run each array whose name and shape match.
 
-    Of a run of several seeds it takes the weights of the first.
+    Where that run has several seeds, the weights of the first are used.
 
     Args:
       params: the new network's weights (*axes, ...): all seeds get the same.
@@ -24,7 +24,7 @@ def warm_start(params: Any, workdir: Path, replicas: Replicas) -> tuple[Any, lis
       replicas: the seeds of the new run.
 
     Returns:
-      The weights, and lines that say which matched.
+      The weights, and lines of text that list what was copied.
 
     Raises:
       UserError: there is no trained run, or nothing in it matches.

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import flax.linen as nn
 from jax import Array
@@ -18,6 +18,7 @@ Keep = Callable[[Any, Any], None]
 """Called with the prediction and the label of each example, in order."""
 
 
+@runtime_checkable
 class Metrics(Protocol):
     """Metrics of a set of examples."""
 
@@ -29,6 +30,7 @@ class Metrics(Protocol):
         """What is recorded, by name."""
 
 
+@runtime_checkable
 class Evaluation(Protocol):
     """Evaluates a whole split, each example once whatever the batch size."""
 
@@ -41,10 +43,12 @@ class Task(abc.ABC):
     Attributes:
       metric: the name of the metric that runs are compared by.
       outputs: what the network's outputs stand for.
+      reads_lines: whether its inputs are lines of writing rather than images or clips.
     """
 
     metric: ClassVar[str]
     outputs: ClassVar[str]
+    reads_lines: ClassVar[bool] = False
 
     @abc.abstractmethod
     def create_model(self, **fields: Any) -> nn.Module:

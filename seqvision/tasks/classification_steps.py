@@ -11,7 +11,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from seqvision.data.device_feed import arrays_spec
 from seqvision.data.preprocessing import Windows, sliding_windows, to_unit_range
-from seqvision.runtime.mesh import BATCH_SPEC, DATA_AXIS, map_shards, shard_batch
+from seqvision.runtime.mesh import BATCH_SPEC, DATA_AXIS, shard_batch, shard_function
 from seqvision.shapes import BatchIndices, ByteInputs, Lengths, Mask
 from seqvision.tasks.base import Take, Task
 from seqvision.tasks.losses import last_step
@@ -64,7 +64,7 @@ def make_eval_step(
 
     everywhere = PartitionSpec()
     in_specs = (everywhere, arrays_spec(streamed), BATCH_SPEC, BATCH_SPEC)
-    return jax.jit(map_shards(eval_step, mesh, in_specs, (everywhere, BATCH_SPEC)))
+    return jax.jit(shard_function(eval_step, mesh, in_specs, (everywhere, BATCH_SPEC)))
 
 
 def make_predict_step(

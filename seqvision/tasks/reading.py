@@ -49,6 +49,7 @@ class TextReading(Task):
 
     metric: ClassVar[str] = "cer"
     outputs: ClassVar[str] = "symbols, and the blank of CTC"
+    reads_lines: ClassVar[bool] = True
 
     def create_model(self, **fields: Any) -> nn.Module:
         for unused in ("readout", "patch_size"):

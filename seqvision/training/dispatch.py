@@ -1,7 +1,7 @@
 """Calls of the compiled training steps, each up to the next event of the loop."""
 
 import time
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -33,6 +33,7 @@ class Fed(NamedTuple):
     num_steps: int
 
 
+@runtime_checkable
 class Feed(Protocol):
     """Brings the examples of training onto the devices.
 
@@ -58,6 +59,7 @@ class Feed(Protocol):
         """Ends what runs beside the training."""
 
 
+@runtime_checkable
 class Dispatcher(Protocol):
     """Takes training steps; see `StepDispatcher`."""
 

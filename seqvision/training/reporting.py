@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from seqvision.training.from_config import TrainingSetup
 from seqvision.training.state import TrainState
 
 
+@runtime_checkable
 class Log(Protocol):
     """Records metrics; see `runs.metrics_log`."""
 

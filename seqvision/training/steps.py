@@ -18,7 +18,7 @@ from seqvision.runtime.mesh import (
     DATA_AXIS,
     SEED_AXIS,
     index_sharding,
-    map_shards,
+    shard_function,
     state_spec,
 )
 from seqvision.runtime.random_keys import example_keys, key_of
@@ -107,7 +107,7 @@ def make_train_steps(
     # Each device runs the whole loop on its shard of the examples; they meet once a step, in psum.
     everywhere, of_state = PartitionSpec(), state_spec(mesh)
     in_specs = (of_state, arrays_spec(streamed), index_sharding(mesh).spec, everywhere)
-    return jax.jit(map_shards(train_steps, mesh, in_specs, of_state), donate_argnums=0)
+    return jax.jit(shard_function(train_steps, mesh, in_specs, of_state), donate_argnums=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from seqvision.errors import UserError
 from seqvision.models.execution.choose import CELLS_OF, EXECUTIONS
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import CELLS
-from seqvision.tasks.from_config import model_of
+from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.optimizer import create_optimizer, create_schedule
 
 CONFIGS = sorted(
@@ -47,7 +47,7 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
     module = importlib.import_module(f"configs.{name}")
     settings = validate(module.get_config(variant) if variant else module.get_config())
     assert Steps.of(settings, 55_000).total > 0
-    model = model_of(settings, num_classes=10)
+    model = create_network(settings, create_task(settings, tuple("0123456789")))
     data, clips, num_classes = settings.data, settings.clips, 10
     shape: tuple[int, ...] = (data.height or 28, data.width or 28, 1)
     if data.source == "moving_digits":

@@ -9,9 +9,9 @@ from PIL import Image, ImageOps
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.images import UnreadableImageError, background_of, read_image
-from seqvision.predict import Predictor
+from seqvision.inference.predictor import Predictor
 from seqvision.runs.data_facts import DataFacts
-from seqvision.training.steps import BatchOutput
+from seqvision.tasks.classification_steps import BatchOutput
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 

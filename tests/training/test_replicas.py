@@ -16,19 +16,18 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision.config.validation import validate
-from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.preprocessing import Windows, shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
+from seqvision.inference.predictor import Predictor
 from seqvision.models import create_model
-from seqvision.predict import Predictor
-from seqvision.tasks.metric_text import final_line
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh, seeds_mesh, training_mesh
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.metric_text import final_line
 from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
 from seqvision.train import train_and_evaluate
 from seqvision.training.optimizer import create_optimizer
@@ -295,7 +294,7 @@ def test_it_is_evaluated_as_a_whole_or_one_by_one(
     assert one.row()["accuracy"] == said["each"]["accuracy"][1]
     with pytest.raises(UserError, match=r"holds the seeds 3 to 4, .* name one with --seed"):
         evaluate_run(config, finished, "test", str(tmp_path / "all.csv"))
-    with pytest.raises(UserError, match=r"--seed: 5 is not there; .* holds the seeds 3 to 4"):
+    with pytest.raises(UserError, match=r"--seed: 5 is not there; .* holds seeds 3 to 4"):
         evaluate_run(config, finished, "test", seed=5)
 
 
@@ -314,7 +313,7 @@ def test_the_first_seed_predicts_unless_another_is_named(
     for seed, run in ((None, runs[0]), (4, runs[1])):
         logits = run.model.apply({"params": run.params}, jnp.asarray(images, jnp.float32) / 255)
         np.testing.assert_allclose(probabilities(seed), jax.nn.softmax(logits), rtol=1e-4)
-    assert "holds the seeds 3 to 4; taking the weights of 3" in capsys.readouterr().out
+    assert "holds seeds 3 to 4; using the weights of seed 3" in capsys.readouterr().out
 
 
 def test_starting_from_it_and_starting_several(finished: Path) -> None:

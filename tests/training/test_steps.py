@@ -12,18 +12,17 @@ import numpy as np
 import optax
 import pytest
 
-from seqvision.data.preprocessing import shift_and_rotate
-from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.batching import example_indices
-from seqvision.data.preprocessing import Windows, frame_ranges
-from seqvision.tasks.predictions import predictions
+from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.preprocessing import Windows, frame_ranges, shift_and_rotate
 from seqvision.models import create_model
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh
 from seqvision.runtime.random_keys import key_of
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
 from seqvision.tasks.classification_steps import make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
+from seqvision.tasks.predictions import predictions
 from seqvision.training.optimizer import create_optimizer, create_schedule
 from seqvision.training.replicas import Replicas
 from seqvision.training.state import TrainState, make_init
@@ -81,7 +80,10 @@ def test_metrics_add_up_over_parts(rng: np.random.Generator) -> None:
         ClassSums.of(logits[p], losses[p], labels[p], mask[p])
         for p in (slice(0, 3), slice(3, 4), slice(4, 10))
     ]
-    for metrics in (ClassificationMetrics.of(*parts), ClassificationMetrics.of(parts[0] + parts[1] + parts[2])):
+    for metrics in (
+        ClassificationMetrics.of(*parts),
+        ClassificationMetrics.of(parts[0] + parts[1] + parts[2]),
+    ):
         assert metrics.loss == pytest.approx(whole.loss, rel=1e-6)
         assert dataclasses.replace(metrics, loss=whole.loss) == whole
 
@@ -163,7 +165,9 @@ def compiled(
     """A fresh state and its training steps; the same arguments share one compilation."""
     mesh = create_mesh(devices)
     init = make_init(small_model(), optimizer, SHAPE, TASK.zeros(), ema_decay > 0)
-    return Replicas(range(7, 8)).create_state(init, mesh), compiled_steps(devices, augment, ema_decay, optimizer)
+    return Replicas(range(7, 8)).create_state(init, mesh), compiled_steps(
+        devices, augment, ema_decay, optimizer
+    )
 
 
 @functools.cache
