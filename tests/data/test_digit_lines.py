@@ -116,7 +116,7 @@ def test_lines_are_the_same_with_all_optimizations() -> None:
 
 
 def test_lines_are_the_same_without_compilation() -> None:
-    lines = DigitLinesSplit.take(split_of(HARD).arrays, np.array([3], np.int32))
+    lines = split_of(HARD).read(np.array([3], np.int32))
     assert_same(lines, hard_lines(), [3])
 
 

@@ -151,7 +151,7 @@ def test_clips_are_the_same_with_all_optimizations() -> None:
 
 def test_clips_are_the_same_without_compilation() -> None:
     split = split_of(COLOUR)
-    clips = MovingDigitsSplit.take(split.arrays, np.array([7, 2], np.int32))
+    clips = split.read(np.array([7, 2], np.int32))
     assert_same(clips, clips_of(split, 50), [7, 2])
 
 
