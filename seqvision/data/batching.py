@@ -80,9 +80,9 @@ def batches(
 
 
 def padded_size(count: int, batch_size: int, num_devices: int) -> int:
-    """To how many examples a batch of `count` is filled up: few sizes make few programs.
+    """Number of examples that a batch of `count` is filled up to: few sizes make few programs.
 
-    Powers of two of the devices' share, or all of `batch_size`.
+    Powers of two of a device's shard, or all of `batch_size`.
     """
     size, largest = num_devices, rounded_up(batch_size, num_devices)
     while size < count:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -61,9 +61,6 @@ class Split(Protocol):
           (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
           Lines of writing: see `sources.line_images.LineSplit`.
         """
-
-
-AnySplit: TypeAlias = Split
 
 
 class ResidentSplit:

@@ -103,7 +103,7 @@ def put_batch_rows(batch_size: int, mesh: Mesh) -> jax.Array:
     return to_devices(rows, batch_sharding(mesh))
 
 
-def moderate_size(split: Split, batch_size: int) -> int:
+def _moderate_size(split: Split, batch_size: int) -> int:
     """Examples to evaluate at once: `batch_size`, or fewer where streamed ones are large."""
     return max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
 
@@ -129,7 +129,7 @@ def evaluation_batches(
       an example only fills up the batch.
     """
     if split.is_streamed:
-        size = shared_batch_size(moderate_size(split, batch_size), len(split), mesh)
+        size = shared_batch_size(_moderate_size(split, batch_size), len(split), mesh)
     else:
         size = shared_batch_size(batch_size, len(split), mesh)
     numbered = list(padded_indices(len(split), size))
@@ -143,12 +143,6 @@ def evaluation_batches(
     with contextlib.closing(read_chunks(batches, 0, 1, mesh)) as chunks:
         for _, mask in numbered:
             yield next(chunks), rows, mask
-
-
-def streamed_batches(split: Split, batch_size: int, mesh: Mesh) -> Iterator[tuple[Chunk, HostMask]]:
-    """The examples (B, ...) and the mask of `evaluation_batches`."""
-    for examples, _, mask in evaluation_batches(split, batch_size, mesh):
-        yield examples, mask
 
 
 def arrays_spec(is_streamed: bool) -> PartitionSpec:

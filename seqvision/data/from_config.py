@@ -13,8 +13,10 @@ from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.line_images import load_lines
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
-from seqvision.data.synthetic.digit_lines import LEVELS, DigitLines, digit_lines
-from seqvision.data.synthetic.moving_digits import MovingDigits, moving_digits
+from seqvision.data.synthetic.clip_recipe import MovingDigits
+from seqvision.data.synthetic.digit_lines import digit_lines
+from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
+from seqvision.data.synthetic.moving_digits import moving_digits
 from seqvision.errors import UserError, did_you_mean
 
 LINE_HEIGHT = 32

@@ -24,7 +24,7 @@ def shift_and_rotate(
     """Moves each image by its own random shift and rotation about its centre; a clip as a whole.
 
     Args:
-      keys: (B,), what each movement is a function of.
+      keys: (B,), of which each movement is a function.
       inputs: (B, height, width, channels) or (B, T, height, width, channels), float.
       max_shift: pixels; each direction is drawn from [-max_shift, max_shift].
       max_rotation: degrees; drawn from [-max_rotation, max_rotation].
@@ -84,7 +84,7 @@ def random_windows(
     """Cuts one window out of each clip, its place drawn uniformly from its key.
 
     Args:
-      keys: (B,), what each place is a function of.
+      keys: (B,), of which each window's place is a function.
       inputs: (B, T, height, width, channels), of any type; 0 after the end of a clip.
       lengths: (B,) frames of each clip.
       size: frames of a window.
@@ -154,5 +154,5 @@ def sliding_windows(
     steps = jnp.arange(size)[None, None]
     frames = jnp.minimum(starts[..., None] + steps, num_frames - 1)
     windows = jax.vmap(lambda clip, chosen: clip[chosen])(inputs, frames)
-    real = steps < window_lengths[..., None]
-    return jnp.where(real[..., None, None, None], windows, 0), window_lengths, mask, starts
+    step_mask = steps < window_lengths[..., None]
+    return jnp.where(step_mask[..., None, None, None], windows, 0), window_lengths, mask, starts

@@ -1,7 +1,6 @@
 """Lines of one's own: their alphabet, their images, their table; and what is wrong with them."""
 
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,9 @@ from seqvision.data.sources.line_images import LineSplit, load_lines
 from seqvision.errors import UserError
 from seqvision.tasks.losses import is_feasible
 from seqvision.tasks.reading import TextReading
+from tests.data.making import says
 
 ALPHABET = Alphabet(("a", "é", "ß", "右", " "))
-
-
-def says(call: Callable[[], Any], *parts: str) -> None:
-    with pytest.raises(UserError) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and text.isprintable()
-    for part in parts:
-        assert part in text, text
 
 
 # --- the alphabet ---
