@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seqvision.inference.predictions import Prediction, Transcription
+from seqvision.tasks.predictions import Prediction, Transcription
 
 from seqvision.errors import UserError
 from seqvision.inference.output_file import (
