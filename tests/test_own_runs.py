@@ -15,7 +15,7 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.train import train_and_evaluate
-from tests.data.test_own_data import save_animation, save_frames, save_npz, save_video
+from tests.data.making import save_animation, save_frames, save_npz, save_video
 from tests.test_train import assert_same_run, interrupt_at
 
 CLASSES = ("nach unten", "vers la gauche", "右へ")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import live_equals_offline, streaming
+from benchmarks.checks import live_equals_offline
+from benchmarks.speed import streaming
 from seqvision.errors import UserError
 
 

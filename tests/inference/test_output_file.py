@@ -6,15 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seqvision.tasks.predictions import Prediction, Transcription
 
 from seqvision.errors import UserError
-from seqvision.inference.output_file import (
-    checked_output,
-    prediction_row,
-    transcription_row,
-    write_rows,
-)
+from seqvision.inference.output_file import checked_output, write_rows
+from seqvision.tasks.predictions import Prediction, Transcription, prediction_row, transcription_row
 
 TEXT = Transcription(
     text="é,", confidences=np.array([0.25, 0.99999], np.float32), ends=np.array([3, 9])
