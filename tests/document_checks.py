@@ -18,6 +18,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
+from seqvision.__main__ import MODES
 from seqvision.config.command_line import check_override
 from seqvision.config.validation import validate
 from seqvision.errors import UserError
@@ -88,6 +89,8 @@ def _flag_problems(name: str, value: str | None) -> list[str]:
         return [] if flag.boolean else [f"--{name} has no value"]
     if _PLACEHOLDER.search(value):
         return []
+    if name == "mode" and value not in MODES:
+        return [f"--mode={value}: it is none of {', '.join(MODES)}"]
     try:
         flag.parser.parse(value)
     except ValueError as error:

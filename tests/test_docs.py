@@ -112,7 +112,7 @@ ROW = "    python main.py --config=configs/row_lstm.py"
     ("text", "problem"),
     [
         (f"{ROW} --workdri=runs/a", "there is no flag --workdri"),
-        (f"{ROW} --mode=evalute", "--mode=evalute: value should be one of"),
+        (f"{ROW} --mode=evalute", "--mode=evalute: it is none of"),
         (f"{ROW} --sweep_workers=0", "--sweep_workers=0: 0 is not"),
         (f"{ROW} --workdir", "--workdir has no value"),
         (f"{ROW} runs/a", "'runs/a' is no flag"),

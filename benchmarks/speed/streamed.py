@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
+from seqvision.errors import UserError
 from seqvision.runtime.cpu_devices import prepare_host
 
 _SOURCES = ("npz", "folders")
@@ -62,7 +63,11 @@ def make_set(folder: Path, source: str, num_examples: int, side: int) -> Path:
 
 
 def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: int) -> dict:
-    """Trains from one step to the last; returns its throughput and its weights."""
+    """Trains from the first step to the last; returns its throughput and its weights.
+
+    Raises:
+      UserError: it takes too few steps to be timed.
+    """
     from configs import row_lstm
     from seqvision.runs.files import read_json
     from seqvision.runs.saved_run import load_run
@@ -79,6 +84,8 @@ def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: 
     workdir = folder / f"run{resident_bytes}"
     train_and_evaluate(config, workdir)
     status = read_json(workdir / "status.json")
+    if status["throughput"] is None:
+        raise UserError(f"--steps: {chosen.steps} is too few to be timed; raise it")
     return {
         **status["throughput"],
         "seconds": status["seconds"],

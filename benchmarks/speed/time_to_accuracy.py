@@ -101,6 +101,7 @@ def body(facts: Mapping[str, Any], runs: Sequence[TimedRun]) -> list[str]:
         " kernels and classifiers start as each library has them.",
         "",
         *report.table(header, rows, num_words=2),
+        *([""] if facts["missing"] else []),
         *(f"- `{name}`: left out: {why}" for name, why in facts["missing"].items()),
     ]
 

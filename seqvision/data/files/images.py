@@ -61,8 +61,8 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
 
     It is turned upright by its EXIF orientation, laid on white (on black where its ink is light)
     where transparent, made grey or RGB, and inverted where asked. Where the training images have a
-    dark or a light background, its paper is brought to that black or white and its ink to the other
-    end.
+    dark or a light background, its paper is brought to that black or white and its ink to the
+    other end.
 
     Args:
       path: the file.
