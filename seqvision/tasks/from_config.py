@@ -15,6 +15,7 @@ from seqvision.data.device_feed import moderate_size, put_batch_rows, streamed_b
 from seqvision.data.preprocessing import Windows
 from seqvision.data.streamed import StreamedSplit
 from seqvision.models import create_model, create_reader
+from seqvision.models.cells.base import CellOptions
 from seqvision.runtime.mesh import DATA_AXIS, batch_sharding, replicated
 from seqvision.runtime.transfer import to_devices
 from seqvision.tasks.base import Classification, Objective, TextReading
@@ -102,6 +103,8 @@ def each_seed(evaluate: Evaluation, num_seeds: int) -> SeedsEvaluation:
 def model_of(settings: Settings, num_classes: int) -> nn.Module:
     """The network that the settings describe; `num_classes` does not count the blank of CTC."""
     fields = dataclasses.asdict(settings.model) | {"axis_name": DATA_AXIS}
+    cell_options = [field.name for field in dataclasses.fields(CellOptions)]
+    fields["options"] = CellOptions(**{name: fields.pop(name) for name in cell_options})
     if not settings.reads_text:
         return create_model(num_classes=num_classes, **fields)
     for unused in ("readout", "patch_size"):

@@ -21,9 +21,11 @@ from seqvision.config.step_counts import Steps
 from seqvision.config.validation import field_names, flatten, nest, validate
 from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import CellOptions
 from seqvision.models.execution.choose import EXECUTIONS
 from seqvision.models.readouts import READOUTS
-from seqvision.models.recurrent import CELLS
+from seqvision.models.recurrent import RecurrentStack
 from seqvision.tasks.from_config import model_of
 
 CONFIGS = sorted(
@@ -72,11 +74,13 @@ def test_names_are_those_of_the_networks() -> None:
     hints = typing.get_type_hints(settings_room.Model, include_extras=True)
     assert typing.get_args(hints["readout"])[1].names == READOUTS
     parameters = inspect.signature(models.create_model).parameters
-    not_fields = {"num_classes", "axis_name"}
-    assert set(field_names(settings_room.Model)) == set(parameters) - not_fields
-    for name, parameter in parameters.items():
-        if name not in not_fields:
-            assert default.get_config().model[name] == parameter.default, name
+    accepted = {name: parameter.default for name, parameter in parameters.items()}
+    for fields in (dataclasses.fields(RecurrentStack), dataclasses.fields(CellOptions)):
+        accepted |= {field.name: field.default for field in fields}
+    not_fields = {"num_classes", "axis_name", "recurrent", "options", "dtype", "parent", "name"}
+    assert set(field_names(settings_room.Model)) == set(accepted) - not_fields
+    for name in field_names(settings_room.Model):
+        assert default.get_config().model[name] == accepted[name], name
 
 
 @pytest.mark.parametrize("name", CONFIGS)

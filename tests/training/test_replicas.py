@@ -25,6 +25,7 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
 from seqvision.models import create_model
+from seqvision.models.cells.base import CellOptions
 from seqvision.predict import Predictor
 from seqvision.runs.result import final_line
 from seqvision.runs.saved_run import load_run, load_seeds
@@ -162,7 +163,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm, scan": {"execution": "scan"},
     "lstm, fused, both directions": {"execution": "fused", "bidirectional": True},
     "lstm, fused, bfloat16": {"execution": "fused", "compute_dtype": "bfloat16"},
-    "gru, scan": {"cell": "gru", "execution": "scan", "refine_gates": True},
+    "gru, scan": {"cell": "gru", "execution": "scan", "options": CellOptions(refine_gates=True)},
     "gru, fused": {"cell": "gru", "execution": "fused"},
     "layer_norm_lstm": {"cell": "layer_norm_lstm"},
     "janet": {"cell": "janet"},
