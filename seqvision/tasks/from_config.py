@@ -6,6 +6,7 @@ import flax.linen as nn
 
 from seqvision.config.schema import Settings
 from seqvision.data.preprocessing import Windows
+from seqvision.models.cells.base import CellOptions
 from seqvision.runtime.mesh import DATA_AXIS
 from seqvision.tasks.base import Task
 from seqvision.tasks.classification import Classification
@@ -37,7 +38,9 @@ def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
 
 def create_network(settings: Settings, task: Task) -> nn.Module:
     """The network of a config, for its task."""
-    return task.create_model(**dataclasses.asdict(settings.model), axis_name=DATA_AXIS)
+    fields = dataclasses.asdict(settings.model)
+    options = {field.name: fields.pop(field.name) for field in dataclasses.fields(CellOptions)}
+    return task.create_model(**fields, options=CellOptions(**options), axis_name=DATA_AXIS)
 
 
 def windows_of(settings: Settings) -> Windows | None:

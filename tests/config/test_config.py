@@ -21,9 +21,11 @@ from seqvision.config.step_counts import Steps
 from seqvision.config.validation import field_names, flatten, nest, validate
 from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import CellOptions
 from seqvision.models.execution.choose import CELLS_OF, EXECUTIONS
 from seqvision.models.readouts import READOUTS
-from seqvision.models.recurrent import CELLS
+from seqvision.models.recurrent import RecurrentStack
 from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.optimizer import create_optimizer, create_schedule
 
@@ -82,11 +84,13 @@ def test_names_are_those_of_the_networks() -> None:
 
 def test_the_network_takes_the_fields_of_the_schema() -> None:
     parameters = inspect.signature(models.create_model).parameters
-    not_fields = {"num_classes", "axis_name"}
-    assert set(field_names(schema.Model)) == set(parameters) - not_fields
-    for name, parameter in parameters.items():
-        if name not in not_fields:
-            assert default.get_config().model[name] == parameter.default, name
+    accepted = {name: parameter.default for name, parameter in parameters.items()}
+    for fields in (dataclasses.fields(RecurrentStack), dataclasses.fields(CellOptions)):
+        accepted |= {field.name: field.default for field in fields}
+    not_fields = {"num_classes", "axis_name", "recurrent", "options", "dtype", "parent", "name"}
+    assert set(field_names(schema.Model)) == set(accepted) - not_fields
+    for name in field_names(schema.Model):
+        assert default.get_config().model[name] == accepted[name], name
 
 
 @pytest.mark.parametrize("name", CONFIGS)

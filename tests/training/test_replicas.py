@@ -23,6 +23,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
 from seqvision.inference.predictor import Predictor
 from seqvision.models import create_model
+from seqvision.models.cells.base import CellOptions
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh, seeds_mesh, training_mesh
@@ -161,7 +162,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm, scan": {"execution": "scan"},
     "lstm, fused, both directions": {"execution": "fused", "bidirectional": True},
     "lstm, fused, bfloat16": {"execution": "fused", "compute_dtype": "bfloat16"},
-    "gru, scan": {"cell": "gru", "execution": "scan", "refine_gates": True},
+    "gru, scan": {"cell": "gru", "execution": "scan", "options": CellOptions(refine_gates=True)},
     "gru, fused": {"cell": "gru", "execution": "fused"},
     "layer_norm_lstm": {"cell": "layer_norm_lstm"},
     "janet": {"cell": "janet"},
