@@ -24,11 +24,7 @@ _MOST_COLUMNS = 64
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.checks.live_equals_offline", __doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="a trained run that reads text, greedily")

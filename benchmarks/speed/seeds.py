@@ -35,11 +35,7 @@ _NOT_RECORDED = ("name", "overwrite", "module")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.seeds", __doc__)
     add = parser.add_argument
     add("--num_seeds", type=options.count, default=8, help="by default 8")

@@ -25,11 +25,7 @@ _ALL_RESIDENT = 2**50
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.streamed", __doc__)
     add = parser.add_argument
     add("--source", choices=_SOURCES, default="npz", help="one file, or PNGs in class folders")
