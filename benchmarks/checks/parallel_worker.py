@@ -22,8 +22,8 @@ def write_examples(workdir: Path, path: Path) -> None:
       path: the file.
     """
     from seqvision.config.step_counts import Steps
+    from seqvision.data.batching import example_indices
     from seqvision.data.from_config import load_dataset
-    from seqvision.data.order import example_indices
     from seqvision.runs.compatibility import read_settings
     from seqvision.runtime.console import say
     from seqvision.runtime.mesh import index_sharding, training_mesh

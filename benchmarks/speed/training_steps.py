@@ -9,11 +9,12 @@ from benchmarks.speed.contender import Run
 from benchmarks.speed.inputs import make_bytes
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
-from seqvision.runtime.mesh import DATA_AXIS, index_sharding, replicated, training_mesh
-from seqvision.tasks.base import Classification
+from seqvision.runtime.mesh import DATA_AXIS, index_sharding, replicated
+from seqvision.tasks.classification import Classification
 from seqvision.training.dispatch import MAX_STEPS_PER_CALL
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import create_state, make_init
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import make_init
 from seqvision.training.steps import make_train_steps
 
 _SEQUENCES = {"lstm": "rows", "gru": "rows", "cnn_lstm": "cnn", "frame_lstm": "frames"}
@@ -43,18 +44,18 @@ def build_training(
       num_seeds: seeds trained at once; a step is one of each of them.
       seeds_together: see `seqvision.training.steps.make_train_steps`.
     """
-    mesh = training_mesh(case.batch_size, num_seeds)
+    replicas = Replicas(range(num_seeds))
+    mesh = replicas.mesh(case.batch_size)
     inputs, labels = make_bytes(case)
     arrays = jax.device_put(ArraySplit(inputs, labels).arrays, replicated(mesh))
     order = np.random.default_rng(1).permutation(len(labels)).astype(np.int32)
     table = np.resize(order, (MAX_STEPS_PER_CALL, case.batch_size))
-    if num_seeds > 1:
-        table = np.broadcast_to(table, (num_seeds, *table.shape))
+    table = np.broadcast_to(table, (*replicas.axes, *table.shape))
     indices = jax.device_put(table, index_sharding(mesh))
     model, optimizer = build_model(case, execution), create_optimizer("adam", LEARNING_RATE)
-    task = Classification(NUM_CLASSES)
+    task = Classification(tuple(map(str, range(NUM_CLASSES))))
     init = make_init(model, optimizer, case.input_shape, task.zeros(), use_ema=False)
-    state = create_state(init, mesh, 0, num_seeds)
+    state = replicas.create_state(init, mesh)
     train_steps = make_train_steps(
         model, optimizer, mesh, ArraySplit.take, task, seed=0, seeds_together=seeds_together
     )

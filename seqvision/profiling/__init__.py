@@ -1,1 +1,1 @@
-"""Speed: FLOPs, peak, throughput, traces and their summary."""
+"""Measurements of speed: FLOPs, peak, throughput, traces and their summary."""

@@ -1,4 +1,4 @@
-"""How many floating-point operations a function takes, counted from its jaxpr.
+"""Floating-point operations of a function, counted from its jaxpr.
 
 XLA's own cost analysis counts the body of a loop once, however often it runs.
 """
@@ -12,15 +12,14 @@ from jax.extend import core
 
 
 def count_flops(function: Callable[..., Any], *args: Any) -> int:
-    """Two for each multiply-add of the matrix products and convolutions; the rest is left out.
+    """Counts two operations per multiply-add of matrix products and convolutions, and no others.
 
-    What a gradient computes anew rather than keeps (the CNN on CPU) counts again; what happens
-    inside cuDNN is not seen.
-
-    A `scan` counts as often as it runs; a `while_loop`, whose count nobody knows beforehand, once.
+    What a gradient recomputes (the CNN on CPU) counts again; operations inside cuDNN are not seen.
+    The body of a `scan` counts once per iteration, that of a `while_loop` once in all, since its
+    number of iterations is not known.
 
     Args:
-      function: what jax can trace.
+      function: a function that jax can trace.
       args: arrays, or their shapes as `jax.ShapeDtypeStruct`.
     """
     return _count(jax.make_jaxpr(function)(*args).jaxpr)
@@ -43,7 +42,7 @@ def _count(jaxpr: core.Jaxpr) -> int:
             case "scan":
                 total += parameters["length"] * _count(parameters["jaxpr"].jaxpr)
             case "shard_map":
-                # Its function is that of one device, of a mesh that is shared out as a whole.
+                # Its function runs on each device of the mesh.
                 total += parameters["mesh"].size * _count(parameters["jaxpr"])
             case "cond":
                 total += max(_count(branch.jaxpr) for branch in parameters["branches"])
@@ -57,7 +56,7 @@ def _shape(variable: Any) -> tuple[int, ...]:
 
 
 def _inner(parameters: dict[str, Any]) -> Iterator[core.Jaxpr]:
-    """The functions that an operation such as `jit` or `while_loop` calls."""
+    """The jaxprs that an operation such as `jit` or `while_loop` calls."""
     for value in parameters.values():
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, core.ClosedJaxpr):

@@ -1,6 +1,6 @@
-"""The operations of a compiled program: what kind each is, and where in the source it comes from.
+"""Operations of a compiled program: the group of each and its place in the source.
 
-Read from the text that `runtime.compilation_cache.as_text()` gives.
+Parsed from the HLO text of a compiled function, `jax.stages.Compiled.as_text`.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ _MOVEMENT = {
     "slice",
     "transpose",
 }
-# They cost nothing, so they say nothing about a fusion that holds them.
+# They cost nothing, so they do not decide the group of a fusion that holds them.
 _FREE = {"constant", "get-tuple-element", "iota", "parameter", "tuple"}
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$")
@@ -58,7 +58,7 @@ class Operation:
     """One operation of a compiled program.
 
     Attributes:
-      group: one of the constants above.
+      group: one of the constants above, such as `PRODUCTS`.
       scope: the modules and functions it comes from, outermost first; empty where unknown.
     """
 
@@ -67,7 +67,7 @@ class Operation:
 
 
 def read_operations(text: str) -> dict[str, Operation]:
-    """Every operation of a program by its name, such as `dot.17`."""
+    """Parses the operations of a program; the keys are names such as `dot.17`."""
     instructions: dict[str, tuple[str, str]] = {}
     members: dict[str, list[str]] = {}
     computation = ""
@@ -98,7 +98,7 @@ def read_operations(text: str) -> dict[str, Operation]:
 
 
 def operation_by_name(name: str) -> Operation:
-    """What an operation's name alone tells of it, where the program's text does not."""
+    """Guesses the group of an operation from its name, for one that the HLO text does not list."""
     stem = name.split(".")[0]
     return Operation(_group({stem}) if "_" not in stem else ELEMENTWISE)
 
@@ -118,7 +118,7 @@ def _group(opcodes: Iterable[str]) -> str:
 
 def _scope(op_name: str) -> str:
     """`backward Classifier/recurrent/dot_general` of jax's longer name."""
-    # Functions of functions: jit(f) says nothing, the gradient is transpose(jvp(Classifier)).
+    # jax writes the gradient as transpose(jvp(Classifier)); jit(f) adds nothing.
     name = re.sub(r"transpose\(jvp\(([^()]*)\)\)", r"backward \1", op_name)
     name = re.sub(r"jvp\(([^()]*)\)", r"forward \1", name)
     parts = [part for part in name.split("/") if part not in _HIDDEN]

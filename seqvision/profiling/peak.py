@@ -1,4 +1,4 @@
-"""The machine's peak: how many floating-point operations a second its matrix products reach."""
+"""Peak floating-point operations per second of the devices, measured with matrix products."""
 
 import time
 from collections.abc import Callable
@@ -14,15 +14,17 @@ _SECONDS_PER_TRIAL = 0.2
 
 
 def measure_peak(mesh: Mesh, dtype: str) -> float:
-    """Floating-point operations a second of all devices together, in square matrix products.
+    """Measures FLOP/s of all devices together in square matrix products; the best of 5 trials.
 
-    Every device multiplies matrices of its own at the same time; the best of several trials counts.
-    Takes about two seconds on a CPU.
+    All devices multiply at the same time, each its own matrices. Takes about two seconds on a CPU.
 
     Args:
       mesh: the devices.
-      dtype: type of the matrices, such as `float32` or `bfloat16`; how exactly an accelerator
-        multiplies float32 is jax's default, as in training.
+      dtype: type of the matrices, such as `float32` or `bfloat16`; the precision of float32
+        products on an accelerator is jax's default, as in training.
+
+    Returns:
+      Floating-point operations per second.
     """
     side = _SIDE_ON_CPU if mesh.devices.flat[0].platform == "cpu" else _SIDE
     own, everywhere = PartitionSpec(mesh.axis_names), PartitionSpec()

@@ -1,18 +1,18 @@
-"""How fast training goes, and what share of the machine's peak that is."""
+"""Speed of training, in examples and FLOP per second and as a fraction of the peak."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Throughput:
-    """A speed of training.
+    """Speed of training over all devices.
 
     Attributes:
-      examples_per_second: over all devices.
+      examples_per_second: examples trained on per second.
       flops_per_example: floating-point operations to train on one example, see `flops`.
-      peak_flops: of all devices, a second; None where it was not measured.
-      input_wait: share of the time in which there was no batch to train on (of several processes,
-        the first waited for its own); None where all examples lie on the devices.
+      peak_flops: peak FLOP/s of all devices together; None where it was not measured.
+      input_wait: fraction of the time in which the first process waited for its next batch; None
+        where all examples are in device memory.
     """
 
     examples_per_second: float

@@ -1,4 +1,4 @@
-"""Which operation ran when on which device, read from a trace of `jax.profiler`."""
+"""Runs of operations on devices, read from a trace of `jax.profiler`."""
 
 import dataclasses
 import warnings
@@ -14,9 +14,9 @@ class Span:
     """One run of one operation.
 
     Attributes:
-      device: where, such as `cpu:0`.
+      device: such as `cpu:0`.
       operation: its name in the compiled program.
-      start, end: in seconds, on a clock that all devices share.
+      start, end: seconds, on one clock for all devices.
     """
 
     device: str
@@ -26,12 +26,12 @@ class Span:
 
 
 def trace_files(folder: Path) -> set[Path]:
-    """The traces in a folder, those of earlier runs too."""
+    """All traces in a folder, including those of earlier runs."""
     return set(folder.glob("plugins/profile/*/*.xplane.pb"))
 
 
 def read_spans(path: Path) -> list[Span]:
-    """Every run of an operation in a trace; empty where it names none."""
+    """Reads every run of an operation in a trace; empty where the trace names no operations."""
     with warnings.catch_warnings():
         # Python 3.12 misses a __module__ in types of the profiler's reader.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -43,7 +43,7 @@ def _spans(data: ProfileData) -> Iterator[Span]:
         own_device = plane.name.removeprefix("/device:").lower()
         on_device = plane.name.startswith("/device:")
         lines = list(plane.lines)
-        # Where a device sums up its streams in such a line, they say everything twice.
+        # The line "XLA Ops" holds all operations; the lines of the streams would repeat them.
         summary = [line for line in lines if on_device and line.name == "XLA Ops"]
         for line in summary or lines:
             for event in line.events:
@@ -58,7 +58,7 @@ def _spans(data: ProfileData) -> Iterator[Span]:
 
 
 def covered_seconds(spans: Iterable[Span]) -> float:
-    """Seconds in which at least one of the spans ran."""
+    """Seconds in which at least one of the spans ran: overlaps count once."""
     times = np.array(sorted((span.start, span.end) for span in spans)).reshape(-1, 2)
     reached = np.maximum.accumulate(times[:, 1]) if len(times) else times[:, 1]
     begins = np.maximum(times[:, 0], np.concatenate([times[:1, 0], reached[:-1]]))

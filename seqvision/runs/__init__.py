@@ -1,1 +1,1 @@
-"""The folder of a run: what is written into it and read back."""
+"""The workdir of a run: checkpoints, metrics, description, lock; writing and loading them."""

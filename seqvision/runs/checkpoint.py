@@ -1,4 +1,4 @@
-"""Checkpoints by orbax: written whole in the background, the newest and the best kept."""
+"""Checkpoints, by orbax: saved in the background; the newest and the best are kept."""
 
 import contextlib
 import hashlib
@@ -17,19 +17,19 @@ from seqvision.errors import UserError, explain_os_error, first_line, is_disk_fu
 from seqvision.runtime import processes
 from seqvision.training.state import TrainState
 
-# orbax is imported where it is used: a third of a second that explaining a config, or saying again
-# how a run ended, need not wait.
+# orbax is imported where it is used: explaining a config and repeating a result do without it, a
+# third of a second faster.
 
 LoopFacts = dict[str, Any]
-"""What the loop knows besides the state: best step so far, time spent, ..."""
+"""What the training loop saves beside the state: best step so far, time spent, ..."""
 
 
 class TornCheckpointError(Exception):
-    """A checkpoint on the disk is not what was saved; the message says what is wrong with it."""
+    """The files of a checkpoint are damaged; the message is the reason."""
 
 
 class _Best:
-    """Keeps one named step: one of orbax's preservation policies."""
+    """A preservation policy of orbax that keeps one step."""
 
     step: int | None = None
 
@@ -38,12 +38,12 @@ class _Best:
 
 
 class Checkpoints:
-    """The checkpoints of one workdir, each a folder named by its step.
+    """The checkpoints of one run, each a folder named by its step.
 
     Args:
-      workdir: the run's folder; they lie in `checkpoints` inside it.
-      keep: how many of the newest to keep, besides the best.
-      say: called with a line when a checkpoint turns out to be torn.
+      workdir: the run's folder; the checkpoints are in its folder `checkpoints`.
+      keep: number of the newest to keep, besides the best.
+      say: called with a line for each torn checkpoint.
       read_only: neither write nor move anything.
     """
 
@@ -57,7 +57,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
-        # What orbax logs is raised too, and told by whoever catches it.
+        # What orbax logs, it also raises.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
         self._say = say
@@ -83,10 +83,15 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, state: TrainState, loop: LoopFacts, best_step: int | None) -> None:
-        """Starts to save; training may go on at once. Waits for an earlier save to finish.
+        """Starts to save in the background, after an earlier save has finished.
+
+        Args:
+          state: saved under its own step.
+          loop: facts of the training loop, saved with it.
+          best_step: the step of the best checkpoint, which is kept.
 
         Raises:
-          UserError: this or the earlier save failed: the disk is full, say.
+          UserError: this or the earlier save failed, for example because the disk is full.
         """
         from orbax.checkpoint import args
 
@@ -97,16 +102,15 @@ class Checkpoints:
             self._manager.save(state.num_steps, args=items, force=True)
 
     def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
-        """Restores the newest whole checkpoint; None where there is none at all.
+        """Restores the newest intact checkpoint; None where there is none.
 
-        A torn one is named and passed over, and moved aside once an older one is restored.
+        Torn ones are reported and skipped, and moved aside once an older one is restored.
 
         Args:
           abstract: see `restore`.
 
         Raises:
-          UserError: there are checkpoints, and all of them are torn; or one is whole, but cannot
-            be restored here.
+          UserError: all checkpoints are torn, or one is from a different network.
         """
         steps, torn = self.steps, []
         for step in reversed(steps):
@@ -127,7 +131,7 @@ class Checkpoints:
         return None
 
     def restore_best(self, step: int | None, abstract: Any = None) -> Any | None:
-        """Restores the state of the best checkpoint; None, saying so, where it cannot be had."""
+        """Restores the state of the best checkpoint; None, with a line, where it cannot be read."""
         if step is None:
             return None
         try:
@@ -143,13 +147,13 @@ class Checkpoints:
         """Restores one checkpoint.
 
         Args:
-          step: its name.
-          abstract: shapes, types and shardings (`state.abstract_state`) of the state to return;
-            None takes the state as it was saved, as nested dicts on the first device.
+          step: of the checkpoint.
+          abstract: shapes, types and shardings of the state to return, see
+            `training.state.abstract_state`; None returns nested dicts on the first device.
 
         Raises:
-          TornCheckpointError: it is not what was saved.
-          UserError: it is, but it belongs to another network, or may not be read.
+          TornCheckpointError: its files are damaged.
+          UserError: it is intact, but from a different network.
         """
         try:
             return self._restore(step, abstract)
@@ -158,9 +162,9 @@ class Checkpoints:
         except Exception as error:  # orbax, tensorstore and json each raise their own.
             if abstract is None:
                 raise TornCheckpointError(first_line(error, width=100)) from error
-            self.restore(step)  # A torn one ends here; a whole one is of another shape.
+            self.restore(step)  # Raises for a torn one; an intact one has other shapes.
             raise UserError(
-                f"{self._folder / str(step)}: whole, but not of this network:"
+                f"{self._folder / str(step)}: intact, but from a different network:"
                 f" {first_line(error)}; use the config and the data it was trained with"
             ) from error
 
@@ -184,7 +188,7 @@ class Checkpoints:
         return state, contents["loop"]
 
     def wait(self) -> None:
-        """Returns when the save under way is on the disk.
+        """Waits until the save in progress is on the disk.
 
         Raises:
           UserError: it failed.
@@ -193,15 +197,15 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def __enter__(self) -> "Checkpoints":
-        # What fails in orbax's threads is raised here too; without this each thread also prints
-        # a traceback of its own.
+        # Errors in orbax's threads are raised in this thread too; the threads would also print a
+        # traceback each.
         self._hooks = sys.excepthook, threading.excepthook
         sys.excepthook = lambda *_: None
         threading.excepthook = lambda *_: None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # A failed save is raised again at the end; the first time was enough.
+        # A failed save raises again at the end; it was reported the first time.
         try:
             with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
                 self._manager.close()
@@ -218,7 +222,7 @@ class Checkpoints:
             raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
     def _read_through(self, step: int) -> None:
-        """Finds torn files one by one; orbax, reading all at once, fills the screen with them."""
+        """Reads the files one by one, up to the first torn one: orbax would print all of them."""
         import tensorstore
 
         folder = self._folder / str(step) / "state"
@@ -232,17 +236,17 @@ class Checkpoints:
     def _move_aside(self, steps: Sequence[int]) -> None:
         if not steps:
             return
-        processes.barrier()  # They have read them.
+        processes.barrier()  # All processes have read the torn checkpoints.
         for step in steps if processes.is_primary() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
-        processes.barrier()  # The first has moved them.
+        processes.barrier()  # The primary process has moved them.
         self._manager.reload()
 
 
 def _digest(state: Any) -> str:
-    """SHA-256 of all arrays, in any order: orbax notices a short file, but no flipped bit."""
+    """SHA-256 of all arrays in any order: orbax detects a short file, but no flipped bit."""
     leaves = jax.tree.leaves(jax.device_get(state))
     digests = sorted(hashlib.sha256(np.asarray(leaf).tobytes()).digest() for leaf in leaves)
     return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -1,4 +1,4 @@
-"""Which runs may go on with which config."""
+"""Compatibility of a run with a config: a run is resumed with the config it began with."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from seqvision.config.validation import flatten, validate
 from seqvision.errors import UserError
 from seqvision.runs.files import CONFIG, read_json
 
-# A run may be resumed with other values of these: they change no weight, but for rounding.
+# Fields that may differ when a run resumes: they change no weight, except by rounding.
 _FREE = (
     "data.dir",
     "data.cache_dir",
@@ -26,10 +26,10 @@ _FREE = (
 
 
 def read_settings(workdir: Path) -> Settings:
-    """The config a run was started with.
+    """Reads the config that a run was started with.
 
     Raises:
-      UserError: no run, or one of another version of seqvision.
+      UserError: there is no run, or it is from another version of seqvision.
     """
     path = workdir / CONFIG
     content = read_json(path)
@@ -40,23 +40,23 @@ def read_settings(workdir: Path) -> Settings:
 
 
 def differences(before: Settings, now: Settings) -> dict[str, str]:
-    """Each field that differs, by its name: `was 16 and is 17`."""
+    """Describes each field that differs, by its name: `was 16 and is 17`."""
     old, new = flatten(before), flatten(now)
     return {key: f"was {old[key]!r} and is {new[key]!r}" for key in new if old[key] != new[key]}
 
 
 def check_same_config(settings: Settings, workdir: Path) -> None:
-    """Refuses to go on with a run of another config. A folder without a run is fine.
+    """Refuses to resume a run with another config; a folder without checkpoints passes.
 
     Raises:
-      UserError: names the fields that differ, other than those that change no weight.
+      UserError: fields that change the weights differ, or the config of the run is missing.
     """
     checkpoints = workdir / "checkpoints"
     if not (checkpoints.is_dir() and any(checkpoints.iterdir())):
         return
     if not (workdir / CONFIG).exists():
         raise UserError(
-            f"{workdir}: it holds checkpoints, but no {CONFIG} that says what of; move them away,"
+            f"{workdir}: it holds checkpoints, but no {CONFIG} that describes them; move them away,"
             " or choose another --workdir"
         )
     differing = differences(read_settings(workdir), settings)

@@ -1,22 +1,28 @@
-"""What a run has to know of its data to be used without it."""
+"""Facts about a run's data that are saved with it, so that it can be used without the data."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from seqvision.config.schema import Settings
 from seqvision.data.dataset import SPLITS, Dataset
+from seqvision.data.files.images import background_of
 from seqvision.errors import UserError
 from seqvision.runs.files import ENVIRONMENT, read_json
+
+_BACKGROUND_EXAMPLES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class DataFacts:
-    """What a run has to know of its data to be used without it.
+    """Facts about the data that a run was trained on.
 
     Attributes:
       name, version, class_names, fingerprints: see `data.dataset.Dataset`.
-      input_shape: height, width, channels of its images; (T, height, width, channels) of its clips.
-      background: how the borders of its training images look: dark, light or mixed.
+      input_shape: (height, width, channels) of an image; (T, height, width, channels) of a clip.
+      background: brightness at the borders of the training images: dark, light or mixed.
     """
 
     name: str
@@ -26,39 +32,63 @@ class DataFacts:
     background: str
     fingerprints: dict[str, str]
 
+    @classmethod
+    def of(cls, settings: Settings, dataset: Dataset) -> "DataFacts":
+        """The facts about a loaded data set."""
+        return cls(
+            name=dataset.name,
+            version=dataset.version,
+            input_shape=dataset.input_shape,
+            class_names=dataset.class_names,
+            background=_background(settings, dataset),
+            fingerprints=dict(dataset.fingerprints),
+        )
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> "DataFacts":
+        """The facts as they were read from `environment.json`."""
+        tuples = {name: tuple(facts[name]) for name in ("input_shape", "class_names")}
+        return cls(**facts | tuples)
+
     @property
     def of_clips(self) -> bool:
         return len(self.input_shape) == 4
 
     def describes(self, dataset: Dataset) -> bool:
-        """Whether it is the same data: the same examples, and the same names of their classes."""
+        """Whether a data set has the same examples and the same class names."""
         same = self.fingerprints == dict(dataset.fingerprints)
         return same and self.class_names == dataset.class_names
 
     def hint(self, dataset: Dataset) -> str:
-        """A word on a set that was streamed and no longer is, or the other way round."""
+        """A remark where one of the two sets was streamed and the other held in memory, or ""."""
         was_streamed = not self.fingerprints.keys() <= set(SPLITS)
         if was_streamed == dataset.is_streamed:
             return ""
         now, then = ("streamed", "in memory") if dataset.is_streamed else ("in memory", "streamed")
         return f" (it was {then}, it is {now}: see config.data.resident_bytes)"
 
-    @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> "DataFacts":
-        return cls(
-            **{
-                **facts,
-                "input_shape": tuple(facts["input_shape"]),
-                "class_names": tuple(facts["class_names"]),
-            }
-        )
-
 
 def read_data_facts(workdir: Path) -> DataFacts:
-    """What the run wrote down about its data."""
+    """Reads the facts about a run's data from its `environment.json`.
+
+    Raises:
+      UserError: the file is missing, damaged or of another version of seqvision.
+    """
     path = workdir / ENVIRONMENT
     content = read_json(path)
     try:
         return DataFacts.from_json(content["data"])
     except (KeyError, TypeError):
         raise UserError(f"{path}: not of this version of seqvision, or damaged") from None
+
+
+def _background(settings: Settings, dataset: Dataset) -> str:
+    """Brightness at the images' borders; prediction inverts other images to match it.
+
+    The user's own images are never inverted: theirs is `mixed`.
+    """
+    train = dataset.split("train")
+    if settings.data.source != "tfds":
+        return "mixed"
+    first = np.arange(min(_BACKGROUND_EXAMPLES, len(train)), dtype=np.int32)
+    return background_of(train.read(first)["inputs"])

@@ -1,5 +1,6 @@
-"""What a run ran on: versions, devices, commit."""
+"""Description of a run in its workdir: config, versions, devices, commit, data, status."""
 
+import dataclasses
 import os
 import platform
 import socket
@@ -10,21 +11,60 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from seqvision import __version__
-from seqvision.runs.files import ENVIRONMENT, read_json
+from seqvision.config.schema import Model, Settings
+from seqvision.config.validation import flatten, nest
+from seqvision.data.dataset import Dataset
+from seqvision.models.execution.choose import choose_execution
+from seqvision.runs.data_facts import DataFacts
+from seqvision.runs.files import CONFIG, ENVIRONMENT, read_json, write_json, write_status
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def write_description(
+    settings: Settings,
+    dataset: Dataset,
+    mesh: Mesh,
+    workdir: Path,
+    start: int,
+    peak_flops: float | None,
+) -> dict[str, Any]:
+    """Writes `config.json`, `environment.json` and the status `running`.
+
+    Args:
+      settings: of the run.
+      dataset: what it trains on.
+      mesh: the devices it trains on.
+      workdir: the run's folder.
+      start: completed steps.
+      peak_flops: peak FLOP/s of the devices; None where it was not measured.
+
+    Returns:
+      The content of `environment.json`.
+    """
+    content = environment(workdir, mesh.size) | {
+        "data": dataclasses.asdict(DataFacts.of(settings, dataset)),
+        "execution": _execution(settings.model),
+        "peak_flops": peak_flops,
+    }
+    write_json(workdir / CONFIG, nest(flatten(settings)))
+    write_json(workdir / ENVIRONMENT, content)
+    write_status(workdir, "running", start)
+    return content
 
 
 def environment(workdir: Path, devices_used: int) -> dict[str, Any]:
-    """Versions, devices and the commit of this code; `earlier` holds those before a resume."""
+    """Versions, devices and commit of this process; `earlier` lists those before each resume."""
     path = workdir / ENVIRONMENT
     before = read_json(path) if path.exists() else None
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {
         "seqvision": __version__,
         "git": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in packages},
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "cpus": os.cpu_count(),
@@ -53,3 +93,10 @@ def git_commit() -> str | None:
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _execution(model: Model) -> str:
+    """The execution path of the recurrent layers: scan, fused or cudnn."""
+    return choose_execution(
+        model.execution, model.cell, model.hidden_size, model.compute_dtype, model.refine_gates
+    )

@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all, and read back."""
+"""Files of a run: names, JSON, and writing them whole or not at all."""
 
 import json
 from pathlib import Path
@@ -8,37 +8,31 @@ from seqvision.errors import UserError, explain_os_error
 from seqvision.runtime.processes import is_primary
 
 CONFIG = "config.json"
-
-
 ENVIRONMENT = "environment.json"
-
-
 STATUS = "status.json"
-
-
 METRICS = "metrics.jsonl"
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes the file whole or not at all. Of several processes only the first writes."""
+    """Writes a file whole or not at all; of several processes only the primary one writes."""
     if not is_primary():
         return
     temporary = path.with_name(f".{path.name}.incomplete")
-    # A file name in the text may hold bytes that are no UTF-8; they go out as they came in.
+    # A file name within the text may hold bytes that are not UTF-8; they are written unchanged.
     temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     temporary.replace(path)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes the file whole or not at all."""
+    """Writes a JSON file whole or not at all."""
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Reads a file that a run wrote.
+    """Reads a JSON file of a run.
 
     Raises:
-      UserError: it is missing, unreadable or no JSON.
+      UserError: it is missing, unreadable or not JSON.
     """
     try:
         return json.loads(path.read_text())
@@ -56,5 +50,5 @@ def read_json(path: Path) -> Any:
 
 
 def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
-    """Says how the run stands: running, done, diverged or interrupted."""
+    """Writes `status.json`: `status` is running, done, diverged or interrupted."""
     write_json(workdir / STATUS, {"status": status, "step": step, **more})

@@ -1,4 +1,4 @@
-"""One process at a time in a workdir."""
+"""The lock of a workdir: only one process trains in it at a time."""
 
 import contextlib
 import os
@@ -11,21 +11,23 @@ import filelock
 from seqvision.errors import BusyError
 from seqvision.runtime.processes import is_primary
 
+_LOCK, _OWNER = ".lock", ".lock-owner"
+
 
 @contextlib.contextmanager
 def exclusive(workdir: Path) -> Iterator[None]:
-    """Makes the workdir and keeps other runs from training in it; the first process does.
+    """Creates the workdir and locks it; of several processes only the primary one does.
 
     Raises:
-      BusyError: another process trains there.
-      OSError: the folder cannot be made or written.
+      BusyError: another process holds the lock.
+      OSError: the folder cannot be created or written.
     """
     if not is_primary():
         yield
         return
     is_new = not workdir.exists()
     workdir.mkdir(parents=True, exist_ok=True)
-    lock_path, owner = workdir / ".lock", workdir / ".lock-owner"
+    lock_path, owner = workdir / _LOCK, workdir / _OWNER
     lock = filelock.FileLock(lock_path, blocking=False)
     try:
         lock.acquire()
@@ -40,10 +42,21 @@ def exclusive(workdir: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         if is_new and {path.name for path in workdir.iterdir()} <= {lock_path.name, "checkpoints"}:
-            # Nothing came of it, so nothing is left; rmdir refuses a folder that holds something.
+            # Nothing was saved, so nothing is left; rmdir refuses a folder that is not empty.
             with contextlib.suppress(OSError):
                 (workdir / "checkpoints").rmdir()
             with contextlib.suppress(OSError):
                 lock_path.unlink()
                 workdir.rmdir()
         lock.release()
+
+
+def is_locked(workdir: Path) -> bool:
+    """Whether another process trains in the workdir; False where the folder does not exist."""
+    if not (workdir / _LOCK).exists():
+        return False
+    try:
+        with filelock.FileLock(workdir / _LOCK, blocking=False):
+            return False
+    except filelock.Timeout:
+        return True

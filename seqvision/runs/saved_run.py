@@ -1,4 +1,4 @@
-"""A run that was trained, read back from its workdir."""
+"""A trained run, loaded from its workdir: settings, facts about its data, network and weights."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,26 +13,29 @@ from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
-from seqvision.tasks.from_config import model_of
-from seqvision.tasks.seed_metrics import of_seed
+from seqvision.tasks.base import Task
+from seqvision.tasks.from_config import create_network, create_task
+from seqvision.training.replicas import Replicas
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained network and what it was trained on.
+    """A trained network and the facts needed to use it.
 
     Attributes:
-      settings: its config.
+      settings: the run's config.
       data: shape of its images or clips, names of its classes.
+      task: what it was trained for.
       model: images or clips in [0, 1] to logits.
-      params: the weights that the config promises: the best by validation where it keeps the best,
-        else the newest; their moving average where it asks for one.
+      params: the best weights by validation where the config keeps the best, else the newest; their
+        moving average where the config asks for one.
       step: the training step of these weights.
-      seed: that they were trained with: `config.schema.seed`, or one of those that follow it.
+      seed: the seed they were trained with, one of `settings.seeds`.
     """
 
     settings: Settings
     data: DataFacts
+    task: Task
     model: nn.Module
     params: Any
     step: int
@@ -40,12 +43,12 @@ class Run:
 
 
 def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None = None) -> Run:
-    """Reads a run's newest (or best) whole checkpoint; writes nothing.
+    """Loads the newest (or best) intact checkpoint of a run, and writes nothing.
 
     Args:
       workdir: the run's folder.
-      say: called with a line where a checkpoint is torn, or where one of several seeds is taken.
-      seed: which one; by default the run's first.
+      say: called with a line where a checkpoint is torn, or where a seed is chosen by default.
+      seed: the seed to load; by default the run's first.
 
     Raises:
       UserError: there is no run, none of its checkpoints can be read, or it has no such seed.
@@ -53,16 +56,16 @@ def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None
     runs = load_seeds(workdir, say)
     first, last = runs[0].seed, runs[-1].seed
     if seed is None and len(runs) > 1:
-        say(f"{workdir}: it holds the seeds {first} to {last}; taking the weights of {first}")
+        say(f"{workdir}: holds seeds {first} to {last}; using the weights of seed {first}")
     chosen = first if seed is None else seed
     if not first <= chosen <= last:
-        held = f"the seeds {first} to {last}" if len(runs) > 1 else f"the seed {first} alone"
+        held = f"seeds {first} to {last}" if len(runs) > 1 else f"seed {first} only"
         raise UserError(f"--seed: {chosen} is not there; {workdir} holds {held}")
     return runs[chosen - first]
 
 
 def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
-    """The same for each of a run's seeds, of which it usually has one."""
+    """Loads each seed of a run as a run of its own; see `load_run`."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
     with Checkpoints(workdir, say=say, read_only=True) as checkpoints:
         restored = checkpoints.restore_newest() if checkpoints.steps else None
@@ -72,15 +75,15 @@ def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
         if settings.checkpoint.keep_best:
             state = checkpoints.restore_best(loop["best_step"]) or state
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
-    # Where it was trained says nothing of where it is used.
-    anywhere = dataclasses.replace(
+    # The execution path is chosen for this machine, not for the one that trained the network.
+    here = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, execution="auto")
     )
-    model = model_of(anywhere, len(data.class_names))
-    if settings.num_seeds == 1:
-        return [Run(settings, data, model, params, int(state["step"]), settings.seed)]
-    steps = np.asarray(state["step"])
+    task = create_task(here, data.class_names)
+    model, replicas = create_network(here, task), Replicas(settings.seeds)
+    each = zip(
+        replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
+    )
     return [
-        Run(settings, data, model, of_seed(params, index), int(steps[index]), seed)
-        for index, seed in enumerate(settings.seeds)
+        Run(settings, data, task, model, weights, int(step), seed) for weights, step, seed in each
     ]

@@ -1,4 +1,4 @@
-"""Weights of one run as the start of another: `config.init_from`."""
+"""Warm start: weights of another run as initial weights, `config.init_from`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,21 @@ from seqvision.errors import UserError
 from seqvision.models.parameters import named_leaves
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
+from seqvision.training.replicas import Replicas
 
 
-def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, list[str]]:
+def warm_start(params: Any, workdir: Path, replicas: Replicas) -> tuple[Any, list[str]]:
     """Takes over from a trained run each array whose name and shape match.
 
-    Of a run of several seeds it takes the weights of the first.
+    Where that run has several seeds, the weights of the first are used.
 
     Args:
-      params: the new network's weights; of several seeds (R, ...): all get the same.
+      params: the new network's weights (*axes, ...): all seeds get the same.
       workdir: the other run's folder.
-      num_seeds: R.
+      replicas: the seeds of the new run.
 
     Returns:
-      The weights, and lines that say which matched.
+      The weights, and lines of text that list what was copied.
 
     Raises:
       UserError: there is no trained run, or nothing in it matches.
@@ -33,7 +34,7 @@ def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, lis
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
     source, own = dict(named_leaves(run.params)), named_leaves(params)
-    shapes = {name: array.shape[1:] if num_seeds > 1 else array.shape for name, array in own}
+    shapes = {name: array.shape[len(replicas.axes) :] for name, array in own}
     matching = {
         name: source[name] for name, shape in shapes.items() if _shape(source.get(name)) == shape
     }

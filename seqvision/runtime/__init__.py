@@ -1,1 +1,1 @@
-"""Processes, devices, and the terminal: what a run runs on."""
+"""Processes, devices, transfers, signals and the console of a run."""

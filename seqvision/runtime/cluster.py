@@ -1,7 +1,7 @@
-"""Which processes train together: by flags, or by what started them. Imports no jax.
+"""Detection of the cluster that a process belongs to, by flags or environment. Imports no jax.
 
-JAX could find out itself, but takes a job of one task, or a shell within a larger one, for a
-cluster to wait for.
+jax's own detection takes a SLURM job of one task, or a shell within a larger job, for a cluster
+whose processes it waits for.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seqvision.errors import UserError
 
-# Names of `jax.distributed.initialize`.
+# Names of `cluster_detection_method` in `jax.distributed.initialize`.
 FLAGS, SLURM, OPEN_MPI, TPU_POD = "deactivate", "slurm", "ompi", None
 DEVICES = Path("/dev")
 _METADATA = "http://{}/computeMetadata/v1/instance/attributes/worker-network-endpoints"
@@ -19,13 +19,13 @@ _METADATA = "http://{}/computeMetadata/v1/instance/attributes/worker-network-end
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """More than one process, on one or more hosts.
+    """Several processes on one or more hosts that train together.
 
     Attributes:
-      kind: how the processes find each other, one of the above.
-      num_processes: all of them.
-      address: of flags: `host:port` on which process 0 waits for the others.
-      process_id: of flags: which of them this one is, from 0.
+      kind: the way the processes find each other, one of the constants above.
+      num_processes: their number.
+      address: with FLAGS, the `host:port` on which process 0 waits for the others.
+      process_id: with FLAGS, the number of this process, from 0.
     """
 
     kind: str | None
@@ -35,17 +35,17 @@ class Cluster:
 
 
 def find_cluster(address: str, num_processes: int | None, process_id: int | None) -> Cluster | None:
-    """The cluster that this process belongs to; None where it is alone.
+    """Finds the cluster that this process belongs to; None where it runs alone.
 
-    SLURM and Open MPI tell each task in its environment how many there are, GKE a TPU worker who
-    the others are, and Google's metadata server a TPU VM.
+    SLURM and Open MPI set the number of tasks in the environment, GKE the names of the TPU workers;
+    Google's metadata server lists those of a TPU VM.
 
     Args:
-      address, num_processes, process_id: the user's own word, see `Cluster`; "" and None where
-        there is none. One process is alone whatever started it.
+      address, num_processes, process_id: the user's flags, see `Cluster`; "" and None where they
+        are not given. `num_processes=1` means alone, whatever the environment contains.
 
     Raises:
-      UserError: only some of the three are given, or they make no sense.
+      UserError: only some of the three flags are given, or they are invalid.
     """
     if num_processes == 1:
         return None
@@ -62,7 +62,7 @@ def find_cluster(address: str, num_processes: int | None, process_id: int | None
             f"{missing[0]}: missing; {', '.join(given)} are given all three, to each process, or"
             " none of them"
         )
-    # SLURM_NTASKS is no good: a shell in a job of many tasks has it, too.
+    # Not SLURM_NTASKS: a shell within a job of many tasks has it, too.
     for kind, variable in ((SLURM, "SLURM_STEP_NUM_TASKS"), (OPEN_MPI, "OMPI_COMM_WORLD_SIZE")):
         count = os.environ.get(variable, "")
         if count.isdecimal() and int(count) > 1:
@@ -87,7 +87,7 @@ def _of_flags(address: str, num_processes: int, process_id: int) -> Cluster:
 
 
 def _tpu_workers() -> int:
-    """Hosts of the TPU slices that this machine is part of; 1 where there is no TPU."""
+    """Number of hosts of the TPU slices that this machine belongs to; 1 where there is no TPU."""
     platforms = os.environ.get("JAX_PLATFORMS", "tpu")
     chips = [*DEVICES.glob("accel*"), *DEVICES.glob("vfio/[0-9]*")]
     if "tpu" not in platforms or not chips or importlib.util.find_spec("libtpu") is None:
@@ -100,15 +100,15 @@ def _tpu_workers() -> int:
 
 
 def _metadata() -> str | None:
-    """The hosts of a TPU slice, separated by commas; None where no server knows them."""
-    import urllib.request  # Only a TPU machine needs it.
+    """The hosts of a TPU slice, separated by commas; None where no metadata server responds."""
+    import urllib.request  # Only needed on TPU machines.
 
     server = os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
     request = urllib.request.Request(
         _METADATA.format(server), headers={"Metadata-Flavor": "Google"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.read().decode()
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.read().decode()
     except OSError:
         return None

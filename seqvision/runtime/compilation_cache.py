@@ -1,4 +1,4 @@
-"""Compiled programs, kept for the next start. Imports no jax: it reads these settings once."""
+"""The persistent compilation cache of jax. Imports no jax, which reads these settings once."""
 
 import hashlib
 import importlib.util
@@ -16,14 +16,15 @@ _MOST_BYTES = 2**30
 
 
 def enable_compilation_cache(say: Callable[[str], None] = print) -> None:
-    """Makes JAX keep what it compiles in the user's cache folder; the least used goes first.
+    """Sets jax's environment variables so that it caches compiled programs on the disk.
 
-    Call it before jax is imported: it writes into `JAX_...` variables. Those that are set already
-    are kept, and `JAX_ENABLE_COMPILATION_CACHE=false` switches it off. A folder of the user's own
-    grows without a limit, unless that is set too.
+    Call it before jax is imported. Variables that are set already are kept;
+    `JAX_ENABLE_COMPILATION_CACHE=false` disables the cache. The folder is in the user's cache
+    folder and at most 1 GiB large, the least recently used programs are deleted first. A folder
+    that the user chose with `JAX_COMPILATION_CACHE_DIR` has no limit of ours.
 
     Args:
-      say: called with a line where the folder cannot be written; then nothing is kept.
+      say: called with a line where the folder cannot be written; nothing is cached then.
     """
     is_off = os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "").lower() in ("false", "0", "off")
     if is_off:
@@ -37,21 +38,21 @@ def enable_compilation_cache(say: Callable[[str], None] = print) -> None:
             say(f"compiled anew at each start: {explain_os_error(error, folder, _FOLDER)}")
             return
         os.environ[_FOLDER] = str(folder)
-        # Only here: with a limit, jax deletes others' programs, and can write none beside those
-        # that were kept without one.
+        # Not for the user's own folder: with a limit, jax deletes programs of other projects, and
+        # cannot write beside programs that were cached without one.
         os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_MOST_BYTES))
-    # Every program counts: a run starts with some ten small ones.
+    # Small programs too: a run compiles about ten of them at its start.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    # XLA:CPU logs as an error, for each program it loads, that this processor lacks features which
-    # no processor has (prefer-no-gather). What really fails is raised. With an accelerator, errors
-    # of its driver are only logged.
+    # For each program it loads, XLA:CPU logs an error about features that no processor has
+    # (prefer-no-gather). Real errors are raised. An accelerator's driver only logs its errors, so
+    # there the log stays on.
     if _runs_on_cpu():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _runs_on_cpu() -> bool:
-    """Whether jax can find no accelerator: by its own variable, or because none is installed."""
+    """Whether jax runs on the CPU: by `JAX_PLATFORMS`, or because no plugin is installed."""
     platforms = os.environ.get("JAX_PLATFORMS")
     if platforms:
         return platforms == "cpu"
@@ -59,7 +60,7 @@ def _runs_on_cpu() -> bool:
 
 
 def _processor() -> str:
-    """Names the instruction set: JAX's own key leaves it out, and home folders are shared."""
+    """A name for the instruction set: jax's keys lack it, and machines may share a home folder."""
     features = {platform.processor()}
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -68,5 +69,5 @@ def _processor() -> str:
     for line in lines:
         if line.startswith(("flags", "Features", "model name")):
             features.add(line)
-    text = "\n".join(sorted(features))  # Once each: the CPUs of a machine may change in number.
+    text = "\n".join(sorted(features))  # Once each: independent of the number of CPUs.
     return f"{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

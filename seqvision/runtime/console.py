@@ -1,5 +1,7 @@
-"""What the user sees while a run goes on: a bar on a terminal, lines anywhere."""
+"""Output on the console: lines, a progress bar, tables."""
 
+import contextlib
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -13,21 +15,32 @@ def on_terminal() -> bool:
 
 
 def say(line: str) -> None:
-    """Prints a line, above the bar where there is one, and at once where it goes into a file.
-
-    Of several processes only the first prints.
-    """
+    """Prints a line above the progress bar and flushes; only the primary process prints."""
     if is_primary():
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def quiet(*logger_names: str) -> Iterator[None]:
+    """Keeps what these loggers of other packages report, short of errors, off the screen."""
+    loggers = [logging.getLogger(name) for name in logger_names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 class Progress:
-    """Steps done, time left, images per second, loss and accuracy.
+    """A progress bar of steps with the newest metrics; on a terminal only.
 
     Args:
-      total_steps: where the bar ends.
-      step: where it starts.
+      total_steps: steps of the whole run.
+      step: completed steps.
     """
 
     def __init__(self, total_steps: int, step: int) -> None:
@@ -51,14 +64,14 @@ class Progress:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds as `1:02:03` or `2:03`."""
+    """Formats seconds as `1:02:03` or `2:03`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def aligned(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """A table: columns to the left, the last one to the right."""
+    """Aligns the columns of a table: the last to the right, the others to the left."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *cells, last in rows:

@@ -1,4 +1,4 @@
-"""How many devices the CPU is for JAX. Imports no jax: it has to be said before."""
+"""CPU devices of jax and the cores they run on. Imports no jax, which reads XLA_FLAGS once."""
 
 import os
 import sys
@@ -10,33 +10,31 @@ from seqvision.errors import UserError
 _COUNT = "--xla_force_host_platform_device_count"
 _THREADS = "--xla_cpu_multi_thread_eigen"
 _VARIABLE = "JAX_NUM_CPU_DEVICES"
-# Every device holds a copy of the data, and its share of a usual batch is small by then.
+# Every device holds a copy of the data, and shards of usual batches get small beyond this.
 _MOST_DEVICES = 8
 _CPUS = Path("/sys/devices/system/cpu")
 
 
 def prepare_host(num_devices: int = 0, batch_size: int = 0) -> None:
-    """Makes the CPU that many devices of one thread each, which share every batch.
+    """Splits the CPU into jax devices of one thread each; every batch is split over them.
 
-    The small products of a recurrent network gain more from whole examples on every core than from
-    many threads inside each product. Call it before jax is imported: it writes into `XLA_FLAGS`,
-    which jax reads once. A number of devices that `XLA_FLAGS` or `JAX_NUM_CPU_DEVICES` says already
-    is kept, and so are threads.
+    The small matrix products of a recurrent network run faster on whole examples per core than with
+    many threads inside each product. Call it before jax is imported: it sets `XLA_FLAGS`. A number
+    of devices in `XLA_FLAGS` or `JAX_NUM_CPU_DEVICES` is kept, and so is a setting of threads.
 
     Args:
-      num_devices: 0 takes `most_devices()`, or as many of them as can share a batch evenly; 1
-        leaves the CPU one device of many threads, as JAX has it.
-      batch_size: examples that the devices are to share evenly; 0 where any number will do.
+      num_devices: 0 for `most_devices()`, or fewer where `batch_size` is not divisible by that; 1
+        for jax's default, one device of many threads.
+      batch_size: examples to split evenly over the devices; 0 for no such condition.
 
     Raises:
-      UserError: the environment asks for another number, or it is too late: jax is imported
-        already.
+      UserError: the environment sets another number of devices, or jax is imported already.
     """
     given = os.environ.get("XLA_FLAGS", "")
     names = {flag.partition("=")[0]: flag.partition("=")[2] for flag in given.split()}
     by_user = {
-        f"XLA_FLAGS says {_COUNT}": names.get(_COUNT),
-        f"the environment says {_VARIABLE}": os.environ.get(_VARIABLE),
+        f"XLA_FLAGS has {_COUNT}": names.get(_COUNT),
+        f"the environment has {_VARIABLE}": os.environ.get(_VARIABLE),
     }
     for source, number in by_user.items():
         if num_devices and number not in (None, str(num_devices)):
@@ -47,7 +45,7 @@ def prepare_host(num_devices: int = 0, batch_size: int = 0) -> None:
         return
     most = num_devices or most_devices()
     count = num_devices or num_sharing(most, batch_size)
-    # A single core needs no pool of threads: XLA would size it by the machine, not by a quota.
+    # XLA sizes its thread pool by the machine, not by a quota; one core needs no pool.
     is_one_core = not num_devices and most == 1
     flags = [f"{_COUNT}={count}"] if count > 1 else []
     if (count > 1 or is_one_core) and _THREADS not in names:
@@ -63,19 +61,19 @@ def prepare_host(num_devices: int = 0, batch_size: int = 0) -> None:
 
 
 def most_devices() -> int:
-    """The devices a CPU is where nobody says otherwise: one per usable core, at most 8."""
+    """The default number of CPU devices: one per usable core, at most 8."""
     return min(usable_cores(), _MOST_DEVICES)
 
 
 def num_sharing(num_devices: int, batch_size: int) -> int:
-    """The most of `num_devices` devices that can share a batch evenly."""
+    """The largest number of devices, at most `num_devices`, that divides the batch size."""
     return next(n for n in range(num_devices, 0, -1) if batch_size % n == 0)
 
 
 def usable_cores() -> int:
-    """Physical cores that this process may use: by its affinity, and by the quota of its cgroup.
+    """Number of physical cores that this process may use, by its affinity and its cgroup's quota.
 
-    Elsewhere than on Linux, all logical CPUs.
+    On other systems than Linux, the number of all logical CPUs.
     """
     if sys.platform != "linux":
         return os.cpu_count() or 1
@@ -87,33 +85,33 @@ def usable_cores() -> int:
     return max(1, int(min(cores, cpu_quota(own, Path("/sys/fs/cgroup")))))
 
 
-def core_shares(num_shares: int) -> list[set[int]]:
-    """Logical CPUs for processes that share the machine: as many whole cores for each of them.
+def split_cores(num_processes: int) -> list[set[int]]:
+    """The logical CPUs of each of several processes: the same number of whole cores for each.
 
-    They are disjoint while there are cores enough. Empty sets, which say nothing, where there is
-    one share, and elsewhere than on Linux.
+    The sets are disjoint as long as there are enough cores. They are empty, for no restriction,
+    where there is one process, and on other systems than Linux.
     """
-    if num_shares == 1 or sys.platform != "linux":
-        return [set() for _ in range(num_shares)]
+    if num_processes == 1 or sys.platform != "linux":
+        return [set() for _ in range(num_processes)]
     cores = group_cores(os.sched_getaffinity(0), _CPUS)
-    size = max(1, usable_cores() // num_shares)
+    size = max(1, usable_cores() // num_processes)
     return [
-        set().union(*(cores[(share * size + n) % len(cores)] for n in range(size)))
-        for share in range(num_shares)
+        set().union(*(cores[(process * size + n) % len(cores)] for n in range(size)))
+        for process in range(num_processes)
     ]
 
 
 def count_cores(cpus: Iterable[int], folder: Path) -> int:
-    """The physical cores that some logical CPUs lie on; see `group_cores`."""
+    """Number of physical cores of some logical CPUs; see `group_cores`."""
     return len(group_cores(cpus, folder))
 
 
 def group_cores(cpus: Iterable[int], folder: Path) -> list[set[int]]:
-    """Logical CPUs by the physical core they lie on, in order.
+    """Groups logical CPUs by their physical core, in order.
 
     Args:
       cpus: numbers of logical CPUs.
-      folder: Linux's `/sys/devices/system/cpu`; where it says nothing of a CPU, each is a core.
+      folder: Linux's `/sys/devices/system/cpu`; where it lacks a CPU, each CPU counts as a core.
     """
     cpus = sorted(cpus)
     try:
@@ -131,11 +129,11 @@ def group_cores(cpus: Iterable[int], folder: Path) -> list[set[int]]:
 
 
 def cpu_quota(own: str, folder: Path) -> float:
-    """How many CPUs' time a process may take; infinity where nothing limits it.
+    """The number of CPUs whose time a process may use; infinity where there is no limit.
 
     Args:
-      own: Linux's `/proc/self/cgroup`.
-      folder: `/sys/fs/cgroup`, of the second version of cgroups; the first has `cpu` below it.
+      own: content of Linux's `/proc/self/cgroup`.
+      folder: `/sys/fs/cgroup`: of cgroups version 2 itself, of version 1 its folder `cpu`.
     """
     quota = float("inf")
     for line in own.splitlines():

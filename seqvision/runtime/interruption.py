@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants when it is safe."""
+"""Turns Ctrl-C and SIGTERM into a stop request, honoured at safe points."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_with_input() -> None:
-    """Sends this process a SIGTERM when its standard input ends: whoever started it is gone."""
+    """Sends this process a SIGTERM when its standard input ends, because its parent has ended."""
 
     def wait() -> None:
         while os.read(_INPUT, 4096):
@@ -22,10 +22,10 @@ def stop_with_input() -> None:
 
 
 class Interruption:
-    """Notes the first Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
+    """A context that records the first Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
 
     Attributes:
-      signal: the signal that came; None so far.
+      signal: the signal that was received; None before.
     """
 
     def __init__(self) -> None:
@@ -33,16 +33,16 @@ class Interruption:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        # Python lets only the main thread set handlers; elsewhere the caller's stay in force.
+        # Python lets only the main thread set handlers; in others the handlers stay unchanged.
         if threading.current_thread() is threading.main_thread():
-            self._previous = {s: signal.signal(s, self._note) for s in _SIGNALS}
+            self._previous = {s: signal.signal(s, self._record) for s in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)

@@ -1,9 +1,8 @@
-"""The processes that train as one: how they meet, what they agree on, how they part.
+"""Several processes that train together: start, collective operations, common failure, end.
 
-Every process runs the same program and takes the same decisions, since these follow from what is
-the same in all: config, data, and the numbers that the devices add up. What is not the same (a
-signal, the time that steps took, a file that only one can read) they agree on here. Alone, each
-function is what it is for one process, at no cost.
+Every process runs the same program on the same config and data, and so takes the same decisions.
+Facts that may differ between processes (a signal, measured times, a file that only one can read)
+are exchanged with the functions of this module. In a single process they return at once.
 """
 
 import contextlib
@@ -26,52 +25,52 @@ from seqvision.errors import UserError, first_line
 from seqvision.runtime.cluster import FLAGS, Cluster
 
 JOIN_SECONDS = 300.0
-"""How long the processes wait for each other at the start."""
+"""Seconds that the processes wait for each other at the start."""
 
 LOST_SECONDS = 100
-"""After how long a process that no longer says it is alive counts as lost."""
+"""Seconds without a heartbeat after which a process counts as lost."""
 
 
 def join(cluster: Cluster, seconds: float = JOIN_SECONDS) -> None:
-    """Returns when all processes have met. Call it before anything that uses a device.
+    """Connects this process with the others. Call it before anything that uses a device.
 
-    Where they do not meet in time, it prints a line and ends the process with code 2.
+    When the others do not connect in time, it prints a line and ends this process with code 2.
 
     Args:
-      cluster: who they are.
-      seconds: how long to wait.
+      cluster: the processes.
+      seconds: time limit.
 
     Raises:
-      UserError: they cannot be found.
+      UserError: the connection failed.
     """
-    # Its handler of SIGTERM would take that signal away from Python.
+    # Its handler of SIGTERM would replace Python's.
     jax.config.update("jax_enable_preemption_service", False)
-    # Past its own limit, jax ends the process with a stack of C++.
+    # At its own time limit jax would end the process with a C++ stack trace.
     timer = threading.Timer(seconds, _give_up, (cluster, seconds))
     timer.daemon = True
     timer.start()
     try:
         jax.distributed.initialize(
-            **_whereabouts(cluster),
+            **_address_of(cluster),
             cluster_detection_method=cluster.kind,
             initialization_timeout=int(seconds) + 60,
             heartbeat_timeout_seconds=LOST_SECONDS,
         )
-        # They connect at their first collective, for which each waits 30 seconds at most.
+        # The first collective connects the processes; each waits 30 seconds for it at most.
         with _stdout_to_stderr():
             barrier()
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(
-            f"the {cluster.num_processes} processes could not meet ({first_line(error)}); start"
+            f"the {cluster.num_processes} processes could not connect ({first_line(error)}); start"
             " all of them, with the same --coordinator_address=host:port, or let SLURM do it"
         ) from error
     finally:
         timer.cancel()
 
 
-def _whereabouts(cluster: Cluster) -> dict[str, Any]:
+def _address_of(cluster: Cluster) -> dict[str, Any]:
     if cluster.kind != FLAGS:
-        return {}  # jax knows where to ask.
+        return {}  # jax reads it from the environment.
     return {
         "coordinator_address": cluster.address,
         "num_processes": cluster.num_processes,
@@ -82,8 +81,8 @@ def _whereabouts(cluster: Cluster) -> dict[str, Any]:
 def _give_up(cluster: Cluster, seconds: float) -> None:
     where = f" at {cluster.address}" if cluster.address else ""
     print(
-        f"error: the {cluster.num_processes} processes did not meet{where} within {seconds:.0f} s;"
-        " start all of them, and see that they can reach process 0",
+        f"error: the {cluster.num_processes} processes did not connect{where} within"
+        f" {seconds:.0f} s; start all of them, and see that they can reach process 0",
         file=sys.stderr,
         flush=True,
     )
@@ -92,7 +91,7 @@ def _give_up(cluster: Cluster, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """For what gloo says about whom it met; it speaks past Python."""
+    """Redirects the messages of gloo, which bypass Python's `sys.stdout`."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
@@ -104,7 +103,7 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 
 def is_primary() -> bool:
-    """Whether this is the process that prints and writes; of one, it is."""
+    """Whether this is process 0, the one that prints and writes files; True in a single process."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
@@ -127,23 +126,23 @@ def _maximum() -> tuple[NamedSharding, Callable[[Array], Array]]:
 
 
 def broadcast(number: int) -> int:
-    """The first process's number, at least 0, in all of them."""
+    """The primary process's number, at least 0, in all processes (collective; blocks)."""
     return all_reduce_max(number if is_primary() else 0)
 
 
 def barrier() -> None:
-    """Returns when all processes are here."""
+    """Waits until all processes have called it (collective; blocks)."""
     all_reduce_max(0)
 
 
 def check_same(facts: dict[str, Any]) -> None:
-    """Refuses to train where the processes do not see the same.
+    """Checks that facts are equal in all processes (collective; blocks).
 
     Args:
-      facts: by a name and what to do about it, what is compared as text.
+      facts: values to compare as text; the keys complete the error message.
 
     Raises:
-      UserError: names the first that differs; in all processes.
+      UserError: in all processes, naming the first fact that differs.
     """
     for name, value in facts.items():
         number = zlib.crc32(repr(value).encode()) // 2
@@ -153,22 +152,27 @@ def check_same(facts: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def fail_together() -> Iterator[None]:
-    """What fails in one process fails in all of them. They must not meet inside of it.
+    """A context in which an error of one process becomes an error of all (collective; blocks).
+
+    For work before training that each process does alone, such as loading data: the processes wait
+    for each other at the end of the context, where those without an error learn of the others'. No
+    collective operation may be called inside. For processes that are lost, see `exit_together`.
 
     Raises:
-      UserError: another process failed, which says why.
+      Exception: the error of this process, unchanged.
+      UserError: another process failed; it prints its reason.
     """
     try:
         yield
     except Exception:
-        _part_if(all_reduce_max(1))
+        _disconnect_if(all_reduce_max(1))
         raise
-    if _part_if(all_reduce_max(0)):
-        raise UserError("another process cannot train; it says why")
+    if _disconnect_if(all_reduce_max(0)):
+        raise UserError("another process failed; see its output for the reason")
 
 
-def _part_if(failed: int) -> bool:
-    """Once apart, each process may end without waiting for the others."""
+def _disconnect_if(failed: int) -> bool:
+    """Disconnects the processes after a failure, so that none waits for the others at its end."""
     if failed and jax.distributed.is_initialized():
         jax.distributed.shutdown()
     return bool(failed)
@@ -176,13 +180,15 @@ def _part_if(failed: int) -> bool:
 
 @contextlib.contextmanager
 def exit_together(way_on: Callable[[], str]) -> Iterator[None]:
-    """Ends this process with a line and code 1 where another one was lost.
+    """A context that ends this process with a line and code 1 when another process was lost.
 
-    At once: whatever is closed on the way out would wait for the lost one. It was lost where its
-    connections broke. Where they only fell silent, jax ends this process after `LOST_SECONDS`.
+    For collective work, such as training steps: they fail in this process when the connection to
+    another breaks. The process ends at once, since closing files properly would wait for the lost
+    process. When the connection falls silent without breaking, jax ends this process after
+    `LOST_SECONDS`. For errors of a process that is still there, see `fail_together`.
 
     Args:
-      way_on: what the user can do, in words.
+      way_on: returns the advice at the end of the line.
     """
     try:
         yield
@@ -192,18 +198,18 @@ def exit_together(way_on: Callable[[], str]) -> Iterator[None]:
             raise
         print(
             f"error: process {jax.process_index()} of {jax.process_count()} lost another one, or"
-            f" the way to it ({first_line(error, 120)}); {way_on()}",
+            f" the connection to it ({first_line(error, 120)}); {way_on()}",
             file=sys.stderr,
         )
         end(1)
 
 
 def end(code: int) -> NoReturn:
-    """Ends this process; one of several at once, as it would wait for others that wait for it."""
+    """Ends this process with an exit code; of several, without waiting for the others."""
     if not jax.distributed.is_initialized():
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
     if is_primary():
-        time.sleep(1)  # jax ends the others without a word as soon as the first is gone.
+        time.sleep(1)  # jax ends the others silently as soon as process 0 is gone.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""A random key for each example of a batch."""
+"""Random keys: of a step, and of each example of a batch."""
 
 import jax
 import jax.numpy as jnp
@@ -7,14 +7,14 @@ from seqvision.shapes import Count, ExampleKeys, PRNGKey
 
 
 def example_keys(key: PRNGKey, num_examples: int, axis_name: str | None = None) -> ExampleKeys:
-    """Keys that are functions of `key` and of each example's place in the whole batch.
+    """A key for each example, derived from `key` and the example's place in the whole batch.
 
-    What is random about an example is then the same however many devices share the batch.
+    So the number of devices does not change what is drawn for an example.
 
     Args:
-      key: what the keys are a function of.
-      num_examples: B, of this device's share.
-      axis_name: the mesh axis that shares out the batch; None outside `shard_map`.
+      key: the key of the batch.
+      num_examples: B, examples of this device's shard.
+      axis_name: the mesh axis along which the batch is split; None outside `shard_map`.
     """
     places = jnp.arange(num_examples, dtype=jnp.int32)
     if axis_name is not None:
@@ -26,8 +26,13 @@ _STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
 
 
 def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
-    """The random key of one use at one step: a pure function of its arguments.
+    """The random key of a stream at a step: a pure function of its arguments.
 
-    Nothing random has to be saved or restored for a run to resume exactly.
+    So a run resumes exactly without saving any random state.
+
+    Args:
+      seed: of the run.
+      stream: the use of the key: init, augment, window or dropout.
+      step: completed steps.
     """
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS[stream]), step)

@@ -1,4 +1,4 @@
-"""Arrays onto the devices of all processes, and back."""
+"""Transfer of arrays between the hosts' memory and the devices of all processes."""
 
 from typing import Any
 
@@ -9,10 +9,14 @@ from jax.sharding import NamedSharding
 
 
 def to_devices(tree: Any, sharding: NamedSharding) -> Any:
-    """Puts arrays that every process has whole onto the devices, as the sharding says.
+    """Places arrays, of which every process holds a whole copy, on the devices.
 
-    Each process gives its own devices their parts. `jax.device_put` would first send the arrays
-    around, to compare them.
+    Each process copies the shards of its own devices. `jax.device_put` would first send the arrays
+    between the processes to compare them.
+
+    Args:
+      tree: arrays of the host, or of devices.
+      sharding: of each of the arrays.
     """
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
@@ -27,7 +31,7 @@ def to_devices(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def to_host(tree: Any) -> Any:
-    """Whole arrays in the memory of every host, wherever their parts lie."""
+    """Gathers the shards of arrays into whole arrays in every process (collective; blocks)."""
     if jax.process_count() == 1:
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)

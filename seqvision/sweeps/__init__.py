@@ -1,1 +1,1 @@
-"""Sweeps: many runs of one config."""
+"""Sweeps: search space, plan, scheduler, table and plots of many runs of one config."""

@@ -1,4 +1,4 @@
-"""How far a sweep is, and how long it will take."""
+"""Estimated time to the end of a sweep, from the output of its runs."""
 
 import re
 
@@ -6,21 +6,21 @@ _STEP = re.compile(r"^step (\d+)/(\d+) ", re.MULTILINE)
 _RESUMED = re.compile(r"^resuming .* from step (\d+)$", re.MULTILINE)
 
 
-def share_done(said: str) -> tuple[float, float]:
-    """From what a run printed: the share of its training it began with, and the share it is at."""
-    steps = _STEP.findall(said)
+def fractions_done(output: str) -> tuple[float, float]:
+    """The completed fractions of a run's training, at its start and now, from what it printed."""
+    steps = _STEP.findall(output)
     if not steps:
         return 0.0, 0.0
     step, total = map(int, steps[-1])
-    resumed = _RESUMED.search(said)
+    resumed = _RESUMED.search(output)
     return (int(resumed[1]) / total if resumed else 0.0), step / total
 
 
 class SweepProgress:
-    """The work of a sweep in runs, each of them as much as any other.
+    """Progress of a sweep; all runs count as the same amount of work.
 
     Args:
-      num_runs: how many are to be run.
+      num_runs: runs to do.
       now: the clock, in seconds.
     """
 
@@ -29,20 +29,20 @@ class SweepProgress:
         self._start = now
         self._worked = 0.0
 
-    def ended(self, said: str) -> None:
-        """A run ended, well or not; `said` is what it printed."""
-        start, _ = share_done(said)
+    def ended(self, output: str) -> None:
+        """Counts a run that ended, successfully or not, after it printed `output`."""
+        start, _ = fractions_done(output)
         self._left -= 1
         self._worked += 1 - start
 
     def seconds_left(self, now: float, running: list[str]) -> float | None:
-        """Seconds to the end of the sweep at the speed so far; None where nothing shows it yet.
+        """Seconds to the end of the sweep at the average speed so far; None before any progress.
 
         Args:
-          now: the clock.
-          running: what each run that goes on has printed.
+          now: the clock, in seconds.
+          running: the output of each run in progress.
         """
-        shares = [share_done(said) for said in running]
-        worked = self._worked + sum(at - start for start, at in shares)
-        left = self._left - sum(at for _, at in shares)
+        fractions = [fractions_done(output) for output in running]
+        worked = self._worked + sum(at - start for start, at in fractions)
+        left = self._left - sum(at for _, at in fractions)
         return (now - self._start) * left / worked if worked > 0 else None

@@ -1,6 +1,6 @@
-"""What a sweep runs: the name and the settings of each run, all checked before the first begins.
+"""The plan of a sweep: name and settings of each run, all checked before the first one starts.
 
-No jax import here: a bad sweep ends as soon as a bad config does.
+It imports no jax, so that errors in a sweep are reported at once.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ class PlannedRun:
     """One run of a sweep.
 
     Attributes:
-      name: of its folder, made of what it changes alone: `data.batch_size=64,seed=1`.
-      overrides: what it changes, by dotted name; durations as text.
-      settings: all it runs with.
+      name: the name of its folder, from its overrides only: `data.batch_size=64,seed=1`.
+      overrides: changed fields by dotted name; durations as text.
+      settings: the whole config with the overrides.
     """
 
     name: str
@@ -37,12 +37,12 @@ class PlannedRun:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A sweep that was checked.
+    """A checked sweep.
 
     Attributes:
       keys: the fields that it varies, in the order of their first appearance.
-      runs: in the order in which they were declared.
-      metric: what the runs are compared by: accuracy, or the character error rate (cer).
+      runs: in the order of their declaration.
+      metric: the metric by which runs are compared: accuracy, or cer (character error rate).
     """
 
     keys: tuple[str, ...]
@@ -55,10 +55,10 @@ class Plan:
 
 
 def read_sweep(path: str) -> list[Any]:
-    """What `get_sweep()` in a config file (`NAME.py[:VARIANT]`) returns.
+    """Calls `get_sweep()` of a config file (`NAME.py[:VARIANT]`).
 
     Raises:
-      UserError: there is none, or it does not return a list of runs.
+      UserError: the file has no such function, or it does not return a list of runs.
     """
     file = path.partition(":")[0]
     get_sweep = runpy.run_path(file).get("get_sweep")
@@ -70,7 +70,7 @@ def read_sweep(path: str) -> list[Any]:
         )
     try:
         sweep = get_sweep()
-    except Exception as error:  # Whatever the user's Python raises.
+    except Exception as error:  # The user's code may raise anything.
         reason = str(error) if isinstance(error, ValueError) else first_line(error)
         raise UserError(f"get_sweep() in {file}: {reason}") from None
     if not isinstance(sweep, list) or not sweep:
@@ -83,15 +83,16 @@ def read_sweep(path: str) -> list[Any]:
 
 
 def plan_sweep(base: Settings, sweep: Sequence[Any], fixed: Collection[str] = ()) -> Plan:
-    """Checks every run of a sweep and names it.
+    """Checks and names every run of a sweep.
 
     Args:
-      base: the settings that runs change.
+      base: the settings that the runs change.
       sweep: a dict of dotted names and values for each run.
       fixed: fields that the command line sets for all runs.
 
     Raises:
-      UserError: one line on the first run that cannot be, or that is there twice.
+      UserError: one line about the first run that is invalid or a duplicate, or the runs have no
+        common metric.
     """
     fields = flatten(base)
     keys: dict[str, None] = {}
@@ -117,26 +118,30 @@ def plan_sweep(base: Settings, sweep: Sequence[Any], fixed: Collection[str] = ()
         numbers[run.settings] = names[run.name] = number
         keys |= dict.fromkeys(overrides)
         runs.append(run)
-    metrics = ["cer" if run.settings.reads_text else "accuracy" for run in runs]
-    if len(set(metrics)) > 1:
-        raise UserError(
-            "get_sweep(): some runs read text and others name what they see, which no figure"
-            " compares; make two sweeps"
-        )
-    return Plan(tuple(keys), tuple(runs), metrics[0])
+    return Plan(tuple(keys), tuple(runs), _common_metric(runs))
 
 
 def shard_of(runs: Sequence[PlannedRun], shard: str) -> list[PlannedRun]:
-    """The runs that `--sweep_shard=i/n` takes, i from 0 to n-1: every n-th one; all for ""."""
+    """The runs of a shard: for `i/n`, i from 0 to n-1, every n-th run from run i; for "" all."""
     if not shard:
         return list(runs)
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard)
     if not match or not int(match[1]) < int(match[2]):
         raise UserError(
-            f"--sweep_shard: '{shard}' is no share; write i/n with i from 0 to n-1, such as 0/3,"
+            f"--sweep_shard: '{shard}' is no shard; write i/n with i from 0 to n-1, such as 0/3,"
             " 1/3 and 2/3"
         )
     return list(runs[int(match[1]) :: int(match[2])])
+
+
+def _common_metric(runs: Sequence[PlannedRun]) -> str:
+    metrics = {"cer" if run.settings.reads_text else "accuracy" for run in runs}
+    if len(metrics) > 1:
+        raise UserError(
+            "get_sweep(): the sweep mixes text-reading and classification runs, whose metrics"
+            " cannot be compared; make two sweeps"
+        )
+    return metrics.pop()
 
 
 def _planned(fields: Mapping[str, Any], overrides: Any, fixed: Collection[str]) -> PlannedRun:
@@ -151,9 +156,9 @@ def _planned(fields: Mapping[str, Any], overrides: Any, fixed: Collection[str]) 
                 f" --config.{key} out"
             )
     settings = validate(ConfigDict(nest({**fields, **overrides})))
-    # As they were understood: a 1 for a float is 1.0, '1 epoch' is '1 epochs'.
-    understood = {key: flatten(settings)[key] for key in overrides}
-    return PlannedRun(_name(understood), understood, settings)
+    # In their checked form: a 1 for a float is 1.0, '1 epoch' is '1 epochs'.
+    checked = {key: flatten(settings)[key] for key in overrides}
+    return PlannedRun(_name(checked), checked, settings)
 
 
 def _unknown(key: str, fields: Mapping[str, Any]) -> str:
@@ -165,12 +170,12 @@ def _unknown(key: str, fields: Mapping[str, Any]) -> str:
 
 
 def _name(overrides: Mapping[str, Any]) -> str:
-    """A folder's name that says what a run changes, in whatever order it was written."""
+    """A folder name that lists the overrides, whatever the order in which they were written."""
     exact = ",".join(f"{key}={_word(overrides[key])}" for key in sorted(overrides)) or "base"
     name = re.sub(r"[^\w.=,+-]", "-", exact, flags=re.ASCII)
     if name == exact and len(name) <= _LONGEST_NAME:
         return name
-    # What was cut or replaced still tells names apart.
+    # The digest distinguishes names that were cut or had characters replaced.
     content = json.dumps(overrides, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:10]
     return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"

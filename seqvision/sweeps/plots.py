@@ -1,4 +1,4 @@
-"""Pictures of finished runs. They need matplotlib: the extra `plots`."""
+"""Plots of the runs of a sweep. They need matplotlib, the extra `plots`."""
 
 import math
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ _LOGARITHMIC = 8.0
 
 
 def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draws the best validation metric against each field that varies, and all learning curves.
+    """Plots the best validation metric against each field that varies, and all learning curves.
 
-    A run has one colour in all panels.
+    A run has the same colour in all panels.
 
     Args:
       plan: the sweep.
-      outcomes: of each of its runs.
-      path: a .png file.
+      outcomes: of its runs, in their order.
+      path: the .png file to write.
     """
     num_panels = len(plan.keys) + 1
     num_columns = min(num_panels, _COLUMNS)

@@ -1,15 +1,15 @@
-"""The runs of a sweep, as a config file's `get_sweep()` describes them.
+"""Search spaces: functions with which `get_sweep()` of a config file describes the runs of a sweep.
 
-A sweep is a list of runs, and a run is a dict of what it changes: dotted names of config fields and
-their values. Lists are joined with `+`.
+A sweep is a list of runs, and a run is a dict of overrides: dotted names of config fields and their
+values. Lists are joined with `+`.
 
     grid({"model.cell": ["lstm", "gru"], "optimizer.learning_rate": [1e-3, 3e-3]})       # 4 runs
     zipped({"model.hidden_size": [64, 128], "data.batch_size": [128, 64]})               # 2 runs
     product(zipped({...}), grid({"seed": range(3)}))                                     # 2 x 3
     sample(seed=0, n=8, space={"optimizer.learning_rate": log_uniform(1e-4, 1e-2)})      # 8 runs
 
-A pure description, in the standard library alone: names and values are checked against the config
-where the sweep is read. Mistakes in the description itself raise ValueError.
+It needs only the standard library; names and values are checked against the config when the sweep
+is planned. Mistakes in the description itself raise ValueError.
 """
 
 import itertools
@@ -24,7 +24,7 @@ Draw = Callable[[float], Any]
 
 
 def grid(values: Mapping[str, Iterable[Any]]) -> list[Overrides]:
-    """Every combination of the values of some fields; the last field changes fastest."""
+    """All combinations of the values of some fields; the last field changes fastest."""
     listed = _listed(values)
     return [
         dict(zip(listed, combination, strict=True))
@@ -33,19 +33,19 @@ def grid(values: Mapping[str, Iterable[Any]]) -> list[Overrides]:
 
 
 def zipped(values: Mapping[str, Iterable[Any]]) -> list[Overrides]:
-    """Values side by side: run i takes value i of every field."""
+    """One run for each place in the lists of values: run i has value i of every field."""
     listed = _listed(values)
     lengths = {key: len(column) for key, column in listed.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise ValueError(f"zipped: as many values are needed of each field, not {counts}")
+        raise ValueError(f"zipped: all fields need the same number of values, not {counts}")
     return [dict(zip(listed, row, strict=True)) for row in zip(*listed.values(), strict=True)]
 
 
 def product(*sweeps: list[Overrides]) -> list[Overrides]:
-    """Every combination of a run of each sweep; the last sweep changes fastest.
+    """All combinations of one run of each sweep; the last sweep changes fastest.
 
-    Their fields must differ.
+    The sweeps must not have a field in common.
     """
     runs = []
     for combination in itertools.product(*sweeps):
@@ -59,24 +59,24 @@ def product(*sweeps: list[Overrides]) -> list[Overrides]:
 
 
 def sample(seed: int, n: int, space: Mapping[str, Draw | Iterable[Any]]) -> list[Overrides]:
-    """`n` different runs drawn at random; more of them begin with the same ones.
+    """`n` different random runs; a larger `n` adds runs to the same first ones.
 
-    What is drawn for a field depends on the seed, the field and nothing else.
+    The values of a field depend only on the seed and the field's name.
 
     Args:
-      seed: names the draw.
-      n: how many runs.
-      space: for each field what is drawn from: `uniform`, `log_uniform`, `integers`, or a list of
-        values that are equally likely.
+      seed: of the random numbers.
+      n: number of runs.
+      space: a distribution for each field: `uniform`, `log_uniform`, `integers`, or a list of
+        equally likely values.
     """
     draws = {
         key: values if callable(values) else _one_of(_column(key, values))
         for key, values in space.items()
     }
-    # A generator for each field, seeded with text: Python keeps both the same in all versions.
+    # A generator for each field, seeded with text: the same numbers in all versions of Python.
     generators = {key: random.Random(f"{seed} {key}") for key in draws}
     runs: list[Overrides] = []
-    for _ in range(100 * n):  # A small space repeats itself.
+    for _ in range(100 * n):  # A small space gives duplicates.
         if len(runs) == n:
             break
         run = {key: draw(generators[key].random()) for key, draw in draws.items()}
@@ -88,13 +88,13 @@ def sample(seed: int, n: int, space: Mapping[str, Draw | Iterable[Any]]) -> list
 
 
 def uniform(low: float, high: float) -> Draw:
-    """Numbers between two, of 4 digits: short to read, and the same on every machine."""
+    """Uniform numbers between two bounds, rounded to 4 digits."""
     _check_bounds("uniform", low, high)
     return lambda place: _rounded(low + (high - low) * place, low, high)
 
 
 def log_uniform(low: float, high: float) -> Draw:
-    """The same, with each order of magnitude as likely as any other."""
+    """Numbers whose logarithm is uniform between two bounds, rounded to 4 digits."""
     _check_bounds("log_uniform", low, high)
     if low <= 0:
         raise ValueError(f"log_uniform: {low} has no logarithm; give bounds above 0")
@@ -102,7 +102,7 @@ def log_uniform(low: float, high: float) -> Draw:
 
 
 def integers(low: int, high: int) -> Draw:
-    """Whole numbers from `low` to `high`, both included."""
+    """Uniform integers from `low` to `high`, both included."""
     _check_bounds("integers", low, high)
     return lambda place: low + int((high - low + 1) * place)
 

@@ -1,4 +1,4 @@
-"""How the runs of a sweep stand, and their table."""
+"""Outcomes of the runs of a sweep, and the table of them."""
 
 import csv
 import dataclasses
@@ -11,25 +11,24 @@ from seqvision.config.validation import flatten
 from seqvision.errors import UserError
 from seqvision.runs.files import STATUS, read_json, write_json
 from seqvision.runs.metrics_log import read_metrics
-from seqvision.runs.result import format_metric
 from seqvision.runtime.console import aligned, duration_text
 from seqvision.sweeps.plan import Plan, PlannedRun
+from seqvision.tasks.metric_text import format_metric
 
 FAILURE = "failure.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run stands.
+    """The state of a run. The metric is that of the plan; for several seeds the mean.
 
     Attributes:
       status: `done`, `diverged`, `failed`, `interrupted`, `running` (also after a kill) or
         `missing`.
-      best, best_step: the best of its validation so far, and after which step that was.
-      test: the test split, of a run that is done, with the weights it keeps; of several seeds at
-        once the mean, as in `best` and `curve`.
-      reason: why it failed or diverged.
-      seconds: what it took, restarts included.
+      best, best_step: the best validation metric so far, and its step.
+      test: the test metric of a run that is done.
+      reason: of a failure or divergence; "" otherwise.
+      seconds: training time, the time before restarts included.
       curve: step and validation metric of each evaluation.
     """
 
@@ -43,12 +42,12 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Whether another try would come to the same."""
+        """Whether the run needs no further attempt."""
         return self.status in ("done", "diverged")
 
 
 def outcome_of(workdir: Path, plan: Plan) -> Outcome:
-    """How the run in a folder stands, by what it left there."""
+    """Reads the outcome of a run from the files in its folder."""
     try:
         return _outcome_of(workdir, plan)
     except UserError as error:
@@ -56,11 +55,12 @@ def outcome_of(workdir: Path, plan: Plan) -> Outcome:
 
 
 def note_failure(workdir: Path, reason: str) -> None:
-    """Leaves the reason of a failure where `outcome_of` finds it."""
+    """Writes the reason of a failure, which `outcome_of` reads."""
     write_json(workdir / FAILURE, {"reason": reason})
 
 
 def forget_failure(workdir: Path) -> None:
+    """Deletes the reason of an earlier failure."""
     (workdir / FAILURE).unlink(missing_ok=True)
 
 
@@ -73,7 +73,7 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
     ]
     best_step, best = None, None
     if curve:
-        # The first of equals, as a run itself chooses.
+        # The first of equals, as in training.
         choose = max if plan.higher_is_better else min
         best_step, best = choose(curve, key=lambda point: point[1])
     status: dict[str, Any] = {"status": "missing"}
@@ -99,7 +99,7 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
 
 
 def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """The table as CSV, a row for each run as declared; all but `seconds` can be reproduced."""
+    """The table as CSV with a row for each run; all columns but `seconds` are reproducible."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -130,8 +130,8 @@ def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     return text.getvalue()
 
 
-def printed(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[str]:
-    """The table in lines; below it why runs failed, and which is the best."""
+def table_lines(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[str]:
+    """The table as lines of text, then the reasons of failures, then the best run."""
     metric = plan.metric
     rows = [(*short_names(plan.keys).values(), "status", "best validation", "test", "time")]
     for run, outcome in zip(plan.runs, outcomes, strict=True):
@@ -156,7 +156,7 @@ def printed(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[s
 
 
 def best_of(plan: Plan, outcomes: Sequence[Outcome]) -> int | None:
-    """The number of the finished run with the best validation; the first of equals."""
+    """Index of the finished run with the best validation metric; the first of equals."""
     sign = 1 if plan.higher_is_better else -1
     scores = {
         number: sign * outcome.best
@@ -167,13 +167,13 @@ def best_of(plan: Plan, outcomes: Sequence[Outcome]) -> int | None:
 
 
 def values_of(run: PlannedRun, keys: Sequence[str]) -> list[Any]:
-    """What a run has in the fields that its sweep varies, changed by it or not."""
+    """Values of a run in some fields, whether it overrides them or not."""
     fields = flatten(run.settings)
     return [fields[key] for key in keys]
 
 
 def short_names(keys: Sequence[str]) -> Mapping[str, str]:
-    """Each field's last name, where no other of them has the same."""
+    """Maps each field to the last part of its name where that is unique, else to its whole name."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)

@@ -9,12 +9,8 @@ import pytest
 from scipy import ndimage, stats
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.synthetic.moving_digits import (
-    MOTIONS,
-    MovingDigits,
-    MovingDigitsSplit,
-    moving_digits,
-)
+from seqvision.data.synthetic.clip_recipe import MOTIONS, MovingDigits
+from seqvision.data.synthetic.moving_digits import MovingDigitsSplit, moving_digits
 from seqvision.errors import UserError
 
 # Speed and turn are such that a full turn is 8 frames, and steps are not whole pixels.

@@ -19,12 +19,14 @@ from seqvision.runtime import cpu_devices
 from seqvision.runtime.cpu_devices import (
     count_cores,
     cpu_quota,
+    group_cores,
     num_sharing,
     prepare_host,
+    split_cores,
     usable_cores,
 )
 from seqvision.train import train_and_evaluate
-from seqvision.training import from_config, state
+from seqvision.training import from_config
 from tests.test_train import interrupt_at, rows
 
 COUNT, THREADS = "--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen"
@@ -138,13 +140,13 @@ def test_jaxs_own_variable_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for asked in (0, 3):
         prepare_host(asked)
         assert os.environ["XLA_FLAGS"] == ""
-    with pytest.raises(UserError, match="2, but the environment says JAX_NUM_CPU_DEVICES=3"):
+    with pytest.raises(UserError, match="2, but the environment has JAX_NUM_CPU_DEVICES=3"):
         prepare_host(2)
 
 
 def test_contradictions_and_calls_too_late_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", f"{COUNT}=3")
-    with pytest.raises(UserError, match=f"--host_devices: 2, but XLA_FLAGS says {COUNT}=3"):
+    with pytest.raises(UserError, match=f"--host_devices: 2, but XLA_FLAGS has {COUNT}=3"):
         prepare_host(2)
     monkeypatch.setenv("XLA_FLAGS", "")
     with pytest.raises(UserError, match="too late: jax is imported already"):
@@ -158,12 +160,28 @@ def test_the_most_devices_that_share_evenly(num_devices: int, batch_size: int, u
     assert num_sharing(num_devices, batch_size) == used
 
 
-def test_accelerators_are_never_left_out(small_config: ConfigDict, mnist: Dataset) -> None:
+def test_workers_split_the_cores(tmp_path: Path) -> None:
+    for cpu, siblings in enumerate(("0,4", "1,5", "2,6", "3,7") * 2):
+        (tmp_path / f"cpu{cpu}" / "topology").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(siblings)
+    assert group_cores(range(8), tmp_path) == [{0, 4}, {1, 5}, {2, 6}, {3, 7}]
+    assert split_cores(1) == [set()]
+    usable = os.sched_getaffinity(0)
+    parts = split_cores(3)
+    assert len(parts) == 3
+    assert all(part and part <= usable for part in parts)
+    assert len({len(part) for part in parts}) == 1
+
+
+def test_accelerators_are_never_left_out(
+    small_config: ConfigDict, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     small_config.data.batch_size = 63
     settings = validate(small_config)
     steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_training(settings, mnist, steps, state.create_mesh())
+        from_config.create_training(settings, mnist, steps)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +199,7 @@ def test_what_the_header_advises_on_eight_cores(
 ) -> None:
     monkeypatch.setattr(cpu_devices, "usable_cores", lambda: 8)
     environment = {"devices": ["cpu"] * present, "devices_used": used, "processes": 1}
-    assert header.shares(batch_size, environment) == text
+    assert header.batch_per_device(batch_size, environment) == text
 
 
 def test_one_and_two_devices_train_alike_and_resume_each_other(

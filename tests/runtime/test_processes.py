@@ -270,7 +270,7 @@ def test_the_same_functions_in_each() -> None:
     assert codes(found) == [2, 2], found
     (_, first, why), (_, second, own) = found
     assert first.strip() == "said once" and not second
-    assert why.strip().endswith("error: another process cannot train; it says why")
+    assert why.strip().endswith("error: another process failed; see its output for the reason")
     assert own.strip().endswith("error: no data here")
 
 
@@ -287,7 +287,7 @@ def test_they_do_not_wait_for_ever() -> None:
         ]
         [(code, _, error)] = ends([start(command, Path())])
         assert code == 2
-        assert "error: the 2 processes did not meet at 127.0.0.1:" in error
+        assert "error: the 2 processes did not connect at 127.0.0.1:" in error
         assert "within 2 s; start all of them" in error
 
 
@@ -323,7 +323,7 @@ def test_a_lost_process_ends_all_and_the_rerun_resumes(
     workdir = tmp_path / "lost"
     found = together(options, workdir, program=with_signal(1, 4, signal.SIGKILL))
     assert codes(found) == [1, -signal.SIGKILL], found
-    assert "error: process 0 of 2 lost another one, or the way to it" in found[0][2]
+    assert "error: process 0 of 2 lost another one, or the connection to it" in found[0][2]
     assert "the same command goes on from step " in found[0][2]
     # Where the first is lost, jax ends the others; mostly they have said the same before.
     found = together(options, workdir, program=with_signal(0, 6, signal.SIGKILL))
@@ -372,7 +372,7 @@ def test_what_fails_in_one_fails_in_all(options: list[str], tmp_path: Path) -> N
         found = together(options, workdir)
     assert codes(found) == [BusyError.exit_code, 2], found
     assert "is training here" in found[0][2]
-    assert "error: another process cannot train; it says why" in found[1][2]
+    assert "error: another process failed; see its output for the reason" in found[1][2]
     found = together(options, tmp_path / "odd", 2, "--config.data.batch_size=15")
     assert codes(found) == [2, 2], found
     words = "15 examples cannot be shared evenly by 2 devices in 2 processes; choose a multiple"

@@ -27,7 +27,7 @@ from seqvision.runtime.mesh import (
     index_sharding,
     replicated,
 )
-from seqvision.training.steps import make_predict_step
+from seqvision.tasks.classification_steps import make_predict_step
 
 
 class SeqvisionContender:

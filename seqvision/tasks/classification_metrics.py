@@ -16,7 +16,7 @@ from seqvision.shapes import Labels, Logits, Mask, PerExample
 
 
 @struct.dataclass
-class Sums:
+class ClassSums:
     """What a set of examples adds up to, on the device; one entry per class.
 
     Attributes:
@@ -30,7 +30,7 @@ class Sums:
     count: Any
 
     @classmethod
-    def zeros(cls, num_classes: int) -> "Sums":
+    def zeros(cls, num_classes: int) -> "ClassSums":
         return cls(
             loss=jnp.zeros(num_classes, jnp.float32),
             correct=jnp.zeros(num_classes, jnp.int32),
@@ -38,7 +38,7 @@ class Sums:
         )
 
     @classmethod
-    def of(cls, logits: Logits, losses: PerExample, labels: Labels, mask: Mask) -> "Sums":
+    def of(cls, logits: Logits, losses: PerExample, labels: Labels, mask: Mask) -> "ClassSums":
         """Adds up the examples whose `mask` is True, each under its label."""
         num_classes = logits.shape[-1]
         member = jax.nn.one_hot(labels, num_classes, dtype=jnp.bool_) & mask[:, None]
@@ -49,40 +49,12 @@ class Sums:
             count=member.sum(axis=0, dtype=jnp.int32),
         )
 
-    def __add__(self, other: "Sums") -> "Sums":
+    def __add__(self, other: "ClassSums") -> "ClassSums":
         return jax.tree.map(jnp.add, self, other)
-
-
-@struct.dataclass
-class TextSums:
-    """What a set of lines adds up to in training, on the device.
-
-    Attributes:
-      loss: float32 ().
-      count: int32 (), lines.
-      unfit: int32 (), those of them whose text does not fit their columns: their loss is 0.
-    """
-
-    loss: Any
-    count: Any
-    unfit: Any
-
-    @classmethod
-    def zeros(cls) -> "TextSums":
-        return cls(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
-
-    def __add__(self, other: "TextSums") -> "TextSums":
-        return jax.tree.map(jnp.add, self, other)
-
-    def row(self) -> dict[str, float]:
-        """What is recorded: the mean loss of the lines that fit (nats)."""
-        count, unfit = int(self.count), int(self.unfit)
-        row = {"loss": float(self.loss) / max(1, count - unfit), "count": count}
-        return row | ({"unfit": unfit} if unfit else {})
 
 
 @dataclasses.dataclass(frozen=True)
-class Metrics:
+class ClassificationMetrics:
     """Mean loss (nats), accuracy (0 to 1) and the number of examples they are means of."""
 
     loss: float
@@ -92,7 +64,7 @@ class Metrics:
     """Accuracy within each class; None where the class has no example."""
 
     @classmethod
-    def of(cls, *sums: Sums) -> "Metrics":
+    def of(cls, *sums: ClassSums) -> "ClassificationMetrics":
         """Means over all examples in `sums`, added in float64."""
         parts = [(part.loss, part.correct, part.count) for part in sums]
         loss, correct, count = np.sum(np.array(parts, np.float64), axis=0)

@@ -1,0 +1,86 @@
+"""The state that training starts from: the newest checkpoint, or new weights."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from seqvision.data.dataset import Dataset
+from seqvision.errors import UserError
+from seqvision.runs.checkpoint import Checkpoints, LoopFacts
+from seqvision.runs.data_facts import read_data_facts
+from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.warm_start import warm_start
+from seqvision.runtime.console import say
+from seqvision.runtime.mesh import state_sharding
+from seqvision.runtime.transfer import to_devices
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import Init, TrainState
+
+
+def restore(
+    checkpoints: Checkpoints, workdir: Path, dataset: Dataset, abstract: TrainState
+) -> tuple[TrainState, LoopFacts] | None:
+    """Restores the newest intact checkpoint of a run that is resumed.
+
+    Args:
+      checkpoints: of the run.
+      workdir: the run's folder.
+      dataset: the data to go on with; it must be that of the first start.
+      abstract: shapes, types and shardings of the state, see `training.replicas.Replicas`.
+
+    Returns:
+      The state and the facts that the training loop saved with it; None where the run has no
+      checkpoint.
+
+    Raises:
+      UserError: the data changed since the first start, or no checkpoint can be read.
+    """
+    if not checkpoints.steps:
+        return None
+    facts = read_data_facts(workdir)
+    if not facts.describes(dataset):
+        raise UserError(
+            f"{workdir}: its data changed since it began: fingerprint or classes of"
+            f" {dataset.name} are not those in {ENVIRONMENT}; bring back that data, or choose"
+            f" another --workdir{facts.hint(dataset)}"
+        )
+    restored = checkpoints.restore_newest(abstract)
+    if restored is not None:
+        say(f"resuming {workdir} from step {restored[0].num_steps}")
+    return restored
+
+
+def new_state(
+    init: Init,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    replicas: Replicas,
+    init_from: str = "",
+) -> TrainState:
+    """Creates the state of a new run before its first step.
+
+    Args:
+      init: the initial state as a function of the seed, see `training.state.make_init`.
+      optimizer: initialised again for weights of another run.
+      mesh: the devices.
+      replicas: the seeds.
+      init_from: the workdir of a run whose weights to start from; "" for random ones.
+
+    Raises:
+      UserError: there is no run at `init_from`, or its weights do not match.
+    """
+    state = replicas.create_state(init, mesh)
+    if not init_from:
+        return state
+    params, lines = warm_start(state.params, Path(init_from).expanduser(), replicas)
+    for line in lines:
+        say(line)
+    params = to_devices(params, state_sharding(mesh))
+    ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+    init_optimizer = replicas.for_all(optimizer.init)
+    opt_state = jax.jit(init_optimizer, out_shardings=state_sharding(mesh))(params)
+    return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
