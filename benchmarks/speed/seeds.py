@@ -25,7 +25,7 @@ from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
 from benchmarks.speed.cases import DTYPES, Case
 from benchmarks.speed.contender import Run, timed
-from seqvision.runtime.cpu_devices import prepare_host
+from seqvision import prepare_host
 
 IN_A_ROW, IN_TURN, IN_ONE_STEP = "in a row", "at once, in turn", "at once, in one step"
 WAYS = (IN_A_ROW, IN_TURN, IN_ONE_STEP)
