@@ -1,1 +1,1 @@
-"""How fast seqvision is, side by side with what one would use instead. See README.md, Speed."""
+"""Benchmarks: speed, accuracy beside other libraries, and checks of runs. See README.md, Speed."""

@@ -1,4 +1,4 @@
-"""Lines to measure a run on that reads text."""
+"""Test lines of a run that reads text."""
 
 import dataclasses
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 
 from seqvision.config.schema import Settings
 from seqvision.data.batching import padded_indices
+from seqvision.data.dataset import StreamedSplit
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.runs.compatibility import read_settings
 from seqvision.runtime.console import say

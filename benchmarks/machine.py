@@ -1,11 +1,14 @@
-"""What a result was measured on, and by which command."""
+"""The machine, versions and command of a result."""
 
+import contextlib
 import datetime
 import os
+import platform
 import shlex
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ _FOLDER = Path(__file__).parent
 
 
 def describe_machine() -> dict[str, Any]:
-    """CPU, physical cores that this process may use, memory, GPUs, and what else was going on."""
+    """CPU, physical cores that this process may use, memory, GPUs and the load average."""
     return {
         "cpu": _field(Path("/proc/cpuinfo"), "model name"),
         "cores": usable_cores(),
@@ -23,6 +26,21 @@ def describe_machine() -> dict[str, Any]:
         "gpus": _lines(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]),
         "load_average": os.getloadavg()[0],
     }
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of Python and of jax (where it is installed), which is not imported."""
+    versions = {"python": platform.python_version()}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        versions["jax"] = metadata.version("jax")
+    return versions
+
+
+def describe_devices() -> str:
+    """The devices of JAX, for example `2 x cpu`; imports jax."""
+    import jax
+
+    return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
 
 
 def describe_command(module: str) -> dict[str, Any]:
@@ -51,13 +69,13 @@ def _field(path: Path, name: str) -> str:
 
 
 def _gibibytes(memory: str) -> str:
-    """What /proc/meminfo says, such as "24684084 kB" (of 1024 bytes), as "23.5 GiB"."""
+    """A size of /proc/meminfo such as "24684084 kB" (of 1024 bytes) as "23.5 GiB"."""
     size, _, unit = memory.partition(" ")
     return f"{int(size) / 2**20:.1f} GiB" if unit == "kB" else memory
 
 
 def _lines(command: list[str]) -> list[str]:
-    """What a command prints; nothing where it is missing or fails."""
+    """The output of a command; nothing where it is missing or fails."""
     if shutil.which(command[0]) is None:
         return []
     done = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False)

@@ -1,8 +1,9 @@
-"""Command lines whose mistakes are one line, and results that are not overwritten by chance."""
+"""Command lines of benchmarks: a mistake is one line, and no result is overwritten by chance."""
 
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,47 +12,76 @@ from typing import NoReturn
 from seqvision.errors import UserError, did_you_mean
 
 RESULTS = Path(__file__).parent / "results"
-PYTHON_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class Parser(argparse.ArgumentParser):
     """Options written `--name=value`.
 
     Args:
-      module: whose command line it is.
-      description: what the command does, shown as it stands.
+      module: whose command line it is; also among the options, as `module`.
+      description: what the command does, shown unchanged.
+      results: whether it writes results, whose `--name` and `--overwrite` are added here.
     """
 
-    def __init__(self, module: str, description: str) -> None:
+    def __init__(self, module: str, description: str | None, *, results: bool = True) -> None:
         super().__init__(
             prog=f"python -m {module}",
             description=description,
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self.set_defaults(module=module)
+        if results:
+            words = "of the results; by default what was measured and the versions"
+            self.add_argument("--name", default="", help=words)
+            words = "replace results of that name"
+            self.add_argument("--overwrite", action="store_true", help=words)
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options, checked.
+
+        Raises:
+          UserError: one of them is wrong, or names existing results.
+        """
+        chosen = self.parse_args(arguments)
+        if chosen.name:
+            check_free(chosen.name, chosen.overwrite)
+        return chosen
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (--help lists the options)")
 
 
-def add_pythons(parser: argparse.ArgumentParser) -> None:
-    """Options for peers that are installed elsewhere."""
-    for peer in ("torch", "keras"):
-        parser.add_argument(
-            f"--{peer}_python",
-            default=sys.executable,
-            metavar="PYTHON",
-            help=f"the interpreter that has {peer}; by default this one",
+def check_free(name: str, overwrite: bool) -> None:
+    """Raises UserError where results of that name exist, or the name is a path."""
+    if Path(name).name != name:
+        raise UserError(f"--name: '{name}' is a path; it is a name in {RESULTS.name}/")
+    path = RESULTS / f"{name}.json"
+    if path.exists() and not overwrite:
+        raise UserError(
+            f"benchmarks/results/{path.name}: it is there already; choose another --name, or"
+            " --overwrite"
         )
 
 
-def add_name(parser: argparse.ArgumentParser, parts: str) -> None:
-    """Options for where the results go; `parts` says what the default name is made of."""
-    parser.add_argument("--name", default="", help=f"of the results; by default from {parts}")
-    parser.add_argument("--overwrite", action="store_true", help="replace results of that name")
+def add_contenders(parser: Parser, allowed: tuple[str, ...], default: str) -> None:
+    """Options for a choice of contenders (`chosen_names` checks it) and for their interpreters."""
+    parser.add_argument(
+        "--contenders",
+        default="",
+        metavar="A,B",
+        help=f"some of {', '.join(allowed)}; by default {default}",
+    )
+    for library in ("torch", "keras"):
+        parser.add_argument(
+            f"--{library}_python",
+            default=sys.executable,
+            metavar="PYTHON",
+            help=f"the interpreter that has {library}; by default this one",
+        )
 
 
-def names(text: str, option: str, allowed: tuple[str, ...]) -> list[str]:
+def chosen_names(text: str, option: str, allowed: tuple[str, ...]) -> list[str]:
     """`a,b` as a list.
 
     Raises:
@@ -89,20 +119,22 @@ def count(text: str) -> int:
     return value
 
 
-def check_free(name: str, overwrite: bool) -> None:
-    """Raises UserError where there are results of that name, or the name is a path."""
-    if Path(name).name != name:
-        raise UserError(f"--name: '{name}' is a path; it is a name in {RESULTS.name}/")
-    path = RESULTS / f"{name}.json"
-    if path.exists() and not overwrite:
-        raise UserError(
-            f"benchmarks/results/{path.name}: it is there already; choose another --name, or"
-            " --overwrite"
-        )
+def counts(text: str) -> list[int]:
+    """For argparse: whole numbers above 0, separated by commas."""
+    return [count(part) for part in text.split(",")]
+
+
+def seeds(text: str) -> list[int]:
+    """For argparse: whole numbers, separated by commas."""
+    return [int(part) for part in text.split(",")]
 
 
 def run(main: Callable[[Sequence[str]], int]) -> int:
-    """Calls `main` with the command line; returns the exit code, as README.md lists them."""
+    """Calls `main` with the command line; returns the exit code, as README.md lists them.
+
+    SIGTERM ends this process in order, so that it ends those that it started.
+    """
+    signal.signal(signal.SIGTERM, _exit_in_order)
     try:
         return main(sys.argv[1:])
     except UserError as error:
@@ -116,6 +148,5 @@ def run(main: Callable[[Sequence[str]], int]) -> int:
         return 141
 
 
-def leave(number: int, frame: object) -> NoReturn:
-    """For signal.signal: ends this process in order, so that it ends those that it started."""
+def _exit_in_order(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Lines on stderr: what runs, and how long all of it will still take."""
+"""Progress lines on stderr: the work in progress, and the time that all of it will still take."""
 
 import sys
 import time
@@ -15,12 +15,12 @@ class Progress:
         self._total, self._done = total, 0.0
         self._start = time.monotonic()
 
-    def say(self, line: str) -> None:
-        """What begins now."""
+    def show(self, line: str) -> None:
+        """Prints the part of the work that begins now."""
         print(f"[{self._done / self._total:4.0%}, {self._left()}]  {line}", file=sys.stderr)
 
-    def advance(self, work: float) -> None:
-        """So much has been done."""
+    def advance(self, work: float = 1.0) -> None:
+        """Counts work that has been done."""
         self._done += work
 
     def _left(self) -> str:

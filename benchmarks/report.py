@@ -1,163 +1,90 @@
-"""Results as JSON, with every raw number, and as a Markdown table."""
+"""Results in benchmarks/results/: JSON with every raw number, and Markdown that shows them."""
 
-import dataclasses
+import argparse
 import json
-import statistics
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import options
-from benchmarks.cases import Case
-from benchmarks.comparison import Measurement, ratio
-
-OWN = "seqvision"
-
-Results = Sequence[tuple[Case, Mapping[str, Measurement]]]
+from benchmarks.machine import describe_command, describe_machine, describe_versions
 
 
-def to_json(facts: Mapping[str, Any], results: Results) -> str:
-    """All that is known, from which the Markdown can be made again."""
-    cases = [
-        {
-            "case": dataclasses.asdict(case),
-            "contenders": {name: dataclasses.asdict(m) for name, m in measurements.items()},
-        }
-        for case, measurements in results
+def begin(chosen: argparse.Namespace, name: str, device: str = "", **facts: Any) -> dict[str, Any]:
+    """The facts that every result has, and more.
+
+    Args:
+      chosen: the options of an `options.Parser`.
+      name: of the results where none was chosen; the versions are added.
+      device: what was computed on, see `machine.describe_devices`.
+      **facts: whatever else is known before measuring.
+
+    Raises:
+      UserError: there are results of that name.
+    """
+    versions = describe_versions()
+    name = chosen.name or _default_name(name, versions, device)
+    options.check_free(name, chosen.overwrite)
+    return {
+        "name": name,
+        **describe_command(chosen.module),
+        "machine": describe_machine(),
+        "versions": versions | ({"device": device} if device else {}),
+        **facts,
+    }
+
+
+def write(facts: Mapping[str, Any], body: Iterable[str]) -> str:
+    """Writes the facts as JSON and the lines of `body`, below a heading, as Markdown.
+
+    Returns:
+      The Markdown.
+    """
+    markdown = "\n".join([*_heading(facts), "", *body]) + "\n"
+    _write_whole(options.RESULTS / f"{facts['name']}.json", json.dumps(facts, indent=1) + "\n")
+    _write_whole(options.RESULTS / f"{facts['name']}.md", markdown)
+    return markdown
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], num_words: int = 1) -> list[str]:
+    """A Markdown table of which the first `num_words` columns hold words, the others numbers."""
+    rule = ["---"] * num_words + ["--:"] * (len(header) - num_words)
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def _default_name(name: str, versions: Mapping[str, str], device: str) -> str:
+    """For example `streaming-python3.12-jax0.12.0`."""
+    parts = [name, f"python{sys.version_info.major}.{sys.version_info.minor}"]
+    if "jax" in versions:
+        parts.append(f"jax{versions['jax']}")
+    if device and "cpu" not in device.lower():
+        parts.append("tpu" if "tpu" in device.lower() else "gpu")
+    return "-".join(parts)
+
+
+def _heading(facts: Mapping[str, Any]) -> list[str]:
+    return [
+        f"# {facts['name']}",
+        "",
+        f"    {facts['command']}",
+        "",
+        f"{facts['date']}, commit {facts['commit']}. {_machine_line(facts['machine'])}",
+        "",
+        f"{', '.join(f'{name} {version}' for name, version in facts['versions'].items())}.",
     ]
-    return json.dumps({**facts, "cases": cases}, indent=1) + "\n"
 
 
-def to_markdown(facts: Mapping[str, Any], results: Results) -> str:
-    """A table of medians, how they were measured, and what did not work."""
-    contenders = list(facts["contenders"])
-    others = [name for name in contenders if name != OWN] if OWN in contenders else []
-    header = [
-        "network", "mode", "H", "B", "T", "D",
-        *(f"{name}, ms" for name in contenders),
-        *(f"{name} / {OWN}" for name in others),
-    ]  # fmt: skip
-    lines = [_row(header), _row(["---"] * 2 + ["--:"] * (len(header) - 2))]
-    for case, measurements in results:
-        sizes = (case.hidden_size, case.batch_size, case.num_steps, case.num_features)
-        times = [_time(measurements.get(name)) for name in contenders]
-        ratios = [_ratio(measurements.get(name), measurements.get(OWN)) for name in others]
-        lines.append(_row([case.network, case.mode, *map(str, sizes), *times, *ratios]))
-    return "\n".join([*_introduction(facts), "", *lines, *_settings(results), *_errors(results)])
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that nobody ever finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text + "\n" * (not text.endswith("\n")))
-    part.replace(path)
-
-
-def publish(name: str, facts: Mapping[str, Any], table: str) -> None:
-    """Writes the raw numbers and the Markdown under benchmarks/results/, and shows the latter."""
-    write_whole(options.RESULTS / f"{name}.json", json.dumps(facts, indent=1))
-    write_whole(options.RESULTS / f"{name}.md", table)
-    print(table)
-
-
-def machine_line(facts: Mapping[str, Any]) -> str:
-    """The hardware in one sentence."""
-    machine = facts["machine"]
+def _machine_line(machine: Mapping[str, Any]) -> str:
     gpus = f", {', '.join(machine['gpus'])}" if machine["gpus"] else ""
     cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
     load = f"load average at the start {machine['load_average']:.1f}"
     return f"{cores} of {machine['cpu']}, {machine['memory']} of memory{gpus}; {load}."
 
 
-def _introduction(facts: Mapping[str, Any]) -> list[str]:
-    versions = [
-        f"- `{name}`: {', '.join(f'{key} {value}' for key, value in versions.items())}"
-        for name, versions in facts["contenders"].items()
-    ]
-    missing = [f"- `{name}`: left out: {why}" for name, why in facts["missing"].items()]
-    return [
-        f"# {facts['name']}",
-        "",
-        f"    {facts['command']}",
-        "",
-        f"{facts['date']}, commit {facts['commit']}. {machine_line(facts)}",
-        "",
-        *versions,
-        *missing,
-        "",
-        *_differences(facts),
-        f"ms per step: median (lowest-highest) of {facts['rounds']} rounds of about"
-        f" {facts['seconds']:g} s, contenders in turn, each with the fastest of its settings. A"
-        f" ratio above 1 says that {OWN} is so many times as fast.",
-    ]
-
-
-def _differences(facts: Mapping[str, Any]) -> list[str]:
-    """What was not the same for all contenders: jax, and how the CPU is shared out."""
-    users: dict[str, list[str]] = {}
-    for name, versions in facts["contenders"].items():
-        if "jax" in versions:
-            users.setdefault(versions["jax"], []).append(f"`{name}`")
-    lines = []
-    if len(users) > 1:
-        parts = [f"{', '.join(names)} with {version}" for version, names in users.items()]
-        lines.append(f"The contenders ran on different versions of jax: {'; '.join(parts)}.")
-    if any(name.startswith(OWN) for name in facts["contenders"]):
-        lines.append(
-            f"On a CPU {OWN} runs one single-threaded device per core (8 at most); Flax, PyTorch"
-            " and Keras run one device with all threads, their default."
-        )
-    return [*lines, ""] if lines else []
-
-
-def _time(measurement: Measurement | None) -> str:
-    if measurement is None or measurement.median is None:
-        return "-"
-    ms = measurement.ms
-    return f"{_figure(measurement.median)} ({_figure(min(ms))}-{_figure(max(ms))})"
-
-
-def _figure(ms: float) -> str:
-    return f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
-
-
-def _ratio(peer: Measurement | None, own: Measurement | None) -> str:
-    value = ratio(peer, own)
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _settings(results: Results) -> list[str]:
-    """Which setting each contender ran with, where it had a choice."""
-    lines = [
-        f"- {case.name}, `{name}`: {measurement.setting} ("
-        + "; ".join(
-            f"{setting}: {_figure(statistics.median(ms))}"
-            for setting, ms in measurement.trials_ms.items()
-        )
-        + ")"
-        for case, measurements in results
-        for name, measurement in measurements.items()
-        if len(measurement.trials_ms) > 1
-    ]
-    return [
-        "",
-        "Settings chosen, and ms per step of each (median) in the trial:",
-        "",
-        *lines,
-    ] * bool(lines)
-
-
-def _errors(results: Results) -> list[str]:
-    lines = []
-    for case, measurements in results:
-        for name, measurement in measurements.items():
-            if measurement.error is not None:
-                lines.append(f"- {case.name}, `{name}`: {measurement.error}")
-            for setting, why in measurement.failed.items():
-                lines.append(f"- {case.name}, `{name}`, {setting}: {why}")
-    return ["", "Did not work:", "", *lines] * bool(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file so that nobody ever finds half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)

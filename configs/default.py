@@ -2,6 +2,10 @@
 
 Other configs start from this one and change a few fields. A duration is text: a number and a unit
 (`steps`, `epochs`, `examples`, or `%` of the whole training), or `never`.
+
+Generated from `seqvision/config/schema.py`; after a change there:
+
+    python -m seqvision.config.schema > configs/default.py
 """
 
 from ml_collections import ConfigDict
@@ -13,12 +17,12 @@ def get_config() -> ConfigDict:
     # Weights, order of examples, augmentation: all are functions of this number.
     config.seed = 0
     # Train this many at once, with the seeds from config.seed on, each as it would be trained alone
-    # (early stopping and the best checkpoint go by their mean); what is reported is their mean,
-    # their standard deviation and each. Clips and lines that are made (config.data.source) are the
+    # (early stopping and the best checkpoint go by their mean); reported are their mean, their
+    # standard deviation and each. Clips and lines that are generated (config.data.source) are the
     # same for all: those of config.seed.
     config.num_seeds = 1
-    # A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and
-    # shape match are taken; the run says which did.
+    # A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and shape
+    # match are taken; the run prints which did.
     config.init_from = ""
     # How long to train.
     config.duration = "10 epochs"
@@ -26,26 +30,24 @@ def get_config() -> ConfigDict:
     config.log_every = "100 steps"
     # How often to evaluate the validation split ("never" = only at the end).
     config.evaluate_every = "1 epochs"
-    # Evaluate, save and predict with an exponential moving average of the weights, with this
-    # decay per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).
+    # Evaluate, save and predict with an exponential moving average of the weights, with this decay
+    # per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).
     config.ema_decay = 0.0
 
     config.data = ConfigDict()
     # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips),
-    # moving_digits (clips made from a TFDS set of digits; config.clips says how), digit_lines
-    # (lines of writing made from one; config.lines says how) or lines (images of lines, and a
-    # table of their texts). Networks for digit_lines and lines read text; others name what they
-    # see.
+    # moving_digits (clips generated from a TFDS set of digits; see config.clips), digit_lines
+    # (lines of writing generated from one; see config.lines) or lines (images of lines, and a table
+    # of their texts). Networks for digit_lines and lines read text; others classify.
     config.data.source = "tfds"
-    # digit_lines: mnist, or another grey set whose classes are single symbols.
-    # tfds, moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
+    # digit_lines: mnist, or another grey set whose classes are single symbols. tfds, moving_digits:
+    # mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
     config.data.name = "mnist"
-    # tfds and what is made of it: where TFDS keeps prepared data ("" = TFDS's own: $TFDS_DATA_DIR
-    # or ~/tensorflow_datasets).
+    # tfds, moving_digits, digit_lines: where TFDS keeps prepared data ("" = TFDS's own:
+    # $TFDS_DATA_DIR or ~/tensorflow_datasets).
     config.data.dir = ""
-    # tfds and what is made of it: where decoded arrays are kept for the next start; npz, folders:
-    # where it is kept what was seen when a streamed set was looked over ("" = the user's cache
-    # folder).
+    # Where files are kept for the next start ("" = the user's cache folder). tfds, moving_digits,
+    # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
     config.data.cache_dir = ""
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
     # holds `images` and `labels.tsv`.
@@ -54,9 +56,9 @@ def get_config() -> ConfigDict:
     config.data.kind = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"
-    # tfds, npz, folders: sets whose images would be more bytes than this in memory are streamed:
-    # each example is read (and decoded) when its turn comes. It changes speed, not results.
-    config.data.resident_bytes = 2 * 2**30
+    # tfds, npz, folders: sets whose images would take more bytes than this in memory are streamed:
+    # each example is read (and decoded) when it is needed. It changes speed, not results.
+    config.data.resident_bytes = 2_147_483_648
     # Pixels that images and frames are scaled to, proportions kept (0 = as they are).
     config.data.height = 0
     config.data.width = 0
@@ -66,11 +68,11 @@ def get_config() -> ConfigDict:
     config.data.batch_size = 128
     # Examples per evaluation step; it changes speed and memory, not results.
     config.data.eval_batch_size = 1000
-    # tfds and what is made of it: the validation split is this many examples from the end of the
-    # train split (0 = none).
+    # tfds, moving_digits, digit_lines: the validation split is this many examples from the end of
+    # the train split (0 = none).
     config.data.validation_examples = 5000
-    # npz, folders, lines: without splits of their own, these shares become the validation and the
-    # test split, chosen by the SHA-256 of each example's content (0 = none).
+    # npz, folders, lines: without splits of their own, these fractions of the examples become the
+    # validation and the test split, chosen by the SHA-256 of each example's content (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
@@ -99,9 +101,9 @@ def get_config() -> ConfigDict:
     config.clips.turn = 0.0
     # Standard deviation of the noise on each pixel of each frame; 1 is from black to white.
     config.clips.noise = 0.1
-    # Share of each frame that is hidden.
+    # Fraction of each frame that is hidden.
     config.clips.occlusion = 0.0
-    # How many clips there are in each split; their digits come from the same split of the digits.
+    # Number of clips in each split; their digits come from the same split of the digits.
     config.clips.train_clips = 60000
     config.clips.validation_clips = 2000
     config.clips.test_clips = 10000
@@ -111,18 +113,18 @@ def get_config() -> ConfigDict:
     # seqvision/data/synthetic).
     config.lines.level = "clean"
     # digit_lines: the same for the training lines ("" = as the others), or two levels in turn:
-    # clean+natural, clean+hard, natural+hard. What varies more teaches more.
+    # clean+natural, clean+hard, natural+hard. More variation teaches more.
     config.lines.train_level = ""
     # digit_lines: symbols of the shortest lines, and of the longest, spaces included.
     config.lines.min_symbols = 1
     config.lines.max_symbols = 20
-    # Columns: of a made line's picture (what would stand behind is not written), and at most of an
-    # image of one's own.
+    # digit_lines: columns of a line's image (symbols that would not fit are left out). lines: the
+    # most columns that an image may have.
     config.lines.width = 400
-    # digit_lines: the same for the training lines (0 = as the others). Narrow ones are soon read,
-    # and teach as much.
+    # digit_lines: the same for the training lines (0 = as the others). Narrow lines are processed
+    # faster, and teach as much.
     config.lines.train_width = 0
-    # digit_lines: how many there are in each split; their digits come from the same split of the
+    # digit_lines: number of lines in each split; their digits come from the same split of the
     # digits.
     config.lines.train_lines = 1_000_000
     config.lines.validation_lines = 2000
@@ -131,8 +133,8 @@ def get_config() -> ConfigDict:
     config.reading = ConfigDict()
     # lines: the symbols, each one character ("" = those of the texts).
     config.reading.alphabet = ""
-    # A symbol is to be said at most this many columns after the last of its ink. Behind each line
-    # as many empty columns are read.
+    # digit_lines: a symbol must be output at most this many columns after the last column of its
+    # ink. All lines: as many empty columns are appended to each.
     config.reading.delay = 7
     # evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
     config.reading.beam_width = 0
@@ -144,10 +146,10 @@ def get_config() -> ConfigDict:
     config.augment.max_rotation = 0.0
 
     config.model = ConfigDict()
-    # What one time step is: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn
-    # (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN features
-    # of each frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that sees no column
-    # to come).
+    # One time step: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn (all CNN
+    # features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN features of each
+    # frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that sees no column to
+    # come).
     config.model.sequence = "rows"
     # patches: height and width of a patch in pixels.
     config.model.patch_size = 4
@@ -162,31 +164,32 @@ def get_config() -> ConfigDict:
     config.model.num_layers = 1
     # Read in both directions.
     config.model.bidirectional = False
-    # What the classifier sees: last (final hidden state), mean, max, attention (over all steps) or
-    # per_step (it speaks after every step).
+    # Input of the classifier: last (final hidden state), mean, max, attention (over all steps) or
+    # per_step (a prediction after every step).
     config.model.readout = "last"
     # Dropout rates: between recurrent layers; on the cells' candidate states, one mask for a whole
     # sequence; before the classifier.
     config.model.dropout = 0.0
     config.model.recurrent_dropout = 0.0
     config.model.readout_dropout = 0.0
-    # Where the bias of the gate that keeps memory starts: constant (at forget_bias), chrono (for
-    # memories as long as the sequence) or uniform (for memories of all lengths).
-    config.model.gate_init = "constant"
+    # With gate_init of constant: initial bias of the gate that keeps memory.
     config.model.forget_bias = 1.0
+    # Initial bias of the gate that keeps memory: constant (forget_bias), chrono (for memories as
+    # long as the sequence) or uniform (for memories of all lengths).
+    config.model.gate_init = "constant"
     # lstm, gru: a second gate refines the one that keeps memory (with uniform: UR-LSTM, UR-GRU).
     config.model.refine_gates = False
     # Recurrent kernels start orthogonal or as the identity.
     config.model.recurrent_init = "orthogonal"
     # Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay float32.
     config.model.compute_dtype = "float32"
-    # How the recurrent layers are run: scan (any cell), fused (lstm and gru, gradients written out
-    # by hand), cudnn (lstm on an NVIDIA GPU) or auto (what was measured to be faster
-    # on CPU, else scan). It changes speed, not results.
+    # Implementation of the recurrent layers: scan (any cell), fused (lstm and gru, gradients
+    # written out by hand), cudnn (lstm on an NVIDIA GPU) or auto (the one that was measured to be
+    # faster on CPU, else scan). It changes speed, not results.
     config.model.execution = "auto"
 
     config.loss = ConfigDict()
-    # Share of the target spread evenly over all classes, in training only.
+    # Fraction of the target spread evenly over all classes, in training only.
     config.loss.label_smoothing = 0.0
     # per_step: this weight on the mean loss of all steps, the rest on that of the last step.
     config.loss.step_weight = 0.0
@@ -195,12 +198,12 @@ def get_config() -> ConfigDict:
     # adam, adamw, sgd or rmsprop.
     config.optimizer.name = "adam"
     # The peak learning rate; config.schedule shapes it over time.
-    config.optimizer.learning_rate = 1e-3
+    config.optimizer.learning_rate = 0.001
     # adam, adamw: decay of the first and second moment.
     config.optimizer.beta1 = 0.9
     config.optimizer.beta2 = 0.999
     # adam, adamw, rmsprop: added to the denominator.
-    config.optimizer.epsilon = 1e-8
+    config.optimizer.epsilon = 1e-08
     # sgd, rmsprop: momentum.
     config.optimizer.momentum = 0.0
     # rmsprop: decay of the squared gradient's average.

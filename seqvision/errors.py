@@ -1,4 +1,4 @@
-"""What the user can put right, said in one line."""
+"""Errors that the user can correct, and their one-line messages."""
 
 import difflib
 import errno
@@ -10,7 +10,7 @@ from pathlib import Path
 class UserError(Exception):
     """One line that names the thing, what was found, what is allowed and what to do.
 
-    `main.py` prints it without a traceback and exits with `exit_code`; a notebook shows the line
+    The command prints it without a traceback and exits with `exit_code`; a notebook shows the line
     alone.
     """
 
@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class BusyError(UserError):
-    """Another process is at it: the same command may work later."""
+    """Another process is using the folder: the same command may work later."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h.
 
@@ -57,6 +57,25 @@ def is_disk_full(error: Exception) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True where JAX could not allocate memory on a device."""
+    return "RESOURCE_EXHAUSTED" in str(error)
+
+
+def explain_out_of_memory(error: BaseException, sizes: str = "") -> str:
+    """Names what to lower and the reason.
+
+    Args:
+      error: JAX's.
+      sizes: those in use, such as `config.data.batch_size=128`.
+    """
+    used = f" with {sizes}" if sizes else ""
+    return (
+        f"out of memory{used}; lower config.data.batch_size, config.data.eval_batch_size or"
+        f" config.model.hidden_size ({first_line(error)})"
+    )
 
 
 def first_line(error: BaseException, width: int = 200) -> str:

@@ -13,22 +13,19 @@ from ml_collections import ConfigDict
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
-from seqvision.data.dataset import AnySplit, Dataset
+from seqvision.data.dataset import Dataset, Split
+from seqvision.data.device_feed import abstract_arrays
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.profiling.flops import count_flops
 from seqvision.runs.header import parameter_table, residence
 from seqvision.runtime.console import aligned, on_terminal, say
-from seqvision.runtime.mesh import training_mesh
-from seqvision.training.from_config import TrainingSetup, create_training
-from seqvision.training.state import abstract_state
-from seqvision.training.streamed import CHUNKS, chunk_size
+from seqvision.training.from_config import TrainingSetup, create_training, feed_size
 
 _AXES = {"B": "batch", "T": "time", "D": "features", "H": "hidden", "K": "classes"}
 
 
-def explain(config: ConfigDict) -> None:
+def explain(config: ConfigDict | Settings) -> None:
     """Prints the arrays with their axes and shapes, the parameters, FLOPs and memory.
 
     Raises:
@@ -42,45 +39,49 @@ def explain(config: ConfigDict) -> None:
 
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
-    batch_size, num_seeds = settings.data.batch_size, settings.num_seeds
-    mesh, train = training_mesh(batch_size, num_seeds), dataset.split("train")
-    steps = Steps.of(settings, len(train))
-    program = create_training(settings, dataset, steps, mesh)
-    state = abstract_state(program.init, mesh, num_seeds)
-    params = jax.eval_shape(program.init, 0).params
-    check_axes(program.model, program.input_shape)
+    train, batch_size = dataset.split("train"), settings.data.batch_size
+    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
+    params = jax.eval_shape(setup.init, 0).params
+    check_axes(setup.model, setup.input_shape)
     inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
-    kinds = "symbols, and the blank of CTC" if settings.reads_text else "classes"
-    yield f"{dataset.name}: {sizes}; {dataset.num_classes} {kinds}; {residence(dataset)}"
+    num_outputs = f"{dataset.num_classes} {setup.task.outputs}"
+    yield f"{dataset.name}: {sizes}; {num_outputs}; {residence(dataset)}"
     yield f"arrays on their way, for a batch of {batch_size}:"
-    arrays = arrays_on_the_way(program.model, params, inputs, lengths)
+    arrays = arrays_on_the_way(setup.model, params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])
     yield "parameters:"
     yield from parameter_table(params)
+    yield from _costs(settings, dataset, setup, (params, inputs, lengths))
 
-    def read(params: Any, inputs: Any, lengths: Any) -> Any:
-        return program.model.apply({"params": params}, inputs, lengths)
 
-    num_batches, num_chunks = 1, 1
-    if isinstance(train, StreamedSplit):
-        num_batches, num_chunks = chunk_size(settings, steps, train), CHUNKS
-    shape = (num_batches, batch_size)
-    indices = jax.ShapeDtypeStruct(shape if num_seeds == 1 else (num_seeds, *shape), jnp.int32)
-    count = jax.ShapeDtypeStruct((), jnp.int32)
-    arguments = (state, _arrays(train, batch_size * num_batches), indices, count)
-    reading = count_flops(read, params, inputs, lengths) / batch_size
-    training = count_flops(program.train_steps, *arguments) / (batch_size * num_seeds)
-    yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
-    yield f"  {reading:,.0f} to read it, {training:,.0f} to train on it"
-    of_seeds = f" of {num_seeds} seeds" if num_seeds > 1 else ""
-    yield f"memory of one training step{of_seeds}, on {mesh.size} device(s):"
-    yield from aligned(
-        [
-            (name, f"{size / 2**20:,.1f} MiB")
-            for name, size in memory(program, arguments, num_chunks)
-        ]
+def _costs(
+    settings: Settings, dataset: Dataset, setup: TrainingSetup, example: tuple[Any, ...]
+) -> Iterator[str]:
+    """Lines on FLOPs and memory; `example` are shapes of the network's arguments."""
+    batch_size, num_seeds, train = (
+        settings.data.batch_size,
+        settings.num_seeds,
+        dataset.split("train"),
     )
+
+    def apply(params: Any, inputs: Any, lengths: Any) -> Any:
+        return setup.model.apply({"params": params}, inputs, lengths)
+
+    total_steps = Steps.of(settings, len(train)).total
+    num_batches, num_chunks = feed_size(train, batch_size, total_steps)
+    indices = jax.ShapeDtypeStruct((*setup.replicas.axes, num_batches, batch_size), jnp.int32)
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    state = setup.replicas.abstract_state(setup.init, setup.mesh)
+    arguments = (state, abstract_arrays(train, batch_size * num_batches), indices, count)
+    forward = count_flops(apply, *example) / batch_size
+    training = count_flops(setup.train_steps, *arguments) / (batch_size * num_seeds)
+    yield "FLOPs per example (2 for each multiply-add of the products and convolutions):"
+    yield f"  {forward:,.0f} to read it, {training:,.0f} to train on it"
+    of_seeds = f" of {num_seeds} seeds" if num_seeds > 1 else ""
+    yield f"memory of one training step{of_seeds}, on {setup.mesh.size} device(s):"
+    sizes = memory(setup, arguments, num_chunks)
+    yield from aligned([(name, f"{size / 2**20:,.1f} MiB") for name, size in sizes])
 
 
 def arrays_on_the_way(
@@ -130,37 +131,26 @@ def _row(name: str, array: Any, axes: str) -> tuple[str, str, str, str]:
     return name, names, " x ".join(map(str, array.shape)), array.dtype.name
 
 
-def _arrays(split: AnySplit, num_read: int) -> Any:
-    """Shapes of what has to lie on the devices: all examples, or `num_read` that are read."""
-    if not isinstance(split, StreamedSplit):
-        return jax.eval_shape(lambda: split.arrays)
-    example = split.read(np.zeros(1, np.int32))
-    return {
-        name: jax.ShapeDtypeStruct((num_read, *array.shape[1:]), array.dtype)
-        for name, array in example.items()
-    }
-
-
-def _shapes(split: AnySplit, batch_size: int) -> tuple[Any, Any]:
+def _shapes(split: Split, batch_size: int) -> tuple[Any, Any]:
     """Those of a batch's inputs, as the network reads them, and of their lengths, if they vary."""
     indices = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
-    batch = jax.eval_shape(split.take, _arrays(split, batch_size), indices)
+    batch = jax.eval_shape(split.take, abstract_arrays(split, batch_size), indices)
     return jax.ShapeDtypeStruct(batch["inputs"].shape, jnp.float32), batch.get("lengths")
 
 
 def memory(
-    program: TrainingSetup, arguments: tuple[Any, ...], num_chunks: int = 1
+    setup: TrainingSetup, arguments: tuple[Any, ...], num_chunks: int = 1
 ) -> list[tuple[str, float]]:
     """Bytes of each kind that a training step needs, by XLA's own account.
 
     Args:
-      program: what is trained.
+      setup: what is trained.
       arguments: shapes of what `train_steps` takes.
       num_chunks: how often the examples among them lie on the devices, see
-        `training.streamed.CHUNKS`.
+        `training.from_config.feed_size`.
     """
     state, arrays, *_ = arguments
-    compiled = program.train_steps.lower(*arguments).compile()
+    compiled = setup.train_steps.lower(*arguments).compile()
     analysis = compiled.memory_analysis()
     sizes = [
         ("weights, optimizer state", _bytes(state)),
@@ -207,3 +197,9 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
                 " another of the batch; arrays are (batch, time, features), and loops run over"
                 " axis 1"
             )
+
+
+def run(settings: Settings) -> int:
+    """`--mode=explain`; returns the exit code."""
+    explain(settings)
+    return 0

@@ -1,4 +1,4 @@
-"""Images of lines read live, as if they were just being written: `--mode=read`."""
+"""Live reading of line images, as if they were just being written: `--mode=read`."""
 
 import sys
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from seqvision.config.schema import Settings
 from seqvision.data.files.images import check_inversion
-from seqvision.inference.inputs import find_inputs, read_lines
+from seqvision.inference.inputs import check_pattern, find_inputs, read_lines
 from seqvision.inference.line_screen import LineScreen
-from seqvision.inference.stream_reader import Event, StreamReader
+from seqvision.inference.stream_events import Event
+from seqvision.inference.stream_reader import StreamReader
 from seqvision.runtime.console import say
 
 # Columns that arrive at once.
@@ -17,7 +19,7 @@ _PUSH = 8
 
 
 def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None) -> int:
-    """Reads images of lines column by column and shows what is decided while they arrive.
+    """Reads images of lines column by column and shows letters as they are decoded.
 
     On a terminal the line runs past at the pace of a pen, with its text below; elsewhere each event
     is printed at once, then the text.
@@ -26,15 +28,16 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
       invert: see `data.sources.line_images.read_line`.
-      seed: see `StreamReader.from_run`.
+      seed: of a run of several seeds, whose weights; by default those of the first.
 
     Returns:
-      The number of files that could not be read; why is said on stderr.
+      The number of files that could not be read; stderr names each with its error.
 
     Raises:
       UserError: nothing matches, no trained run, or one that cannot read live.
     """
     check_inversion(invert)
+    check_pattern(inputs)
     paths = find_inputs(inputs, of_clips=False)
     reader = StreamReader.from_run(workdir, seed=seed)
     failed = 0
@@ -54,7 +57,7 @@ def event_line(event: Event) -> str:
     first, last = event.columns
     parts = [
         f"column {event.column:>5}",
-        "final" if event.final else "said ",
+        "final" if event.final else "begun",
         f"'{event.symbol}'",
         f"columns {first}-{last}",
         f"{event.confidence:.2%}",
@@ -64,7 +67,7 @@ def event_line(event: Event) -> str:
 
 
 def _pushed(reader: StreamReader, line: np.ndarray) -> Iterator[tuple[np.ndarray, list[Event]]]:
-    """Columns (height, n) of a line (height, width) and what they brought; none at the end."""
+    """Columns (height, n) of a line (height, width) and their events; at the end no columns."""
     for begin in range(0, line.shape[1], _PUSH):
         columns = line[:, begin : begin + _PUSH]
         yield columns, reader.push(columns)
@@ -89,3 +92,8 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
                 text += [event.symbol] * event.final
             screen.show(columns, "".join(text[-screen.width :]), open_letter, note)
     return "".join(text)
+
+
+def run(settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None) -> int:
+    """`--mode=read`, with the settings of the run; returns the exit code."""
+    return min(1, read_files(workdir, inputs, invert, seed))

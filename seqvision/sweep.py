@@ -6,12 +6,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from seqvision.config import command_line
+from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.sweeps.plan import plan_sweep, read_sweep, shard_of
 
 
 def train_sweep(
-    config: ConfigDict,
+    config: ConfigDict | Settings,
     config_path: str,
     overrides: Mapping[str, Any],
     workdir: Path,
@@ -43,3 +45,20 @@ def train_sweep(
 
     launch = launcher(program, config_path, dict(overrides), workdir, num_workers)
     return run_sweep(plan, runs, workdir, launch, num_workers)
+
+
+def run(
+    settings: Settings, workdir: Path, sweep_workers: int, sweep_shard: str, host_devices: int
+) -> int:
+    """`--mode=sweep`; returns the exit code."""
+    # Each run trains alone, even if a cluster's launcher started the sweep.
+    alone = (f"--host_devices={host_devices}", "--num_processes=1")
+    return train_sweep(
+        settings,
+        command_line.config_path(),
+        command_line.config_overrides(),
+        workdir,
+        [*command_line.this_program(), *alone],
+        sweep_shard,
+        sweep_workers,
+    )

@@ -13,15 +13,10 @@ recorded behind its checkpoint and goes on with 3.
 """
 
 import contextlib
-import dataclasses
-import functools
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.config.rules import wants_validation
@@ -29,40 +24,36 @@ from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling import peak
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.compatibility import check_same_config
-from seqvision.runs.data_facts import read_data_facts
 from seqvision.runs.environment import write_description
-from seqvision.runs.files import ENVIRONMENT, write_status
-from seqvision.runs.header import header as description
+from seqvision.runs.files import write_status
+from seqvision.runs.header import header
 from seqvision.runs.lock import exclusive
-from seqvision.runs.metrics_log import MetricsLog as Record
-from seqvision.runs.metrics_log import open_metrics_log as open_record
-from seqvision.runs.result import Result, final_line, finished_result, format_row
-from seqvision.runs.warm_start import warm_start
+from seqvision.runs.metrics_log import MetricsLog, open_metrics_log
+from seqvision.runs.result import Result, finished_result
+from seqvision.runs.resume import new_state, restore
 from seqvision.runtime import processes
-from seqvision.runtime.console import Progress, duration_text, on_terminal, say
+from seqvision.runtime.console import duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
-from seqvision.runtime.mesh import state_sharding, training_mesh
-from seqvision.runtime.transfer import to_devices
-from seqvision.tasks.infeasible_lines import infeasible_lines
-from seqvision.tasks.metrics import Metrics
-from seqvision.tasks.reading_metrics import ReadingMetrics
-from seqvision.tasks.seed_metrics import SeedMetrics, of_seed, row_of_seeds
-from seqvision.training.dispatch import Calls
-from seqvision.training.from_config import create_training
+from seqvision.runtime.interruption import stop_with_input as stop_when_input_ends
+from seqvision.tasks.base import Metrics
+from seqvision.tasks.metric_text import final_line
+from seqvision.training.dispatch import Dispatcher
+from seqvision.training.from_config import create_dispatcher, create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder
-from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import TrainState, abstract_state, create_state
-from seqvision.training.streamed import StreamedSteps
+from seqvision.training.reporting import TrainingReporter
+from seqvision.training.state import TrainState
 
 
 @processes.exit_together(lambda: "run the same command again")
 def train_and_evaluate(
-    config: ConfigDict, workdir: str | Path, profile: str | Path = "", measure_peak: bool = False
+    config: ConfigDict | Settings,
+    workdir: str | Path,
+    profile: str | Path = "",
+    measure_peak: bool = False,
 ) -> Result:
     """Trains what the config says, evaluates as it goes and, at the end, on the test split.
 
@@ -129,16 +120,14 @@ class _Training:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
         self._dataset = load_dataset(settings, say, on_terminal())
-        self._train = self._dataset.split("train")
         self._check_splits()
-        self._steps = Steps.of(settings, len(self._train))
-        self._mesh = training_mesh(settings.data.batch_size, settings.num_seeds)
-        self._program = create_training(settings, self._dataset, self._steps, self._mesh)
-        self._learning_rate = jax.jit(self._program.schedule)
+        self._steps = Steps.of(settings, len(self._dataset.split("train")))
+        self._setup = create_training(settings, self._dataset, self._steps)
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:
-            self._peak_flops = peak.measure_peak(self._mesh, settings.model.compute_dtype)
-        self._calls = self._create_calls()
+            compute_dtype = settings.model.compute_dtype
+            self._peak_flops = peak.measure_peak(self._setup.mesh, compute_dtype)
+        self._dispatcher = create_dispatcher(settings, self._setup, self._dataset, self._steps)
         self._best_step: int | None = None
         self._best_score: float | None = None
         self._evaluations_since_best = 0
@@ -159,22 +148,18 @@ class _Training:
             state = self._restored(checkpoints) or self._new_state()
             start = state.num_steps
             self._describe(state, start)
-            rows = open_record(self._workdir, start)
-            progress = Progress(self._steps.total, start)
+            log = open_metrics_log(self._workdir, start)
+            reporter = TrainingReporter(
+                self._setup, log, self._steps.total, start, self._dispatcher.batch_size
+            )
             try:
-                return self._loop(state, checkpoints, rows, progress, interruption)
+                return self._loop(state, checkpoints, log, reporter, interruption)
             finally:
-                progress.close()
-                rows.close()
-                self._calls.close()
+                reporter.close()
+                log.close()
+                self._dispatcher.close()
 
     # --- before the loop ---
-
-    def _create_calls(self) -> Calls:
-        settings, steps, split = self._settings, self._steps, self._train
-        if isinstance(split, StreamedSplit):
-            return StreamedSteps(settings, steps, split, self._program.train_steps, self._mesh)
-        return ResidentSteps(settings, steps, split, self._program.train_steps, self._mesh)
 
     def _check_splits(self) -> None:
         wanting = wants_validation(self._settings)
@@ -185,16 +170,7 @@ class _Training:
             )
 
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
-        if not checkpoints.steps:
-            return None
-        facts = read_data_facts(self._workdir)
-        if not facts.describes(self._dataset):
-            raise UserError(
-                f"{self._workdir}: its data changed since it began: fingerprint or classes of"
-                f" {self._dataset.name} are not those in {ENVIRONMENT}; bring back that"
-                f" data, or choose another --workdir{facts.hint(self._dataset)}"
-            )
-        restored = checkpoints.restore_newest(self._abstract_state())
+        restored = restore(checkpoints, self._workdir, self._dataset, self._abstract_state())
         if restored is None:
             return None
         state, loop = restored
@@ -202,42 +178,28 @@ class _Training:
         self._best_score = loop["best_score"]
         self._evaluations_since_best = loop["evaluations_since_best"]
         self._seconds_before = loop["seconds"]
-        say(f"resuming {self._workdir} from step {state.num_steps}")
         return state
 
     def _new_state(self) -> TrainState:
-        settings, optimizer = self._settings, self._program.optimizer
-        state = create_state(self._program.init, self._mesh, settings.seed, settings.num_seeds)
-        if not settings.init_from:
-            return state
-        source = Path(settings.init_from).expanduser()
-        params, lines = warm_start(state.params, source, settings.num_seeds)
-        for line in lines:
-            say(line)
-        params = to_devices(params, state_sharding(self._mesh))
-        ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-        init = optimizer.init if settings.num_seeds == 1 else jax.vmap(optimizer.init)
-        opt_state = jax.jit(init, out_shardings=state_sharding(self._mesh))(params)
-        return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
+        setup = self._setup
+        return new_state(
+            setup.init, setup.optimizer, setup.mesh, setup.replicas, self._settings.init_from
+        )
 
     def _abstract_state(self) -> TrainState:
-        return abstract_state(self._program.init, self._mesh, self._settings.num_seeds)
+        return self._setup.replicas.abstract_state(self._setup.init, self._setup.mesh)
 
     def _describe(self, state: TrainState, start: int) -> None:
         """Writes down and prints what this run is."""
         settings, dataset, workdir = self._settings, self._dataset, self._workdir
         environment = write_description(
-            settings, dataset, self._mesh, workdir, start, self._peak_flops
+            settings, dataset, self._setup.mesh, workdir, start, self._peak_flops
         )
-        params = state.params
-        if settings.num_seeds > 1:
-            params = jax.eval_shape(functools.partial(of_seed, index=0), params)
-        for line in description(
-            settings, dataset, self._steps, environment, params, workdir, start
-        ):
+        params = jax.eval_shape(lambda params: self._setup.replicas.each(params)[0], state.params)
+        for line in header(settings, dataset, self._steps, environment, params, workdir, start):
             say(line)
         for name, split in dataset.splits.items():
-            for line in infeasible_lines(name, split, self._program.objective):
+            for line in self._setup.task.infeasible(name, split):
                 say(line)
 
     # --- the loop ---
@@ -246,27 +208,28 @@ class _Training:
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        rows: Record,
-        progress: Progress,
+        log: MetricsLog,
+        reporter: TrainingReporter,
         interruption: Interruption,
     ) -> Result:
         steps, start = self._steps, state.num_steps
         step, saved = start, start if checkpoints.steps else -1
-        calls: Calls | ProfiledSteps = self._calls
+        dispatcher: Dispatcher = self._dispatcher
         if self._profile is not None:
-            calls = ProfiledSteps(self._calls, self._profile, steps.total, self._peak_flops, say)
-        log_time, log_step = time.perf_counter(), start
+            dispatcher = ProfiledSteps(
+                self._dispatcher, self._profile, steps.total, self._peak_flops, say
+            )
         while True:
             improved = False
             evaluation_is_due = _is_due(step, steps.evaluate_every) or step == steps.total
             if step > start and evaluation_is_due and self._has_validation:
-                improved = self._evaluate(state, step, rows)
+                improved = self._validate(state, step, reporter)
             last = step == steps.total or self._is_exhausted
             signal = processes.all_reduce_max(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:
-                rows.sync()
+                log.sync()
                 checkpoints.save(state, self._loop_facts(), self._best_step)
                 saved = step
             if signal:
@@ -276,20 +239,17 @@ class _Training:
                 return Result("interrupted", step, {}, signal)
             if last:
                 checkpoints.wait()
-                return self._finish(state, step, checkpoints, rows)
+                return self._finish(state, step, checkpoints, log)
 
-            state, finite = calls.advance(state, step)
+            state, finite = dispatcher.advance(state, step)
             reached = state.num_steps
-            progress.advance(reached - step)
+            reporter.advance(reached - step)
             step = reached
             if not finite:
                 checkpoints.wait()
                 return self._diverged(state, checkpoints)
             if step == steps.total or _is_due(step, steps.log_every):
-                now = time.perf_counter()
-                speed = (step - log_step) * self._calls.batch_size / (now - log_time)
-                state = self._log(state, step, speed, rows, progress)
-                log_time, log_step = now, step
+                state = reporter.training(state, step, self._seconds)
 
     @property
     def _has_validation(self) -> bool:
@@ -312,58 +272,25 @@ class _Training:
             "seconds": self._seconds,
         }
 
-    def _log(
-        self,
-        state: TrainState,
-        step: int,
-        speed: float,
-        rows: Record,
-        progress: Progress,
-    ) -> TrainState:
-        """Records the training metrics since the last log, and starts them anew."""
-        sums = jax.device_get(state.sums)
-        means = self._row(sums)
-        values = means | {"learning_rate": float(self._learning_rate(step - 1))}
-        rows.metrics(step, "train", values, self._seconds)
-        rows.scalars(step, "train", {"examples_per_second": speed})
-        words = {name: text for name, text in format_row(means).items() if name != "count"}
-        left = (self._steps.total - step) * self._calls.batch_size / speed
-        say(
-            f"step {step}/{self._steps.total}  "
-            + "".join(f"{name} {text}  " for name, text in words.items())
-            + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
-        )
-        progress.show(**words, examples_per_s=f"{speed:,.0f}")
-        zeros = to_devices(jax.tree.map(np.zeros_like, sums), state_sharding(self._mesh))
-        return dataclasses.replace(state, sums=zeros)
-
-    def _row(self, sums: Any) -> dict[str, Any]:
-        """What is recorded of training: sums of the host as means."""
-        objective, num_seeds = self._program.objective, self._settings.num_seeds
-        if num_seeds == 1:
-            return objective.row(sums)
-        return row_of_seeds([objective.row(of_seed(sums, index)) for index in range(num_seeds)])
-
-    def _evaluate(self, state: TrainState, step: int, rows: Record) -> bool:
+    def _validate(self, state: TrainState, step: int, reporter: TrainingReporter) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
-        metrics = self._evaluated(state, "validation")
-        rows.metrics(step, "validation", metrics.row(), self._seconds)
+        metrics = self._evaluate(state, "validation")
         improved = self._best_score is None or metrics.score > self._best_score
         if improved:
             self._best_step, self._best_score = step, metrics.score
         self._evaluations_since_best = 0 if improved else self._evaluations_since_best + 1
-        say(f"step {step}  {final_line('validation', metrics.row())}{'  best' * improved}")
+        reporter.validation(metrics, step, self._seconds, improved)
         return improved
 
-    def _evaluated(self, state: TrainState, split: str) -> Metrics | ReadingMetrics | SeedMetrics:
-        return self._program.evaluate(state.eval_params, self._dataset.split(split))
+    def _evaluate(self, state: TrainState, split: str) -> Metrics:
+        return self._setup.evaluate(state.eval_params, self._dataset.split(split))
 
     # --- after the loop ---
 
     def _finish(
-        self, state: TrainState, step: int, checkpoints: Checkpoints, rows: Record
+        self, state: TrainState, step: int, checkpoints: Checkpoints, log: MetricsLog
     ) -> Result:
-        """Looks at the test split, once, with the weights that validation chose."""
+        """Evaluates the test split, once, with the weights that validation chose."""
         if self._is_exhausted:
             say(
                 f"stopped early at step {step}: {self._evaluations_since_best} evaluations without"
@@ -375,14 +302,14 @@ class _Training:
                 say(f"evaluating the best checkpoint, of step {self._best_step}")
                 state = best
         ends = {
-            split: self._evaluated(state, split).row()
+            split: self._evaluate(state, split).row()
             for split in ("validation", "test")
             if split in self._dataset.splits
         }
         if "test" in ends:
-            rows.metrics(step, "test", ends["test"], self._seconds)
-        rows.sync()
-        throughput = self._calls.throughput(self._peak_flops)
+            log.metrics(step, "test", ends["test"], self._seconds)
+        log.sync()
+        throughput = self._dispatcher.throughput(self._peak_flops)
         write_status(
             self._workdir,
             "done",
@@ -400,11 +327,7 @@ class _Training:
 
     def _diverged(self, state: TrainState, checkpoints: Checkpoints) -> Result:
         step, kept = state.num_steps, checkpoints.steps
-        whose = ""
-        if self._settings.num_seeds > 1:
-            # The others went on to the end of the call.
-            behind = np.flatnonzero(jax.device_get(state.step) == step)
-            whose = f" of seed {', '.join(str(self._settings.seeds[index]) for index in behind)}"
+        whose = self._setup.replicas.behind(state)
         last = (
             f"the checkpoint of step {kept[-1]} is kept" if kept else "there is no checkpoint yet"
         )
@@ -430,3 +353,15 @@ def _way_on(checkpoints: Checkpoints) -> str:
 
 def _is_due(step: int, every: int) -> bool:
     return every > 0 and step > 0 and step % every == 0
+
+
+def run(
+    settings: Settings, workdir: Path, profile: str, measure_peak: bool, stop_with_input: bool
+) -> int:
+    """`--mode=train`; returns the exit code."""
+    if stop_with_input:
+        stop_when_input_ends()
+    result = train_and_evaluate(settings, workdir, profile, measure_peak)
+    if result.signal is not None:
+        return 128 + result.signal
+    return 0 if result.status == "done" else 1

@@ -1,4 +1,4 @@
-"""Who imports whom, and what the core does without."""
+"""Imports between packages, sizes of files, and what the core needs."""
 
 import ast
 import os
@@ -8,21 +8,26 @@ from pathlib import Path
 
 import pytest
 
+import seqvision
+
 PACKAGE = Path("seqvision")
-# Arrows point one way: each package may import those before it, and itself.
+MODES = ("train", "evaluate", "predict", "read", "explain", "sweep")
+# Imports point one way: a package may import those before it, and itself.
 ORDER = (
-    {"errors", "shapes"},
-    {"profiling"},
-    {"decoding"},
-    {"config"},
-    {"runtime"},
-    {"models"},
-    {"data"},
-    {"tasks"},
-    {"training"},
-    {"runs"},
-    {"inference"},
-    {"sweeps"},
+    ("errors", "shapes"),
+    ("profiling",),
+    ("decoding",),
+    ("config",),
+    ("runtime",),
+    ("models",),
+    ("data",),
+    ("tasks",),
+    ("training",),
+    ("runs",),
+    ("inference",),
+    ("sweeps",),
+    MODES,
+    ("__main__",),
 )
 
 
@@ -41,22 +46,39 @@ def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
+    """The package that a module is in; of a module of the top level its own name."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", modules(), ids=str)
-def test_arrows(path: Path) -> None:
-    own = room(path)
-    level = next((number for number, row in enumerate(ORDER) if own in row), None)
-    if level is None:
-        return
-    rooms = {
+def test_imports_point_one_way(path: Path) -> None:
+    [level] = [number for number, row in enumerate(ORDER) if package(path) in row]
+    packages = {
         name.split(".")[1]
         for name in imported(path)
         if name.startswith("seqvision.") and name != "seqvision.__version__"
     }
-    assert rooms <= set().union(*ORDER[: level + 1])
+    assert packages <= set().union(*ORDER[: level + 1])
+
+
+def test_the_top_level_holds_the_modes_and_little_else() -> None:
+    assert len(ORDER) <= 16
+    top = {path.stem for path in PACKAGE.glob("*.py")}
+    assert top == {"__init__", "__main__", *MODES, "errors", "shapes"}
+
+
+@pytest.mark.parametrize("path", [*modules(), PACKAGE / "__init__.py"], ids=str)
+def test_files_and_functions_are_short(path: Path) -> None:
+    """Docstrings do not count. A longer function gives its reason in a line `# Long: ...`."""
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 350
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = lines[node.lineno - 1 : node.end_lineno]
+            count = len(own) - len((ast.get_docstring(node, clean=False) or "").splitlines())
+            has_reason = any(line.strip(" #").startswith("Long: ") for line in own)
+            assert count <= 60 or has_reason, f"{node.name} has {count} lines"
 
 
 @pytest.mark.parametrize("path", modules(), ids=str)
@@ -88,7 +110,7 @@ def run_with_blocked(tmp_path: Path, blocked: list[str], code: str) -> str:
 
 
 def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
-    core = [path for path in modules() if room(path) != "plots"]  # An extra of its own.
+    core = [path for path in modules() if path.stem != "plots"]  # An extra of its own.
     names = [".".join(path.with_suffix("").parts) for path in core]
     names = [name.removesuffix(".__init__") for name in names]
     code = f"import importlib, main; [importlib.import_module(n) for n in {names}]; print('all')"
@@ -99,22 +121,42 @@ def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
 
 def test_the_benchmark_itself_needs_the_standard_library_alone(tmp_path: Path) -> None:
     blocked = ["jax", "flax", "numpy", "torch", "keras", "absl", "ml_collections"]
-    code = "from benchmarks import lstm; lstm.main(['--list', '--only=H=64 B=128 T'])"
+    code = "from benchmarks.speed import lstm; lstm.main(['--list', '--only=H=64 B=128 T'])"
     assert "lstm training H=64 B=128" in run_with_blocked(tmp_path, blocked, code)
 
 
 def test_peers_do_without_seqvision() -> None:
     own = ["seqvision_steps.py", "__init__.py"]
-    peers = [*Path("benchmarks/peers").glob("*.py"), *Path("benchmarks/contenders").glob("*.py")]
+    benchmarks = Path("benchmarks")
+    peers = [*benchmarks.glob("accuracy/*.py"), *benchmarks.glob("speed/contenders/*.py")]
+    assert len(peers) == 11
     for path in [path for path in peers if path.name not in own]:
         assert not {name for name in imported(path) if name.split(".")[0] == "seqvision"}
 
 
 def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
     code = (
-        "import main; from seqvision.config.validation import validate;"
+        "import main, seqvision.config.flags, seqvision.config.command_line;"
+        "from seqvision.config.validation import validate;"
         "from configs import row_lstm;"
         "print(validate(row_lstm.get_config()).data.name);"
         "import seqvision.sweeps.plan, configs.sweeps.cells"
     )
     assert run_with_blocked(tmp_path, ["jax", "flax", "optax"], code).strip() == "mnist"
+
+
+def test_the_public_names_come_without_jax_until_they_are_used(tmp_path: Path) -> None:
+    code = (
+        "import seqvision; from seqvision import UserError, prepare_host;"
+        "assert set(seqvision.__all__) <= set(dir(seqvision));"
+        "print(*sorted(seqvision.__all__))"
+    )
+    names = run_with_blocked(tmp_path, ["jax", "flax", "numpy", "ml_collections"], code).split()
+    assert names == sorted(seqvision.__all__)
+    with pytest.raises(AttributeError, match="'seqvision' has no attribute 'Predicter'"):
+        _ = seqvision.Predicter
+
+
+@pytest.mark.parametrize("name", seqvision.__all__)
+def test_a_public_name(name: str) -> None:
+    assert getattr(seqvision, name) is not None

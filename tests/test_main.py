@@ -1,6 +1,8 @@
 """main.py as its users meet it: a process with arguments, an exit code and two streams."""
 
 import csv
+import importlib
+import inspect
 import json
 import os
 import random
@@ -16,7 +18,9 @@ from absl.testing import flagsaver
 from ml_collections import ConfigDict
 from PIL import Image
 
-import main as program
+from seqvision.__main__ import MODES
+from seqvision.__main__ import main as run_main
+from seqvision.config.flags import own_flags
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
@@ -48,7 +52,7 @@ def main_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     command = ["main.py", *arguments]
     monkeypatch.setattr(sys, "argv", command)  # ml_collections reads overrides from there.
     with flagsaver.flagsaver():
-        return program.main(command)
+        return run_main(command)
 
 
 BAD = [
@@ -66,9 +70,13 @@ BAD = [
     ((CONFIG, "--config.data=mnist"), "config.data: it is a section", "--config.data.batch_size="),
     ((CONFIG, "--config.seed.x=1"), "config.seed.x: no such field", "config.seed is an int"),
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
-    ((CONFIG, "--mode=trian"), "--mode", "train|evaluate|predict|read|explain"),
-    ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it is about", "--mode=train"),
-    ((CONFIG, "--mode=explain", "--measure_peak"), "--measure_peak: it is", "--mode=train"),
+    ((CONFIG, "--mode=trian"), "--mode: 'trian' is not known", "did you mean 'train'?"),
+    ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it has no effect", "--mode=train"),
+    ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
+    (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
+    (("--config=nothing",), "'nothing' is neither", "row_lstm, sweeps/cells, sweeps/learning"),
+    (("--config=row_lstm:bok",), "'bok' is not known", "tuned, fast, estimator or book"),
+    (("--config=no/row_lstn.py",), "no file 'no/row_lstn.py'", "did you mean 'row_lstm'?"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),
     (("--config.seed=1", CONFIG), "--config.seed: it stands before --config", "name the config"),
     ((CONFIG, CONFIG), "--config: given twice", "choose one"),
@@ -86,7 +94,7 @@ OF_EACH_KIND = [
     ((), "--config: missing"),
     ((CONFIG, "--flagfile=/nowhere"), "Unable to open flagfile"),  # Read before `main` begins.
     ((CONFIG, "--config.optimizer.name=sdg"), "did you mean 'sgd'?"),
-    ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it is about"),
+    ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it has no effect"),
 ]
 
 
@@ -151,6 +159,26 @@ def test_help_lists_the_flags() -> None:
     assert result.returncode == 0
     for flag in ("config", "mode", "workdir", "split", "inputs", "output", "invert"):
         assert f"--{flag}" in result.stdout
+    assert ", ".join(MODES) in result.stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_flags_without_effect_are_refused(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    taken = MODES[mode].arguments + MODES[mode].place
+    others = {flag for other in MODES.values() for flag in other.arguments + other.place}
+    booleans = ("measure_peak", "stop_with_input")
+    for flag in sorted(others - set(taken)):
+        argument = f"--{flag}" if flag in booleans else f"--{flag}=1"
+        with pytest.raises(UserError, match=f"--{flag}: it has no effect with --mode={mode}; .*--"):
+            main_here(monkeypatch, CONFIG, f"--mode={mode}", argument)
+
+
+def test_the_modes_are_the_modules_with_a_run() -> None:
+    for mode, row in MODES.items():
+        run = importlib.import_module(f"seqvision.{mode}").run
+        assert tuple(inspect.signature(run).parameters) == ("settings", *row.arguments)
+    every_flag = {flag for row in MODES.values() for flag in row.arguments + row.place}
+    assert {flag.name for flag in own_flags()} == every_flag | {"config", "mode"}
 
 
 @pytest.mark.parametrize(

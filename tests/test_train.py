@@ -19,6 +19,7 @@ from seqvision.runs.lock import exclusive
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
+from seqvision.training.dispatch import StepDispatcher
 
 
 def rows(workdir: Path) -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def finished(
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGTERM) -> None:
     """Sends this process a real signal when the loop reaches `step`."""
-    advance = train.ResidentSteps.advance
+    advance = StepDispatcher.advance
 
     def advance_and_signal(self: Any, state: Any, at: int) -> Any:
         result = advance(self, state, at)
@@ -72,7 +73,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signa
             os.kill(os.getpid(), number)
         return result
 
-    monkeypatch.setattr(train.ResidentSteps, "advance", advance_and_signal)
+    monkeypatch.setattr(StepDispatcher, "advance", advance_and_signal)
 
 
 def test_what_a_run_leaves(finished: Path) -> None:

@@ -1,68 +1,80 @@
-"""Flags and config overrides, with one clear line for each mistake."""
+"""The command line: flags and config overrides, with one clear line for each mistake."""
 
 import ast
-import re
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
+from seqvision.config.flags import check_flags, one_line, own_flags
+from seqvision.config.schema import Settings
+from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
 from seqvision.config.validation import a_type, unknown_key, validate
-from seqvision.errors import UserError, did_you_mean
+from seqvision.errors import UserError
 
 
-def define_config(name: str, meaning: str) -> flags.FlagHolder:
-    """A flag that names a config file and takes overrides: `--config=FILE --config.x.y=VALUE`."""
-    try:
-        return config_flags.DEFINE_config_file(name, None, meaning)
-    except flags.Error as error:  # It reads the command line already here: --flagfile.
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
+    """Parses flags and overrides into `seqvision.config.flags`; the settings of the config.
 
-
-def parse(argv: list[str], name: str = "config") -> None:
-    """Parses flags and overrides into `flags.FLAGS`, and checks the config they make.
+    Args:
+      argv: the program and its arguments.
+      modes: the flags of each mode, see `flags.check_flags`.
 
     Raises:
       UserError: one line that names the flag or key, what was found and what is allowed.
     """
-    arguments = argv[1:]
+    program, *arguments = argv
     if any(a in ("--help", "-h", "--helpfull", "--helpshort") for a in arguments):
-        print(_usage())
+        print(_usage(Path(program).name, modes))
         raise SystemExit(0)
-    _check_overrides(arguments, name)
+    make_configs_importable()
+    arguments = _checked(arguments)
     try:
-        rest = flags.FLAGS(argv)[1:]
+        rest = FLAGS([program, *arguments])[1:]
     except Exception as error:  # absl and config_flags raise many kinds.
-        raise UserError(f"{_one_line(error)} (--help lists the flags)") from None
+        raise UserError(f"{one_line(error)} (--help lists the flags)") from None
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
-    validate(flags.FLAGS[name].value)
+    check_flags(modes)
+    return validate(FLAGS.config)
 
 
-def config_path(holder: flags.FlagHolder) -> str:
-    """The config file as it was named, with its variant."""
-    return config_flags.get_config_filename(flags.FLAGS[holder.name])
+def config_path() -> str:
+    """The config file, with its variant."""
+    return config_flags.get_config_filename(FLAGS["config"])
 
 
-def config_overrides(holder: flags.FlagHolder) -> dict[str, Any]:
+def config_overrides() -> dict[str, Any]:
     """What the command line changes of the config, by dotted name."""
-    return dict(config_flags.get_override_values(flags.FLAGS[holder.name]))
+    return dict(config_flags.get_override_values(FLAGS["config"]))
 
 
-def default_workdir(holder: flags.FlagHolder) -> str:
+def default_workdir() -> str:
     """`runs/row_lstm` for `configs/row_lstm.py`, `runs/row_lstm-book` for its variant `book`."""
-    path, _, variant = config_path(holder).partition(":")
+    path, _, variant = config_path().partition(":")
     stem = Path(path).stem
     return str(Path("runs") / (f"{stem}-{variant}" if variant else stem))
 
 
-def _check_overrides(arguments: list[str], name: str) -> None:
-    """Names a wrong key or value in more detail than config_flags does."""
+def this_program() -> list[str]:
+    """The command that started this process, without its arguments."""
+    program = sys.modules["__main__"]
+    if program.__spec__ is not None:  # python -m seqvision
+        return [sys.executable, "-m", "seqvision"]
+    return [sys.executable, str(program.__file__)]
+
+
+def _checked(arguments: list[str]) -> list[str]:
+    """The arguments with the config's file in place of its name.
+
+    A wrong key or value is named in more detail than config_flags does.
+    """
     path, overrides, position = None, [], 0
+    arguments = list(arguments)
     while position < len(arguments):
         flag, equals, value = arguments[position].partition("=")
         flag = "--" + flag.lstrip("-") if flag.startswith("-") else flag
@@ -70,76 +82,57 @@ def _check_overrides(arguments: list[str], name: str) -> None:
         text: str | None = value if equals else None
         if not equals and position < len(arguments) and not arguments[position].startswith("-"):
             text = arguments[position]
-        if flag == f"--{name}":
+        if flag == "--config":
             if path is not None:
-                raise UserError(f"--{name}: given twice, as {path} and {text}; choose one")
+                raise UserError(f"--config: given twice, as {path} and {text}; choose one")
             path = text
-        elif flag.startswith(f"--{name}."):
+            if text:
+                at = position - 1 if equals else position
+                arguments[at] = f"{'--config=' if equals else ''}{find_config(text)}"
+        elif flag.startswith("--config."):
             if path is None:
                 raise UserError(
-                    f"{flag}: it stands before --{name}, or that is missing; name the config file"
-                    f" first, such as --{name}=configs/row_lstm.py"
+                    f"{flag}: it stands before --config, or that is missing; name the config first,"
+                    f" such as {_example()}"
                 )
-            overrides.append((flag.removeprefix(f"--{name}."), text))
+            overrides.append((flag.removeprefix("--config."), text))
     if not path:
         raise UserError(
-            f"--{name}: missing; name a config file, such as --{name}=configs/row_lstm.py"
-            f"{_choices(Path('configs'))}"
+            f"--config: missing; name a config, such as {_example()}; shipped are"
+            f" {', '.join(shipped_names())}"
         )
-    config = _load(path, name)
+    config = _load(find_config(path))
     for key, text in overrides:
         check_override(config, key, text)
+    return arguments
 
 
-def _load(path: str, name: str) -> ConfigDict:
+def _load(path: str) -> ConfigDict:
     """The config as its file gives it, before any override."""
-    file = Path(path.partition(":")[0])
-    if not file.is_file():
-        folder = f"{file.parent}/" if file.parent != Path() else ""
-        nearest = did_you_mean(file.name, _names(file.parent), folder)
-        hint = nearest or _choices(file if file.is_dir() else file.parent)
-        raise UserError(f"--{name}: there is no file '{file}'{hint}")
     try:
-        config = ConfigFileFlagParser(name).parse(path)
+        config = ConfigFileFlagParser("config").parse(path)
     except Exception as error:  # Whatever the user's Python file raises.
-        raise UserError(f"--{name}: {path} does not load: {_one_line(error)}") from None
+        raise UserError(f"--config: {path} does not load: {one_line(error)}") from None
     if not isinstance(config, ConfigDict):
         raise UserError(
-            f"--{name}: get_config() in {file} returns a {type(config).__name__}; it must return"
+            f"--config: get_config() in {path} returns a {type(config).__name__}; it must return"
             " an ml_collections.ConfigDict"
         )
     return config
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(
-        path.name
-        for path in folder.glob("*.py")
-        if path.name != "default.py" and "def get_config" in path.read_text(errors="replace")
-    )
+def _example() -> str:
+    in_clone = Path("configs/row_lstm.py")
+    return f"--config={in_clone if in_clone.is_file() else 'row_lstm'}"
 
 
-def _choices(folder: Path) -> str:
-    names = _names(folder)
-    return f"; {folder} holds {', '.join(names)}" if names else ""
-
-
-def _one_line(error: BaseException) -> str:
-    """The last line of a message: config_flags puts a whole traceback before it."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1] if lines else type(error).__name__
-    return re.sub(r"^(ValueError|FATAL Flags parsing error): ", "", last)
-
-
-def _usage() -> str:
-    module = flags.FLAGS.find_module_defining_flag("mode") or ""
-    own = flags.FLAGS.flags_by_module_dict().get(module, [])
-    lines = [
-        "python main.py --config=configs/NAME.py[:VARIANT] [--config.x.y=VALUE ...] [flags]",
-        "",
-    ]
-    lines += [f"  --{flag.name:<12} {flag.help}" for flag in own]
+def _usage(program: str, modes: Collection[str]) -> str:
+    start = {"main.py": "python main.py", "__main__.py": "python -m seqvision"}
+    line = f"{start.get(program, program)} --config=NAME[:VARIANT] [--config.x.y=VALUE ...] [flags]"
+    lines = [line, ""]
+    for flag in own_flags():
+        more = f" {', '.join(modes)}." if flag.name == "mode" else ""
+        lines.append(f"  --{flag.name:<12} {flag.help}{more}")
     return "\n".join([*lines, "", "configs/default.py lists every field of a config."])
 
 

@@ -1,239 +1,161 @@
-"""Every field of a config: its type and what it may hold.
+"""Every field of a config: its type, its default, its bound and its meaning, declared once.
 
-Defaults and meanings are in `configs/default.py`.
+The sections of the examples and of the network are in `data_schema` and `model_schema`. To add a
+field, declare it and write `configs/default.py` anew:
+
+    python -m seqvision.config.schema > configs/default.py
 """
 
 import dataclasses
-import math
-from typing import Annotated, Any
 
-from seqvision.config.durations import LARGEST, Duration
-
-# --- what a field may hold ---
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, both allowed unless `above`/`below` says otherwise."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    above: bool = False
-    below: bool = False
-
-    def allows(self, value: float) -> bool:
-        low = value > self.low if self.above else value >= self.low
-        high = value < self.high if self.below else value <= self.high
-        return low and high and abs(value) < math.inf
-
-    def __str__(self) -> str:
-        parts = []
-        if self.low > -math.inf:
-            parts.append(f"{'above' if self.above else 'at least'} {self.low}")
-        if self.high < math.inf:
-            parts.append(f"{'below' if self.below else 'at most'} {self.high}")
-        return " and ".join(parts) or "a finite number"
-
-
-@dataclasses.dataclass(frozen=True)
-class OneOf:
-    names: tuple[Any, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class AllIn:
-    """A tuple, not empty, of whole numbers in `range`."""
-
-    range: Range
-
-
-Size = Annotated[int, Range(low=1, high=LARGEST)]
-Number = Annotated[int, Range(low=0, high=LARGEST)]
-LARGEST_SIDE = 65535
-# Made clips count places in 32-bit integers.
-LARGEST_CLIP_SIDE = 1024
-Bytes = Annotated[int, Range(low=0, high=2**50)]
-Pixels = Annotated[int, Range(low=0, high=LARGEST_SIDE)]
-Sizes = Annotated[tuple, AllIn(Range(low=1, high=LARGEST))]
-# Floats become float32 on the device.
-Finite = Annotated[float, Range(low=-1e38, high=1e38)]
-NonNegative = Annotated[float, Range(low=0, high=1e38)]
-Positive = Annotated[float, Range(low=0, high=1e38, above=True)]
-Fraction = Annotated[float, Range(low=0, high=1, below=True)]
-
-# The networks' names, here too so that a config is checked without jax; a test compares them.
-SEQUENCES = (
-    "rows",
-    "columns",
-    "pixels",
-    "permuted_pixels",
-    "patches",
-    "cnn",
-    "cnn_rows",
-    "frames",
-    "cnn_columns",
+from seqvision.config.bounds import (
+    BELOW_ONE,
+    COUNT,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    SIZE,
+    OneOf,
+    Range,
+    declare,
+    declare_duration,
+    listed,
+    section,
 )
-CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
-EXECUTIONS = ("auto", "scan", "fused", "cudnn")
-LEVELS = ("clean", "natural", "hard")
-MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
-# Sources of lines of writing: their networks read text, others name what they see.
-LINE_SOURCES = ("digit_lines", "lines")
-# Sources whose examples are made, from digits and the seed.
-MADE_SOURCES = ("moving_digits", "digit_lines")
+from seqvision.config.data_schema import LINE_SOURCES, Augment, Clips, Data, Lines, Reading
+from seqvision.config.data_schema import MADE_SOURCES as MADE_SOURCES
+from seqvision.config.durations import Duration
+from seqvision.config.model_schema import Model
 
-# --- the fields ---
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    source: Annotated[str, OneOf(("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES))]
-    name: str
-    dir: str
-    cache_dir: str
-    path: str
-    kind: Annotated[str, OneOf(("auto", "images", "clips"))]
-    broken_files: Annotated[str, OneOf(("fail", "skip"))]
-    resident_bytes: Bytes
-    height: Pixels
-    width: Pixels
-    channels: Annotated[int, OneOf((0, 1, 3))]
-    batch_size: Size
-    eval_batch_size: Size
-    validation_examples: Number
-    validation_fraction: Fraction
-    test_fraction: Fraction
-    window: Number
-    window_stride: Number
-
-
-@dataclasses.dataclass(frozen=True)
-class Clips:
-    task: Annotated[str, OneOf(("motion", "digit"))]
-    num_frames: Size
-    min_frames: Number
-    height: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
-    width: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
-    channels: Annotated[int, OneOf((1, 3))]
-    digit_size: Annotated[int, Range(low=1, high=LARGEST_CLIP_SIDE)]
-    speed: Annotated[float, Range(low=0, high=LARGEST_CLIP_SIDE)]
-    turn: Annotated[float, Range(low=0, high=180)]
-    noise: Annotated[float, Range(low=0, high=10)]
-    occlusion: Annotated[float, Range(low=0, high=1)]
-    train_clips: Size
-    validation_clips: Number
-    test_clips: Number
-
-
-@dataclasses.dataclass(frozen=True)
-class Lines:
-    level: Annotated[str, OneOf(LEVELS)]
-    train_level: Annotated[str, OneOf(("", *LEVELS, *MIXED_LEVELS))]
-    min_symbols: Annotated[int, Range(low=1, high=1000)]
-    max_symbols: Annotated[int, Range(low=1, high=1000)]
-    width: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
-    train_width: Annotated[int, Range(low=0, high=LARGEST_SIDE)]
-    train_lines: Size
-    validation_lines: Number
-    test_lines: Number
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    alphabet: str
-    # With 1, two equal letters that end side by side could not be told apart.
-    delay: Annotated[int, Range(low=2, high=1000)]
-    beam_width: Annotated[int, Range(low=0, high=1000)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Augment:
-    max_shift: NonNegative
-    max_rotation: Annotated[float, Range(low=0, high=180)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    sequence: Annotated[str, OneOf(SEQUENCES)]
-    patch_size: Annotated[int, Range(low=1, high=LARGEST_SIDE)]
-    cnn_channels: Sizes
-    cell: Annotated[str, OneOf(CELLS)]
-    hidden_size: Size
-    num_layers: Annotated[int, Range(low=1, high=1000)]
-    bidirectional: bool
-    readout: Annotated[str, OneOf(("last", "mean", "max", "attention", "per_step"))]
-    dropout: Fraction
-    recurrent_dropout: Fraction
-    readout_dropout: Fraction
-    forget_bias: Finite
-    gate_init: Annotated[str, OneOf(("constant", "chrono", "uniform"))]
-    refine_gates: bool
-    recurrent_init: Annotated[str, OneOf(("orthogonal", "identity"))]
-    compute_dtype: Annotated[str, OneOf(("float32", "bfloat16"))]
-    execution: Annotated[str, OneOf(EXECUTIONS)]
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "one_cycle")
 
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    label_smoothing: Fraction
-    step_weight: Annotated[float, Range(low=0, high=1)]
+    label_smoothing: float = declare(
+        0.0,
+        BELOW_ONE,
+        "Fraction of the target spread evenly over all classes, in training only.",
+    )
+    step_weight: float = declare(
+        0.0,
+        FRACTION,
+        "per_step: this weight on the mean loss of all steps, the rest on that of the last step.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    name: Annotated[str, OneOf(("adam", "adamw", "sgd", "rmsprop"))]
-    learning_rate: Positive
-    beta1: Fraction
-    beta2: Fraction
-    epsilon: Positive
-    momentum: Fraction
-    decay: Fraction
-    weight_decay: NonNegative
-    clip_norm: NonNegative
+    name: str = declare("adam", OneOf(OPTIMIZERS), f"{listed(OPTIMIZERS)}.")
+    learning_rate: float = declare(
+        1e-3, POSITIVE, "The peak learning rate; config.schedule shapes it over time."
+    )
+    beta1: float = declare(0.9, BELOW_ONE, "adam, adamw: decay of the first and second moment.")
+    beta2: float = declare(0.999, BELOW_ONE)
+    epsilon: float = declare(1e-8, POSITIVE, "adam, adamw, rmsprop: added to the denominator.")
+    momentum: float = declare(0.0, BELOW_ONE, "sgd, rmsprop: momentum.")
+    decay: float = declare(0.9, BELOW_ONE, "rmsprop: decay of the squared gradient's average.")
+    weight_decay: float = declare(
+        0.0,
+        NON_NEGATIVE,
+        "adamw, sgd, rmsprop: decoupled weight decay, on kernels only, not on biases.",
+    )
+    clip_norm: float = declare(
+        0.0, NON_NEGATIVE, "Gradients are scaled down to this global norm (0 = never)."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    name: Annotated[str, OneOf(("constant", "cosine", "one_cycle"))]
-    warmup: Duration
-    start_fraction: Annotated[float, Range(low=0, high=1, above=True)]
-    final_fraction: Annotated[float, Range(low=0, high=1)]
+    name: str = declare(
+        "constant",
+        OneOf(SCHEDULES),
+        """constant, cosine (decay to final_fraction) or one_cycle (cosine rise, then cosine
+        decay).""",
+    )
+    warmup: Duration = declare_duration(
+        "0 steps",
+        "Rise from start_fraction to the peak; may be given in % of the whole training.",
+    )
+    start_fraction: float = declare(
+        0.1,
+        Range(0, 1, above=True),
+        "First and last learning rate, as fractions of the peak.",
+    )
+    final_fraction: float = declare(0.0, FRACTION)
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    every: Duration
-    keep: Size
-    keep_best: bool
+    every: Duration = declare_duration(
+        "1 epochs", 'How often to save ("never" = only at the end and when interrupted).'
+    )
+    keep: int = declare(2, SIZE, "How many of the newest checkpoints to keep.")
+    keep_best: bool = declare(
+        False,
+        None,
+        "Also keep the one with the best validation accuracy; evaluate and predict with it.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    patience: Number
+    patience: int = declare(
+        0,
+        COUNT,
+        """Stop after this many evaluations in a row without a better validation accuracy
+        (0 = never).""",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Every field of a config, typed and checked. Durations become steps in `Steps`."""
+    """A config, typed. `validation.validate` checks it; `step_counts.Steps` are its durations."""
 
-    seed: Number
-    num_seeds: Annotated[int, Range(low=1, high=1000)]
-    init_from: str
-    duration: Duration
-    log_every: Duration
-    evaluate_every: Duration
-    ema_decay: Fraction
-    data: Data
-    clips: Clips
-    lines: Lines
-    reading: Reading
-    augment: Augment
-    model: Model
-    loss: Loss
-    optimizer: Optimizer
-    schedule: Schedule
-    checkpoint: Checkpoint
-    early_stopping: EarlyStopping
+    seed: int = declare(
+        0,
+        COUNT,
+        "Weights, order of examples, augmentation: all are functions of this number.",
+    )
+    num_seeds: int = declare(
+        1,
+        Range(1, 1000),
+        """Train this many at once, with the seeds from config.seed on, each as it would be trained
+        alone (early stopping and the best checkpoint go by their mean); reported are their mean,
+        their standard deviation and each. Clips and lines that are generated (config.data.source)
+        are the same for all: those of config.seed.""",
+    )
+    init_from: str = declare(
+        "",
+        None,
+        """A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and
+        shape match are taken; the run prints which did.""",
+    )
+    duration: Duration = declare_duration("10 epochs", "How long to train.")
+    log_every: Duration = declare_duration(
+        "100 steps", "How often to print and record the training loss and accuracy."
+    )
+    evaluate_every: Duration = declare_duration(
+        "1 epochs", 'How often to evaluate the validation split ("never" = only at the end).'
+    )
+    ema_decay: float = declare(
+        0.0,
+        BELOW_ONE,
+        """Evaluate, save and predict with an exponential moving average of the weights, with this
+        decay per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).""",
+    )
+    data: Data = section(Data)
+    clips: Clips = section(Clips)
+    lines: Lines = section(Lines)
+    reading: Reading = section(Reading)
+    augment: Augment = section(Augment)
+    model: Model = section(Model)
+    loss: Loss = section(Loss)
+    optimizer: Optimizer = section(Optimizer)
+    schedule: Schedule = section(Schedule)
+    checkpoint: Checkpoint = section(Checkpoint)
+    early_stopping: EarlyStopping = section(EarlyStopping)
 
     @property
     def seeds(self) -> range:
@@ -242,10 +164,16 @@ class Settings:
 
     @property
     def reads_text(self) -> bool:
-        """Whether the network reads lines of writing, rather than naming what it sees."""
+        """Whether the network reads lines of writing, rather than classifying."""
         return self.data.source in LINE_SOURCES
 
     @property
     def letter_delay(self) -> int:
         """For `decoding.letter_ends`: the delay, where training holds the network to it."""
         return self.reading.delay if self.data.source == "digit_lines" else 0
+
+
+if __name__ == "__main__":
+    from seqvision.config.default_file import default_file
+
+    print(default_file(), end="")

@@ -1,4 +1,4 @@
-"""A ConfigDict from `configs/` becomes typed, validated settings.
+"""Typed, validated settings from a ConfigDict.
 
 No jax import here: a bad config ends in well under a second, before anything is written.
 """
@@ -6,22 +6,28 @@ No jax import here: a bad config ends in well under a second, before anything is
 import dataclasses
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from seqvision.config.bounds import AllIn, Bound, OneOf, Range
 from seqvision.config.durations import Duration, describe
 from seqvision.config.rules import check_together
-from seqvision.config.schema import AllIn, OneOf, Range, Settings
+from seqvision.config.schema import Settings
 from seqvision.errors import UserError, did_you_mean
 
 
-def validate(config: ConfigDict) -> Settings:
+def validate(config: ConfigDict | Settings) -> Settings:
     """Checks every key, type and bound, then the rules between fields.
+
+    Args:
+      config: see `configs/default.py`; settings that were validated are returned as they are.
 
     Raises:
       UserError: one line with the key, the value, what is allowed and the nearest right name.
     """
+    if isinstance(config, Settings):
+        return config
     settings = _section(Settings, config, "config")
     check_together(settings)
     return settings
@@ -32,50 +38,57 @@ def _section(cls: Any, values: Any, path: str) -> Any:
         raise UserError(
             f"{path}: {values!r} is not a section; it holds {', '.join(field_names(cls))}"
         )
-    hints = typing.get_type_hints(cls, include_extras=True)
+    types = typing.get_type_hints(cls)
     for key in values:
-        if key not in hints:
-            raise UserError(unknown_key(f"{path}.{key}", list(hints)))
-    for key in hints:
-        if key not in values:
-            raise UserError(f"{path}.{key}: missing; take it from configs/default.py")
-    return cls(**{key: _value(hint, values[key], f"{path}.{key}") for key, hint in hints.items()})
+        if key not in types:
+            raise UserError(unknown_key(f"{path}.{key}", list(types)))
+    checked = {}
+    for field in dataclasses.fields(cls):
+        key = f"{path}.{field.name}"
+        if field.name not in values:
+            raise UserError(f"{key}: missing; take it from configs/default.py")
+        kind, value = types[field.name], values[field.name]
+        if dataclasses.is_dataclass(kind) and kind is not Duration:
+            checked[field.name] = _section(kind, value, key)
+        else:
+            checked[field.name] = _value(kind, field.metadata["bound"], value, key)
+    return cls(**checked)
 
 
-def _value(hint: Any, value: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(hint) and hint is not Duration:
-        return _section(hint, value, path)
-    rule = None
-    if typing.get_origin(hint) is Annotated:
-        hint, rule = typing.get_args(hint)
-    if hint is Duration:
+def _value(kind: type, bound: Bound, value: Any, path: str) -> Any:
+    if kind is Duration:
         if not isinstance(value, str):
             raise UserError(f"{path}: {value!r} has no unit; write for example '{value} steps'")
         try:
             return Duration.parse(value)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
-    if hint is float and type(value) is int:
+    if kind is float and type(value) is int:
         value = float(value)
-    if hint is tuple and isinstance(value, list):
+    if kind is tuple and isinstance(value, list):
         value = tuple(value)  # As JSON writes it.
-    if type(value) is not hint:
-        raise UserError(f"{path}: {value!r} is {a_type(type(value))}; allowed is {a_type(hint)}")
-    if isinstance(rule, OneOf) and value not in rule.names:
-        hint = did_you_mean(value, rule.names) if isinstance(value, str) else ""
+    if type(value) is not kind:
+        raise UserError(f"{path}: {value!r} is {a_type(type(value))}; allowed is {a_type(kind)}")
+    _check_bound(bound, value, path)
+    return value
+
+
+def _check_bound(bound: Bound, value: Any, path: str) -> None:
+    if isinstance(bound, OneOf) and value not in bound.values:
+        hint = did_you_mean(value, bound.values) if isinstance(value, str) else ""
         raise UserError(
-            f"{path}: '{value}' is not known; choose one of {', '.join(map(str, rule.names))}{hint}"
+            f"{path}: '{value}' is not known; choose one of"
+            f" {', '.join(map(str, bound.values))}{hint}"
         )
-    if isinstance(rule, AllIn) and not (
-        value and all(type(v) is int and rule.range.allows(v) for v in value)
+    if isinstance(bound, AllIn) and not (
+        value and all(type(v) is int and bound.range.allows(v) for v in value)
     ):
         raise UserError(
-            f"{path}: {value!r} is out of range; allowed are one or more ints, each {rule.range},"
+            f"{path}: {value!r} is out of range; allowed are one or more ints, each {bound.range},"
             " such as (32, 64)"
         )
-    if isinstance(rule, Range) and not rule.allows(value):
-        raise UserError(f"{path}: {value!r} is out of range; allowed is {rule}")
-    return value
+    if isinstance(bound, Range) and not bound.allows(value):
+        raise UserError(f"{path}: {value!r} is out of range; allowed is {bound}")
 
 
 # --- settings as plain values ---

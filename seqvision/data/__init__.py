@@ -1,1 +1,1 @@
-"""Where examples come from, in which order, and how they become batches."""
+"""Data sets: sources, order, batches, and their way onto the devices."""

@@ -1,11 +1,35 @@
-"""Examples in batches, each exactly once."""
+"""Batches: which examples come when, how many at once, and how the last one is filled up."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.shapes import HostMask, Indices
+
+
+# Two epochs, for the batch that spans them, of each of the seeds that a run usually has at most.
+@functools.lru_cache(maxsize=2 * 8)
+def permutation(seed: int, epoch: int, num_examples: int) -> Indices:
+    """The order of one epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(num_examples).astype(np.int32)
+
+
+def example_indices(seed: int, num_examples: int, start: int, count: int) -> Indices:
+    """Examples number `start` to `start + count` of an endless sequence of shuffled epochs.
+
+    Epochs follow each other without a gap: the batch that an epoch does not fill continues with
+    the next one, so every example is seen exactly once in every epoch.
+    """
+    indices = np.empty(count, np.int32)
+    filled = 0
+    while filled < count:
+        epoch, offset = divmod(start + filled, num_examples)
+        taken = permutation(seed, epoch, num_examples)[offset : offset + count - filled]
+        indices[filled : filled + len(taken)] = taken
+        filled += len(taken)
+    return indices
 
 
 def padded_indices(num_examples: int, batch_size: int) -> Iterator[tuple[Indices, HostMask]]:
@@ -56,9 +80,9 @@ def batches(
 
 
 def padded_size(count: int, batch_size: int, num_devices: int) -> int:
-    """To how many examples a batch of `count` is filled up: few sizes make few programs.
+    """Number of examples that a batch of `count` is filled up to: few sizes make few programs.
 
-    Powers of two of the devices' share, or all of `batch_size`.
+    Powers of two of a device's shard, or all of `batch_size`.
     """
     size, largest = num_devices, rounded_up(batch_size, num_devices)
     while size < count:

@@ -1,59 +1,105 @@
-"""Labelled images or clips, in the splits of a run."""
+"""Labelled images, clips or lines of writing, in the splits of a run."""
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.shapes import HostInputs, HostLabels, HostLengths
+from seqvision.shapes import HostInputs, HostLabels, HostLengths, Indices
 
 SPLITS = ("train", "validation", "test")
 
 
 @runtime_checkable
 class Split(Protocol):
-    """The examples of one split, to be taken by their numbers on the devices.
+    """The examples of one split, in memory, made on the devices or streamed.
 
     Attributes:
-      arrays: what has to lie on the devices, a tree of arrays.
+      arrays: of examples in memory or made, what has to lie on the devices: a tree of arrays. None
+        where the examples are streamed.
+      names: the file or array that each comes from; () where that is unknown.
+      is_streamed: whether examples are read when they are needed.
+      num_bytes: size of `arrays`; of streamed examples, of their inputs as an array in memory.
     """
 
     @property
     def arrays(self) -> Any: ...
 
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def is_streamed(self) -> bool: ...
+
+    @property
+    def num_bytes(self) -> int: ...
+
     def __len__(self) -> int: ...
 
-    def fingerprint(self) -> str:
-        """SHA-256 of all that the examples are made of."""
+    def read(self, indices: Indices) -> dict[str, np.ndarray]:
+        """The examples with these numbers (B,), in the memory of the host; see `take`.
+
+        Raises:
+          UserError: a streamed example cannot be read (any more): one line that names it.
+        """
 
     @staticmethod
     def take(arrays: Any, indices: Any) -> dict[str, Any]:
         """The examples with these numbers (B,): a batch, as a pure function that jax can trace.
 
+        Args:
+          arrays: the split's own; of streamed examples, those that `read` returned.
+          indices: numbers in the split; of streamed examples, in `arrays`.
+
         Returns:
           `inputs` (B, height, width, channels) or (B, T, height, width, channels) uint8, `labels`
           (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
+          Lines of writing: see `sources.line_images.LineSplit`.
         """
 
 
-AnySplit: TypeAlias = Split | StreamedSplit
-"""Examples that can lie on the devices, or that are too many for it."""
+class ResidentSplit:
+    """The part of `Split` that is common to examples in memory and to those made on the devices."""
+
+    arrays: Any
+    names: tuple[str, ...] = ()
+    is_streamed = False
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(np.asarray(array).nbytes for array in jax.tree.leaves(self.arrays))
+
+    def read(self, indices: Indices) -> dict[str, np.ndarray]:
+        return jax.device_get(self.take(self.arrays, indices))
+
+    @staticmethod
+    def take(arrays: Any, indices: Any) -> dict[str, Any]:
+        return {name: array[indices] for name, array in arrays.items()}
+
+
+def fingerprint_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of arrays: their shapes, then their bytes."""
+    digest = hashlib.sha256(repr(tuple(array.shape for array in arrays.values())).encode())
+    for array in arrays.values():
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
-class ArraySplit:
-    """A split that is there as arrays in memory.
+class ArraySplit(ResidentSplit):
+    """Images or clips as arrays in memory.
 
     Attributes:
       inputs: images (N, height, width, channels) or clips (N, T, height, width, channels), uint8.
       labels: (N,) int32, 0 to K - 1.
       lengths: (N,) int32, the frames of each clip, 1 to T; frames after them are 0. None for
         images.
-      names: the file or array that each comes from; () where nobody knows.
+      names: the file or array that each comes from; () where that is unknown.
     """
 
     inputs: HostInputs
@@ -69,10 +115,6 @@ class ArraySplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @staticmethod
-    def take(arrays: Any, indices: Any) -> dict[str, Any]:
-        return {name: array[indices] for name, array in arrays.items()}
-
     def part(self, start: int, stop: int) -> "ArraySplit":
         """Examples number `start` to `stop`."""
         lengths = None if self.lengths is None else self.lengths[start:stop]
@@ -80,12 +122,65 @@ class ArraySplit:
         return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths, names)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the arrays: their shapes, then their bytes."""
-        arrays = list(self.arrays.values())
-        digest = hashlib.sha256(repr(tuple(array.shape for array in arrays)).encode())
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        """See `fingerprint_of`."""
+        return fingerprint_of(self.arrays)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Labelled images or clips that can be read one by one, in any order, by many threads."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, numbers: Indices) -> dict[str, np.ndarray]:
+        """The examples with these numbers (B,).
+
+        Returns:
+          What `Split.take` returns of the same examples.
+
+        Raises:
+          UserError: one of them cannot be read (any more): one line that names it.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamedSplit:
+    """A split of a set larger than memory: only the next batches are in memory.
+
+    Attributes:
+      source: reads its examples.
+      numbers: those of its examples in the source, in the order of the split.
+      input_shape: of an image or a clip, see `Dataset`.
+      names: the file or array that each comes from; () where that is unknown.
+    """
+
+    source: Source
+    numbers: range
+    input_shape: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    arrays = None
+    is_streamed = True
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def num_bytes(self) -> int:
+        return len(self) * math.prod(self.input_shape)
+
+    def read(self, indices: Indices) -> dict[str, np.ndarray]:
+        """See `Source.read`; numbers are those of the split."""
+        return self.source.read(np.asarray(self.numbers.start + indices, np.int32))
+
+    @staticmethod
+    def take(arrays: Any, indices: Any) -> dict[str, Any]:
+        return ResidentSplit.take(arrays, indices)
+
+    def part(self, start: int, stop: int) -> "StreamedSplit":
+        """Examples number `start` to `stop`."""
+        return dataclasses.replace(
+            self, numbers=self.numbers[start:stop], names=self.names[start:stop]
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +199,7 @@ class Dataset:
     name: str
     version: str
     class_names: tuple[str, ...]
-    splits: Mapping[str, AnySplit]
+    splits: Mapping[str, Split]
     input_shape: tuple[int, ...]
     fingerprints: Mapping[str, str]
 
@@ -124,9 +219,9 @@ class Dataset:
     @property
     def is_streamed(self) -> bool:
         """Whether its examples are read when they are needed."""
-        return isinstance(self.splits["train"], StreamedSplit)
+        return self.splits["train"].is_streamed
 
-    def split(self, name: str) -> AnySplit:
+    def split(self, name: str) -> Split:
         """One of `train`, `validation`, `test`.
 
         Raises:
@@ -144,7 +239,7 @@ class Dataset:
 
 def hold_out_validation(
     train: ArraySplit | StreamedSplit, validation_examples: int, name: str
-) -> dict[str, AnySplit]:
+) -> dict[str, Split]:
     """Cuts the last `validation_examples` off the source's train split.
 
     Raises:

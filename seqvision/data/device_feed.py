@@ -1,17 +1,18 @@
-"""Which part of a streamed batch a process reads, and how it comes onto its devices."""
+"""Examples on the devices: all of a split in memory, or the next batches of a streamed one."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
-from seqvision.data.batching import padded_indices
+from seqvision.data.batching import padded_indices, shared_batch_size
+from seqvision.data.dataset import Split
 from seqvision.data.prefetch import Batches, read_ahead
-from seqvision.data.streamed import StreamedSplit
 from seqvision.runtime.cpu_devices import usable_cores
-from seqvision.runtime.mesh import batch_sharding, index_sharding
+from seqvision.runtime.mesh import DATA_AXIS, batch_sharding, index_sharding, replicated
 from seqvision.runtime.transfer import to_devices
 from seqvision.shapes import HostMask, Indices
 
@@ -19,7 +20,7 @@ from seqvision.shapes import HostMask, Indices
 _BATCH_BYTES = 2**25
 
 Chunk = dict[str, Any]
-"""Arrays (rows, ...) on the devices, shared out: first all rows of the first device, and so on."""
+"""Arrays (rows, ...) on the devices, sharded: first all rows of the first device, and so on."""
 
 
 def own_shards(mesh: Mesh) -> list[int]:
@@ -28,22 +29,19 @@ def own_shards(mesh: Mesh) -> list[int]:
     return [n for n, device in enumerate(mesh.devices.flat) if device.process_index == own]
 
 
-def own_places(batch_size: int, num_shares: int, shares: Sequence[int]) -> Indices:
-    """The places in a batch that these shares of it have."""
-    places = np.arange(batch_size, dtype=np.int32).reshape(num_shares, -1)
-    return places[np.asarray(shares)].reshape(-1)
+def own_places(batch_size: int, num_shards: int, shards: Sequence[int]) -> Indices:
+    """The places in a batch that lie in these shards of it."""
+    places = np.arange(batch_size, dtype=np.int32).reshape(num_shards, -1)
+    return places[np.asarray(shards)].reshape(-1)
 
 
-def read_chunks(
-    split: StreamedSplit, batches: Batches, start: int, chunk_size: int, mesh: Mesh
-) -> Any:
+def read_chunks(batches: Batches, start: int, chunk_size: int, mesh: Mesh) -> Any:
     """Chunks of `chunk_size` batches, read ahead and put on the devices.
 
     The last one is filled up with zeros: all have one shape.
 
     Args:
-      split: what is read.
-      batches: those of it that this process reads.
+      batches: those that this process reads.
       start: the first batch's number.
       chunk_size: batches of a chunk.
       mesh: the devices.
@@ -51,39 +49,39 @@ def read_chunks(
     Returns:
       An iterator over `Chunk`s, to be closed.
     """
-    shares = own_shards(mesh)
+    shards = own_shards(mesh)
 
     def put(read: list[dict[str, np.ndarray]]) -> Chunk:
-        chunk = gathered(read, chunk_size, len(shares))
-        placed = {name: _placed(array, mesh, shares) for name, array in chunk.items()}
+        chunk = gathered(read, chunk_size, len(shards))
+        placed = {name: _placed(array, mesh, shards) for name, array in chunk.items()}
         return jax.block_until_ready(placed)
 
     return read_ahead(batches, start, chunk_size, usable_cores(), put)
 
 
 def gathered(
-    batches: list[dict[str, np.ndarray]], chunk_size: int, num_shares: int
+    batches: list[dict[str, np.ndarray]], chunk_size: int, num_shards: int
 ) -> dict[str, np.ndarray]:
-    """Batches of arrays (B, ...) as arrays (shares, chunk_size, B / shares, ...)."""
+    """Batches of arrays (B, ...) as arrays (shards, chunk_size, B / shards, ...)."""
     arrays = {}
     for name, first in batches[0].items():
-        size = len(first) // num_shares
-        array = np.zeros((num_shares, chunk_size, size, *first.shape[1:]), first.dtype)
+        size = len(first) // num_shards
+        array = np.zeros((num_shards, chunk_size, size, *first.shape[1:]), first.dtype)
         for number, batch in enumerate(batches):
-            array[:, number] = batch[name].reshape(num_shares, size, *first.shape[1:])
+            array[:, number] = batch[name].reshape(num_shards, size, *first.shape[1:])
         arrays[name] = array
     return arrays
 
 
-def _placed(array: np.ndarray, mesh: Mesh, shares: list[int]) -> jax.Array:
+def _placed(array: np.ndarray, mesh: Mesh, shards: list[int]) -> jax.Array:
     rows = array.shape[1] * array.shape[2]
 
-    def share(index: Any) -> np.ndarray:
-        own = array[shares.index((index[0].start or 0) // rows)]
+    def shard(index: Any) -> np.ndarray:
+        own = array[shards.index((index[0].start or 0) // rows)]
         return own.reshape(rows, *array.shape[3:])
 
     shape = (mesh.size * rows, *array.shape[3:])
-    return jax.make_array_from_callback(shape, batch_sharding(mesh), share)
+    return jax.make_array_from_callback(shape, batch_sharding(mesh), shard)
 
 
 def put_rows(chunk_size: int, batch_size: int, offset: int, mesh: Mesh) -> jax.Array:
@@ -105,30 +103,64 @@ def put_batch_rows(batch_size: int, mesh: Mesh) -> jax.Array:
     return to_devices(rows, batch_sharding(mesh))
 
 
-def moderate_size(split: StreamedSplit, batch_size: int) -> int:
-    """Examples to evaluate at once: `batch_size`, or fewer where they are large."""
+def _moderate_size(split: Split, batch_size: int) -> int:
+    """Examples to evaluate at once: `batch_size`, or fewer where streamed ones are large."""
     return max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
 
 
-def streamed_batches(
-    split: StreamedSplit, batch_size: int, mesh: Mesh
-) -> Iterator[tuple[Chunk, HostMask]]:
-    """A whole split on the devices, batch by batch, in order; the last one is filled up.
+def evaluation_batches(
+    split: Split, batch_size: int, mesh: Mesh
+) -> Iterator[tuple[Any, jax.Array, HostMask]]:
+    """A whole split for `step(params, arrays, indices, ...)`, each example once, in order.
+
+    The last batch is filled up. Closing the iterator ends the threads that read streamed examples.
+    Wait for each step before taking the next batch, lest streamed ones pile up on the devices.
 
     Args:
-      split: what is read.
-      batch_size: a multiple of the devices.
+      split: of any kind.
+      batch_size: most examples of a batch; fewer where the split is smaller or streamed examples
+        are large. It is rounded up to a multiple of the devices.
       mesh: the devices.
 
     Yields:
-      The examples (B, ...), and a mask (B,) bool, False where one only fills up the batch.
+      `arrays` and `indices` (B,) for `split.take` on the devices: all of the split's arrays,
+      replicated, and numbers in the split; or the streamed examples of this batch, sharded, and
+      each device's rows of its shard (see `arrays_spec`). A mask (B,) bool on the host, False where
+      an example only fills up the batch.
     """
-    numbered = list(padded_indices(len(split), batch_size))
-    places = own_places(batch_size, mesh.size, own_shards(mesh))
+    if split.is_streamed:
+        size = shared_batch_size(_moderate_size(split, batch_size), len(split), mesh)
+    else:
+        size = shared_batch_size(batch_size, len(split), mesh)
+    numbered = list(padded_indices(len(split), size))
+    if not split.is_streamed:
+        arrays = to_devices(split.arrays, replicated(mesh))
+        for indices, mask in numbered:
+            yield arrays, to_devices(indices, batch_sharding(mesh)), mask
+        return
+    places, rows = own_places(size, mesh.size, own_shards(mesh)), put_batch_rows(size, mesh)
     batches = Batches(split, lambda number: numbered[number][0], len(numbered), places)
-    chunks = read_chunks(split, batches, 0, 1, mesh)
-    try:
+    with contextlib.closing(read_chunks(batches, 0, 1, mesh)) as chunks:
         for _, mask in numbered:
-            yield next(chunks), mask
-    finally:
-        chunks.close()
+            yield next(chunks), rows, mask
+
+
+def arrays_spec(is_streamed: bool) -> PartitionSpec:
+    """How `arrays` of `Split.take` lie on the devices: streamed ones sharded, others replicated."""
+    return PartitionSpec(DATA_AXIS) if is_streamed else PartitionSpec()
+
+
+def abstract_arrays(split: Split, num_read: int) -> Any:
+    """Shapes and types of `arrays` of `Split.take`.
+
+    Args:
+      split: of any kind; of a streamed one an example is read.
+      num_read: of a streamed split, how many examples lie on the devices.
+    """
+    if not split.is_streamed:
+        return jax.eval_shape(lambda: split.arrays)
+    example = split.read(np.zeros(1, np.int32))
+    return {
+        name: jax.ShapeDtypeStruct((num_read, *array.shape[1:]), array.dtype)
+        for name, array in example.items()
+    }

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, hold_out_validation
+from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.line_images import load_lines
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
-from seqvision.data.streamed import StreamedSplit
-from seqvision.data.synthetic.digit_lines import LEVELS, DigitLines, digit_lines
-from seqvision.data.synthetic.moving_digits import MovingDigits, moving_digits
-from seqvision.errors import UserError
+from seqvision.data.synthetic.clip_recipe import MovingDigits
+from seqvision.data.synthetic.digit_lines import digit_lines
+from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
+from seqvision.data.synthetic.moving_digits import moving_digits
+from seqvision.errors import UserError, did_you_mean
 
 LINE_HEIGHT = 32
 """Rows that images of lines are scaled to, where the config names none."""
@@ -33,72 +34,78 @@ def load_dataset(
       show_progress: draw progress bars.
 
     Raises:
-      UserError: it cannot be had, or does not fit the network: one line.
+      UserError: an unknown source, data that cannot be had or that does not fit the network: one
+        line.
     """
-    data = settings.data
-    size = (data.height, data.width, data.channels)
-    match data.source:
-        case "npz":
-            dataset = load_npz(
-                Path(data.path).expanduser(),
-                kind=data.kind,
-                size=size,
-                validation_fraction=data.validation_fraction,
-                test_fraction=data.test_fraction,
-                resident_bytes=data.resident_bytes,
-                cache_dir=cache_folder(data.cache_dir),
-                say=say,
-            )
-        case "folders":
-            dataset = load_folders(
-                Path(data.path).expanduser(),
-                size=size,
-                broken_files=data.broken_files,
-                validation_fraction=data.validation_fraction,
-                test_fraction=data.test_fraction,
-                say=say,
-                show_progress=show_progress,
-                resident_bytes=data.resident_bytes,
-                cache_dir=cache_folder(data.cache_dir),
-            )
-        case "lines":
-            symbols = settings.reading.alphabet
-            return load_lines(
-                Path(data.path).expanduser(),
-                height=data.height or LINE_HEIGHT,
-                max_columns=settings.lines.width,
-                alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
-                validation_fraction=data.validation_fraction,
-                test_fraction=data.test_fraction,
-                show_progress=show_progress,
-            )
-        case _:
-            # What is made of a set is made of arrays.
-            most = data.resident_bytes if data.source == "tfds" else math.inf
-            whole = load_tfds(data.name, data.dir, data.cache_dir, say, show_progress, size, most)
-            train, test = whole.splits["train"], whole.splits["test"]
-            assert isinstance(train, ArraySplit | StreamedSplit)
-            held_out = hold_out_validation(train, data.validation_examples, whole.name)
-            dataset = dataclasses.replace(whole, splits={**held_out, "test": test})
-            if data.source == "moving_digits":
-                return _moving_digits(settings, dataset)
-            if data.source == "digit_lines":
-                return _digit_lines(settings, dataset)
+    source = settings.data.source
+    if source not in _SOURCES:
+        raise UserError(
+            f"config.data.source: '{source}' is not known; choose one of {', '.join(_SOURCES)}"
+            f"{did_you_mean(source, _SOURCES)}"
+        )
+    dataset = _SOURCES[source](settings, say, show_progress)
     _check_fits(settings, dataset)
     return dataset
 
 
-def _moving_digits(settings: Settings, digits: Dataset) -> Dataset:
+def _npz(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+    data = settings.data
+    return load_npz(
+        Path(data.path).expanduser(),
+        kind=data.kind,
+        size=_size(settings),
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        resident_bytes=data.resident_bytes,
+        cache_dir=cache_folder(data.cache_dir),
+        say=say,
+    )
+
+
+def _folders(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+    data = settings.data
+    return load_folders(
+        Path(data.path).expanduser(),
+        size=_size(settings),
+        broken_files=data.broken_files,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        say=say,
+        show_progress=show_progress,
+        resident_bytes=data.resident_bytes,
+        cache_dir=cache_folder(data.cache_dir),
+    )
+
+
+def _lines(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+    data, symbols = settings.data, settings.reading.alphabet
+    return load_lines(
+        Path(data.path).expanduser(),
+        height=data.height or LINE_HEIGHT,
+        max_columns=settings.lines.width,
+        alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        show_progress=show_progress,
+    )
+
+
+def _tfds(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+    return _named_set(settings, say, show_progress, settings.data.resident_bytes)
+
+
+def _moving_digits(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
     fields = dataclasses.asdict(settings.clips)
     num_clips = {name: fields.pop(f"{name}_clips") for name in SPLITS}
     recipe = MovingDigits(**fields | {"min_frames": fields["min_frames"] or fields["num_frames"]})
     wanted = {name: number for name, number in num_clips.items() if number > 0}
+    digits = _named_set(settings, say, show_progress)
     return moving_digits(recipe, digits, settings.seed, wanted)
 
 
-def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
+def _digit_lines(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
     lines = settings.lines
-    sizes = {"train": lines.train_lines, "validation": lines.validation_lines}
+    sizes = {name: getattr(lines, f"{name}_lines") for name in SPLITS}
 
     def recipes_of(levels: str, width: int) -> tuple[DigitLines, ...]:
         return tuple(
@@ -115,7 +122,40 @@ def _digit_lines(settings: Settings, digits: Dataset) -> Dataset:
     recipes["train"] = recipes_of(
         lines.train_level or lines.level, lines.train_width or lines.width
     )
-    return digit_lines(recipes, digits, settings.seed, sizes | {"test": lines.test_lines})
+    digits = _named_set(settings, say, show_progress)
+    return digit_lines(recipes, digits, settings.seed, sizes)
+
+
+_SOURCES: dict[str, Callable[[Settings, Callable[[str], None], bool], Dataset]] = {
+    "tfds": _tfds,
+    "npz": _npz,
+    "folders": _folders,
+    "lines": _lines,
+    "moving_digits": _moving_digits,
+    "digit_lines": _digit_lines,
+}
+
+
+def _named_set(
+    settings: Settings,
+    say: Callable[[str], None],
+    show_progress: bool,
+    resident_bytes: float = math.inf,
+) -> Dataset:
+    """A TFDS set, its validation split held out of `train`. Clips and lines are made of arrays."""
+    data = settings.data
+    whole = load_tfds(
+        data.name, data.dir, data.cache_dir, say, show_progress, _size(settings), resident_bytes
+    )
+    train = whole.splits["train"]
+    assert isinstance(train, ArraySplit | StreamedSplit)
+    held_out = hold_out_validation(train, data.validation_examples, whole.name)
+    return dataclasses.replace(whole, splits={**held_out, "test": whole.splits["test"]})
+
+
+def _size(settings: Settings) -> tuple[int, int, int]:
+    """Height, width and channels that examples are brought to; 0 is what they have."""
+    return settings.data.height, settings.data.width, settings.data.channels
 
 
 def _check_fits(settings: Settings, dataset: Dataset) -> None:

@@ -1,14 +1,13 @@
 """Batches of a streamed split, read ahead of their use in Grain's threads."""
 
-import contextlib
 import dataclasses
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from seqvision.data.streamed import StreamedSplit
+from seqvision.data.dataset import Split
+from seqvision.runtime.console import quiet
 from seqvision.shapes import Indices
 
 # Decoders let go of Python's lock, so threads will do; more of them only get in each other's way.
@@ -26,7 +25,7 @@ class Batches:
       places: which of the B places of a batch are read: those of this process.
     """
 
-    split: StreamedSplit
+    split: Split
     order: Callable[[int], Indices]
     num_batches: int
     places: Indices
@@ -60,7 +59,7 @@ def read_ahead(
       What `place` returned, chunk by chunk: an iterator, to be closed. An error met in a thread is
       raised at its chunk.
     """
-    with _quiet_import():
+    with quiet("absl"):  # It warns of profiling, which nobody asked it for.
         import grain
 
     threads = min(num_threads, _MOST_THREADS)
@@ -70,15 +69,3 @@ def read_ahead(
     ahead = iter(grain.experimental.ThreadPrefetchIterDataset(chunks, prefetch_buffer_size=1))
     ahead.start_prefetch()
     return ahead
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Keeps what Grain says of profiling, which it is not asked for, off the screen."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

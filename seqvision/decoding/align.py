@@ -1,4 +1,4 @@
-"""Where a given text stands, and how probable it is, by all the paths that spell it.
+"""The columns of a given text, and its probability, from all the paths that spell it.
 
 A path that spells the text goes through 2N + 1 places: a blank before, between and after the
 symbols, and the symbols. From column to column it stays, moves on by one place, or skips the blank
@@ -40,9 +40,10 @@ def align(
     symbols: Int32[Array, "B N"],
     num_symbols: Int32[Array, " B"],
 ) -> Alignment:
-    """The most probable path that spells each text.
+    """The columns of each symbol of given texts, on the most probable path that spells each text.
 
-    Of equal paths, it is the one that is as far as it can be, as early as it can be.
+    For texts that are known, such as labels; beam search aligns what it found in the same way. Of
+    equal paths, it is the one that is as far as it can be, as early as it can be.
 
     Args:
       log_probs: log probabilities of the classes, class 0 being the blank.
@@ -77,30 +78,30 @@ def align_text(
     num_steps = log_probs.shape[0]
     places = _places(symbols)
     columns = jnp.arange(num_steps, dtype=jnp.int32)
-    real = columns < length
+    step_mask = columns < length
 
     def forward(scores: Array, column: tuple[Array, Array]) -> tuple[Array, Array]:
-        log_probs, real = column
+        log_probs, is_step = column
         arrivals = _arrivals(scores, places)
-        moved = jnp.where(real, jnp.argmax(arrivals, axis=0), 0).astype(jnp.int8)
-        return jnp.where(real, arrivals.max(axis=0) + log_probs[places], scores), moved
+        moved = jnp.where(is_step, jnp.argmax(arrivals, axis=0), 0).astype(jnp.int8)
+        return jnp.where(is_step, arrivals.max(axis=0) + log_probs[places], scores), moved
 
-    scores, moves = lax.scan(forward, _before_the_first(places), (log_probs, real))
+    scores, moves = lax.scan(forward, _before_the_first(places), (log_probs, step_mask))
     last, last_scores = _last(scores, num_symbols)
     log_probability = last_scores.max()
 
     def backward(place: Array, moves: Array) -> tuple[Array, Array]:
         return place - moves[place].astype(jnp.int32), place
 
-    # What a text without a path is said to pass through does not matter: it is masked below.
+    # The path of a text that cannot be aligned is meaningless: it is masked below.
     _, path = lax.scan(backward, last[jnp.argmax(last_scores)], moves, reverse=True)
 
     size = symbols.shape[0]
-    symbol = jnp.where(real & (path % 2 == 1), path // 2, size)  # `size`: none; dropped.
-    spoken = log_probs[columns, places[path]]
+    symbol = jnp.where(step_mask & (path % 2 == 1), path // 2, size)  # `size`: none; dropped.
+    path_log_probs = log_probs[columns, places[path]]
     starts = jnp.full(size, num_steps, jnp.int32).at[symbol].min(columns, mode="drop")
     ends = jnp.full(size, -1, jnp.int32).at[symbol].max(columns, mode="drop")
-    highest = jnp.full(size, -jnp.inf, jnp.float32).at[symbol].max(spoken, mode="drop")
+    highest = jnp.full(size, -jnp.inf, jnp.float32).at[symbol].max(path_log_probs, mode="drop")
     aligned = (jnp.arange(size) < num_symbols) & (log_probability > -jnp.inf)
     return Alignment(
         starts=jnp.where(aligned, starts, -1),
@@ -118,14 +119,14 @@ def log_probability_of_text(
 ) -> Float32[Array, ""]:
     """`text_log_probability` for one text."""
     places = _places(symbols)
-    real = jnp.arange(log_probs.shape[0]) < length
+    step_mask = jnp.arange(log_probs.shape[0]) < length
 
     def forward(scores: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
-        log_probs, real = column
+        log_probs, is_step = column
         arrived = jax.nn.logsumexp(_arrivals(scores, places), axis=0)
-        return jnp.where(real, arrived + log_probs[places], scores), None
+        return jnp.where(is_step, arrived + log_probs[places], scores), None
 
-    scores, _ = lax.scan(forward, _before_the_first(places), (log_probs, real))
+    scores, _ = lax.scan(forward, _before_the_first(places), (log_probs, step_mask))
     return jax.nn.logsumexp(_last(scores, num_symbols)[1])
 
 
@@ -142,7 +143,7 @@ def _before_the_first(places: Int32[Array, " places"]) -> Float32[Array, " place
 def _arrivals(
     scores: Float32[Array, " places"], places: Int32[Array, " places"]
 ) -> Float32[Array, "3 places"]:
-    """Scores of the ways to come to each place: from itself, from one and from two before it."""
+    """Scores of the ways to arrive at each place: from itself, from one and from two before it."""
 
     def shifted(values: Array, by: int, fill: float) -> Array:
         return jnp.concatenate([jnp.full(by, fill, values.dtype), values])[: values.shape[0]]

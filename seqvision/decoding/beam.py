@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 from seqvision.decoding.align import align_text, log_probability_of_text
 from seqvision.decoding.decoded import BLANK, Decoded
 from seqvision.decoding.greedy import greedy_decode
-from seqvision.decoding.prefix_search import Scalar, prefix_search, weighted
+from seqvision.decoding.prefix_search import Prefixes, Scalar, Scoring, prefix_search
 from seqvision.decoding.prior import Prior, indifferent, prior_log_probability
 from seqvision.shapes import Lengths
 
@@ -55,7 +55,7 @@ def beam_decode(
 
     Args:
       log_probs: log probabilities of the classes, class 0 being the blank. -inf is allowed.
-      lengths: columns of each sequence; what follows them is not looked at.
+      lengths: columns of each sequence; what follows them is ignored.
       beam_width: W. Time and memory grow with it.
       max_symbols: N, how many symbols there is room for.
       prior: of the texts; none by default.
@@ -73,43 +73,53 @@ def beam_decode(
         )
     if prior is None:
         prior = indifferent(log_probs.shape[-1])
+    scoring = Scoring(prior, prior_weight, insertion_bonus)
     greedy = greedy_decode(log_probs, lengths, max_symbols=max_symbols)
 
-    def decode_one(
-        log_probs: Array, length: Array, greedy_symbols: Array, greedy_num: Array
-    ) -> Beams:
-        found = prefix_search(
-            log_probs, length, prior, prior_weight, insertion_bonus, beam_width, max_symbols
-        )
-        exists = found.score > -jnp.inf
-        fits = greedy_num <= max_symbols
-        is_greedy = (found.symbols == greedy_symbols[None]).all(axis=1)
-        exists = jnp.append(exists, fits & ~(exists & is_greedy).any())
-        symbols = jnp.concatenate([found.symbols, greedy_symbols[None]])
-        num_symbols = jnp.append(found.num_symbols, greedy_num)
-
-        log_probability = jax.vmap(log_probability_of_text, (None, None, 0, 0))(
-            log_probs, length, symbols, num_symbols
-        )
-        log_probability = jnp.where(exists, log_probability, -jnp.inf)
-        by_prior = jax.vmap(prior_log_probability, (None, 0, 0))(prior, symbols, num_symbols)
-        bonus = insertion_bonus * num_symbols.astype(jnp.float32)
-        scores = log_probability + weighted(prior_weight, by_prior) + bonus
-
-        scores, best = lax.top_k(scores, beam_width)
-        log_probability = log_probability[best]
-        possible = log_probability > -jnp.inf
-        symbols = jnp.where(possible[:, None], symbols[best], BLANK)
-        num_symbols = jnp.where(possible, num_symbols[best], 0)
-        places = jax.vmap(align_text, (None, None, 0, 0))(log_probs, length, symbols, num_symbols)
-        decoded = Decoded(
-            symbols=symbols,
-            num_symbols=num_symbols,
-            starts=places.starts,
-            ends=places.ends,
-            confidences=places.confidences,
-            log_probability=log_probability,
-        )
-        return Beams(decoded, scores, found.truncated | ~fits)
+    def decode_one(log_probs: Array, length: Array, symbols: Array, num_symbols: Array) -> Beams:
+        found = prefix_search(log_probs, length, scoring, beam_width, max_symbols)
+        return _rescored(log_probs, length, found, symbols, num_symbols, scoring)
 
     return jax.vmap(decode_one)(log_probs, lengths, greedy.symbols, greedy.num_symbols)
+
+
+def _rescored(
+    log_probs: Array,
+    length: Array,
+    found: Prefixes,
+    greedy_symbols: Array,
+    greedy_num: Array,
+    scoring: Scoring,
+) -> Beams:
+    """The best W of the W texts that were found and the greedy text, by their exact scores."""
+    beam_width, max_symbols = found.symbols.shape
+    exists = found.score > -jnp.inf
+    fits = greedy_num <= max_symbols
+    is_greedy = (found.symbols == greedy_symbols[None]).all(axis=1)
+    exists = jnp.append(exists, fits & ~(exists & is_greedy).any())
+    symbols = jnp.concatenate([found.symbols, greedy_symbols[None]])
+    num_symbols = jnp.append(found.num_symbols, greedy_num)
+
+    log_probability = jax.vmap(log_probability_of_text, (None, None, 0, 0))(
+        log_probs, length, symbols, num_symbols
+    )
+    log_probability = jnp.where(exists, log_probability, -jnp.inf)
+    by_prior = jax.vmap(prior_log_probability, (None, 0, 0))(scoring.prior, symbols, num_symbols)
+    bonus = scoring.insertion_bonus * num_symbols.astype(jnp.float32)
+    scores = log_probability + scoring.weighted(by_prior) + bonus
+
+    scores, best = lax.top_k(scores, beam_width)
+    log_probability = log_probability[best]
+    possible = log_probability > -jnp.inf
+    symbols = jnp.where(possible[:, None], symbols[best], BLANK)
+    num_symbols = jnp.where(possible, num_symbols[best], 0)
+    places = jax.vmap(align_text, (None, None, 0, 0))(log_probs, length, symbols, num_symbols)
+    decoded = Decoded(
+        symbols=symbols,
+        num_symbols=num_symbols,
+        starts=places.starts,
+        ends=places.ends,
+        confidences=places.confidences,
+        log_probability=log_probability,
+    )
+    return Beams(decoded, scores, found.truncated | ~fits)

@@ -1,4 +1,4 @@
-"""A text read from the outputs of a network trained with the CTC loss, and where it stands."""
+"""A text that was decoded from the outputs of a network trained with the CTC loss."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from jax import Array
 from jaxtyping import Float32, Int32
 
 BLANK = 0
-"""The class that says `no symbol here`, of every network and in every padded text."""
+"""The class number of the blank, in every network; it pads texts as well."""
 
 
 class Decoded(NamedTuple):
@@ -19,7 +19,7 @@ class Decoded(NamedTuple):
         included; -1 for padding. Blanks belong to no symbol.
       confidences: float32 (*batch, N), the highest probability that a column between start and
         end gives to the symbol; 0 for padding.
-      log_probability: float32 (*batch,), nats; the function that made it says of what.
+      log_probability: float32 (*batch,), nats; see the function that returns it.
     """
 
     symbols: Int32[Array, "*batch N"]

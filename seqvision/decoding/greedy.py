@@ -1,9 +1,10 @@
 """Best path decoding (Graves et al., 2006, https://doi.org/10.1145/1143844.1143891, section 3.2).
 
-Each column says its most probable class (the lowest of equal ones). Columns next to each other
-that say the same are one run. A run of a symbol is that symbol once; runs of blanks fall away.
+The path takes the most probable class of each column (the lowest of equal ones). Neighbouring
+columns of the same class are one run. A run of a symbol is that symbol once; runs of blanks are
+dropped.
 
-`greedy_step` reads one column with a memory that does not grow, for live reading.
+`greedy_step` reads one column with a state of fixed size, for live reading.
 `greedy_decode`, for whole lines, is a scan of the same step.
 """
 
@@ -38,7 +39,7 @@ class GreedyState(NamedTuple):
 
 
 class GreedyEvents(NamedTuple):
-    """What a column brought to light, (B,), or what each of T columns did, (B, T).
+    """What one column changed, (B,), or what each of T columns changed, (B, T).
 
     Attributes:
       begun: the symbol whose run begins with this column, or 0. It is part of the text for good;
@@ -68,20 +69,20 @@ def greedy_start(batch_size: int) -> GreedyState:
 
 
 def greedy_step(
-    state: GreedyState, log_probs: Float32[Array, "B K"], real: Mask
+    state: GreedyState, log_probs: Float32[Array, "B K"], is_step: Mask
 ) -> tuple[GreedyState, GreedyEvents]:
     """Reads one column of each sequence.
 
     Args:
       state: after the columns before.
       log_probs: log probabilities of the classes in this column.
-      real: False where no column has arrived; there nothing happens.
+      is_step: False where no column has arrived; the state stays as it is there.
     """
     winner = jnp.argmax(log_probs, axis=-1).astype(jnp.int32)
     highest = jnp.max(log_probs, axis=-1)
     changes = winner != state.previous
-    begun = jnp.where(real & changes, winner, BLANK)
-    events = _close(state, real & changes)._replace(begun=begun)
+    begun = jnp.where(is_step & changes, winner, BLANK)
+    events = _close(state, is_step & changes)._replace(begun=begun)
     after = GreedyState(
         num_columns=state.num_columns + 1,
         previous=winner,
@@ -89,14 +90,14 @@ def greedy_step(
         highest=jnp.where(changes, highest, jnp.maximum(state.highest, highest)),
         log_probability=state.log_probability + highest,
     )
-    return jax.tree.map(lambda new, old: jnp.where(real, new, old), after, state), events
+    return jax.tree.map(lambda new, old: jnp.where(is_step, new, old), after, state), events
 
 
 def greedy_read(
-    state: GreedyState, log_probs: Float32[Array, "B T K"], real: StepMask
+    state: GreedyState, log_probs: Float32[Array, "B T K"], step_mask: StepMask
 ) -> tuple[GreedyState, GreedyEvents]:
     """Reads T columns of each sequence, one `greedy_step` after another; events are (B, T)."""
-    columns = (log_probs.swapaxes(0, 1), real.swapaxes(0, 1))
+    columns = (log_probs.swapaxes(0, 1), step_mask.swapaxes(0, 1))
     state, events = lax.scan(lambda state, column: greedy_step(state, *column), state, columns)
     return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), events)
 
@@ -126,13 +127,13 @@ def greedy_decode(
 
     Args:
       log_probs: log probabilities of the classes, class 0 being the blank. -inf is allowed.
-      lengths: columns of each sequence; what follows them is not looked at.
+      lengths: columns of each sequence; what follows them is ignored.
       max_symbols: N, how many symbols there is room for; T, which is always enough, by default.
         Where a text is longer, `num_symbols` still counts all of it.
     """
     batch_size, num_steps, _ = log_probs.shape
-    real = jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]
-    state, events = greedy_read(greedy_start(batch_size), log_probs, real)
+    step_mask = jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]
+    state, events = greedy_read(greedy_start(batch_size), log_probs, step_mask)
     events = jax.tree.map(
         lambda steps, last: jnp.concatenate([steps, last[:, None]], axis=1),
         events,

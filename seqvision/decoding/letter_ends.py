@@ -1,4 +1,4 @@
-"""Where letters end, by what a network says when."""
+"""Estimates of the columns where letters end, from the columns in which a network outputs them."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def letter_ends(starts: np.ndarray, delay: int, num_columns: Any = None) -> np.ndarray:
-    """The column where each symbol ends, by the first column that says it.
+    """The column where each symbol ends, estimated from the first column that outputs it.
 
-    It is said 1 to `delay` columns later, so the middle is at most `delay // 2` columns off.
+    It is output 1 to `delay` columns later, so the middle is at most `delay // 2` columns off.
 
     Args:
       starts: the first columns.
-      delay: 0 where columns were not known in training (see `Settings.letter_delay`): nobody can
-        tell how late the network is, and symbols are taken to end where it says them first.
+      delay: 0 where columns were not known in training (see `Settings.letter_delay`): the delay of
+        the network is unknown, and symbols are taken to end where it outputs them first.
       num_columns: of the line, as `starts` or for all: in the empty columns behind it nothing ends.
     """
     last = None if num_columns is None else np.maximum(num_columns - 1, 0)

@@ -19,6 +19,24 @@ from seqvision.decoding.prior import Prior
 Scalar = float | Float32[Array, ""]
 
 
+class Scoring(NamedTuple):
+    """What is added to the log probability of a text.
+
+    Attributes:
+      prior: of the texts.
+      prior_weight: of the prior's log probabilities.
+      insertion_bonus: nats for each symbol.
+    """
+
+    prior: Prior
+    prior_weight: Scalar
+    insertion_bonus: Scalar
+
+    def weighted(self, log_prob: Float32[Array, "..."]) -> Float32[Array, "..."]:
+        """The prior's log probability times its weight. What it forbids stays so at any weight."""
+        return jnp.where(log_prob == -jnp.inf, -jnp.inf, self.prior_weight * log_prob)
+
+
 class Prefixes(NamedTuple):
     """The beam: W texts, best first, no two alike. An entry without a text has the score -inf.
 
@@ -27,7 +45,7 @@ class Prefixes(NamedTuple):
       num_symbols: (W,).
       ends_in_blank, ends_in_symbol: (W,), log probability of the paths in the beam that spell the
         text and end so.
-      prior_state: (W,), where the text has led the prior.
+      prior_state: (W,), the state of the prior after the text.
       text_score: (W,), weighted log probability by the prior, and the bonus for each symbol.
       truncated: (), True once a text was dropped only for having more than N symbols.
     """
@@ -53,9 +71,7 @@ class Prefixes(NamedTuple):
 def prefix_search(
     log_probs: Float32[Array, "T K"],
     length: Int32[Array, ""],
-    prior: Prior,
-    prior_weight: Scalar,
-    insertion_bonus: Scalar,
+    scoring: Scoring,
     beam_width: int,
     max_symbols: int,
 ) -> Prefixes:
@@ -65,9 +81,9 @@ def prefix_search(
     """
 
     def step(prefixes: Prefixes, column: tuple[Array, Array]) -> tuple[Prefixes, None]:
-        log_probs, real = column
-        after = _advance(prefixes, log_probs, prior, prior_weight, insertion_bonus)
-        return jax.tree.map(lambda new, old: jnp.where(real, new, old), after, prefixes), None
+        log_probs, is_step = column
+        after = _advance(prefixes, log_probs, scoring)
+        return jax.tree.map(lambda new, old: jnp.where(is_step, new, old), after, prefixes), None
 
     nothing = jnp.full(beam_width, -jnp.inf, jnp.float32)
     empty = Prefixes(
@@ -75,27 +91,17 @@ def prefix_search(
         num_symbols=jnp.zeros(beam_width, jnp.int32),
         ends_in_blank=nothing.at[0].set(0.0),
         ends_in_symbol=nothing,
-        prior_state=jnp.full(beam_width, prior.start, jnp.int32),
+        prior_state=jnp.full(beam_width, scoring.prior.start, jnp.int32),
         text_score=jnp.zeros(beam_width, jnp.float32),
         truncated=jnp.zeros((), jnp.bool_),
     )
-    real = jnp.arange(log_probs.shape[0]) < length
-    return lax.scan(step, empty, (log_probs, real))[0]
+    step_mask = jnp.arange(log_probs.shape[0]) < length
+    return lax.scan(step, empty, (log_probs, step_mask))[0]
 
 
-def weighted(weight: Scalar, log_prob: Float32[Array, "..."]) -> Float32[Array, "..."]:
-    """The prior's log probability times its weight. What it forbids stays so at any weight."""
-    return jnp.where(log_prob == -jnp.inf, -jnp.inf, weight * log_prob)
-
-
-def _advance(
-    prefixes: Prefixes,
-    log_probs: Float32[Array, " K"],
-    prior: Prior,
-    prior_weight: Scalar,
-    insertion_bonus: Scalar,
-) -> Prefixes:
+def _advance(prefixes: Prefixes, log_probs: Float32[Array, " K"], scoring: Scoring) -> Prefixes:
     """The beam after one more column."""
+    prior = scoring.prior
     beam_width, max_symbols = prefixes.symbols.shape
     num_classes = log_probs.shape[0]
     at_last = jnp.maximum(prefixes.num_symbols - 1, 0)[:, None]
@@ -116,7 +122,7 @@ def _advance(
 
     # A blank is no symbol: its column takes the texts that stay.
     choices = grown.at[:, BLANK].set(jnp.logaddexp(stay_blank, stay_symbol))
-    gains = weighted(prior_weight, prior.log_prob[prefixes.prior_state]) + insertion_bonus
+    gains = scoring.weighted(prior.log_prob[prefixes.prior_state]) + scoring.insertion_bonus
     text_scores = prefixes.text_score[:, None] + gains.at[:, BLANK].set(0.0)
     scores = choices + text_scores
     too_long = (prefixes.num_symbols == max_symbols)[:, None] & (classes != BLANK)

@@ -1,8 +1,9 @@
-"""What the user wants predictions for: image files, clips, arrays in `.npz` files."""
+"""Inputs to predict: image files, clips, arrays in `.npz` files, images of lines."""
 
 import glob
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,18 +24,31 @@ from seqvision.errors import UserError
 _IMAGE_KEYS = ("images", "train_images", "val_images", "validation_images", "test_images")
 _LENGTH_KEYS = tuple(key.replace("images", "lengths") for key in _IMAGE_KEYS)
 
-# The name of an input, its pixels, and what is wrong with it: one of the latter is None.
-Input = tuple[str, np.ndarray | None, str | None]
+
+class Input(NamedTuple):
+    """An image, clip or line of the user's; of `array` and `error` one is None.
+
+    Attributes:
+      name: its file, and where that has several examples its place, such as `set.npz[0]`.
+      array: its pixels, uint8.
+      error: why it cannot be read.
+    """
+
+    name: str
+    array: np.ndarray | None
+    error: str | None
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuses to look for nothing.
+    """Refuses a pattern that is a mistake for every run.
 
     Raises:
-      UserError: the pattern is empty.
+      UserError: the pattern is empty, or nothing matches it.
     """
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
+    if not glob.glob(pattern, recursive=True):
+        raise _no_match(pattern, "file", "digits/*.png")
 
 
 def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
@@ -45,23 +59,26 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
       of_clips: folders that hold images are clips, and found too (their frames are not).
 
     Raises:
-      UserError: there is no pattern, or nothing matches.
+      UserError: nothing matches.
     """
-    check_pattern(pattern)
-    example = "clips/*" if of_clips else "digits/*.png"
     matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
     folders = {path: _frames_of(path) for path in matches if path.is_dir()}
     clips = {path: frames for path, frames in folders.items() if of_clips and frames is not None}
     frames = {path for inside in clips.values() for path in inside}
     paths = [p for p in matches if p in clips or not (p in folders or p in frames)]
     if not paths:
-        if Path(pattern).is_dir():
-            example = f"{pattern.rstrip('/')}/*"
-        raise UserError(
-            f"--inputs: no {'clip' if of_clips else 'file'} matches '{shown(pattern)}' in"
-            f" {Path.cwd()}; write a pattern, such as '{shown(example)}'"
-        )
+        kind, example = ("clip", "clips/*") if of_clips else ("file", "digits/*.png")
+        raise _no_match(pattern, kind, example)
     return paths
+
+
+def _no_match(pattern: str, kind: str, example: str) -> UserError:
+    if Path(pattern).is_dir():
+        example = f"{pattern.rstrip('/')}/*"
+    return UserError(
+        f"--inputs: no {kind} matches '{shown(pattern)}' in {Path.cwd()}; write a pattern, such as"
+        f" '{shown(example)}'"
+    )
 
 
 def read_inputs(
@@ -79,11 +96,11 @@ def read_inputs(
       paths: from `find_inputs`.
       input_shape: ends in the height, width and channels that the network reads.
       of_clips: whether it reads clips, or images.
-      read_image_file: reads one image (see `files.read_image`); called for images only.
+      read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
 
     Yields:
-      For each input its name, then uint8 (height, width, channels) or, of a clip, (t, height,
-      width, channels) with all frames that it has, or None; then None, or what is wrong with it.
+      Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames
+      that it has.
 
     Raises:
       UserError: there are videos, and PyAV is not installed.
@@ -99,13 +116,13 @@ def read_inputs(
                     raise UnreadableImageError(
                         "a single image; this run reads clips: a folder of frames, a GIF or a video"
                     )
-                yield name, read_clip(path, input_shape), None
+                yield Input(name, read_clip(path, input_shape), None)
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
                     raise UnreadableImageError("a clip; this run reads single images")
-                yield name, read_image_file(path), None
+                yield Input(name, read_image_file(path), None)
         except UnreadableImageError as error:
-            yield name, None, str(error)
+            yield Input(name, None, str(error))
 
 
 def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Input]:
@@ -113,22 +130,22 @@ def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Inpu
 
     Args:
       paths: from `find_inputs`.
-      height, invert: see `line_files.read_line`.
+      height, invert: see `data.sources.line_images.read_line`.
     """
     for path in paths:
         try:
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
-            yield shown(path), read_line(path, height, invert), None
+            yield Input(shown(path), read_line(path, height, invert), None)
         except UnreadableImageError as error:
-            yield shown(path), None, str(error)
+            yield Input(shown(path), None, str(error))
 
 
 def _frames_of(folder: Path) -> list[Path] | None:
     """The images in a folder; [] where it is empty or unreadable; None where it holds others."""
     try:
         return frame_files(folder) or (None if any(folder.iterdir()) else [])
-    except OSError:  # No permission: reading it says so.
+    except OSError:  # No permission: reading it gives the error.
         return []
 
 
@@ -148,9 +165,9 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
             examples, _ = example_frames(key, file.arrays[key], lengths, kind)
             where = name if key == "images" else f"{name}:{key}"
             if not examples:
-                yield where, None, "no examples in it"
+                yield Input(where, None, "no examples in it")
             for number, frames in enumerate(examples):
                 fitted = fit(frames, height, width, channels)
-                yield f"{where}[{number}]", fitted if of_clips else fitted[0], None
+                yield Input(f"{where}[{number}]", fitted if of_clips else fitted[0], None)
     except UserError as error:
-        yield name, None, str(error).removeprefix(f"{name}: ")
+        yield Input(name, None, str(error).removeprefix(f"{name}: "))

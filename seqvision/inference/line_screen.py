@@ -1,4 +1,4 @@
-"""A line of writing that runs past on a terminal, with its text below."""
+"""A terminal view of a line of writing that runs past, with its text below."""
 
 import shutil
 import sys
@@ -20,7 +20,7 @@ class LineScreen:
             screen.show(columns, "73", "4", "...")
 
     Attributes:
-      width: how many columns, and letters, there is room for.
+      width: columns, and letters, that fit in a row of it.
     """
 
     def __init__(self, height: int) -> None:
@@ -45,12 +45,12 @@ class LineScreen:
         sys.stdout.flush()
 
     def show(self, columns: np.ndarray, text: str, open_letter: str, note: str) -> None:
-        """Waits until a pen would have written these columns, then draws anew.
+        """Waits until a pen would have written these columns, then redraws.
 
         Args:
-          columns: (height, n) uint8, light ink on dark: the next ones.
-          text: the letters so far.
-          open_letter: one that may go on, shown in bold.
+          columns: the next ones, (height, n) uint8, light ink on dark.
+          text: the final letters so far.
+          open_letter: the letter that has begun and is not final, shown in bold.
           note: a line below.
         """
         now = time.monotonic()
@@ -71,7 +71,7 @@ class LineScreen:
 
 
 def half_blocks(columns: np.ndarray) -> list[str]:
-    """A picture (height, width) as characters, each two pixels high: the rows of the screen."""
+    """The rows of a picture (height, width) as block characters, each two pixels high."""
     ink = columns > _INK
     ink = np.pad(ink, ((0, len(ink) % 2), (0, 0)))
     return ["".join(row) for row in _BLOCKS[2 * ink[::2] + ink[1::2]]]

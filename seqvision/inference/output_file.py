@@ -7,20 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seqvision.errors import UserError, explain_os_error
-from seqvision.inference.predictions import Prediction, Transcription
 from seqvision.runs.files import write_whole
 
 FORMATS = (".csv", ".jsonl")
 
 
 def checked_output(output: str) -> Path | None:
-    """The file to write, before any work is done for it; None for "".
+    """The path of an output file, checked before any work is done for it; None for "".
 
     Raises:
-      UserError: no known ending, or no such folder.
+      UserError: an unknown ending, or no such folder.
     """
     if not output:
         return None
@@ -32,41 +29,6 @@ def checked_output(output: str) -> Path | None:
     if not target.parent.is_dir():
         raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
     return target
-
-
-def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """A prediction as plain values; all None where there is none."""
-    if prediction is None:
-        return {"classes": None, "label": None, "probabilities": None}
-    row = _plain(prediction, class_names)
-    if "windows" in prediction:
-        row["windows"] = [
-            {"frames": list(window["frames"]), **_plain(window, class_names)}
-            for window in prediction["windows"]
-        ]
-    return row
-
-
-def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
-    """What was read on a line as plain values; all None where nothing was."""
-    if transcription is None:
-        return {"text": None, "confidences": None, "ends": None}
-    confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
-    ends = transcription["ends"].tolist()
-    return {"text": transcription["text"], "confidences": confidences, "ends": ends}
-
-
-def _plain(said: Any, class_names: tuple[str, ...]) -> dict[str, Any]:
-    plain = {
-        "classes": said["classes"],
-        "label": class_names[said["classes"]],
-        "probabilities": _rounded(said["probabilities"]),
-    }
-    return plain | ({"steps": _rounded(said["steps"])} if "steps" in said else {})
-
-
-def _rounded(probabilities: np.ndarray) -> Any:
-    return np.round(probabilities.astype(np.float64), 6).tolist()
 
 
 def write_rows(rows: list[dict[str, Any]], target: Path | None) -> None:
@@ -90,7 +52,7 @@ def _as_jsonl(rows: list[dict[str, Any]]) -> str:
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
-    """Lists become JSON in their cell."""
+    """CSV with a header; lists become JSON in their cell."""
     buffer = io.StringIO()
     columns = max((list(row) for row in rows), key=len)
     writer = csv.DictWriter(buffer, fieldnames=columns)

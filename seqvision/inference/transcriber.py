@@ -1,4 +1,4 @@
-"""The texts of the user's lines of writing, read as a whole."""
+"""Texts of the user's lines of writing, read as a whole."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -8,15 +8,17 @@ import jax
 import numpy as np
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.batching import batches, pad, padded_size, rounded_up
+from seqvision.data.batching import rounded_up
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded
-from seqvision.errors import UserError
-from seqvision.inference.predictions import Transcription, transcription
-from seqvision.runs.saved_run import load_run
+from seqvision.inference.inputs import Input, read_lines
+from seqvision.inference.padded_batches import on_devices, padded_batches
+from seqvision.inference.run_checks import check_transcribes
+from seqvision.runs.saved_run import Run, load_run
 from seqvision.runtime.console import say
-from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, share_batch
+from seqvision.runtime.mesh import create_mesh, shard_batch
 from seqvision.shapes import ByteImages, Lengths
+from seqvision.tasks.predictions import Transcription, transcription
 from seqvision.tasks.reading import decode
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
@@ -38,7 +40,7 @@ class Transcriber:
 
     def __init__(
         self,
-        read: Callable[[np.ndarray, np.ndarray], Any],
+        decode_batch: Callable[[np.ndarray, np.ndarray], Any],
         symbols: tuple[str, ...],
         *,
         height: int,
@@ -50,7 +52,7 @@ class Transcriber:
         """Gets ready.
 
         Args:
-          read: lines (B, height, width, 1) and their lengths (B,) to a
+          decode_batch: lines (B, height, width, 1) and their lengths (B,) to a
             `decoding.Decoded` in the host's memory.
           symbols: the alphabet.
           height: rows of a line.
@@ -60,7 +62,7 @@ class Transcriber:
           num_devices: the number of lines in a call is a multiple of it.
         """
         self.height = height
-        self._read = read
+        self._decode_batch = decode_batch
         self._alphabet = Alphabet(symbols)
         self._letter_delay = letter_delay
         self._batch_size, self._most_columns = batch_size, most_columns
@@ -81,31 +83,26 @@ class Transcriber:
           UserError: there is no trained run, or it reads no text.
         """
         run = load_run(Path(workdir), say, seed)
-        settings = run.settings
-        if not settings.reads_text:
-            raise UserError(f"{workdir}: this run reads no text; `predict.Predictor` is for it")
-        mesh = create_mesh()
-        params = jax.device_put(run.params, replicated(mesh))
+        check_transcribes(run.settings, workdir)
+        return cls.of(run, batch_size)
+
+    @classmethod
+    def of(cls, run: Run, batch_size: int | None = None) -> "Transcriber":
+        """Takes the weights of a run that is loaded already, and reads text; see `from_run`."""
+        reading, mesh = run.settings.reading, create_mesh()
 
         def read_step(params: Any, lines: ByteImages, lengths: Lengths) -> Decoded:
             logits: Any = run.model.apply({"params": params}, to_unit_range(lines), lengths)
             log_probs = jax.nn.log_softmax(logits)
-            return decode(log_probs, lengths + settings.reading.delay, settings.reading.beam_width)
-
-        step = share_batch(read_step, mesh, num_replicated=1)
-
-        def read(lines: np.ndarray, lengths: np.ndarray) -> Any:
-            return jax.device_get(
-                step(params, *jax.device_put((lines, lengths), batch_sharding(mesh)))
-            )
+            return decode(log_probs, lengths + reading.delay, reading.beam_width)
 
         height, width, _ = run.data.input_shape
-        batch_size = batch_size or settings.data.eval_batch_size
+        batch_size = batch_size or run.settings.data.eval_batch_size
         return cls(
-            read,
+            on_devices(shard_batch(read_step, mesh, num_replicated=1), run.params, mesh),
             run.data.class_names,
             height=height,
-            letter_delay=settings.letter_delay,
+            letter_delay=run.settings.letter_delay,
             batch_size=batch_size,
             most_columns=batch_size * rounded_up(width, _UNIT),
             num_devices=mesh.size,
@@ -120,36 +117,38 @@ class Transcriber:
         Raises:
           ValueError: an array of another shape or type.
         """
-        checked = map(self._checked, lines)
-        for batch in batches(checked, self._batch_size, _columns_of, self._most_columns):
-            size = padded_size(len(batch), self._batch_size, self._num_devices)
-            inputs = np.zeros((size, self.height, max(map(_columns_of, batch)), 1), np.uint8)
-            lengths = pad(np.array([line.shape[1] for line in batch], np.int32), size - len(batch))
-            for number, line in enumerate(batch):
-                inputs[number, :, : line.shape[1], 0] = line
-            decoded = self._read(inputs, lengths)
-            for number, line in enumerate(batch):
-                said = slice(int(decoded.num_symbols[number]))
+        for batch in padded_batches(
+            map(self._checked, lines),
+            batch_size=self._batch_size,
+            num_devices=self._num_devices,
+            time_axis=1,
+            unit=_UNIT,
+            most_steps=self._most_columns,
+        ):
+            decoded = self._decode_batch(batch.inputs, batch.lengths)
+            for index in range(batch.num_examples):
+                symbols = slice(int(decoded.num_symbols[index]))
                 yield transcription(
-                    decoded.symbols[number, said],
-                    decoded.starts[number, said],
-                    decoded.confidences[number, said],
+                    decoded.symbols[index, symbols],
+                    decoded.starts[index, symbols],
+                    decoded.confidences[index, symbols],
                     self._alphabet,
                     self._letter_delay,
-                    line.shape[1],
+                    int(batch.lengths[index]),
                 )
 
+    def read_files(self, paths: Iterable[Path], invert: str) -> Iterator[Input]:
+        """Reads lines from image files, see `inputs.read_lines`."""
+        yield from read_lines(paths, self.height, invert)
+
     def _checked(self, line: np.ndarray) -> np.ndarray:
+        """A line as (height, n, 1)."""
         array = np.asarray(line)
-        flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-        fits = flat.ndim == 2 and flat.shape[0] == self.height and flat.shape[1] > 0
-        if not fits or array.dtype != np.uint8:
+        pixels = array[..., None] if array.ndim == 2 else array
+        fits = pixels.ndim == 3 and (pixels.shape[0], pixels.shape[2]) == (self.height, 1)
+        if not fits or pixels.shape[1] == 0 or array.dtype != np.uint8:
             raise ValueError(
                 f"line is {array.dtype} {array.shape}; this run reads uint8 ({self.height}, any"
                 " number of columns), 0 to 255"
             )
-        return flat
-
-
-def _columns_of(line: np.ndarray) -> int:
-    return rounded_up(line.shape[1], _UNIT)
+        return pixels

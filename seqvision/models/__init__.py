@@ -2,83 +2,15 @@
 
 from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
 from seqvision.models.readouts import Readout
 from seqvision.models.recurrent import RecurrentStack
-from seqvision.models.sequences import (
-    CNNColumns,
-    CNNFeatures,
-    CNNRows,
-    Columns,
-    Frames,
-    Patches,
-    Pixels,
-    Rows,
-)
+from seqvision.models.sequences import COLUMNS, SEQUENCES, create_sequence
 
-SEQUENCES = (
-    "rows",
-    "columns",
-    "pixels",
-    "permuted_pixels",
-    "patches",
-    "cnn",
-    "cnn_rows",
-    "frames",
-)
-COLUMNS = ("columns", "cnn_columns")
-"""What a line reader can read."""
-
-
-def create_sequence(
-    name: str,
-    patch_size: int = 4,
-    cnn_channels: tuple[int, ...] = (32, 64),
-    dtype: jnp.dtype | None = None,
-) -> nn.Module:
-    """The sequence maker of that name.
-
-    Raises:
-      ValueError: there is no such one.
-    """
-    match name:
-        case "rows":
-            return Rows()
-        case "columns":
-            return Columns()
-        case "pixels":
-            return Pixels()
-        case "permuted_pixels":
-            return Pixels(permuted=True)
-        case "patches":
-            return Patches(patch_size)
-        case "cnn":
-            return CNNFeatures(cnn_channels, dtype)
-        case "cnn_rows":
-            return CNNRows(cnn_channels, dtype)
-        case "frames":
-            return Frames(cnn_channels, dtype)
-    raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(SEQUENCES)}")
-
-
-def create_columns(
-    name: str, cnn_channels: tuple[int, ...] = (32, 64), dtype: jnp.dtype | None = None
-) -> nn.Module:
-    """How a line reader sees a column.
-
-    Raises:
-      ValueError: there is no such way.
-    """
-    match name:
-        case "columns":
-            return Columns()
-        case "cnn_columns":
-            return CNNColumns(cnn_channels, dtype)
-    raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(COLUMNS)}")
+__all__ = ["COLUMNS", "SEQUENCES", "create_model", "create_reader", "create_sequence"]
 
 
 def create_model(
@@ -87,47 +19,34 @@ def create_model(
     sequence: str = "rows",
     patch_size: int = 4,
     cnn_channels: tuple[int, ...] = (32, 64),
-    cell: str = "lstm",
-    hidden_size: int = 128,
-    num_layers: int = 1,
-    bidirectional: bool = False,
     readout: str = "last",
-    dropout: float = 0.0,
-    recurrent_dropout: float = 0.0,
     readout_dropout: float = 0.0,
-    forget_bias: float = 1.0,
-    gate_init: str = "constant",
-    refine_gates: bool = False,
-    recurrent_init: str = "orthogonal",
     compute_dtype: str = "float32",
-    execution: str = "auto",
     axis_name: str | None = None,
+    **recurrent: Any,
 ) -> SequenceClassifier:
-    """The network that these fields of `configs/default.py` describe.
+    """A network that classifies images or clips.
 
-    `axis_name` is the mesh axis that shares out the batch where training runs inside `shard_map`.
+    Args:
+      num_classes: K.
+      sequence: a name in `SEQUENCES`.
+      patch_size, cnn_channels: see `sequences.SequenceMaker`.
+      readout: a name in `readouts.READOUTS`.
+      readout_dropout: see `classifier.SequenceClassifier.dropout`.
+      compute_dtype: precision of the matrix products and convolutions.
+      axis_name: the mesh axis over which the batch is sharded, where training runs inside
+        `shard_map`.
+      recurrent: other fields of `recurrent.RecurrentStack`, such as `cell` and `hidden_size`.
 
     Raises:
       ValueError: one of the names is not known.
     """
     dtype = jnp.dtype(compute_dtype)
     return SequenceClassifier(
-        sequence=create_sequence(sequence, patch_size, cnn_channels, dtype),
-        recurrent=RecurrentStack(
-            cell=cell,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            forget_bias=forget_bias,
-            gate_init=gate_init,
-            refine_gates=refine_gates,
-            recurrent_init=recurrent_init,
-            execution=execution,
-            axis_name=axis_name,
-            dtype=dtype,
+        sequence=create_sequence(
+            sequence, patch_size=patch_size, cnn_channels=cnn_channels, dtype=dtype
         ),
+        recurrent=RecurrentStack(axis_name=axis_name, dtype=dtype, **recurrent),
         readout=Readout(readout),
         num_classes=num_classes,
         dropout=readout_dropout,
@@ -141,8 +60,6 @@ def create_reader(
     num_classes: int,
     sequence: str = "columns",
     cnn_channels: tuple[int, ...] = (32, 64),
-    cell: str = "lstm",
-    hidden_size: int = 128,
     delay: int = 7,
     readout_dropout: float = 0.0,
     compute_dtype: str = "float32",
@@ -153,18 +70,17 @@ def create_reader(
 
     Args:
       num_classes: K, with the blank of CTC.
+      sequence: a name in `COLUMNS`.
       delay: see `line_reader.LineReader`.
-      recurrent: other fields of `recurrent.RecurrentStack`.
+      Others: see `create_model`.
 
     Raises:
       ValueError: one of the names is not known.
     """
     dtype = jnp.dtype(compute_dtype)
     return LineReader(
-        columns=create_columns(sequence, cnn_channels, dtype),
-        recurrent=RecurrentStack(
-            cell=cell, hidden_size=hidden_size, axis_name=axis_name, dtype=dtype, **recurrent
-        ),
+        columns=create_sequence(sequence, COLUMNS, cnn_channels=cnn_channels, dtype=dtype),
+        recurrent=RecurrentStack(axis_name=axis_name, dtype=dtype, **recurrent),
         num_classes=num_classes,
         delay=delay,
         dropout=readout_dropout,

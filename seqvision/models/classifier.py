@@ -1,4 +1,4 @@
-"""The whole network: an image or clip is read as a sequence, then named."""
+"""The network that classifies: an image or clip is read as a sequence."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ class SequenceClassifier(nn.Module):
     Attributes:
       sequence: a module from `models.sequences`: images or clips to (B, T, D).
       recurrent: the recurrent layers.
-      readout: what of their outputs the dense layer sees.
+      readout: turns their outputs into the inputs of the dense layer.
       num_classes: K.
-      dropout: rate on what the dense layer sees, in training.
+      dropout: rate on the inputs of the dense layer, in training.
       axis_name: see `dropout.Dropout`.
       dtype: precision of the dense layer; logits are float32.
     """

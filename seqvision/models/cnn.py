@@ -23,17 +23,21 @@ class Conv3x3(nn.Module):
     """The parameters of a convolution, as in `nn.Conv` with a 3x3 kernel.
 
     Attributes:
-      channels: how many it makes.
+      channels: of its output.
+      dtype: its precision.
     """
 
     channels: int
+    dtype: jnp.dtype | None = None
 
     @nn.compact
-    def __call__(self, num_channels: int) -> tuple[Kernel, Bias]:
-        """Kernel and bias for images of `num_channels`."""
-        shape = (3, 3, num_channels, self.channels)
+    def __call__(self, images: Array, channel_axis: int) -> tuple[Array, Kernel, Bias]:
+        """The images, the kernel and the bias, all in `dtype`."""
+        shape = (3, 3, images.shape[channel_axis], self.channels)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        return kernel, self.param("bias", nn.initializers.zeros, (self.channels,))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        images, kernel, bias = nn.dtypes.promote_dtype(images, kernel, bias, dtype=self.dtype)
+        return images, kernel, bias
 
 
 class ConvBlock(nn.Module):
@@ -50,8 +54,7 @@ class ConvBlock(nn.Module):
     @nn.compact
     def __call__(self, images: Images) -> FeatureMaps:
         """(B, height, width, C) to (B, height / 2, width / 2, channels), rounded up."""
-        kernel, bias = Conv3x3(self.channels, name="conv")(images.shape[-1])
-        images, kernel, bias = nn.dtypes.promote_dtype(images, kernel, bias, dtype=self.dtype)
+        images, kernel, bias = Conv3x3(self.channels, self.dtype, name="conv")(images, -1)
         # Inside the loop over training steps, XLA's convolution is dozens of times slower on CPU.
         block = block_in_groups if jax.default_backend() == "cpu" else block_at_once
         return block(images, kernel, bias)
@@ -65,8 +68,8 @@ def block_at_once(images: Images, kernel: Kernel, bias: Bias) -> FeatureMaps:
 def block_in_groups(images: Images, kernel: Kernel, bias: Bias) -> FeatureMaps:
     """The same, a few images at a time, for CPUs.
 
-    What lies between images and result is nine times as large as the images: of a whole batch it
-    has to come from memory. The gradient computes it once more rather than to read it from there.
+    The arrays between images and result are nine times as large as the images: for a whole batch
+    they do not fit in the cache. The gradient computes them again rather than to load them.
     """
 
     def of_group(group: Images) -> FeatureMaps:
@@ -90,14 +93,18 @@ def as_product(images: Images, kernel: Kernel) -> FeatureMaps:
     """The same as one matrix product over each pixel's 3x3 neighbourhood."""
     num_images, height, width, channels = images.shape
     padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    neighbours = [
+    patches = jnp.concatenate(_neighbours(padded, height, width), axis=-1).reshape(-1, 9 * channels)
+    products = patches @ kernel.reshape(9 * channels, -1)
+    return products.reshape(num_images, height, width, -1)
+
+
+def _neighbours(padded: Array, height: int, width: int) -> list[Array]:
+    """Of (_, height + 2, width + 2, ...), what each of the kernel's 3x3 numbers meets."""
+    return [
         padded[:, down : down + height, right : right + width]
         for down in range(3)
         for right in range(3)
     ]
-    patches = jnp.concatenate(neighbours, axis=-1).reshape(-1, 9 * channels)
-    products = patches @ kernel.reshape(9 * channels, -1)
-    return products.reshape(num_images, height, width, -1)
 
 
 def pooled(products: Images, bias: Bias) -> FeatureMaps:
@@ -130,7 +137,7 @@ ColumnMaps = Float[Array, "B _ _ _"]  # channels, height, width
 
 
 class ColumnBlock(nn.Module):
-    """Convolution 3x3, ReLU, and the larger of each two rows; for writing that comes by columns.
+    """Convolution 3x3, ReLU, and the maximum of each two rows; for lines read column by column.
 
     A column of its maps is a function of the same column below and of the two before it. Channels
     come first, so that a row of a map is contiguous: on CPUs that is twice as fast.
@@ -147,8 +154,7 @@ class ColumnBlock(nn.Module):
     def __call__(self, maps: ColumnMaps) -> ColumnMaps:
         """(B, C, height, 2 + width) to (B, channels, height / 2, width), rounded up."""
         num_channels, height = maps.shape[1:3]
-        kernel, bias = Conv3x3(self.channels, name="conv")(num_channels)
-        maps, kernel, bias = nn.dtypes.promote_dtype(maps, kernel, bias, dtype=self.dtype)
+        maps, kernel, bias = Conv3x3(self.channels, self.dtype, name="conv")(maps, 1)
         padded = jnp.pad(maps, ((0, 0), (0, 0), (1, 1 + height % 2), (0, 0)))
         weights = kernel.reshape(9 * num_channels, -1).T
 
@@ -157,7 +163,7 @@ class ColumnBlock(nn.Module):
 
         if jax.default_backend() != "cpu":
             return jax.vmap(of_one)(padded)
-        return jax.lax.map(jax.checkpoint(of_one, prevent_cse=False), padded)  # See above.
+        return jax.lax.map(jax.checkpoint(of_one, prevent_cse=False), padded)  # As in groups.
 
 
 def _column_block(
@@ -165,12 +171,8 @@ def _column_block(
 ) -> Float[Array, "channels _ _"]:
     """`ColumnBlock` of one image with a row around it, even in height."""
     height, width = padded.shape[1] - 2, padded.shape[2] - 2
-    neighbours = [
-        padded[:, down : down + height, right : right + width]
-        for down in range(3)
-        for right in range(3)
-    ]
-    products = weights @ jnp.concatenate(neighbours).reshape(weights.shape[1], -1)
+    neighbours = jnp.concatenate(_neighbours(padded, height, width))
+    products = weights @ neighbours.reshape(weights.shape[1], -1)
     rows = products.reshape(-1, height // 2, 2, width)
     maps = jnp.maximum(rows[:, :, 0], rows[:, :, 1])
     return nn.relu(maps + jnp.broadcast_to(bias[:, None, None], maps.shape))
@@ -189,7 +191,7 @@ class ColumnCNN(nn.Module):
 
     @staticmethod
     def context_of(channels: tuple[int, ...]) -> int:
-        """How many columns of the images a column of the last maps sees besides its own."""
+        """How many columns of the images a column of the last maps depends on besides its own."""
         return 2 * len(channels)
 
     @nn.compact
@@ -205,8 +207,8 @@ class ColumnCNN(nn.Module):
 def max_pool(images: Images) -> FeatureMaps:
     """The largest of each 2x2 pixels; an odd last row or column stands alone.
 
-    Where several are the largest, they share the gradient. It is written out by hand, as XLA's own
-    of a maximum over two axes, and of `nn.max_pool`, is slow on CPU.
+    Where several are the largest, the gradient is divided among them. It is written out by hand,
+    since XLA's own, of a maximum over two axes and of `nn.max_pool`, is slow on CPU.
     """
     windows = windows_of(images)
     return functools.reduce(jnp.maximum, corners(windows))
@@ -225,9 +227,9 @@ def _max_pool_backward(
     # A sum over two axes is a reduction, many times slower than these three additions.
     number = sum((corner == largest).astype(gradient.dtype) for corner in corners(windows))
     is_largest = windows == _at_corners(largest, windows)
-    shares = jnp.where(is_largest, _at_corners(gradient / number, windows), 0)
+    gradients = jnp.where(is_largest, _at_corners(gradient / number, windows), 0)
     num_images, down, _, across, _, channels = windows.shape
-    even = shares.reshape(num_images, 2 * down, 2 * across, channels)
+    even = gradients.reshape(num_images, 2 * down, 2 * across, channels)
     return (even[:, : images.shape[1], : images.shape[2]],)
 
 
@@ -235,7 +237,7 @@ max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
 def windows_of(images: Images) -> Windows:
-    """Each 2x2 pixels; an odd last row or column has one of the lowest number beside it."""
+    """Each 2x2 pixels; an odd last row or column is padded with the lowest number."""
     num_images, height, width, channels = images.shape
     border = (0, 0), (0, height % 2), (0, width % 2), (0, 0)
     even = jnp.pad(images, border, constant_values=jnp.finfo(images.dtype).min)

@@ -1,4 +1,4 @@
-"""Dropout that does not depend on how many devices share a batch."""
+"""Dropout that does not depend on the number of devices over which a batch is sharded."""
 
 import flax.linen as nn
 import jax
@@ -11,12 +11,12 @@ from seqvision.shapes import ExampleKeys, PRNGKey
 
 
 class Dropout(nn.Module):
-    """Sets features to 0 in training, others growing so that the mean stays.
+    """Sets features to 0 in training, and scales the others so that the mean stays.
 
     (Srivastava et al., 2014.) Takes the rng `dropout`.
 
     Attributes:
-      rate: share of features that is dropped, below 1.
+      rate: fraction of features that is dropped, below 1.
       axis_name: see `runtime.random_keys.example_keys`.
     """
 

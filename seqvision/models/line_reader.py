@@ -1,4 +1,4 @@
-"""A network that reads a line of writing column by column, and says after each what it has read."""
+"""The network that reads a line of writing column by column, with outputs after each column."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from seqvision.models.dropout import Dropout
+from seqvision.models.padding import step_mask
 from seqvision.models.recurrent import RecurrentStack, StackCarry
 from seqvision.shapes import Images, Lengths, StepLogits
 
@@ -20,17 +21,17 @@ there are none), and the memory of the recurrent layers."""
 class LineReader(nn.Module):
     """Columns -> recurrent layers -> dense layer, after every column.
 
-    After each line it reads `delay` more columns, all empty, so that it can say what it saw last.
-    In one direction it never looks at a column to come, and reads the same whether a line comes as
-    a whole or bit by bit.
+    After each line it reads `delay` more columns, all empty, so that it can still output the last
+    symbol. In one direction its outputs depend on no later column, and are the same whether a line
+    comes as a whole or in parts.
 
     Attributes:
-      columns: a module from `models.sequences`: images to (B, T, D), a step for each column behind
+      columns: a module from `models.sequences`: images to (B, T, D), a step for each column after
         the first `columns.context`.
       recurrent: the recurrent layers.
       num_classes: K, the blank of CTC being class 0.
-      delay: columns within which a symbol is to be said, after the last of its ink.
-      dropout: rate on what the dense layer sees, in training.
+      delay: number of columns after the last one of its ink within which a symbol is output.
+      dropout: rate on the inputs of the dense layer, in training.
       axis_name: see `dropout.Dropout`.
       dtype: precision of the dense layer; logits are float32.
     """
@@ -59,8 +60,8 @@ class LineReader(nn.Module):
         num_lines, _, width, _ = inputs.shape
         if lengths is None:
             lengths = jnp.full(num_lines, width, jnp.int32)
-        real = jnp.arange(width, dtype=jnp.int32)[None] < lengths[:, None]
-        inputs = jnp.where(real[:, None, :, None], inputs, jnp.zeros_like(inputs))
+        mask = step_mask(lengths, width)[:, None, :, None]
+        inputs = jnp.where(mask, inputs, jnp.zeros_like(inputs))
         inputs = jnp.pad(inputs, ((0, 0), (0, 0), (0, self.delay), (0, 0)))
         logits, _ = self.read(inputs, lengths + self.delay, train=train)
         return logits

@@ -1,4 +1,4 @@
-"""What of a sequence the classifier sees."""
+"""Readouts: from the outputs of a recurrent network to the features that are classified."""
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ READOUTS = ("last", "mean", "max", "attention", "per_step")
 
 
 class Readout(nn.Module):
-    """Sums up the outputs of a recurrent network, padding left out.
+    """Sums up the outputs of a recurrent network, without its padding.
 
     Attributes:
       kind:
@@ -20,7 +20,7 @@ class Readout(nn.Module):
         `mean`, `max`: over all steps, feature by feature.
         `attention`: a weighted mean with learned weights, the softmax over time of
         `v . tanh(W h + b)` (Yang et al., 2016, equations 5-7, with a vector `v` for the context).
-        `per_step`: nothing is summed up; the classifier speaks after every step.
+        `per_step`: the outputs themselves; the classifier is applied after every step.
     """
 
     kind: str = "last"
@@ -43,17 +43,19 @@ class Readout(nn.Module):
             return final
         if self.kind == "per_step":
             return outputs
-        real = step_mask(lengths, *outputs.shape[:2])[..., None]
+        batch_size, num_steps, _ = outputs.shape
+        every_step = jnp.ones((batch_size, num_steps), jnp.bool_)
+        mask = (every_step if lengths is None else step_mask(lengths, num_steps))[..., None]
         if self.kind == "mean":
-            num_steps = jnp.maximum(real.sum(axis=1), 1).astype(outputs.dtype)
-            return jnp.where(real, outputs, 0).sum(axis=1) / num_steps
+            counts = jnp.maximum(mask.sum(axis=1), 1).astype(outputs.dtype)
+            return jnp.where(mask, outputs, 0).sum(axis=1) / counts
         if self.kind == "max":
-            highest = jnp.where(real, outputs, -jnp.inf).max(axis=1)
-            return jnp.where(real.any(axis=1), highest, 0)
+            highest = jnp.where(mask, outputs, -jnp.inf).max(axis=1)
+            return jnp.where(mask.any(axis=1), highest, 0)
         if self.kind == "attention":
             outputs = outputs.astype(jnp.float32)
             hidden = nn.tanh(nn.Dense(outputs.shape[-1], name="hidden")(outputs))
             scores = nn.Dense(1, use_bias=False, name="score")(hidden)
-            weights = jax.nn.softmax(scores, axis=1, where=real)
-            return (jnp.where(real, weights, 0) * outputs).sum(axis=1)
+            weights = jax.nn.softmax(scores, axis=1, where=mask)
+            return (jnp.where(mask, weights, 0) * outputs).sum(axis=1)
         raise ValueError(f"readout '{self.kind}' is not known; choose one of {', '.join(READOUTS)}")

@@ -5,45 +5,31 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from seqvision.models.cells.base import TIME_AXIS, Carry, Cell
-from seqvision.models.cells.gated import GRU, JANET, LSTM, LayerNormLSTM
-from seqvision.models.cells.minimal import MinGRU, MinimalCell, MinLSTM
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import TIME_AXIS, Carry, Cell, CellOptions
+from seqvision.models.cells.gated import LoopCell
 from seqvision.models.dropout import Dropout
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.cudnn_lstm import cudnn_lstm
 from seqvision.models.execution.fused_gru import fused_gru
 from seqvision.models.execution.fused_lstm import fused_lstm
-from seqvision.models.padding import reversed_steps
-from seqvision.shapes import Features, HiddenSequence, Lengths, Sequence
-
-CELLS: dict[str, type[Cell]] = {
-    "lstm": LSTM,
-    "gru": GRU,
-    "layer_norm_lstm": LayerNormLSTM,
-    "janet": JANET,
-    "min_lstm": MinLSTM,
-    "min_gru": MinGRU,
-}
+from seqvision.models.padding import reversed_steps, step_mask
+from seqvision.shapes import Features, Hidden, HiddenSequence, Lengths, Sequence, StepMask
 
 StackCarry = tuple[Any, ...]
 """The carry of each layer; with two directions, its pair (forward, backward)."""
 
 
-class Recurrent(nn.Module):
-    """One recurrent layer, read in one direction. Its parameters are those of `cell`.
-
-    Padding is on the right and changes nothing: not the outputs of real steps, not the final
-    carry, not a gradient, whatever it holds.
+class RecurrentFields(nn.Module):
+    """What a layer and a stack of layers have in common.
 
     Attributes:
-      cell: a name in `CELLS`.
+      cell: a name in `cells.CELLS`.
       hidden_size: H.
-      gate_init, forget_bias, refine_gates, recurrent_init: see `cell.Cell`. The `num_steps` of
-        `chrono` are those of the inputs with which the parameters are initialised.
+      options: see `cells.base.CellOptions`. The number of steps of `chrono` is that of the inputs
+        with which the parameters are initialised.
       recurrent_dropout: rate at which units of the candidate are dropped in training, one mask for
         all steps of a sequence (Semeniuta et al., 2016, arXiv 1603.05118); takes the rng `dropout`.
-      reverse: reads each sequence from its last real step back to its first; the outputs stay
-        in the order of time.
       execution: how the steps are run, see `execution.choose_execution`; the same parameters, and
         but for rounding the same values and gradients. Only `scan` can be differentiated in forward
         mode (`jax.jvp`, `jax.jacfwd`).
@@ -51,17 +37,28 @@ class Recurrent(nn.Module):
       dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """
 
-    cell: str
-    hidden_size: int
-    gate_init: str = "constant"
-    forget_bias: float = 1.0
-    refine_gates: bool = False
-    recurrent_init: str = "orthogonal"
+    cell: str = "lstm"
+    hidden_size: int = 128
+    options: CellOptions = CellOptions()
     recurrent_dropout: float = 0.0
-    reverse: bool = False
     execution: str = "auto"
     axis_name: str | None = None
     dtype: jnp.dtype | None = None
+
+
+class Recurrent(RecurrentFields):
+    """One recurrent layer, read in one direction. Its parameters are those of `cell`.
+
+    Padding is on the right and changes nothing, whatever it holds: no output before it, not the
+    final carry, not a gradient.
+
+    Attributes:
+      reverse: reads each sequence from its last step back to its first; the outputs stay in the
+        order of time.
+      Others: see `RecurrentFields`.
+    """
+
+    reverse: bool = False
 
     @nn.compact
     def __call__(
@@ -76,7 +73,7 @@ class Recurrent(nn.Module):
 
         Args:
           inputs: (B, T, D).
-          lengths: (B,), real steps of each sequence, 0 to T; T by default.
+          lengths: (B,), steps of each sequence, 0 to T; T by default.
           initial_carry: the memory before the first step; zeros by default.
           train: drops units out.
 
@@ -91,65 +88,93 @@ class Recurrent(nn.Module):
         if self.cell not in CELLS:
             raise ValueError(f"cell '{self.cell}' is not known; choose one of {', '.join(CELLS)}")
         batch_size, num_steps, input_size = inputs.shape
+        path = self._path()
         cell_class = CELLS[self.cell]
-        dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
-        path = choose_execution(
-            self.execution, self.cell, self.hidden_size, dtype.name, self.refine_gates
-        )
-        if path == "cudnn" and self.is_initializing():
-            path = "scan"  # It asks a GPU for sizes even where only shapes are wanted.
-        is_looped = path == "scan" and not issubclass(cell_class, MinimalCell)
-        cell: Any = (_looped(cell_class) if is_looped else cell_class)(
+        if path == "scan" and issubclass(cell_class, LoopCell):
+            cell_class = _looped(cell_class)
+        cell: Any = cell_class(
             input_size=input_size,
             hidden_size=self.hidden_size,
-            gate_init=self.gate_init,
-            forget_bias=self.forget_bias,
+            options=self.options,
             num_steps=num_steps,
-            refine_gates=self.refine_gates,
-            recurrent_init=self.recurrent_init,
             dtype=self.dtype,
             name="cell",
         )
-        if initial_carry is None:
-            initial_carry = cell.initialize_carry(batch_size)
-        real = None
+        carry: Any = cell.initialize_carry(batch_size) if initial_carry is None else initial_carry
+        mask = None
         if lengths is not None:
             lengths = jnp.minimum(lengths, num_steps)
-            real = jnp.arange(num_steps)[None] < lengths[:, None]
+            mask = step_mask(lengths, num_steps)
             # NaN and infinity in the padding would reach gradients even where multiplied by 0.
-            inputs = jnp.where(real[..., None], inputs, jnp.zeros_like(inputs))
-        candidate_mask = None
-        if train and self.recurrent_dropout > 0:
-            if path == "cudnn":
-                raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
-            ones = jnp.ones((batch_size, self.hidden_size), jnp.float32)
-            candidate_mask = Dropout(self.recurrent_dropout, self.axis_name)(ones, train=True)
-
+            inputs = jnp.where(mask[..., None], inputs, jnp.zeros_like(inputs))
+        candidate_mask = self._candidate_mask(batch_size) if train else None
         if path == "cudnn":
+            if candidate_mask is not None:
+                raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
             kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
-            carry: Any = initial_carry
             return cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
         if path == "fused":
-            parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
-            if self.cell == "gru":
-                parameters.append(cell.candidate_bias)
-            fused: Any = fused_gru if self.cell == "gru" else fused_lstm
-            arguments = inputs, initial_carry, real, candidate_mask
-            return fused(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
+            return self._read_fused(cell, inputs, carry, mask, candidate_mask)
+        return self._read_in_steps(cell, inputs, lengths, carry, mask, candidate_mask)
+
+    @nn.nowrap
+    def _path(self) -> str:
+        """`scan`, `fused` or `cudnn`."""
+        dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
+        path = choose_execution(
+            self.execution, self.cell, self.hidden_size, dtype.name, self.options.refine_gates
+        )
+        # cuDNN asks a GPU for sizes even where only shapes are wanted.
+        return "scan" if path == "cudnn" and self.is_initializing() else path
+
+    @nn.nowrap
+    def _candidate_mask(self, batch_size: int) -> Hidden | None:
+        """The mask of recurrent dropout, one for all steps; None without dropout."""
+        if self.recurrent_dropout == 0:
+            return None
+        ones = jnp.ones((batch_size, self.hidden_size), jnp.float32)
+        return Dropout(self.recurrent_dropout, self.axis_name)(ones, train=True)
+
+    @nn.nowrap
+    def _read_fused(
+        self,
+        cell: Any,
+        inputs: Sequence,
+        carry: Any,
+        mask: StepMask | None,
+        candidate_mask: Hidden | None,
+    ) -> tuple[HiddenSequence, Any]:
+        parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
+        if self.cell == "gru":
+            parameters.append(cell.candidate_bias)
+        fused: Any = fused_gru if self.cell == "gru" else fused_lstm
+        arguments = inputs, carry, mask, candidate_mask
+        return fused(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
+
+    @nn.nowrap
+    def _read_in_steps(
+        self,
+        cell: Any,
+        inputs: Sequence,
+        lengths: Lengths | None,
+        carry: Any,
+        mask: StepMask | None,
+        candidate_mask: Hidden | None,
+    ) -> tuple[HiddenSequence, Any]:
         if self.reverse:
             inputs = reversed_steps(inputs, lengths)
-        if not is_looped:
+        if not isinstance(cell, LoopCell):
             read, steps = cell.read, cell.project(inputs)
-        elif input_size > len(cell.gate_names) * self.hidden_size:
-            read, steps = cell.step_if_real, cell.project(inputs)
+        elif inputs.shape[-1] > len(cell.gate_names) * self.hidden_size:
+            read, steps = cell.masked_step, cell.project(inputs)
         else:
             # The gradient needs every step's inputs or their projection: keep the smaller ones.
-            read, steps = cell.project_and_step_if_real, inputs
-        carry, outputs = read(initial_carry, steps, real, candidate_mask)
+            read, steps = cell.project_and_masked_step, inputs
+        carry, outputs = read(carry, steps, mask, candidate_mask)
         return reversed_steps(outputs, lengths) if self.reverse else outputs, carry
 
 
-class RecurrentStack(nn.Module):
+class RecurrentStack(RecurrentFields):
     """Recurrent layers on top of each other, each reading the outputs of the one below.
 
     Layers are named `layer_0`, or `layer_0_forward` and `layer_0_backward`, whose outputs are
@@ -160,22 +185,12 @@ class RecurrentStack(nn.Module):
       bidirectional: every layer reads the sequence in both directions.
       dropout: rate at which units are dropped between layers in training, independently at all
         steps (Zaremba et al., 2014, arXiv 1409.2329); takes the rng `dropout`.
-      Others: see `Recurrent`.
+      Others: see `RecurrentFields`.
     """
 
-    cell: str
-    hidden_size: int
     num_layers: int = 1
     bidirectional: bool = False
     dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    gate_init: str = "constant"
-    forget_bias: float = 1.0
-    refine_gates: bool = False
-    recurrent_init: str = "orthogonal"
-    execution: str = "auto"
-    axis_name: str | None = None
-    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(
@@ -190,7 +205,7 @@ class RecurrentStack(nn.Module):
 
         Args:
           inputs: (B, T, D).
-          lengths: (B,), real steps of each sequence, 0 to T; T by default.
+          lengths: (B,), steps of each sequence, 0 to T; T by default.
           initial_carry: one for each layer (pairs if bidirectional), as returned; zeros by default.
           train: drops units out.
 
@@ -230,7 +245,7 @@ class RecurrentStack(nn.Module):
     def final_hidden(self, carry: StackCarry) -> Features:
         """The last layer's hidden state after all that it read: (B, H), or (B, 2H).
 
-        Forward, this is after the last real step; backward, after step 0.
+        Forward, this is after the last step; backward, after step 0.
         """
         last = carry[-1] if self.bidirectional else (carry[-1],)
         hidden = [memory[1] if isinstance(memory, tuple) else memory for memory in last]
@@ -241,28 +256,25 @@ class RecurrentStack(nn.Module):
         return Recurrent(
             cell=self.cell,
             hidden_size=self.hidden_size,
-            gate_init=self.gate_init,
-            forget_bias=self.forget_bias,
-            refine_gates=self.refine_gates,
-            recurrent_init=self.recurrent_init,
+            options=self.options,
             recurrent_dropout=self.recurrent_dropout,
-            reverse=reverse,
             execution=self.execution,
             axis_name=self.axis_name,
             dtype=self.dtype,
+            reverse=reverse,
             name=name,
         )
 
 
 def _looped(cell_class: type[Cell]) -> type[Cell]:
-    """The cell with its `..._if_real` made to read all steps, in a loop over the time axis.
+    """The cell, its masked steps replaced by loops of them over the time axis.
 
     The class is lifted, not a function that calls the cell, since Flax's scan of functions
     handles rngs differently.
     """
     return nn.scan(
         cell_class,
-        methods=["step_if_real", "project_and_step_if_real"],
+        methods=["masked_step", "project_and_masked_step"],
         variable_broadcast="params",
         split_rngs={"params": False},
         in_axes=(TIME_AXIS, TIME_AXIS, nn.broadcast),

@@ -1,6 +1,8 @@
-"""How an image or a clip becomes a sequence: what one time step is."""
+"""Sequence makers: they turn an image or a clip into a sequence, each with its own time step."""
 
-from typing import ClassVar
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,7 +12,26 @@ from seqvision.models.cnn import CNN, ColumnCNN
 from seqvision.shapes import Clips, Images, Sequence
 
 
-class Rows(nn.Module):
+class SequenceMaker(nn.Module):
+    """Base class: its options, of which each maker uses those it has a use for.
+
+    Attributes:
+      patch_size: height and width of a patch in pixels.
+      cnn_channels: of each block of the CNN.
+      dtype: precision of the CNN's convolutions.
+    """
+
+    patch_size: int = 4
+    cnn_channels: tuple[int, ...] = (32, 64)
+    dtype: jnp.dtype | None = None
+
+    @property
+    def context(self) -> int:
+        """How many columns before a step it reads together with it."""
+        return 0
+
+
+class Rows(SequenceMaker):
     """Each row is one step, top to bottom."""
 
     def __call__(self, images: Images) -> Sequence:
@@ -18,18 +39,15 @@ class Rows(nn.Module):
         return _joined_rows(images)
 
 
-class Columns(nn.Module):
+class Columns(SequenceMaker):
     """Each column is one step, left to right."""
-
-    context: ClassVar[int] = 0
-    """How many columns before a step are seen with it; see `CNNColumns`."""
 
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, width, height * channels)."""
         return _joined_rows(images.swapaxes(1, 2))
 
 
-class Pixels(nn.Module):
+class Pixels(SequenceMaker):
     """Each pixel is one step, row by row, or in one fixed random order.
 
     Attributes:
@@ -48,99 +66,60 @@ class Pixels(nn.Module):
         return pixels
 
 
-class Patches(nn.Module):
-    """Each square patch is one step, row by row of patches.
-
-    Attributes:
-      size: height and width of a patch in pixels.
-    """
-
-    size: int
+class Patches(SequenceMaker):
+    """Each square patch is one step, row by row of patches."""
 
     def __call__(self, images: Images) -> Sequence:
-        """(B, height, width, channels) to (B, patches, size * size * channels).
+        """(B, height, width, channels) to (B, patches, patch_size * patch_size * channels).
 
         Raises:
           ValueError: the patches do not tile the image.
         """
         num_images, height, width, channels = images.shape
-        down, across = height // self.size, width // self.size
-        if (down * self.size, across * self.size) != (height, width):
-            raise ValueError(
-                f"patches of {self.size}x{self.size} do not tile an image of {height}x{width}"
-            )
-        tiles = images.reshape(num_images, down, self.size, across, self.size, channels)
+        size = self.patch_size
+        down, across = height // size, width // size
+        if (down * size, across * size) != (height, width):
+            raise ValueError(f"patches of {size}x{size} do not tile an image of {height}x{width}")
+        tiles = images.reshape(num_images, down, size, across, size, channels)
         return tiles.swapaxes(2, 3).reshape(num_images, down * across, -1)
 
 
-class CNNFeatures(nn.Module):
-    """All CNN features of an image are one single step.
-
-    Attributes:
-      channels: see `CNN`.
-      dtype: precision of the convolutions.
-    """
-
-    channels: tuple[int, ...]
-    dtype: jnp.dtype | None = None
+class CNNFeatures(SequenceMaker):
+    """All CNN features of an image are one single step."""
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, 1, features)."""
-        return CNN(self.channels, self.dtype, name="cnn")(images).reshape(len(images), 1, -1)
+        return CNN(self.cnn_channels, self.dtype, name="cnn")(images).reshape(len(images), 1, -1)
 
 
-class CNNRows(nn.Module):
-    """Each row of the CNN's feature map is one step, top to bottom.
-
-    Attributes:
-      channels: see `CNN`.
-      dtype: precision of the convolutions.
-    """
-
-    channels: tuple[int, ...]
-    dtype: jnp.dtype | None = None
+class CNNRows(SequenceMaker):
+    """Each row of the CNN's feature map is one step, top to bottom."""
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, map height, map width * map channels)."""
-        return _joined_rows(CNN(self.channels, self.dtype, name="cnn")(images))
+        return _joined_rows(CNN(self.cnn_channels, self.dtype, name="cnn")(images))
 
 
-class CNNColumns(nn.Module):
-    """Each column is one step, seen by a CNN together with the columns just before it.
+class CNNColumns(SequenceMaker):
+    """Each column is one step, read by a CNN together with the columns just before it.
 
-    It sees no column to come: its look-ahead is 0.
-
-    Attributes:
-      channels: see `ColumnCNN`.
-      dtype: precision of the convolutions.
+    It reads no later column: its look-ahead is 0.
     """
-
-    channels: tuple[int, ...]
-    dtype: jnp.dtype | None = None
 
     @property
     def context(self) -> int:
-        """How many columns before a step are seen with it."""
-        return ColumnCNN.context_of(self.channels)
+        return ColumnCNN.context_of(self.cnn_channels)
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, context + width, channels) to (B, width, map channels * map height)."""
-        return ColumnCNN(self.channels, self.dtype, name="cnn")(images)
+        return ColumnCNN(self.cnn_channels, self.dtype, name="cnn")(images)
 
 
-class Frames(nn.Module):
-    """Each frame of a clip is one step: its features from one CNN with shared weights.
-
-    Attributes:
-      channels: see `CNN`.
-      dtype: precision of the convolutions.
-    """
-
-    channels: tuple[int, ...]
-    dtype: jnp.dtype | None = None
+class Frames(SequenceMaker):
+    """Each frame of a clip is one step: its features from one CNN with shared weights."""
 
     @nn.compact
     def __call__(self, clips: Clips) -> Sequence:
@@ -148,8 +127,37 @@ class Frames(nn.Module):
         num_clips, num_frames, *image_shape = clips.shape
         # Folded into the batch: to the CNN, frames are images like any other.
         images = clips.reshape(num_clips * num_frames, *image_shape)
-        features = CNN(self.channels, self.dtype, name="cnn")(images)
+        features = CNN(self.cnn_channels, self.dtype, name="cnn")(images)
         return features.reshape(num_clips, num_frames, -1)
+
+
+SEQUENCES: dict[str, Callable[..., SequenceMaker]] = {
+    "rows": Rows,
+    "columns": Columns,
+    "pixels": Pixels,
+    "permuted_pixels": functools.partial(Pixels, permuted=True),
+    "patches": Patches,
+    "cnn": CNNFeatures,
+    "cnn_rows": CNNRows,
+    "frames": Frames,
+}
+"""What a classifier can read."""
+
+COLUMNS: dict[str, Callable[..., SequenceMaker]] = {"columns": Columns, "cnn_columns": CNNColumns}
+"""What a line reader can read."""
+
+
+def create_sequence(
+    name: str, makers: Mapping[str, Callable[..., SequenceMaker]] = SEQUENCES, **options: Any
+) -> SequenceMaker:
+    """The sequence maker of that name, one of `makers`; options as in `SequenceMaker`.
+
+    Raises:
+      ValueError: there is no such maker.
+    """
+    if name not in makers:
+        raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(makers)}")
+    return makers[name](**options)
 
 
 def _joined_rows(images: Images) -> Sequence:

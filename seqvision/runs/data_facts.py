@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from seqvision.config.schema import Settings
-from seqvision.data.dataset import SPLITS, ArraySplit, Dataset
+from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.data.files.images import background_of
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.runs.files import ENVIRONMENT, read_json
 
@@ -91,9 +90,5 @@ def _background(settings: Settings, dataset: Dataset) -> str:
     train = dataset.split("train")
     if settings.data.source != "tfds":
         return "mixed"
-    if isinstance(train, StreamedSplit):
-        first = np.arange(min(_BACKGROUND_EXAMPLES, len(train)), dtype=np.int32)
-        return background_of(train.read(first)["inputs"])
-    if isinstance(train, ArraySplit):
-        return background_of(train.inputs)
-    return "mixed"
+    first = np.arange(min(_BACKGROUND_EXAMPLES, len(train)), dtype=np.int32)
+    return background_of(train.read(first)["inputs"])

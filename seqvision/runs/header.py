@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from seqvision.config.schema import MADE_SOURCES, Settings
 from seqvision.config.step_counts import Steps
 from seqvision.data.dataset import Dataset
-from seqvision.data.streamed import StreamedSplit
 from seqvision.models.parameters import named_leaves
 from seqvision.profiling.throughput import flops_text
 from seqvision.runtime.console import aligned
@@ -89,12 +87,7 @@ def _training_facts(
 
 def residence(dataset: Dataset) -> str:
     """Where the examples are, and how large they are (or would be) as arrays in memory."""
-    num_bytes = 0
-    for split in dataset.splits.values():
-        if isinstance(split, StreamedSplit):
-            num_bytes += split.num_bytes
-        else:
-            num_bytes += sum(np.asarray(array).nbytes for array in jax.tree.leaves(split.arrays))
+    num_bytes = sum(split.num_bytes for split in dataset.splits.values())
     where = "streamed, of" if dataset.is_streamed else "in memory,"
     unit, name = (2**30, "GiB") if num_bytes >= 2**30 else (2**20, "MiB")
     return f"{where} {num_bytes / unit:,.1f} {name}"

@@ -17,7 +17,8 @@ from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import state_sharding
 from seqvision.runtime.transfer import to_devices
-from seqvision.training.state import Init, TrainState, create_state
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import Init, TrainState
 
 
 def restore(
@@ -29,7 +30,7 @@ def restore(
       checkpoints: of the run.
       workdir: the run's folder.
       dataset: the data to go on with; it must be that of the first start.
-      abstract: shapes, types and shardings of the state, see `training.state.abstract_state`.
+      abstract: shapes, types and shardings of the state, see `training.replicas.Replicas`.
 
     Returns:
       The state and the facts that the training loop saved with it; None where the run has no
@@ -57,8 +58,7 @@ def new_state(
     init: Init,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
-    seed: int,
-    num_seeds: int = 1,
+    replicas: Replicas,
     init_from: str = "",
 ) -> TrainState:
     """Creates the state of a new run before its first step.
@@ -67,21 +67,20 @@ def new_state(
       init: the initial state as a function of the seed, see `training.state.make_init`.
       optimizer: initialised again for weights of another run.
       mesh: the devices.
-      seed: the first seed.
-      num_seeds: seeds trained at once.
+      replicas: the seeds.
       init_from: the workdir of a run whose weights to start from; "" for random ones.
 
     Raises:
       UserError: there is no run at `init_from`, or its weights do not match.
     """
-    state = create_state(init, mesh, seed, num_seeds)
+    state = replicas.create_state(init, mesh)
     if not init_from:
         return state
-    params, lines = warm_start(state.params, Path(init_from).expanduser(), num_seeds)
+    params, lines = warm_start(state.params, Path(init_from).expanduser(), replicas)
     for line in lines:
         say(line)
     params = to_devices(params, state_sharding(mesh))
     ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-    init_optimizer = optimizer.init if num_seeds == 1 else jax.vmap(optimizer.init)
+    init_optimizer = replicas.for_all(optimizer.init)
     opt_state = jax.jit(init_optimizer, out_shardings=state_sharding(mesh))(params)
     return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)

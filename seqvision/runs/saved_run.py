@@ -13,8 +13,9 @@ from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
-from seqvision.tasks.from_config import model_of
-from seqvision.tasks.seed_metrics import of_seed
+from seqvision.tasks.base import Task
+from seqvision.tasks.from_config import create_network, create_task
+from seqvision.training.replicas import Replicas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Run:
     Attributes:
       settings: the run's config.
       data: shape of its images or clips, names of its classes.
+      task: what it was trained for.
       model: images or clips in [0, 1] to logits.
       params: the best weights by validation where the config keeps the best, else the newest; their
         moving average where the config asks for one.
@@ -33,6 +35,7 @@ class Run:
 
     settings: Settings
     data: DataFacts
+    task: Task
     model: nn.Module
     params: Any
     step: int
@@ -76,11 +79,11 @@ def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
     here = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, execution="auto")
     )
-    model = model_of(here, len(data.class_names))
-    if settings.num_seeds == 1:
-        return [Run(settings, data, model, params, int(state["step"]), settings.seed)]
-    steps = np.asarray(state["step"])
+    task = create_task(here, data.class_names)
+    model, replicas = create_network(here, task), Replicas(settings.seeds)
+    each = zip(
+        replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
+    )
     return [
-        Run(settings, data, model, of_seed(params, index), int(steps[index]), seed)
-        for index, seed in enumerate(settings.seeds)
+        Run(settings, data, task, model, weights, int(step), seed) for weights, step, seed in each
     ]

@@ -10,17 +10,18 @@ from seqvision.errors import UserError
 from seqvision.models.parameters import named_leaves
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.console import say
+from seqvision.training.replicas import Replicas
 
 
-def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, list[str]]:
-    """Copies from a trained run each array whose name and shape match.
+def warm_start(params: Any, workdir: Path, replicas: Replicas) -> tuple[Any, list[str]]:
+    """Takes over from a trained run each array whose name and shape match.
 
     Where that run has several seeds, the weights of the first are used.
 
     Args:
-      params: initial weights of the new network; (R, ...) for R seeds, which all get the same.
-      workdir: the trained run's folder.
-      num_seeds: R.
+      params: the new network's weights (*axes, ...): all seeds get the same.
+      workdir: the other run's folder.
+      replicas: the seeds of the new run.
 
     Returns:
       The weights, and lines of text that list what was copied.
@@ -33,7 +34,7 @@ def warm_start(params: Any, workdir: Path, num_seeds: int = 1) -> tuple[Any, lis
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
     source, own = dict(named_leaves(run.params)), named_leaves(params)
-    shapes = {name: array.shape[1:] if num_seeds > 1 else array.shape for name, array in own}
+    shapes = {name: array.shape[len(replicas.axes) :] for name, array in own}
     matching = {
         name: source[name] for name, shape in shapes.items() if _shape(source.get(name)) == shape
     }

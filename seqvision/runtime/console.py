@@ -1,5 +1,7 @@
 """Output on the console: lines, a progress bar, tables."""
 
+import contextlib
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -17,6 +19,20 @@ def say(line: str) -> None:
     if is_primary():
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def quiet(*logger_names: str) -> Iterator[None]:
+    """Keeps what these loggers of other packages report, short of errors, off the screen."""
+    loggers = [logging.getLogger(name) for name in logger_names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 class Progress:

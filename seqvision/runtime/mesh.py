@@ -105,7 +105,7 @@ def shard_function(
     )
 
 
-def share_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
+def shard_batch(function: Callable[..., Any], mesh: Mesh, num_replicated: int) -> Any:
     """Compiles a function that each device calls with its shard of the batch.
 
     Args:

@@ -11,9 +11,9 @@ from seqvision.config.validation import flatten
 from seqvision.errors import UserError
 from seqvision.runs.files import STATUS, read_json, write_json
 from seqvision.runs.metrics_log import read_metrics
-from seqvision.runs.result import format_metric
 from seqvision.runtime.console import aligned, duration_text
 from seqvision.sweeps.plan import Plan, PlannedRun
+from seqvision.tasks.metric_text import format_metric
 
 FAILURE = "failure.json"
 

@@ -1,108 +1,127 @@
-"""What a network is trained for: what training makes small, and what is recorded of it."""
+"""The interface of a task: what a network is trained for, and what it is judged by."""
 
-import dataclasses
-from typing import Any, Protocol, runtime_checkable
+import abc
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import jax.numpy as jnp
+import flax.linen as nn
 from jax import Array
+from jax.sharding import Mesh
 
-from seqvision.shapes import Logits, Mask, PerExample, StepLogits
-from seqvision.tasks.losses import cross_entropy, ctc, fits, last_step, step_cross_entropy
-from seqvision.tasks.metrics import Metrics, Sums, TextSums
+from seqvision.data.dataset import Split
+from seqvision.shapes import Mask, PerExample
+
+Take = Callable[[Any, Any], dict[str, Any]]
+"""See `data.dataset.Split.take`."""
+
+Keep = Callable[[Any, Any], None]
+"""Called with the prediction and the label of each example, in order."""
 
 
 @runtime_checkable
-class Objective(Protocol):
-    """A task. Batches are as `data.dataset.Split.take` gives them."""
+class Metrics(Protocol):
+    """Metrics of a set of examples."""
 
+    @property
+    def score(self) -> float:
+        """What decides which weights are the best: the higher the better."""
+
+    def row(self) -> dict[str, Any]:
+        """What is recorded, by name."""
+
+
+@runtime_checkable
+class Evaluation(Protocol):
+    """Evaluates a whole split, each example once whatever the batch size."""
+
+    def __call__(self, params: Any, split: Split, keep: Keep | None = None) -> Metrics: ...
+
+
+class Task(abc.ABC):
+    """A task. Batches are as `data.dataset.Split.take` gives them.
+
+    Attributes:
+      metric: the name of the metric that runs are compared by.
+      outputs: what the network's outputs stand for.
+      reads_lines: whether its inputs are lines of writing rather than images or clips.
+    """
+
+    metric: ClassVar[str]
+    outputs: ClassVar[str]
+    reads_lines: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def create_model(self, **fields: Any) -> nn.Module:
+        """The network.
+
+        Args:
+          fields: those of `config.model`, and the `axis_name` of `models.create_model`.
+        """
+
+    # --- training ---
+
+    @abc.abstractmethod
     def zeros(self) -> Any:
-        """The sums of no examples."""
+        """The sums of no examples, a tree of arrays that can be added."""
 
+    @abc.abstractmethod
     def losses(self, logits: Any, batch: dict[str, Array]) -> PerExample:
-        """What training makes small, one value per example."""
+        """The loss of each example, (B,)."""
 
+    @abc.abstractmethod
     def sums(self, logits: Any, batch: dict[str, Array], losses: PerExample, mask: Mask) -> Any:
-        """What is recorded of the examples whose `mask` is True, and whose `losses` are known."""
+        """What is summed over the examples whose `mask` is True, with their known `losses`."""
 
+    @abc.abstractmethod
     def row(self, sums: Any) -> dict[str, float]:
-        """The same as means, on the host."""
+        """The sums, on the host, as means: what is recorded of training."""
 
+    # --- evaluation ---
 
-@dataclasses.dataclass(frozen=True)
-class Classification:
-    """To name images or clips.
+    @abc.abstractmethod
+    def create_evaluation(
+        self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
+    ) -> Evaluation:
+        """The evaluation of a network. Nothing is compiled before it is called.
 
-    Attributes:
-      num_classes: K.
-      label_smoothing, step_weight: see `tasks.losses.step_cross_entropy`.
-    """
+        Args:
+          model: inputs in [0, 1] to logits.
+          mesh: the devices, all of which share each batch.
+          take: see `data.dataset.Split.take`; the same for all splits.
+          batch_size: the most examples in one step.
+        """
 
-    num_classes: int
-    label_smoothing: float = 0.0
-    step_weight: float = 0.0
+    def needs_predictions(self) -> bool:
+        """Whether `report` looks at single predictions."""
+        return False
 
-    def zeros(self) -> Sums:
-        return Sums.zeros(self.num_classes)
+    @abc.abstractmethod
+    def report(self, metrics: Any, examples: Sequence[tuple[Any, Any]]) -> Iterator[str]:
+        """Lines for people.
 
-    def losses(self, logits: Logits | StepLogits, batch: dict[str, Array]) -> PerExample:
-        labels = batch["labels"]
-        if logits.ndim == 3:
-            return step_cross_entropy(
-                logits, labels, batch.get("lengths"), self.step_weight, self.label_smoothing
-            )
-        return cross_entropy(logits, labels, self.label_smoothing)
+        Args:
+          metrics: from an evaluation.
+          examples: each prediction with its label, where `needs_predictions`; else any number.
+        """
 
-    def sums(
-        self,
-        logits: Logits | StepLogits,
-        batch: dict[str, Array],
-        losses: PerExample,
-        mask: Mask,
-    ) -> Sums:
-        # Without smoothing, and of the last step alone: these losses say how good the network is.
-        last, labels = last_step(logits, batch.get("lengths")), batch["labels"]
-        return Sums.of(last, cross_entropy(last, labels), labels, mask)
+    @abc.abstractmethod
+    def truth(self, label: Any) -> str:
+        """A label as text."""
 
-    def row(self, sums: Sums) -> dict[str, float]:
-        return Metrics.of(sums).row()
+    @abc.abstractmethod
+    def prediction_row(self, prediction: Any | None) -> dict[str, Any]:
+        """A prediction as plain values; all None where there is none."""
 
+    # --- data ---
 
-@dataclasses.dataclass(frozen=True)
-class TextReading:
-    """To read lines of writing.
+    def infeasible(self, name: str, split: Split) -> Iterator[str]:
+        """Lines about examples that cannot be learnt.
 
-    Attributes:
-      delay: see `models.line_reader.LineReader`.
-    """
+        Args:
+          name: of the split.
+          split: any examples.
 
-    delay: int
-
-    def zeros(self) -> TextSums:
-        return TextSums.zeros()
-
-    def losses(self, logits: StepLogits, batch: dict[str, Array]) -> PerExample:
-        return ctc(
-            logits,
-            batch["lengths"] + self.delay,
-            batch["labels"],
-            batch["label_lengths"],
-            batch.get("ends"),
-            self.delay,
-        )
-
-    def sums(
-        self, logits: StepLogits, batch: dict[str, Array], losses: PerExample, mask: Mask
-    ) -> TextSums:
-        unfit = mask & ~self.fits(batch)
-        return TextSums(
-            loss=jnp.where(mask, losses, 0.0).sum(),
-            count=mask.sum(dtype=jnp.int32),
-            unfit=unfit.sum(dtype=jnp.int32),
-        )
-
-    def row(self, sums: TextSums) -> dict[str, float]:
-        return sums.row()
-
-    def fits(self, batch: dict[str, Array]) -> Mask:
-        """See `tasks.losses.fits`."""
-        return fits(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])
+        Raises:
+          UserError: none can be learnt.
+        """
+        yield from ()

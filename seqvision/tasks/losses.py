@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Loss functions."""
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ def ctc(
       max_delay: steps.
 
     Returns:
-      Losses; 0 for a text that does not fit its steps, see `fits`.
+      Losses; 0 for a text that does not fit its steps, see `is_feasible`.
     """
     log_probs = jax.nn.log_softmax(logits)
     if ends is not None:
@@ -104,10 +104,10 @@ def ctc(
         labels,
         _padding(label_lengths, labels.shape[1]),
     )
-    return jnp.where(fits(lengths, labels, label_lengths), losses, 0.0)
+    return jnp.where(is_feasible(lengths, labels, label_lengths), losses, 0.0)
 
 
-def fits(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
+def is_feasible(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
     """Whether each text can be said: one step a symbol, and a blank between equal neighbours.
 
     `optax.ctc_loss` gives some 1e5 where it cannot.

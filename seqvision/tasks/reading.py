@@ -1,75 +1,188 @@
-"""What a network read on the lines of a split."""
+"""Reading of lines of writing."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 from jaxtyping import Float32
 
-from seqvision.data.batching import padded_indices
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
+from seqvision.data.device_feed import evaluation_batches
+from seqvision.data.files.paths import few, shown
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
-from seqvision.runtime.mesh import batch_sharding, replicated, share_batch
+from seqvision.errors import UserError
+from seqvision.models import create_reader
+from seqvision.runtime.mesh import replicated, shard_batch
 from seqvision.runtime.transfer import to_devices, to_host
-from seqvision.shapes import Lengths
-from seqvision.tasks.base import TextReading
-from seqvision.tasks.reading_metrics import ScoredLine
-from seqvision.training.steps import Take
+from seqvision.shapes import Lengths, Mask, PerExample, StepLogits
+from seqvision.tasks.base import Evaluation, Keep, Take, Task
+from seqvision.tasks.losses import ctc, is_feasible
+from seqvision.tasks.metric_text import format_metric
+from seqvision.tasks.predictions import Transcription, transcription, transcription_row
+from seqvision.tasks.reading_metrics import ReadingMetrics, ScoredLine, TextSums, reading_metrics
 
 
-class _Read(NamedTuple):
-    """What is said about a batch, and the batch but for its pictures."""
+@dataclasses.dataclass(frozen=True)
+class TextReading(Task):
+    """A text for each line of writing.
+
+    Attributes:
+      symbols: the alphabet.
+      delay: columns, see `models.line_reader.LineReader`.
+      letter_delay: see `decoding.letter_ends`.
+      beam_width: texts kept by the beam search; 0 decodes greedily.
+    """
+
+    symbols: tuple[str, ...]
+    delay: int
+    letter_delay: int = 0
+    beam_width: int = 0
+
+    metric: ClassVar[str] = "cer"
+    outputs: ClassVar[str] = "symbols, and the blank of CTC"
+    reads_lines: ClassVar[bool] = True
+
+    def create_model(self, **fields: Any) -> nn.Module:
+        for unused in ("readout", "patch_size"):
+            del fields[unused]
+        return create_reader(num_classes=len(self.symbols) + 1, delay=self.delay, **fields)
+
+    def zeros(self) -> TextSums:
+        return TextSums.zeros()
+
+    def losses(self, logits: StepLogits, batch: dict[str, Array]) -> PerExample:
+        return ctc(
+            logits,
+            batch["lengths"] + self.delay,
+            batch["labels"],
+            batch["label_lengths"],
+            batch.get("ends"),
+            self.delay,
+        )
+
+    def sums(
+        self, logits: StepLogits, batch: dict[str, Array], losses: PerExample, mask: Mask
+    ) -> TextSums:
+        infeasible = mask & ~self.is_feasible(batch)
+        return TextSums(
+            loss=jnp.where(mask, losses, 0.0).sum(),
+            count=mask.sum(dtype=jnp.int32),
+            unfit=infeasible.sum(dtype=jnp.int32),
+        )
+
+    def row(self, sums: TextSums) -> dict[str, float]:
+        return sums.row()
+
+    def is_feasible(self, batch: dict[str, Array]) -> Mask:
+        """See `losses.is_feasible`."""
+        return is_feasible(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])
+
+    def create_evaluation(
+        self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
+    ) -> Evaluation:
+        step = make_read_step(model, mesh, take, self)
+
+        def scored_lines(params: Any, split: Split, keep: Keep | None) -> Iterator[ScoredLine]:
+            params = to_devices(params, replicated(mesh))
+            for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
+                output = to_host(step(params, arrays, indices))
+                for number in range(int(mask.sum())):
+                    line = _scored_line(output, number)
+                    if keep is not None:
+                        keep(self._transcription(line), line.truth)
+                    yield line
+
+        def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ReadingMetrics:
+            return reading_metrics(scored_lines(params, split, keep), self.delay)
+
+        return evaluate
+
+    def report(self, metrics: ReadingMetrics, examples: Sequence[Any]) -> Iterator[str]:
+        """All metrics, and the fraction of lines of each length that are right."""
+        width = self.beam_width
+        yield f"decoding  {f'beam of {width}' if width else 'greedy'}"
+        for name, value in metrics.row().items():
+            yield f"{name.replace('_', ' '):<14}  {format_metric(name, value)}"
+        yield "exact match by number of symbols"
+        for length, (right, number) in metrics.exact_by_length.items():
+            yield f"  {length:>4}  {right / number:>7.2%} of {number}"
+
+    def truth(self, label: np.ndarray) -> str:
+        return self._alphabet.decode(label)
+
+    def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
+        return transcription_row(prediction)
+
+    def infeasible(self, name: str, split: Split) -> Iterator[str]:
+        """Names the user's own texts that cannot be written within the columns of their lines."""
+        if not split.names:
+            return
+        texts = {field: split.arrays[field] for field in ("lengths", "labels", "label_lengths")}
+        infeasible = np.flatnonzero(~np.asarray(jax.jit(self.is_feasible)(texts)))
+        names = few([shown(split.names[number]) for number in infeasible])
+        if len(infeasible) == len(split):
+            raise UserError(
+                f"{name}: none of its {len(split)} texts fits the columns of its line ({names});"
+                " check the texts, or raise config.data.height or config.reading.delay"
+            )
+        if len(infeasible):
+            yield (
+                f"{name}: {len(infeasible)} of {len(split)} texts do not fit their columns and are"
+                f" left out of the loss: {names}"
+            )
+
+    @functools.cached_property
+    def _alphabet(self) -> Alphabet:
+        return Alphabet(self.symbols)
+
+    def _transcription(self, line: ScoredLine) -> Transcription:
+        return transcription(
+            line.symbols,
+            line.starts,
+            line.confidences,
+            self._alphabet,
+            self.letter_delay,
+            line.num_columns,
+        )
+
+
+class ReadOutput(NamedTuple):
+    """The texts of a batch, and the batch but for its pictures."""
 
     # No array types: they lie on the devices first, and later on the host.
     decoded: Any
     losses: Any
-    fits: Any
+    feasible: Any
     batch: dict[str, Any]
 
 
 def make_read_step(
-    model: nn.Module, mesh: Mesh, take: Take, objective: TextReading, beam_width: int = 0
-) -> Callable[..., _Read]:
-    """Compiles `read_step(params, arrays, indices)`: texts and losses of a batch.
+    model: nn.Module, mesh: Mesh, take: Take, task: TextReading
+) -> Callable[..., ReadOutput]:
+    """Compiles `read_step(params, arrays, indices) -> ReadOutput` of a batch."""
 
-    Texts are the best of `beam_width`, see `decoding.beam_decode`, or with 0 greedy.
-    """
-
-    def read_step(params: Any, arrays: Any, indices: Any) -> _Read:
+    def read_step(params: Any, arrays: Any, indices: Any) -> ReadOutput:
         batch = take(arrays, indices)
         inputs, lengths = to_unit_range(batch.pop("inputs")), batch["lengths"]
         logits: Any = model.apply({"params": params}, inputs, lengths)
         log_probs = jax.nn.log_softmax(logits)
-        return _Read(
-            decode(log_probs, lengths + objective.delay, beam_width),
-            objective.losses(logits, batch),
-            objective.fits(batch),
+        return ReadOutput(
+            decode(log_probs, lengths + task.delay, task.beam_width),
+            task.losses(logits, batch),
+            task.is_feasible(batch),
             batch,
         )
 
-    return share_batch(read_step, mesh, num_replicated=2)
-
-
-def transcripts(
-    read_step: Callable[..., _Read], params: Any, split: Split, batch_size: int, mesh: Mesh
-) -> Iterator[ScoredLine]:
-    """Reads a split, each line once, in order.
-
-    Args:
-      read_step: from `make_read_step`.
-      params: the weights.
-      split: lines.
-      batch_size: lines per step, a multiple of the devices.
-      mesh: the devices.
-    """
-    params, arrays = to_devices((params, split.arrays), replicated(mesh))
-    for indices, mask in padded_indices(len(split), batch_size):
-        read = to_host(read_step(params, arrays, to_devices(indices, batch_sharding(mesh))))
-        yield from (_transcript(read, line) for line in range(int(mask.sum())))
+    return shard_batch(read_step, mesh, num_replicated=2)
 
 
 def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int = 0) -> Decoded:
@@ -83,18 +196,18 @@ def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int
     return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
 
 
-def _transcript(read: _Read, line: int) -> ScoredLine:
-    decoded, batch = read.decoded, read.batch
-    said = slice(int(decoded.num_symbols[line]))
-    written = slice(int(batch["label_lengths"][line]))
+def _scored_line(output: ReadOutput, number: int) -> ScoredLine:
+    decoded, batch = output.decoded, output.batch
+    read = slice(int(decoded.num_symbols[number]))
+    written = slice(int(batch["label_lengths"][number]))
     return ScoredLine(
-        symbols=decoded.symbols[line, said],
-        starts=decoded.starts[line, said],
-        ends=decoded.ends[line, said],
-        confidences=decoded.confidences[line, said],
-        num_columns=int(batch["lengths"][line]),
-        truth=batch["labels"][line, written],
-        truth_ends=batch["ends"][line, written] if "ends" in batch else None,
-        loss=float(read.losses[line]),
-        fits=bool(read.fits[line]),
+        symbols=decoded.symbols[number, read],
+        starts=decoded.starts[number, read],
+        ends=decoded.ends[number, read],
+        confidences=decoded.confidences[number, read],
+        num_columns=int(batch["lengths"][number]),
+        truth=batch["labels"][number, written],
+        truth_ends=batch["ends"][number, written] if "ends" in batch else None,
+        loss=float(output.losses[number]),
+        fits=bool(output.feasible[number]),
     )

@@ -1,10 +1,13 @@
-"""How well lines were read: right symbols, in the right places, soon enough."""
+"""Metrics of text reading: errors, places of the symbols, latency."""
 
 import dataclasses
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from rapidfuzz.distance import Levenshtein
 
 from seqvision.decoding import letter_ends
@@ -36,6 +39,34 @@ class ScoredLine(NamedTuple):
     truth_ends: np.ndarray | None
     loss: float
     fits: bool
+
+
+@struct.dataclass
+class TextSums:
+    """What a set of lines adds up to in training, on the device.
+
+    Attributes:
+      loss: float32 ().
+      count: int32 (), lines.
+      unfit: int32 (), those of them whose text does not fit their columns: their loss is 0.
+    """
+
+    loss: Any
+    count: Any
+    unfit: Any
+
+    @classmethod
+    def zeros(cls) -> "TextSums":
+        return cls(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+    def __add__(self, other: "TextSums") -> "TextSums":
+        return jax.tree.map(jnp.add, self, other)
+
+    def row(self) -> dict[str, float]:
+        """What is recorded: the mean loss of the lines that fit (nats)."""
+        count, unfit = int(self.count), int(self.unfit)
+        row = {"loss": float(self.loss) / max(1, count - unfit), "count": count}
+        return row | ({"unfit": unfit} if unfit else {})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the seeds of a run amount to that trains several at once: their mean, their spread, each."""
+"""Mean, standard deviation and per-seed values of metrics."""
 
 import dataclasses
 import math
@@ -6,17 +6,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-
-from seqvision.tasks.metrics import Metrics
-from seqvision.tasks.reading_metrics import ReadingMetrics
+from seqvision.tasks.base import Metrics
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedMetrics:
-    """The figures of each seed, from the first on."""
+    """The metrics of each seed, from the first on."""
 
-    each: tuple[Metrics | ReadingMetrics, ...]
+    each: tuple[Metrics, ...]
 
     @property
     def score(self) -> float:
@@ -47,8 +44,3 @@ def row_of_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 def _stdev(values: Sequence[float]) -> float:
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def of_seed(tree: Any, index: int) -> Any:
-    """What one of several seeds has of a tree of arrays (R, ...)."""
-    return jax.tree.map(lambda leaf: leaf[index], tree)

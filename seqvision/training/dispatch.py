@@ -1,11 +1,18 @@
-"""Calls of the compiled training steps: what is common to all ways of feeding them."""
+"""Calls of the compiled training steps, each up to the next event of the loop."""
 
-from typing import Any, Protocol, runtime_checkable
+import time
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
 
 from seqvision.config.step_counts import Steps
 from seqvision.profiling.flops import count_flops
 from seqvision.profiling.throughput import Throughput
 from seqvision.runtime import processes
+from seqvision.runtime.mesh import replicated
+from seqvision.runtime.transfer import to_devices
 from seqvision.training.state import TrainState
 
 # A signal waits for the call under way, and the bar moves once a call.
@@ -13,13 +20,70 @@ MAX_STEPS_PER_CALL = 100
 _SECONDS_PER_CALL = 2.0
 
 
-@runtime_checkable
-class Calls(Protocol):
-    """Calls of the compiled steps, each up to the next event, and how long they take."""
+class Fed(NamedTuple):
+    """The examples of the next steps.
 
-    @property
-    def batch_size(self) -> int:
-        """Examples of a step, on all devices together."""
+    Attributes:
+      arrays, indices: on the devices, see `steps.make_train_steps`.
+      num_steps: for how many steps they suffice.
+    """
+
+    arrays: Any
+    indices: Any
+    num_steps: int
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Brings the examples of training onto the devices.
+
+    Attributes:
+      capacity: the most steps that it serves at once.
+      streams: whether the devices may have to wait for it.
+    """
+
+    capacity: int
+    streams: bool
+
+    def fetch(self, step: int) -> Fed:
+        """The examples from `step` on. Blocks until they are there.
+
+        Raises:
+          UserError: an example cannot be read.
+        """
+
+    def prepare(self, step: int) -> None:
+        """Makes `fetch(step)` quick, while the devices compute."""
+
+    def close(self) -> None:
+        """Ends what runs beside the training."""
+
+
+@runtime_checkable
+class Dispatcher(Protocol):
+    """Takes training steps; see `StepDispatcher`."""
+
+    def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]: ...
+
+
+class StepDispatcher:
+    """Takes training steps, many in one call of the compiled program.
+
+    Args:
+      train_steps: see `steps.make_train_steps`.
+      feed: brings the examples.
+      steps: when something is due.
+      batch_size: examples of a step, over all devices and seeds.
+      mesh: the devices.
+    """
+
+    def __init__(
+        self, train_steps: Any, feed: Feed, steps: Steps, batch_size: int, mesh: Mesh
+    ) -> None:
+        self._train_steps, self._feed, self._mesh = train_steps, feed, mesh
+        self._sizer = CallSizer(steps, batch_size, feed.capacity)
+        self._waited = 0.0
+        self.batch_size = batch_size
 
     def advance(
         self,
@@ -39,20 +103,45 @@ class Calls(Protocol):
         Returns:
           The new state, and whether every step was finite; if not, the state is the one before the
           step that was not (of several seeds, only that of the seed whose step it was).
+
+        Raises:
+          UserError: an example cannot be read.
         """
+        start = time.perf_counter()
+        fed = self._feed.fetch(step)
+        waited = time.perf_counter() - start
+        num_steps = min(self._sizer.num_steps(step, at_most), fed.num_steps)
+        arguments = self._arguments(state, fed, num_steps)
+        compiles = self._sizer.count_flops(self._train_steps, arguments)
+        state, finite = self._train_steps(*arguments)
+        del fed, arguments  # A streamed chunk makes room for the next.
+        self._feed.prepare(step + num_steps)
+        all_finite = bool(np.all(jax.device_get(finite)))  # Waits for the devices.
+        if timed and not compiles:
+            self._sizer.note(num_steps, time.perf_counter() - start)
+            self._waited += waited
+        return state, all_finite
 
     def throughput(self, peak_flops: float | None) -> Throughput | None:
         """Of all calls but the first, which compiles; None where there was no other."""
+        return self._sizer.throughput(peak_flops, self._waited if self._feed.streams else None)
 
     def program_text(self, state: TrainState) -> str:
         """The compiled program as XLA writes it. After the first call: jax looks it up."""
+        arguments = self._arguments(state, self._feed.fetch(state.num_steps), 1)
+        return self._train_steps.lower(*arguments).compile().as_text() or ""
 
     def close(self) -> None:
         """Ends what runs beside the training. Nothing can be called after it."""
+        self._feed.close()
+
+    def _arguments(self, state: TrainState, fed: Fed, num_steps: int) -> tuple[Any, ...]:
+        count = to_devices(np.int32(num_steps), replicated(self._mesh))
+        return state, fed.arrays, fed.indices, count
 
 
-class Pace:
-    """How many steps a call takes, and how fast they go.
+class CallSizer:
+    """Chooses how many steps a call takes, and measures how fast they go.
 
     Args:
       steps: when something is due.
@@ -73,7 +162,7 @@ class Pace:
         ends = [step - step % every + every for every in events if every]
         return min(*ends, steps.total, step + min(at_most, self._steps_per_call)) - step
 
-    def counts_flops(self, train_steps: Any, arguments: tuple[Any, ...]) -> bool:
+    def count_flops(self, train_steps: Any, arguments: tuple[Any, ...]) -> bool:
         """Counts them, once: True before the first call, which compiles."""
         if self._flops_per_example is not None:
             return False
@@ -86,16 +175,14 @@ class Pace:
         self._timed_steps += num_steps
         self._seconds += seconds
         fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
-        # Others take other times, and all of them the same steps.
+        # All processes have to take the same steps, and each has measured another time.
         self._steps_per_call = processes.broadcast(max(1, min(fitting, self._capacity)))
 
-    def throughput(
-        self, peak_flops: float | None, waited: float | None = None
-    ) -> Throughput | None:
-        """See `Calls.throughput`.
+    def throughput(self, peak_flops: float | None, waited: float | None) -> Throughput | None:
+        """See `StepDispatcher.throughput`.
 
         Args:
-          peak_flops: see `profiling.peak.measure_peak`.
+          peak_flops: see `peak.measure_peak`.
           waited: seconds without a batch; None where all examples lie on the devices.
         """
         if not self._timed_steps or self._flops_per_example is None:

@@ -1,7 +1,8 @@
-"""What a config and a data set compile to: the network, its optimizer and its steps."""
+"""The training that a config and a data set describe."""
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -11,92 +12,156 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
-from seqvision.data.augment import shift_and_rotate
-from seqvision.data.dataset import Dataset
+from seqvision.data.dataset import Dataset, Split
+from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.models.execution import cudnn_lstm
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh
-from seqvision.tasks.base import Objective
-from seqvision.tasks.from_config import (
-    Evaluation,
-    SeedsEvaluation,
-    create_evaluation,
-    each_seed,
-    model_of,
-    objective_of,
-    read_shape,
-    windows_of,
-)
+from seqvision.tasks.base import Metrics, Task
+from seqvision.tasks.from_config import create_network, create_task, input_shape, windows_of
+from seqvision.training.dispatch import MAX_STEPS_PER_CALL, Feed, StepDispatcher
 from seqvision.training.optimizer import create_optimizer, create_schedule
+from seqvision.training.replicas import Replicas
+from seqvision.training.resident import ResidentFeed
 from seqvision.training.state import Init, make_init
-from seqvision.training.steps import make_train_steps
+from seqvision.training.steps import Augmentation, make_train_steps
+from seqvision.training.streamed import CHUNKS, StreamedFeed, chunk_size
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
-    """The functions of a training.
+    """The functions of a training. Nothing is compiled yet: jax does that at the first call.
 
     Attributes:
+      task: what the network is trained for.
       model: images or clips in [0, 1] to logits.
       input_shape: of what the model reads at once, without the batch axis.
+      replicas: the seeds.
+      mesh: the devices.
       schedule: the learning rate at each step.
       optimizer: what turns gradients into updates.
       init: the state before the first step, of one seed.
-      objective: what it is trained for.
-      train_steps: see `steps`.
-      evaluate: see `evaluation`.
+      train_steps: see `steps.make_train_steps`.
+      evaluate: `evaluate(params, split)`, of all seeds.
     """
 
+    task: Task
     model: nn.Module
     input_shape: tuple[int, ...]
+    replicas: Replicas
+    mesh: Mesh
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
     init: Init
-    objective: Objective
     train_steps: Any
-    evaluate: Evaluation | SeedsEvaluation
+    evaluate: Callable[[Any, Any], Metrics]
 
 
-def create_training(
-    settings: Settings, dataset: Dataset, steps: Steps, mesh: Mesh
-) -> TrainingSetup:
-    """Nothing is compiled yet: jax does that at the first call.
+def create_training(settings: Settings, dataset: Dataset, steps: Steps) -> TrainingSetup:
+    """Sets up the network, its optimizer and its steps.
 
     Args:
       settings: the config.
       dataset: its data.
       steps: its durations.
-      mesh: the devices.
 
     Raises:
       UserError: the devices cannot share a batch evenly, or have no cuDNN where it is asked for;
         or several seeds are to be trained in several processes, or on streamed examples.
     """
-    if settings.num_seeds > 1 and jax.process_count() > 1:
+    replicas = Replicas(settings.seeds)
+    mesh = replicas.mesh(settings.data.batch_size)
+    _check_replicas(replicas, dataset)
+    _check_devices(settings, mesh)
+    task = create_task(settings, dataset.class_names)
+    model = create_network(settings, task)
+    schedule, optimizer = _create_optimizer(settings, steps)
+    take, shape = dataset.split("train").take, input_shape(settings, dataset.input_shape)
+    evaluate = task.create_evaluation(model, data_mesh(mesh), take, settings.data.eval_batch_size)
+    return TrainingSetup(
+        task=task,
+        model=model,
+        input_shape=shape,
+        replicas=replicas,
+        mesh=mesh,
+        schedule=schedule,
+        optimizer=optimizer,
+        init=make_init(model, optimizer, shape, task.zeros(), use_ema=settings.ema_decay > 0),
+        train_steps=make_train_steps(
+            model,
+            optimizer,
+            mesh,
+            take,
+            task,
+            seed=settings.seed,
+            ema_decay=settings.ema_decay,
+            augment=_create_augmentation(settings),
+            windows=windows_of(settings),
+            streamed=dataset.is_streamed,
+        ),
+        evaluate=replicas.evaluation(evaluate),
+    )
+
+
+def create_dispatcher(
+    settings: Settings, setup: TrainingSetup, dataset: Dataset, steps: Steps
+) -> StepDispatcher:
+    """Puts the training examples, or the first of them, onto the devices."""
+    split, batch_size, mesh = dataset.split("train"), settings.data.batch_size, setup.mesh
+    feed: Feed
+    if split.is_streamed:
+        feed = StreamedFeed(split, settings.seed, batch_size, steps.total, mesh)
+    else:
+        capacity = min(MAX_STEPS_PER_CALL, steps.total)
+        feed = ResidentFeed(split, setup.replicas, batch_size, capacity, mesh)
+    return StepDispatcher(setup.train_steps, feed, steps, batch_size * settings.num_seeds, mesh)
+
+
+def feed_size(split: Split, batch_size: int, total_steps: int) -> tuple[int, int]:
+    """Batches that lie on the devices as one chunk, and the number of such chunks.
+
+    (1, 1) where the whole split lies there.
+    """
+    if not split.is_streamed:
+        return 1, 1
+    return chunk_size(split, batch_size, total_steps), CHUNKS
+
+
+def _check_replicas(replicas: Replicas, dataset: Dataset) -> None:
+    if not replicas.axes:
+        return
+    count = len(replicas.seeds)
+    if jax.process_count() > 1:
         raise UserError(
-            f"config.num_seeds: {settings.num_seeds} seeds at once train in one process, not in"
+            f"config.num_seeds: {count} seeds at once train in one process, not in"
             f" {jax.process_count()}; set it to 1 and give each seed a run of its own"
         )
-    if settings.num_seeds > 1 and dataset.is_streamed:
+    if dataset.is_streamed:
         raise UserError(
-            f"config.num_seeds: {settings.num_seeds} seeds at once train on examples in memory, and"
+            f"config.num_seeds: {count} seeds at once train on examples in memory, and"
             f" those of {dataset.name} are streamed; raise config.data.resident_bytes, or set it to"
             " 1 and give each seed a run of its own"
         )
-    num_sharing = mesh.shape[DATA_AXIS]
-    if settings.data.batch_size % num_sharing:
+
+
+def _check_devices(settings: Settings, mesh: Mesh) -> None:
+    num_shards = mesh.shape[DATA_AXIS]
+    if settings.data.batch_size % num_shards:
         processes = len({device.process_index for device in mesh.devices.flat})
         where = f" in {processes} processes" if processes > 1 else ""
         raise UserError(
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
-            f" by {num_sharing} devices{where}; choose a multiple of {num_sharing}"
+            f" by {num_shards} devices{where}; choose a multiple of {num_shards}"
         )
     if settings.model.execution == "cudnn" and not cudnn_lstm.available():
         raise UserError(
             "config.model.execution: cudnn needs an NVIDIA GPU, and JAX sees none; choose auto"
         )
-    model = model_of(settings, dataset.num_classes)
-    input_shape = read_shape(settings, dataset.input_shape)
+
+
+def _create_optimizer(
+    settings: Settings, steps: Steps
+) -> tuple[optax.Schedule, optax.GradientTransformation]:
     schedule = create_schedule(
         settings.schedule.name,
         settings.optimizer.learning_rate,
@@ -106,37 +171,13 @@ def create_training(
         settings.schedule.final_fraction,
     )
     values = dataclasses.asdict(settings.optimizer) | {"learning_rate": schedule}
-    optimizer = create_optimizer(**values)
-    augment = None
-    if settings.augment.max_shift or settings.augment.max_rotation:
-        augment = functools.partial(
-            shift_and_rotate,
-            max_shift=settings.augment.max_shift,
-            max_rotation=settings.augment.max_rotation,
-        )
-    take, windows = dataset.split("train").take, windows_of(settings)
-    objective = objective_of(settings, dataset.num_classes)
-    evaluate = create_evaluation(settings, model, data_mesh(mesh), take, objective, windows)
-    return TrainingSetup(
-        model=model,
-        input_shape=input_shape,
-        schedule=schedule,
-        optimizer=optimizer,
-        init=make_init(
-            model, optimizer, input_shape, objective.zeros(), use_ema=settings.ema_decay > 0
-        ),
-        objective=objective,
-        train_steps=make_train_steps(
-            model,
-            optimizer,
-            mesh,
-            take,
-            objective,
-            seed=settings.seed,
-            ema_decay=settings.ema_decay,
-            augment=augment,
-            windows=windows,
-            streamed=dataset.is_streamed,
-        ),
-        evaluate=evaluate if settings.num_seeds == 1 else each_seed(evaluate, settings.num_seeds),
+    return schedule, create_optimizer(**values)
+
+
+def _create_augmentation(settings: Settings) -> Augmentation | None:
+    augment = settings.augment
+    if not augment.max_shift and not augment.max_rotation:
+        return None
+    return functools.partial(
+        shift_and_rotate, max_shift=augment.max_shift, max_rotation=augment.max_rotation
     )

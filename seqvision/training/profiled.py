@@ -11,7 +11,7 @@ from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.hlo import read_operations
 from seqvision.profiling.summary import Profile
 from seqvision.profiling.trace import Span, read_spans, trace_files
-from seqvision.training.dispatch import Calls
+from seqvision.training.dispatch import StepDispatcher
 from seqvision.training.state import TrainState
 
 SUMMARY = "summary.txt"
@@ -51,7 +51,7 @@ class ProfiledSteps:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: StepDispatcher,
         folder: Path,
         total_steps: int,
         peak_flops: float | None,
@@ -63,7 +63,7 @@ class ProfiledSteps:
         self._seconds_per_step = 0.0
 
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]:
-        """See `training.dispatch.Calls.advance`; each of the first three calls takes at most 20."""
+        """See `StepDispatcher.advance`; the first three calls take at most 20 steps each."""
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:

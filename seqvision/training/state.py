@@ -9,9 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
-from jax.sharding import Mesh
 
-from seqvision.runtime.mesh import state_sharding
 from seqvision.runtime.random_keys import key_of
 from seqvision.shapes import Count
 
@@ -72,30 +70,3 @@ def make_init(
         )
 
     return init
-
-
-def abstract_state(init: Init, mesh: Mesh, num_seeds: int = 1) -> Any:
-    """Shapes, types and shardings of the state, at the cost of no computation."""
-    seeds = (num_seeds,) if num_seeds > 1 else ()
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            (*seeds, *leaf.shape), leaf.dtype, sharding=state_sharding(mesh)
-        ),
-        jax.eval_shape(init, 0),
-    )
-
-
-def create_state(init: Init, mesh: Mesh, seed: int, num_seeds: int = 1) -> TrainState:
-    """The state before the first step, made on the devices where it will live.
-
-    Of several seeds, `seed` is the first; each begins with the same bits as alone.
-    """
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(init, mesh, num_seeds))
-    if num_seeds == 1:
-        return jax.jit(init, out_shardings=shardings)(seed)
-
-    def init_all(seeds: Any) -> TrainState:
-        return jax.lax.map(init, seeds)
-
-    seeds = np.arange(seed, seed + num_seeds, dtype=np.int32)
-    return jax.jit(init_all, out_shardings=shardings)(seeds)

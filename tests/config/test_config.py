@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import inspect
 import itertools
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,21 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision import models
-from seqvision.config import schema as settings_room
+from seqvision.config import data_schema, model_schema, schema
+from seqvision.config.default_file import default_file
 from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import field_names, flatten, nest, validate
 from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
-from seqvision.models.execution.choose import EXECUTIONS
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import CellOptions
+from seqvision.models.execution.choose import CELLS_OF, EXECUTIONS
 from seqvision.models.readouts import READOUTS
-from seqvision.models.recurrent import CELLS
-from seqvision.tasks.from_config import model_of
+from seqvision.models.recurrent import RecurrentStack
+from seqvision.tasks.from_config import create_network, create_task
+from seqvision.training.optimizer import create_optimizer, create_schedule
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
@@ -46,7 +49,7 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
     module = importlib.import_module(f"configs.{name}")
     settings = validate(module.get_config(variant) if variant else module.get_config())
     assert Steps.of(settings, 55_000).total > 0
-    model = model_of(settings, num_classes=10)
+    model = create_network(settings, create_task(settings, tuple("0123456789")))
     data, clips, num_classes = settings.data, settings.clips, 10
     shape: tuple[int, ...] = (data.height or 28, data.width or 28, 1)
     if data.source == "moving_digits":
@@ -63,20 +66,31 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
 
 
 def test_names_are_those_of_the_networks() -> None:
-    assert set(settings_room.SEQUENCES) == {*models.SEQUENCES, *models.COLUMNS}
-    assert tuple(LEVELS) == settings_room.LEVELS
+    assert set(model_schema.SEQUENCES) == {*models.SEQUENCES, *models.COLUMNS}
+    assert model_schema.LINE_SEQUENCES == models.COLUMNS
+    assert tuple(LEVELS) == data_schema.LEVELS
     pairs = tuple("+".join(pair) for pair in itertools.combinations(LEVELS, 2))
-    assert pairs == settings_room.MIXED_LEVELS
-    assert tuple(CELLS) == settings_room.CELLS
-    assert settings_room.EXECUTIONS == EXECUTIONS
-    hints = typing.get_type_hints(settings_room.Model, include_extras=True)
-    assert typing.get_args(hints["readout"])[1].names == READOUTS
+    assert pairs == data_schema.MIXED_LEVELS
+    assert tuple(CELLS) == model_schema.CELLS
+    assert model_schema.EXECUTIONS == EXECUTIONS
+    assert CELLS_OF["fused"] == model_schema.FUSED_CELLS
+    assert model_schema.READOUTS == READOUTS
+    for name in schema.OPTIMIZERS:
+        create_optimizer(name, 0.1)
+    for name in schema.SCHEDULES:
+        arguments = {"total_steps": 10, "warmup_steps": 2, "start_fraction": 0.1}
+        create_schedule(name, peak=0.1, final_fraction=0.0, **arguments)
+
+
+def test_the_network_takes_the_fields_of_the_schema() -> None:
     parameters = inspect.signature(models.create_model).parameters
-    not_fields = {"num_classes", "axis_name"}
-    assert set(field_names(settings_room.Model)) == set(parameters) - not_fields
-    for name, parameter in parameters.items():
-        if name not in not_fields:
-            assert default.get_config().model[name] == parameter.default, name
+    accepted = {name: parameter.default for name, parameter in parameters.items()}
+    for fields in (dataclasses.fields(RecurrentStack), dataclasses.fields(CellOptions)):
+        accepted |= {field.name: field.default for field in fields}
+    not_fields = {"num_classes", "axis_name", "recurrent", "options", "dtype", "parent", "name"}
+    assert set(field_names(schema.Model)) == set(accepted) - not_fields
+    for name in field_names(schema.Model):
+        assert default.get_config().model[name] == accepted[name], name
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -161,7 +175,7 @@ def test_a_wrong_type_fails(field: str) -> None:
         ("data.path", "x.npz", "no effect with config.data.source=tfds; choose npz, folders or"),
         ("data.source", "npz", "config.data.path: it is empty; name an .npz file"),
         ("data.source", "folders", "config.data.path: it is empty; name a folder"),
-        ("data.source", "moving_digits", "makes clips; choose frames"),
+        ("data.source", "moving_digits", "generates clips; choose frames"),
         ("data.window", 4, "windows are cut from clips (frames)"),
         ("data.window_stride", 4, "no effect without config.data.window"),
         ("duration", "10", "'10' is not a duration"),
@@ -203,14 +217,17 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
         (MADE | {"clips.digit_size": 29}, "config.clips.digit_size: 29 pixels do not fit"),
         (MADE | {"clips.task": "digit", "clips.turn": 5.0}, "config.clips.turn: 5 has no effect"),
         (MADE | {"data.validation_examples": 0}, "config.clips.validation_clips: 2000 clips need"),
-        ({"model.readout": "per_step", "model.bidirectional": True}, "speaks while it reads"),
+        (
+            {"model.readout": "per_step", "model.bidirectional": True},
+            "needs the whole sequence first",
+        ),
         ({"model.readout": "per_step", "model.sequence": "cnn"}, "a single step; choose cnn_rows"),
         ({"model.gate_init": "chrono", "model.sequence": "cnn"}, "config.model.gate_init: chrono"),
         ({"model.gate_init": "chrono", "model.forget_bias": 2.0}, "leave it at 1"),
         ({"data.kind": "clips"}, "no effect with config.data.source=tfds; leave it at auto"),
         ({"data.broken_files": "skip"}, "config.data.broken_files: 'skip' has no effect"),
         (MADE | {"clips.noise": 1e30}, "is out of range; allowed is at least 0 and at most 10"),
-        (MADE | {"data.height": 20, "data.width": 20}, "they have no effect on made clips"),
+        (MADE | {"data.height": 20, "data.width": 20}, "they have no effect on generated clips"),
         ({"model.recurrent_init": "identity", "model.cell": "min_gru"}, "no effect on min_gru"),
         ({"model.cell": "janet", "model.refine_gates": True}, "janet has no gate to refine"),
         (
@@ -299,34 +316,45 @@ def test_flatten_and_nest_are_inverse() -> None:
     assert validate(ConfigDict(nest(flatten(settings)))) == settings
 
 
+def test_the_default_config_is_the_generated_one() -> None:
+    """`python -m seqvision.config.schema > configs/default.py` writes it anew."""
+    assert Path("configs/default.py").read_text() == default_file()
+    assert validate(default.get_config()) == Settings()
+
+
 # Described together with the field above them.
 SHARED_COMMENT = {
-    "    config.optimizer.beta2",
-    "    config.schedule.final_fraction",
-    "    config.data.width",
-    "    config.data.test_fraction",
-    "    config.clips.min_frames",
-    "    config.clips.width",
-    "    config.clips.channels",
-    "    config.clips.turn",
-    "    config.lines.max_symbols",
-    "    config.clips.validation_clips",
-    "    config.clips.test_clips",
-    "    config.lines.validation_lines",
-    "    config.lines.test_lines",
-    "    config.model.recurrent_dropout",
-    "    config.model.readout_dropout",
-    "    config.model.forget_bias",
+    "config.optimizer.beta2",
+    "config.schedule.final_fraction",
+    "config.data.width",
+    "config.data.test_fraction",
+    "config.clips.min_frames",
+    "config.clips.width",
+    "config.clips.channels",
+    "config.clips.turn",
+    "config.lines.max_symbols",
+    "config.clips.validation_clips",
+    "config.clips.test_clips",
+    "config.lines.validation_lines",
+    "config.lines.test_lines",
+    "config.model.recurrent_dropout",
+    "config.model.readout_dropout",
 }
 
 
 def test_every_field_is_described_in_the_default_config() -> None:
-    lines = Path("configs/default.py").read_text().splitlines()
-    for number, line in enumerate(lines):
-        if line.strip().startswith("config.") and "ConfigDict()" not in line:
-            above = lines[number - 1].strip()
-            shared = above.startswith("config.") and line.split(" = ")[0] in SHARED_COMMENT
-            assert above.startswith("#") or shared, line
+    lines = [line.strip() for line in Path("configs/default.py").read_text().splitlines()]
+    described_above = {
+        line.split(" = ")[0]
+        for above, line in itertools.pairwise(lines)
+        if line.startswith("config.") and "ConfigDict()" not in line and above[:1] != "#"
+    }
+    assert described_above == SHARED_COMMENT
+
+
+def test_validated_settings_are_taken_as_they_are() -> None:
+    settings = validate(default.get_config())
+    assert validate(settings) is settings
 
 
 @pytest.mark.parametrize("text", ["1234567 steps", "12.3456789 epochs", "1e-05 epochs"])

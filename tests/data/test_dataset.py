@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from seqvision.data.augment import shift_and_rotate
-from seqvision.data.batching import padded_indices
+from seqvision.data.batching import example_indices, padded_indices
 from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
-from seqvision.data.order import example_indices
+from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 
 # --- order ---

@@ -13,8 +13,9 @@ import pytest
 from scipy import ndimage, stats
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.synthetic.digit_lines import LEVELS, DigitLines, DigitLinesSplit, digit_lines
+from seqvision.data.synthetic.digit_lines import DigitLinesSplit, digit_lines
 from seqvision.data.synthetic.line_drawing import Choices, choose, draw_glyphs, largest_glyph
+from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.errors import UserError
 
 CLEAN, HARD = LEVELS["clean"], LEVELS["hard"]
@@ -115,7 +116,7 @@ def test_lines_are_the_same_with_all_optimizations() -> None:
 
 
 def test_lines_are_the_same_without_compilation() -> None:
-    lines = DigitLinesSplit.take(split_of(HARD).arrays, np.array([3], np.int32))
+    lines = split_of(HARD).read(np.array([3], np.int32))
     assert_same(lines, hard_lines(), [3])
 
 

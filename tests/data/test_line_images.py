@@ -1,7 +1,6 @@
 """Lines of one's own: their alphabet, their images, their table; and what is wrong with them."""
 
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,11 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.data.sources.line_images import LineSplit, load_lines
 from seqvision.errors import UserError
-from seqvision.tasks.base import TextReading
-from seqvision.tasks.infeasible_lines import infeasible_lines
-from seqvision.tasks.losses import fits
+from seqvision.tasks.losses import is_feasible
+from seqvision.tasks.reading import TextReading
+from tests.data.making import says
 
 ALPHABET = Alphabet(("a", "é", "ß", "右", " "))
-
-
-def says(call: Callable[[], Any], *parts: str) -> None:
-    with pytest.raises(UserError) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and text.isprintable()
-    for part in parts:
-        assert part in text, text
 
 
 # --- the alphabet ---
@@ -327,14 +317,14 @@ def narrow(path: Path) -> Dataset:
 def test_texts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     dataset = narrow(tmp_path / "lines")
     assert lines_of(dataset).lengths.tolist() == [8] * 5
-    found = list(infeasible_lines("train", lines_of(dataset), TextReading(1)))
+    found = list(TextReading(("a",), 1).infeasible("train", lines_of(dataset)))
     assert found == [
         "train: 2 of 5 texts do not fit their columns and are left out of the loss:"
         " ten.png, more.png"
     ]
-    assert not list(infeasible_lines("train", lines_of(dataset), TextReading(2)))
+    assert not list(TextReading(("a",), 2).infeasible("train", lines_of(dataset)))
     lines = lines_of(dataset)
-    found = jax.jit(fits)(lines.lengths + 1, lines.labels, lines.label_lengths)
+    found = jax.jit(is_feasible)(lines.lengths + 1, lines.labels, lines.label_lengths)
     assert found.tolist() == [True, True, False, True, False]
 
 
@@ -342,7 +332,7 @@ def test_a_split_without_a_text_that_fits_is_refused(tmp_path: Path) -> None:
     save(tmp_path, {"a.png": "a" * 300, "b.png": "b" * 300})
     split = lines_of(load(tmp_path))
     says(
-        lambda: list(infeasible_lines("test", split, TextReading(3))),
+        lambda: list(TextReading(("a",), 3).infeasible("test", split)),
         "test: none of its 2",
         "a.png",
     )

@@ -9,12 +9,8 @@ import pytest
 from scipy import ndimage, stats
 
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.synthetic.moving_digits import (
-    MOTIONS,
-    MovingDigits,
-    MovingDigitsSplit,
-    moving_digits,
-)
+from seqvision.data.synthetic.clip_recipe import MOTIONS, MovingDigits
+from seqvision.data.synthetic.moving_digits import MovingDigitsSplit, moving_digits
 from seqvision.errors import UserError
 
 # Speed and turn are such that a full turn is 8 frames, and steps are not whole pixels.
@@ -155,7 +151,7 @@ def test_clips_are_the_same_with_all_optimizations() -> None:
 
 def test_clips_are_the_same_without_compilation() -> None:
     split = split_of(COLOUR)
-    clips = MovingDigitsSplit.take(split.arrays, np.array([7, 2], np.int32))
+    clips = split.read(np.array([7, 2], np.int32))
     assert_same(clips, clips_of(split, 50), [7, 2])
 
 

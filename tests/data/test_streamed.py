@@ -13,23 +13,17 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import default
-from seqvision import evaluate, train
-from seqvision.config.step_counts import Steps
-from seqvision.config.validation import validate
-from seqvision.data import device_feed
-from seqvision.data.dataset import ArraySplit, Dataset, hold_out_validation
-from seqvision.data.order import example_indices
-from seqvision.data.prefetch import Batches
+from seqvision import evaluate
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.sources.tfds_records import TfdsSource
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
-from seqvision.runtime.mesh import create_mesh
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
+from seqvision.training.dispatch import StepDispatcher
 from tests.test_train import assert_same_run
 
 
@@ -109,7 +103,7 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
     # Chunks of three batches, so that calls begin and end inside them and across epochs.
     batch_bytes = 8 * 48 * (5 if kind == "clips" else 1)
     monkeypatch.setattr(streamed, "_CHUNK_BYTES", 3 * batch_bytes)
-    advance = train.StreamedSteps.advance
+    advance = StepDispatcher.advance
     stop = {"at": 17}
 
     def advance_and_signal(self: Any, state: Any, at: int) -> Any:
@@ -118,7 +112,7 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(train.StreamedSteps, "advance", advance_and_signal)
+    monkeypatch.setattr(StepDispatcher, "advance", advance_and_signal)
     result = train_and_evaluate(configs[1], tmp_path / "streamed")
     assert result.status == "interrupted" and 17 <= result.step < 20
     stop["at"] = 100
@@ -143,87 +137,6 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
         evaluate.evaluate_run(configs[1], tmp_path / "streamed", "test")
 
 
-# --- the same order, shared out ---
-
-
-class Numbers:
-    """A source whose examples are their own numbers."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self.read_numbers: list[int] = []
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        self.read_numbers.extend(numbers.tolist())
-        inputs = np.broadcast_to(numbers[:, None, None, None] % 256, (len(numbers), 2, 2, 1))
-        return {"inputs": inputs.astype(np.uint8), "labels": numbers.astype(np.int32)}
-
-
-def numbers_split(count: int = 50) -> StreamedSplit:
-    return StreamedSplit(Numbers(count), range(count), (2, 2, 1))
-
-
-def test_two_processes_read_their_shares_of_the_one_order() -> None:
-    """Of each batch the one reads the first half, the other the second: all of it, once."""
-    seed, size = 3, 8
-    found = []
-    for share in (0, 1):
-        split = numbers_split()
-        places = device_feed.own_places(size, num_shares=2, shares=[share])
-
-        def order(step: int) -> np.ndarray:
-            return example_indices(seed, 50, step * size, size)
-
-        batches = Batches(split, order, 13, places)
-        found.append([batches[step]["labels"] for step in range(13)])
-        assert isinstance(split.source, Numbers)
-        assert len(split.source.read_numbers) == 13 * size // 2
-    together = np.concatenate([np.stack(share) for share in found], axis=1)
-    np.testing.assert_array_equal(together.reshape(-1), example_indices(seed, 50, 0, 13 * size))
-
-
-def test_a_process_of_many_devices_has_the_places_of_each() -> None:
-    np.testing.assert_array_equal(device_feed.own_places(8, 4, [0, 2]), [0, 1, 4, 5])
-    np.testing.assert_array_equal(device_feed.own_places(8, 1, [0]), np.arange(8))
-
-
-@pytest.mark.parametrize("start", [0, 2, 6])
-def test_chunks_lie_on_the_devices_in_order_from_any_step(start: int) -> None:
-    mesh, split, size = create_mesh(), numbers_split(), 4
-    batches = Batches(
-        split,
-        lambda step: example_indices(0, 50, step * size, size),
-        7,
-        np.arange(4, dtype=np.int32),
-    )
-    chunks = device_feed.read_chunks(split, batches, start, 3, mesh)
-    order = example_indices(0, 50, 0, 7 * size).reshape(7, size)
-    found = []
-    for chunk in chunks:
-        assert chunk["labels"].shape == (3 * size,) and chunk["inputs"].shape == (12, 2, 2, 1)
-        # Each device counts its own rows.
-        own = [np.asarray(shard.data) for shard in chunk["labels"].addressable_shards]
-        table = np.asarray(device_feed.put_rows(3, size, 1, mesh))
-        halves = [array[part] for array, part in zip(own, np.split(table, 2, axis=1), strict=True)]
-        found.append(np.concatenate([array.reshape(3, 2) for array in own], axis=1))
-        np.testing.assert_array_equal(np.concatenate(halves, axis=1)[:2], found[-1][1:])
-    together = np.concatenate(found)
-    np.testing.assert_array_equal(together[: 7 - start], order[start:])
-    assert not together[7 - start :].any()
-
-
-def test_an_evaluation_reads_each_example_once() -> None:
-    split, mesh = numbers_split(21), create_mesh()
-    found = [
-        np.asarray(examples["labels"])[mask]
-        for examples, mask in device_feed.streamed_batches(split, 8, mesh)
-    ]
-    np.testing.assert_array_equal(np.concatenate(found), np.arange(21))
-
-
 # --- the same examples ---
 
 
@@ -241,7 +154,7 @@ def test_npz_by_memory_map_is_what_is_loaded(images: Path, clips: Path, tmp_path
     assert list(again.fingerprints) == ["file by CRC-32"]
 
 
-def test_images_read_as_clips_are_looked_over_anew(tmp_path: Path) -> None:
+def test_images_read_as_clips_are_scanned_anew(tmp_path: Path) -> None:
     """A colour image and a clip of three columns are the same bytes; who is held out differs."""
     rng = np.random.default_rng(0)
     path, kept = tmp_path / "set.npz", tmp_path / "cache"
@@ -301,7 +214,7 @@ def class_folders(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def test_folders_are_looked_over_once(
+def test_folders_are_scanned_once(
     class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (class_folders / "dog" / "7.png").write_bytes(b"no image")
@@ -414,10 +327,3 @@ def test_emnist_is_turned_as_it_is_read(tmp_path: Path) -> None:
     assert read["inputs"][0, :, 0].all() and not read["inputs"][0, :, 1:].any()
     with pytest.raises(UserError, match="an example has no label"):
         source.read(np.array([1], np.int32))
-
-
-def test_a_chunk_is_of_moderate_size(small_config: ConfigDict) -> None:
-    settings = validate(small_config)  # 64 examples a batch, 12 steps.
-    assert streamed.chunk_size(settings, Steps.of(settings, 1000), numbers_split()) == 12
-    large = StreamedSplit(Numbers(1000), range(1000), (1000, 1000, 3))
-    assert streamed.chunk_size(settings, Steps.of(settings, 1000), large) == 1

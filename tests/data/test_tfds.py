@@ -73,7 +73,7 @@ def test_a_prepared_folder_is_used_as_it_is(
     first = load("one")
     monkeypatch.setattr(mnist_family, "prepare", refuse)
     assert load("two").fingerprints == first.fingerprints
-    monkeypatch.setattr(source, "_prepared_builder", refuse)
+    monkeypatch.setattr(source, "prepared_builder", refuse)
     again = load("two")
     np.testing.assert_array_equal(again.splits["train"].inputs, first.splits["train"].inputs)
 

@@ -16,6 +16,7 @@ from seqvision.decoding import (
     align,
     beam_decode,
     bigram,
+    create_prior,
     greedy_decode,
     greedy_finish,
     greedy_read,
@@ -25,7 +26,7 @@ from seqvision.decoding import (
     text_log_probability,
     word_list,
 )
-from seqvision.decoding.prefix_search import prefix_search
+from seqvision.decoding.prefix_search import Scoring, prefix_search
 from seqvision.decoding.prior import prior_log_probability
 from tests.tasks import numpy_ctc
 from tests.tasks.numpy_ctc import Text
@@ -227,9 +228,8 @@ def test_a_narrow_beam_is_that_of_dictionaries(rng: np.random.Generator, name: s
     prior, bonus, score, _ = known(name, 5)
     log_probs, lengths = random_log_probs(rng, 12, 25, 5), np.arange(14, 26, dtype=np.int32)
     search = partial(prefix_search, beam_width=4, max_symbols=25)
-    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None, None, None)))(
-        log_probs, lengths, prior or indifferent(5), jnp.float32(0.7), jnp.float32(bonus)
-    )
+    scoring = Scoring(prior or indifferent(5), jnp.float32(0.7), jnp.float32(bonus))
+    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None)))(log_probs, lengths, scoring)
     for i, length in enumerate(lengths):
         real = np.asarray(log_probs[i, :length], np.float64)
         expected = numpy_ctc.prefix_beam(real, 4, score)
@@ -266,9 +266,8 @@ def test_the_search_alone_would_be_worse_than_greedy(rng: np.random.Generator) -
     greedy = greedy_decode(log_probs, lengths)
     by_greedy = text_log_probability(log_probs, lengths, greedy.symbols, greedy.num_symbols)
     search = partial(prefix_search, beam_width=2, max_symbols=20)
-    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None, None, None)))(
-        log_probs, lengths, indifferent(5), jnp.float32(0), jnp.float32(0)
-    )
+    scoring = Scoring(indifferent(5), jnp.float32(0), jnp.float32(0))
+    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None)))(log_probs, lengths, scoring)
     symbols, num_symbols = found.symbols[:, 0], found.num_symbols[:, 0]
     alone = text_log_probability(log_probs, lengths, symbols, num_symbols)
     assert (alone < by_greedy - 0.01).any()
@@ -395,6 +394,33 @@ def test_priors_know_texts_as_those_by_hand_do(name: str) -> None:
         assert near(np.exp(prior.log_prob).sum(axis=1), 1)
     else:
         assert 10 < np.isfinite(found).sum() < len(texts) / 2
+
+
+def test_without_a_space_a_text_is_one_word_at_most() -> None:
+    prior = word_list(WORDS, 4)
+    texts: list[Text] = [(), (1,), (1, 2), (2, 1), (2,), (1, 3, 1), (1, 2, 1)]
+    symbols, num_symbols = padded(texts, 3)
+    found = jax.vmap(prior_log_probability, (None, 0, 0))(prior, symbols, num_symbols)
+    assert np.asarray(found).tolist() == [0, 0, 0, 0, -INF, -INF, -INF]
+
+
+def test_priors_by_name() -> None:
+    """From rows of class numbers in numpy, as an alphabet encodes them."""
+    rows = [np.asarray(text, np.int32) for text in TEXTS]
+    assert_same(create_prior("bigram", rows, 4), bigram(TEXTS, 4))
+    rows = [np.asarray(word, np.int32) for word in WORDS]
+    assert_same(create_prior("words", rows, 4, space=3), word_list(WORDS, 4, 3))
+    with pytest.raises(ValueError, match="prior 'trigram' is not known; choose one of bigram, wo"):
+        create_prior("trigram", TEXTS, 4)
+
+
+def test_a_prior_by_name_decides_between_texts() -> None:
+    """1 alone has 0.9 (0.3 + 0.25) + 0.05 0.25 = 0.5075, and 1 2 has 0.9 0.45 = 0.405."""
+    log_probs = np.log(np.asarray([[[0.05, 0.9, 0.05], [0.3, 0.25, 0.45]]], np.float32))
+    decode = partial(beam_decode, log_probs, np.asarray([2], np.int32), beam_width=9, max_symbols=2)
+    assert text_of(part(decode().decoded, 0, 0)) == (1,)
+    prior = create_prior("bigram", [(1, 2)] * 50, 3)
+    assert text_of(part(decode(prior=prior).decoded, 0, 0)) == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import Cell, CellOptions
 from seqvision.models.cells.initializers import keep_bias
-from seqvision.models.recurrent import CELLS
 from tests.models import numpy_cells
 from tests.models.numpy_cells import CASES, NAMES, PAIRS
 
@@ -27,15 +28,25 @@ INPUT_GATES = ("lstm", "layer_norm_lstm", "min_lstm")
 H = 4
 
 
-def make(name: str, input_size: int = 3, hidden_size: int = H, seed: int = 0, **options: Any):
-    cell = CELLS[name](input_size, hidden_size, **options)
-    variables = cell.init(jax.random.key(seed), jnp.zeros((1, input_size)), method="project")
+def cell_of(name: str, input_size: int, size: int, num_steps: int | None, **options: Any) -> Cell:
+    return CELLS[name](input_size, size, options=CellOptions(**options), num_steps=num_steps)
+
+
+def make(
+    name: str,
+    input_size: int = 3,
+    hidden_size: int = H,
+    num_steps: int | None = None,
+    **options: Any,
+):
+    cell = cell_of(name, input_size, hidden_size, num_steps, **options)
+    variables = cell.init(jax.random.key(0), jnp.zeros((1, input_size)), method="project")
     return cell, variables["params"]
 
 
 def make_random(rng: np.random.Generator, name: str, size: int = H, **options: Any):
     """Random everywhere, so that no term of the equations can be forgotten."""
-    cell = CELLS[name](3, size, **options)
+    cell = cell_of(name, 3, size, None, **options)
     init = functools.partial(cell.init, method="project")
     shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 3)))["params"]
     return cell, jax.tree.map(

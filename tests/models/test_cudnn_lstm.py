@@ -263,7 +263,7 @@ def test_cudnn_itself_equals_scan_on_an_nvidia_gpu() -> None:
     unset = ("JAX_PLATFORMS", "XLA_FLAGS")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     result = subprocess.run(
-        [sys.executable, "-c", "from tests import test_cudnn_lstm as t; t.compare_on_gpu()"],
+        [sys.executable, "-c", "from tests.models import test_cudnn_lstm as t; t.compare_on_gpu()"],
         env=environment | {"PYTHONPATH": str(Path.cwd())},
         capture_output=True,
         text=True,

@@ -17,11 +17,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from seqvision.models import create_model
+from seqvision.models.cells import CELLS
+from seqvision.models.cells.base import CellOptions
 from seqvision.models.dropout import Dropout
 from seqvision.models.execution import measured_times
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
-from seqvision.models.recurrent import CELLS, Recurrent, RecurrentStack
+from seqvision.models.recurrent import Recurrent, RecurrentStack
 from seqvision.runtime.mesh import create_mesh
 from tests.models import numpy_cells
 
@@ -267,9 +269,9 @@ def test_stacks_equal_each_other(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_parameters_are_the_same(cell: str) -> None:
-    options = {"gate_init": "uniform", "recurrent_init": "identity"}
+    options = CellOptions(gate_init="uniform", recurrent_init="identity")
     first, second = (
-        jax.jit(Recurrent(cell, 4, execution=path, **options).init)(
+        jax.jit(Recurrent(cell, 4, options, execution=path).init)(
             jax.random.key(3), jnp.zeros((1, 5, 3))
         )
         for path in PATHS
@@ -373,7 +375,7 @@ def test_every_product_is_of_bfloat16(cell: str, input_size: int) -> None:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str) -> None:
-    layer = Recurrent(cell, 4, recurrent_init="identity", execution="fused")
+    layer = Recurrent(cell, 4, CellOptions(recurrent_init="identity"), execution="fused")
     inputs, lengths = random_array(rng, 3, 6, 2), jnp.asarray([6, 4, 0], jnp.int32)
 
     def one(seed: Any) -> Any:

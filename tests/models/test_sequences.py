@@ -163,7 +163,7 @@ def test_an_odd_row_stands_alone_in_the_pool() -> None:
 
 def test_frames_share_one_cnn(rng: np.random.Generator) -> None:
     clips = images_of(rng, (3, 6, 4, 3))
-    maker = Frames((4, 5))
+    maker = Frames(cnn_channels=(4, 5))
     params = maker.init(jax.random.key(0), clips)
     found = maker.apply(params, clips)
     for frame in range(3):

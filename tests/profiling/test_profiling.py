@@ -31,12 +31,14 @@ from seqvision.profiling.summary import Profile
 from seqvision.profiling.throughput import Throughput
 from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
 from seqvision.runtime.mesh import create_mesh, replicated
-from seqvision.tasks.metrics import Sums
+from seqvision.tasks.classification_metrics import ClassSums
 from seqvision.train import train_and_evaluate
+from seqvision.training.dispatch import StepDispatcher
 from seqvision.training.from_config import create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder
-from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import TrainState, abstract_state
+from seqvision.training.replicas import Replicas
+from seqvision.training.resident import ResidentFeed
+from seqvision.training.state import TrainState
 from tests.test_train import assert_same_run, interrupt_at
 
 
@@ -134,10 +136,11 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
         state = jax.lax.while_loop(lambda s: s.step - first < num_steps, step, state)
         return state, jnp.isfinite(state.params).all()
 
-    calls = ResidentSteps(settings, Steps.of(settings, len(train)), train, train_steps, mesh)
+    feed = ResidentFeed(train, Replicas(range(1)), 64, 42, mesh)
+    calls = StepDispatcher(train_steps, feed, Steps.of(settings, len(train)), 64, mesh)
     said: list[str] = []
     steps = ProfiledSteps(calls, tmp_path, 42, None, said.append)
-    state = TrainState(jnp.int32(0), jnp.ones((side, side)), None, None, Sums.zeros(2))
+    state = TrainState(jnp.int32(0), jnp.ones((side, side)), None, None, ClassSums.zeros(2))
     state = jax.device_put(state, replicated(mesh))
     reached = [0]
     for _ in range(3):
@@ -226,15 +229,15 @@ def test_training_flops_of_the_row_lstm_by_hand(tiny_config: ConfigDict) -> None
     tiny_config.augment.max_shift, tiny_config.model.execution = 0.0, "fused"
     settings = validate(tiny_config)
     dataset = load_dataset(settings)
-    train, mesh = dataset.split("train"), create_mesh()
-    program = create_training(settings, dataset, Steps.of(settings, len(train)), mesh)
+    train = dataset.split("train")
+    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
     arguments = (
-        abstract_state(program.init, mesh),
+        setup.replicas.abstract_state(setup.init, setup.mesh),
         jax.eval_shape(lambda: train.arrays),
         jax.ShapeDtypeStruct((1, 16), jnp.int32),
         jax.ShapeDtypeStruct((), jnp.int32),
     )
-    counted = count_flops(program.train_steps, *arguments) / 16
+    counted = count_flops(setup.train_steps, *arguments) / 16
     # The bias is one more row of the fused product, for an input of ones.
     steps, inputs, hidden, classes = 8, 8 + 1, 8, 4
     forward = 2 * (steps * (inputs + hidden) * 4 * hidden + hidden * classes)

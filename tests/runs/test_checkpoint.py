@@ -14,17 +14,19 @@ from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.metrics import Sums
+from seqvision.tasks.classification_metrics import ClassSums
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import abstract_state, create_state, make_init
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import make_init
 
 MODEL = create_model(num_classes=3, hidden_size=4)
-INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), Sums.zeros(3), use_ema=True)
+ONE = Replicas(range(1, 2))
+INIT = make_init(MODEL, create_optimizer("adam", 1e-3), (5, 4, 1), ClassSums.zeros(3), use_ema=True)
 
 
 @pytest.fixture(scope="module")
 def state() -> Any:
-    return create_state(INIT, create_mesh(), seed=1)
+    return ONE.create_state(INIT, create_mesh())
 
 
 def save(workdir: Path, state: Any, steps: list[int], keep: int = 2, best: int | None = None):
@@ -48,7 +50,7 @@ def test_restored_bit_by_bit_onto_any_number_of_devices(state: Any, tmp_path: Pa
     for devices in (2, 1):
         mesh = create_mesh(devices)
         with Checkpoints(tmp_path) as checkpoints:
-            restored, progress = checkpoints.restore_newest(abstract_state(INIT, mesh))
+            restored, progress = checkpoints.restore_newest(ONE.abstract_state(INIT, mesh))
         assert progress == {"seconds": 3.5}
         assert int(restored.step) == 7
         expected = jax.tree.map(lambda a: a + 7, state.params)
@@ -99,7 +101,7 @@ def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage:
             path.write_bytes(content)
         said: list[str] = []
         with Checkpoints(workdir, say=said.append) as checkpoints:
-            restored, progress = checkpoints.restore_newest(abstract_state(INIT, create_mesh()))
+            restored, progress = checkpoints.restore_newest(ONE.abstract_state(INIT, create_mesh()))
             step = int(restored.step)
             assert checkpoints.steps == ([3, 6] if step == 6 else [3])
         expected = jax.tree.map(lambda a, step=step: a + step, state.params)
@@ -129,12 +131,14 @@ def test_a_best_checkpoint_that_cannot_be_had_is_said(state: Any, tmp_path: Path
 
 def test_a_whole_checkpoint_of_another_network_is_not_torn(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [3, 6])
-    other = make_init(MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), Sums.zeros(3), use_ema=True)
+    other = make_init(
+        MODEL, create_optimizer("adam", 1e-3), (9, 7, 1), ClassSums.zeros(3), use_ema=True
+    )
     with (
         Checkpoints(tmp_path) as checkpoints,
         pytest.raises(UserError, match="intact, but from a different network"),
     ):
-        checkpoints.restore_newest(abstract_state(other, create_mesh()))
+        checkpoints.restore_newest(ONE.abstract_state(other, create_mesh()))
     assert (tmp_path / "checkpoints" / "6").exists()
     assert not (tmp_path / "torn_checkpoints").exists()
 

@@ -25,16 +25,16 @@ def main() -> int:
 
 
 def raise_at(step: int, number: int) -> None:
-    from seqvision.training.resident import ResidentSteps
+    from seqvision.training.dispatch import StepDispatcher
 
-    advance = ResidentSteps.advance
+    advance = StepDispatcher.advance
 
     def advance_and_raise(self: Any, state: Any, at: int) -> Any:
         if at >= step:
             os.kill(os.getpid(), number)
         return advance(self, state, at)
 
-    ResidentSteps.advance = advance_and_raise  # type: ignore[method-assign, assignment]
+    StepDispatcher.advance = advance_and_raise  # type: ignore[method-assign, assignment]
 
 
 def meet(seconds: float, address: str, count: int, process: int, data_set: str) -> int:

@@ -25,7 +25,6 @@ from seqvision.runtime.cpu_devices import (
     split_cores,
     usable_cores,
 )
-from seqvision.runtime.mesh import create_mesh
 from seqvision.train import train_and_evaluate
 from seqvision.training import from_config
 from tests.test_train import interrupt_at, rows
@@ -174,12 +173,15 @@ def test_workers_split_the_cores(tmp_path: Path) -> None:
     assert len({len(part) for part in parts}) == 1
 
 
-def test_accelerators_are_never_left_out(tiny_config: ConfigDict) -> None:
+def test_accelerators_are_never_left_out(
+    tiny_config: ConfigDict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     tiny_config.data.batch_size = 63
     settings = validate(tiny_config)
     steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_training(settings, load_dataset(settings), steps, create_mesh())
+        from_config.create_training(settings, load_dataset(settings), steps)
 
 
 @pytest.mark.parametrize(

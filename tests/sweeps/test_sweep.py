@@ -54,7 +54,7 @@ def test_bad_sweeps_end_before_anything_is_written(
         (("--config.seed=2",), "the sweep varies it"),
         (("--sweep_shard=1/1",), "'1/1' is no shard"),
         (("--sweep_workers=0",), "--sweep_workers=0"),
-        (("--measure_peak",), "--measure_peak: it is"),
+        (("--measure_peak",), "--measure_peak: it has"),
         (("--mode=train", "--sweep_workers=1"), "--sweep_workers: it has no effect"),
         (("--mode=evaluate", "--sweep_shard=0/1"), "--sweep_shard: it has no effect"),
     ],

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.tasks.losses import ctc, fits
+from seqvision.tasks.losses import ctc, is_feasible
 from tests.tasks.numpy_ctc import Text, add, all_paths, spelled
 
 NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3
@@ -18,7 +18,7 @@ ENDS: list[Text] = [(2,), (0, 1), (0, 1), (-1, 1, 2), (-1, 0, 2), (-1, 1, 2), ()
 DELAY = 2
 
 jitted = jax.jit(ctc, static_argnames="max_delay")
-jitted_fits = jax.jit(fits)
+jitted_fits = jax.jit(is_feasible)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,11 +11,8 @@ from ml_collections import ConfigDict
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
-from seqvision.runtime.mesh import create_mesh
 from seqvision.train import train_and_evaluate
-from seqvision.training.from_config import create_training
-from seqvision.training.resident import ResidentSteps
-from seqvision.training.state import create_state
+from seqvision.training.from_config import create_dispatcher, create_training
 
 
 def compiled(log: pytest.LogCaptureFixture) -> list[str]:
@@ -30,11 +27,11 @@ def test_calls_between_logs_compile_nothing_and_move_nothing_unsaid(
     small_config.duration, small_config.log_every = "40 steps", "40 steps"
     small_config.evaluate_every = small_config.checkpoint.every = "never"
     settings, train = validate(small_config), mnist.split("train")
-    steps, mesh = Steps.of(settings, len(train)), create_mesh()
-    program = create_training(settings, mnist, steps, mesh)
-    state = create_state(program.init, mesh, settings.seed)
-    calls = ResidentSteps(settings, steps, train, program.train_steps, mesh)
-    state, _ = calls.advance(state, 0)  # Compiles.
+    steps = Steps.of(settings, len(train))
+    setup = create_training(settings, mnist, steps)
+    state = setup.replicas.create_state(setup.init, setup.mesh)
+    dispatcher = create_dispatcher(settings, setup, mnist, steps)
+    state, _ = dispatcher.advance(state, 0)  # Compiles.
     step, num_calls = 10, 0
     with (
         caplog.at_level(logging.WARNING),
@@ -42,7 +39,7 @@ def test_calls_between_logs_compile_nothing_and_move_nothing_unsaid(
         jax.transfer_guard("disallow"),
     ):
         while step < 40:
-            state, finite = calls.advance(state, step)
+            state, finite = dispatcher.advance(state, step)
             step, num_calls = int(jax.device_get(state.step)), num_calls + 1
             assert finite
         assert compiled(caplog) == []

@@ -15,26 +15,25 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision import train
 from seqvision.config.validation import validate
-from seqvision.data.augment import shift_and_rotate
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.order import example_indices
-from seqvision.data.preprocessing import Windows
+from seqvision.data.preprocessing import Windows, shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.explain import explanation
+from seqvision.inference.predictor import Predictor
 from seqvision.models import create_model
-from seqvision.predict import Predictor
-from seqvision.runs.result import final_line
+from seqvision.models.cells.base import CellOptions
 from seqvision.runs.saved_run import load_run, load_seeds
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh, seeds_mesh, training_mesh
-from seqvision.tasks.base import Classification
-from seqvision.tasks.seed_metrics import SeedMetrics, of_seed, row_of_seeds
+from seqvision.tasks.classification import Classification
+from seqvision.tasks.metric_text import final_line
+from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
 from seqvision.train import train_and_evaluate
 from seqvision.training.optimizer import create_optimizer
-from seqvision.training.state import TrainState, create_state, make_init
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import TrainState, make_init
 from seqvision.training.steps import make_train_steps
 from tests.test_main import main_here
 from tests.test_train import assert_same_run, interrupt_at, rows
@@ -42,10 +41,14 @@ from tests.test_train import assert_same_run, interrupt_at, rows
 close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5)
 
 
+def of_seed(tree: Any, index: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
 # --- steps ---
 
 FIRST, BATCH, NUM_CLIPS, NUM_STEPS = 7, 8, 40, 3
-CLASSIFICATION = Classification(NUM_CLIPS)
+CLASSIFICATION = Classification(tuple(map(str, range(NUM_CLIPS))))
 
 
 @functools.cache
@@ -64,6 +67,7 @@ Steps = Callable[[TrainState, int, int], tuple[TrainState, Any]]
 def training(seed: int, num_seeds: int, together: bool = False) -> tuple[Callable[[], Any], Steps]:
     """The state before the first step, and steps with all that is random in training."""
     mesh = create_mesh() if num_seeds == 1 else seeds_mesh(num_seeds)
+    replicas = Replicas(range(seed, seed + num_seeds))
     model = create_model(
         num_classes=NUM_CLIPS,
         sequence="frames",
@@ -90,14 +94,10 @@ def training(seed: int, num_seeds: int, together: bool = False) -> tuple[Callabl
     )
 
     def steps(state: TrainState, start: int, num_steps: int) -> tuple[TrainState, Any]:
-        tables = [
-            example_indices(own, NUM_CLIPS, start * BATCH, NUM_STEPS * BATCH).reshape(-1, BATCH)
-            for own in range(seed, seed + num_seeds)
-        ]
-        table = tables[0] if num_seeds == 1 else np.stack(tables)
+        table = replicas.index_table(NUM_CLIPS, start, NUM_STEPS, BATCH)
         return train_steps(state, clips().arrays, table, np.int32(num_steps))
 
-    return functools.partial(create_state, init, mesh, seed, num_seeds), steps
+    return functools.partial(replicas.create_state, init, mesh), steps
 
 
 @functools.cache
@@ -162,7 +162,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm, scan": {"execution": "scan"},
     "lstm, fused, both directions": {"execution": "fused", "bidirectional": True},
     "lstm, fused, bfloat16": {"execution": "fused", "compute_dtype": "bfloat16"},
-    "gru, scan": {"cell": "gru", "execution": "scan", "refine_gates": True},
+    "gru, scan": {"cell": "gru", "execution": "scan", "options": CellOptions(refine_gates=True)},
     "gru, fused": {"cell": "gru", "execution": "fused"},
     "layer_norm_lstm": {"cell": "layer_norm_lstm"},
     "janet": {"cell": "janet"},
@@ -320,7 +320,7 @@ def test_the_first_seed_predicts_unless_another_is_named(
 def test_starting_from_it_and_starting_several(finished: Path) -> None:
     source = load_run(finished, seed=3).params
     new = jax.tree.map(lambda leaf: jnp.zeros((5, *leaf.shape)), source)
-    taken, lines = warm_start(new, finished, num_seeds=5)
+    taken, lines = warm_start(new, finished, Replicas(range(5)))
     assert "taken over: 5 of 5 arrays" in lines[1]
     for index in (0, 4):
         jax.tree.map(np.testing.assert_array_equal, of_seed(taken, index), source)
@@ -332,14 +332,14 @@ def test_a_run_ends_where_one_seed_diverges_and_names_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    made = train.create_state
+    made = Replicas.create_state
 
     def poisoned(*arguments: Any) -> TrainState:
         state = made(*arguments)
         params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), state.params)
         return dataclasses.replace(state, params=params)
 
-    monkeypatch.setattr(train, "create_state", poisoned)
+    monkeypatch.setattr(Replicas, "create_state", poisoned)
     result = train_and_evaluate(config, tmp_path)
     assert (result.status, result.step) == ("diverged", 0)
     assert "loss or gradient of seed 4 is not finite in step 1; there is no" in (
@@ -398,5 +398,5 @@ def test_bad_configs(small_config: ConfigDict, change: dict[str, Any], message: 
 
 @pytest.mark.parametrize("mode", ["train", "explain"])
 def test_a_seed_of_no_trained_run(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    with pytest.raises(UserError, match="--seed: it names a seed of a trained run"):
+    with pytest.raises(UserError, match="--seed: it has no effect with"):
         main_here(monkeypatch, "--config=configs/row_lstm.py", f"--mode={mode}", "--seed=1")

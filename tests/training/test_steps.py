@@ -12,29 +12,26 @@ import numpy as np
 import optax
 import pytest
 
-from configs import default
-from seqvision.config.schema import Settings
-from seqvision.config.validation import validate
-from seqvision.data.augment import shift_and_rotate
+from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Dataset
-from seqvision.data.order import example_indices
-from seqvision.data.preprocessing import Windows, frame_ranges
-from seqvision.inference.predictions import predictions
+from seqvision.data.preprocessing import Windows, frame_ranges, shift_and_rotate
 from seqvision.models import create_model
 from seqvision.runtime.mesh import DATA_AXIS, create_mesh
 from seqvision.runtime.random_keys import key_of
-from seqvision.tasks.base import Classification
-from seqvision.tasks.from_config import create_evaluation
+from seqvision.tasks.classification import Classification
+from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
+from seqvision.tasks.classification_steps import make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.metrics import Metrics, Sums
+from seqvision.tasks.predictions import predictions
 from seqvision.training.optimizer import create_optimizer, create_schedule
-from seqvision.training.state import TrainState, create_state, make_init
-from seqvision.training.steps import make_predict_step, make_train_steps
+from seqvision.training.replicas import Replicas
+from seqvision.training.state import TrainState, make_init
+from seqvision.training.steps import make_train_steps
 
 SHAPE, CLASSES = (28, 28, 1), 10
 BATCH, CAPACITY = 16, 8
 ADAM = create_optimizer("adam", 1e-2)
-OBJECTIVE = Classification(CLASSES, label_smoothing=0.1)
+TASK = Classification(tuple("0123456789"), label_smoothing=0.1)
 
 
 def small_model() -> Any:
@@ -66,7 +63,7 @@ def test_metrics_by_hand() -> None:
     labels = jnp.array([0, 0, 0, 2], jnp.int32)
     losses = jnp.array([1.0, 2.0, 4.0, 100.0])
     mask = jnp.array([True, True, True, False])
-    metrics = Metrics.of(Sums.of(logits, losses, labels, mask))
+    metrics = ClassificationMetrics.of(ClassSums.of(logits, losses, labels, mask))
     assert metrics.loss == pytest.approx(7 / 3)
     assert metrics.accuracy == pytest.approx(2 / 3)
     assert metrics.count == 3
@@ -78,12 +75,15 @@ def test_metrics_add_up_over_parts(rng: np.random.Generator) -> None:
     labels = jnp.asarray(rng.integers(0, 3, 10), jnp.int32)
     losses = cross_entropy(logits, labels)
     mask = jnp.ones(10, jnp.bool_)
-    whole = Metrics.of(Sums.of(logits, losses, labels, mask))
+    whole = ClassificationMetrics.of(ClassSums.of(logits, losses, labels, mask))
     parts = [
-        Sums.of(logits[p], losses[p], labels[p], mask[p])
+        ClassSums.of(logits[p], losses[p], labels[p], mask[p])
         for p in (slice(0, 3), slice(3, 4), slice(4, 10))
     ]
-    for metrics in (Metrics.of(*parts), Metrics.of(parts[0] + parts[1] + parts[2])):
+    for metrics in (
+        ClassificationMetrics.of(*parts),
+        ClassificationMetrics.of(parts[0] + parts[1] + parts[2]),
+    ):
         assert metrics.loss == pytest.approx(whole.loss, rel=1e-6)
         assert dataclasses.replace(metrics, loss=whole.loss) == whole
 
@@ -164,8 +164,10 @@ def compiled(
 ) -> tuple[Any, Any]:
     """A fresh state and its training steps; the same arguments share one compilation."""
     mesh = create_mesh(devices)
-    init = make_init(small_model(), optimizer, SHAPE, OBJECTIVE.zeros(), ema_decay > 0)
-    return create_state(init, mesh, seed=7), compiled_steps(devices, augment, ema_decay, optimizer)
+    init = make_init(small_model(), optimizer, SHAPE, TASK.zeros(), ema_decay > 0)
+    return Replicas(range(7, 8)).create_state(init, mesh), compiled_steps(
+        devices, augment, ema_decay, optimizer
+    )
 
 
 @functools.cache
@@ -177,7 +179,7 @@ def compiled_steps(
         optimizer,
         create_mesh(devices),
         ArraySplit.take,
-        OBJECTIVE,
+        TASK,
         seed=7,
         ema_decay=ema_decay,
         augment=partial(shift_and_rotate, max_shift=1.0, max_rotation=5.0) if augment else None,
@@ -289,20 +291,13 @@ def test_keys_differ_by_stream_and_step() -> None:
 # --- evaluation ---
 
 
-def settings_of(eval_batch_size: int) -> Settings:
-    config = default.get_config()
-    config.data.eval_batch_size = eval_batch_size
-    return validate(config)
-
-
 @pytest.mark.parametrize("batch_size", [1, 32, 333, 1000, 5000])
 def test_evaluation_counts_every_example_once(mnist: Dataset, batch_size: int) -> None:
     count = 40 if batch_size == 1 else 1037
     split = mnist.splits["test"].part(0, count)
     model, mesh = small_model(), create_mesh()
     params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))["params"]
-    settings = settings_of(batch_size)
-    evaluate = create_evaluation(settings, model, mesh, split.take, OBJECTIVE, None)
+    evaluate = TASK.create_evaluation(model, mesh, split.take, batch_size)
     metrics = evaluate(params, split)
     logits = np.asarray(
         model.apply({"params": params}, jnp.asarray(split.inputs, jnp.float32) / 255)
@@ -368,8 +363,8 @@ def test_a_clip_is_the_mean_of_its_windows(rng: np.random.Generator) -> None:
         expected.append(np.mean(parts, axis=0))
     np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
 
-    objective = Classification(2)
-    evaluate = create_evaluation(settings_of(8), model, mesh, split.take, objective, windows)
+    task = Classification(("dark", "bright"), windows=windows)
+    evaluate = task.create_evaluation(model, mesh, split.take, 8)
     metrics = evaluate(params, split)
     chosen = np.stack(expected)[np.arange(30), split.labels]
     assert metrics.loss == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
@@ -420,15 +415,15 @@ def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator)
     split = clip_split(rng)
     dropout = {"recurrent_dropout": 0.3, "readout_dropout": 0.5}
     model = clip_model(axis_name=DATA_AXIS, **dropout)
-    objective = Classification(2)
-    init = make_init(model, ADAM, (3, 3, 4, 1), objective.zeros(), use_ema=False)
+    task = Classification(("dark", "bright"))
+    init = make_init(model, ADAM, (3, 3, 4, 1), task.zeros(), use_ema=False)
     steps = {
         (seed, devices): make_train_steps(
             model,
             ADAM,
             create_mesh(devices),
             split.take,
-            objective,
+            task,
             seed=seed,
             windows=Windows(3, 3),
         )
@@ -437,7 +432,7 @@ def test_windows_and_dropout_are_functions_of_the_step(rng: np.random.Generator)
     table = rng.integers(0, 30, (4, 8)).astype(np.int32)
 
     def run(seed: int, calls: list[int], devices: int = 2) -> TrainState:
-        state, done = create_state(init, create_mesh(devices), 0), 0
+        state, done = Replicas(range(1)).create_state(init, create_mesh(devices)), 0
         for count in calls:
             rows = np.roll(table, -done, axis=0)
             state, _ = steps[seed, devices](state, split.arrays, rows, np.int32(count))

@@ -12,7 +12,7 @@ from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.errors import UserError
 
-# Files of these kinds may hold one image or several: one looks inside.
+# Files of these kinds may hold one image or several: they are opened to see.
 _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
     ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",

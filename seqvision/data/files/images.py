@@ -20,7 +20,7 @@ _LEAST_CONTRAST = 16
 
 
 class UnreadableImageError(Exception):
-    """The file is missing or no image; the message says which and why."""
+    """The file is missing or no image; the message gives the reason."""
 
 
 def check_inversion(invert: str) -> None:
@@ -35,9 +35,9 @@ def check_inversion(invert: str) -> None:
 def read_image(
     path: Path, shape: tuple[int, ...], background: str, invert: str = "auto"
 ) -> np.ndarray:
-    """Reads a PNG, JPEG or any other image that Pillow knows.
+    """Reads a PNG, JPEG or any other image that Pillow reads.
 
-    It is read as `read_unscaled` says, scaled into `shape` with its proportions kept, and centred
+    It is read by `read_unscaled`, scaled into `shape` with its proportions kept, and centred
     on its own border brightness.
 
     Args:
@@ -59,9 +59,10 @@ def read_image(
 def read_unscaled(path: Path, channels: int, background: str, invert: str = "auto") -> HostImage:
     """Reads an image in its own size.
 
-    It is turned as its camera says, laid on white (on black where its ink is light) where
-    transparent, made grey or RGB, and inverted where asked. Where the training images have a dark
-    or a light background, its paper is brought to that black or white and its ink to the other end.
+    It is turned upright by its EXIF orientation, laid on white (on black where its ink is light)
+    where transparent, made grey or RGB, and inverted where asked. Where the training images have a
+    dark or a light background, its paper is brought to that black or white and its ink to the
+    other end.
 
     Args:
       path: the file.
@@ -94,7 +95,7 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Says in a few words what is wrong with a file that is decoded in this block.
+    """Turns any error of a decoder in this block into one with a short reason.
 
     Raises:
       UnreadableImageError: for any error, since a damaged file makes decoders raise almost

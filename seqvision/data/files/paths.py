@@ -1,4 +1,4 @@
-"""Names of the user's files: their order, their kinds, their look in a line."""
+"""Names of the user's files: natural order, and printing in one line."""
 
 import re
 from pathlib import Path

@@ -58,8 +58,8 @@ def without_colour(frames: HostFrames) -> HostFrames:
 def fit(frames: HostFrames, height: int, width: int, channels: int) -> HostFrames:
     """Brings an image or a clip to the size and the channels that a network reads.
 
-    Training and prediction share it. Proportions are kept; the rest is filled with the brightness
-    (the colour) of the frames' own border. What fits already comes back as it is.
+    Training and prediction both use it. Proportions are kept; the rest is filled with the
+    brightness (the colour) of the frames' own border. What fits already comes back as it is.
 
     Args:
       frames: uint8 (T, h, w, 1 or 3).

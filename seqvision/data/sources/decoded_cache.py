@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import platformdirs
 
 from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.runtime.atomic_write import write_atomically
 
 # To be raised when the arrays made of the same files change.
 _VERSION = 2
@@ -89,11 +89,4 @@ def write_cache(path: Path, dataset: Dataset) -> None:
         for kind, array in zip(("images", "labels"), split.arrays.values(), strict=True)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".incomplete", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
-            file.close()
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    write_atomically(path, lambda file: np.savez(file, meta=np.array(json.dumps(meta)), **arrays))

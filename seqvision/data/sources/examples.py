@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.hash_split import cut
-from seqvision.data.streamed import StreamedSplit
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 
@@ -25,7 +24,7 @@ class Example:
       name: the file, or the array that it comes from.
       shape: (T, height, width, channels) of its frames; an image is one frame.
       label: 0 to K - 1.
-      fraction: see `split_rule`.
+      fraction: see `hash_split`.
       read: its frames, uint8 of `shape`: from memory, or from where they lie.
     """
 
@@ -48,7 +47,7 @@ class Example:
         frames = self.read()
         if frames.shape != self.shape:
             raise UserError(
-                f"{self.name}: it changed since it was looked over: {frames.shape} where it was"
+                f"{self.name}: it changed since it was scanned: {frames.shape} where it was"
                 f" {self.shape} (frames, height, width, channels); bring back what it was"
             )
         return frames
@@ -68,7 +67,7 @@ def known_shape(shape: tuple[int, ...], size: tuple[int, int, int]) -> tuple[int
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSource:
-    """See `training.streamed.Source`.
+    """See `dataset.Source`.
 
     Attributes:
       examples: by their numbers.
@@ -88,7 +87,7 @@ class ExampleSource:
         return len(self.examples)
 
     def read(self, numbers: Indices) -> dict[str, np.ndarray]:
-        """See `training.streamed.Source.read`."""
+        """See `dataset.Source.read`."""
         self.check()
         examples = [self.examples[number] for number in numbers]
         return _stacked(examples, self.shape, self.longest, self.of_clips).arrays
@@ -142,31 +141,43 @@ def make_dataset(
     if num_examples * math.prod((longest, *shape)) > resident_bytes:
         fingerprints = dict([stands_for]) if stands_for else _fingerprints(splits)
         streamed = {
-            split: StreamedSplit(
-                ExampleSource(examples, shape, longest, of_clips, check),
-                range(len(examples)),
-                input_shape,
-                tuple(example.name for example in examples),
-            )
+            split: _streamed(ExampleSource(examples, shape, longest, of_clips, check), input_shape)
             for split, examples in splits.items()
         }
         return Dataset(name, "own", class_names, streamed, input_shape, fingerprints)
+    given.clear()
+    arrays = _in_memory(where, splits, shape, longest, of_clips)
+    fingerprints = {split: array.fingerprint() for split, array in arrays.items()}
+    return Dataset(name, "own", class_names, arrays, input_shape, fingerprints)
+
+
+def _streamed(source: ExampleSource, input_shape: tuple[int, ...]) -> StreamedSplit:
+    names = tuple(example.name for example in source.examples)
+    return StreamedSplit(source, range(len(source)), input_shape, names)
+
+
+def _in_memory(
+    where: str,
+    splits: dict[str, list[Example]],
+    shape: tuple[int, int, int],
+    longest: int,
+    of_clips: bool,
+) -> dict[str, ArraySplit]:
+    """The examples as arrays. `splits` is emptied, so that one split at most is there twice."""
     arrays: dict[str, ArraySplit] = {}
     try:
         for split in list(splits):
-            given.pop(split, None)
             arrays[split] = _stacked(splits.pop(split), shape, longest, of_clips)
     except MemoryError as error:
         raise UserError(
             f"{where}: does not fit into memory at {shape} (height, width, channels); choose a"
             " smaller config.data.height and config.data.width, or fewer examples"
         ) from error
-    fingerprints = {split: array.fingerprint() for split, array in arrays.items()}
-    return Dataset(name, "own", class_names, arrays, input_shape, fingerprints)
+    return arrays
 
 
 def _fingerprints(splits: dict[str, list[Example]]) -> dict[str, str]:
-    """Of shapes, labels and the 48 bits of SHA-256 that `split_rule` took of each example."""
+    """Of shapes, labels and the 48 bits of SHA-256 that `hash_split` took of each example."""
     fingerprints = {}
     for split, examples in splits.items():
         digest = hashlib.sha256()

@@ -24,7 +24,7 @@ from seqvision.data.files.paths import few, natural_key, shown, visible
 from seqvision.data.files.pixels import HostFrames
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.hash_split import fraction_of
-from seqvision.data.sources.scan_cache import FileScan, load_scans, save_scans, scans_path
+from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
 from seqvision.errors import UserError, explain_os_error
 
 _SPLIT_NAMES = {
@@ -82,12 +82,12 @@ def load_folders(
         channel where all of them are grey.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where there is no
-        folder for such a split; see `split_rule`.
+        folder for such a split; see `hash_split`.
       say: called with lines about what is left out.
       show_progress: draw a progress bar.
-      resident_bytes: a larger set is streamed. All its files are looked over first: which can be
+      resident_bytes: a larger set is streamed. All its files are scanned first: which can be
         read, their sizes, and which are held out.
-      cache_dir: where it is kept what was seen then; None keeps nothing.
+      cache_dir: where that scan is kept; None keeps nothing.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8. Clips
@@ -97,28 +97,13 @@ def load_folders(
       UserError: no such folder, no classes, images among clips, different sizes, broken files: one
         line.
     """
-    try:
-        listing = _list(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{shown(path)}: no such folder; check config.data.path") from error
-    except OSError as error:
-        raise UserError(explain_os_error(error, path, "config.data.path")) from error
-    if listing.empty:
-        say(f"folders without images or clips, left out: {few([shown(f) for f in listing.empty])}")
-    if listing.others:
-        say(f"other files left out, {len(listing.others)}: such as {shown(listing.others[0])}")
+    listing = _list(path, say)
     of_clips = _of_clips(path, listing.paths)
     used = {name for classes in listing.examples.values() for name in classes}
     class_names = tuple(sorted(used, key=natural_key))
     rows = list(listing.rows(class_names))
-    kept = None if cache_dir is None else scans_path(cache_dir, _all_files(rows))
-    looks, frames = None if kept is None else load_scans(kept), None
-    if looks is None or len(looks) != len(rows):
-        looks, frames = _look_over(rows, size, broken_files, resident_bytes, show_progress)
-        if kept is not None and frames is None:
-            save_scans(kept, looks, say)
-    given = _examples(rows, looks, frames, size, broken_files, say)
-    del frames  # `given` alone keeps them, and `make_dataset` empties it.
+    scan = None if cache_dir is None else scan_path(cache_dir, _all_files(rows))
+    given = _examples(rows, size, broken_files, resident_bytes, scan, say, show_progress)
     return make_dataset(
         path,
         class_names,
@@ -131,23 +116,36 @@ def load_folders(
     )
 
 
-def _list(path: Path) -> _Listing:
+def _list(path: Path, say: Callable[[str], None]) -> _Listing:
     listing = _Listing({}, [], [])
-    for split, folder in _split_folders(path).items():
-        classes = listing.examples.setdefault(split, {})
-        for entry in visible(folder):
-            if not entry.is_dir():
-                listing.others.append(entry)
-            elif files := _class_files(entry, listing.others):
-                classes.setdefault(_class_name(entry), []).extend(files)
-            else:
-                listing.empty.append(entry)
-        if not classes:
-            raise UserError(
-                f"{shown(folder)}: no class folders with images or clips in it; put them into one"
-                f" folder for each class, such as {shown(folder / 'CLASS' / 'file.png')}"
-            )
+    try:
+        for split, folder in _split_folders(path).items():
+            _list_classes(folder, listing.examples.setdefault(split, {}), listing)
+    except FileNotFoundError as error:
+        raise UserError(f"{shown(path)}: no such folder; check config.data.path") from error
+    except OSError as error:
+        raise UserError(explain_os_error(error, path, "config.data.path")) from error
+    if listing.empty:
+        say(f"folders without images or clips, left out: {few([shown(f) for f in listing.empty])}")
+    if listing.others:
+        say(f"other files left out, {len(listing.others)}: such as {shown(listing.others[0])}")
     return listing
+
+
+def _list_classes(folder: Path, classes: dict[str, list[Path]], listing: _Listing) -> None:
+    """Adds the files of a split by their classes; what is no example goes to the listing."""
+    for entry in visible(folder):
+        if not entry.is_dir():
+            listing.others.append(entry)
+        elif files := _class_files(entry, listing.others):
+            classes.setdefault(_class_name(entry), []).extend(files)
+        else:
+            listing.empty.append(entry)
+    if not classes:
+        raise UserError(
+            f"{shown(folder)}: no class folders with images or clips in it; put them into one"
+            f" folder for each class, such as {shown(folder / 'CLASS' / 'file.png')}"
+        )
 
 
 def _split_folders(path: Path) -> dict[str, Path]:
@@ -223,7 +221,44 @@ def _all_files(rows: list[_Row]) -> Iterator[Path]:
             yield path
 
 
-def _look_over(
+def _examples(
+    rows: list[_Row],
+    size: tuple[int, int, int],
+    broken_files: str,
+    resident_bytes: float,
+    scan: Path | None,
+    say: Callable[[str], None],
+    show_progress: bool,
+) -> dict[str, list[Example]]:
+    """The examples by the splits that the user made, without those that cannot be read.
+
+    They are scanned, unless `scan` keeps an earlier scan of them.
+    """
+    scans, frames = load_scan(scan, lambda scans: len(scans) == len(rows)), None
+    if scans is None:
+        scans, frames = _scan(rows, size, broken_files, resident_bytes, show_progress)
+        if scan is not None and frames is None:
+            save_scan(scan, scans, say)
+    in_memory = None if frames is None else iter(frames)
+    given: dict[str, list[Example]] = {split: [] for split, _, _ in rows}
+    broken: list[str] = []
+    for (split, label, file), found in zip(rows, scans, strict=True):
+        if found.problem:
+            if broken_files == "fail":
+                raise _broken(file, found)
+            broken.append(f"{shown(file)} ({found.problem})")
+            continue
+        read = functools.partial(_read_again, file, size)
+        if in_memory is not None:
+            read = functools.partial(np.asarray, next(in_memory))
+        shape = known_shape(found.shape, size)
+        given[split].append(Example(shown(file), shape, label, found.fraction, read))
+    if broken:
+        say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")
+    return given
+
+
+def _scan(
     rows: list[_Row],
     size: tuple[int, int, int],
     broken_files: str,
@@ -236,52 +271,24 @@ def _look_over(
       What each is, and the frames of those that can be read, fitted as far as `size` is known; None
       where all of them together are larger than `resident_bytes`.
     """
-    looks: list[FileScan] = []
+    scans: list[FileScan] = []
     kept: list[np.ndarray] | None = []
     num_bytes = 0
     for _, _, file in tqdm(rows, disable=not show_progress, leave=False):
         try:
             frames = read_frames(file)
         except UnreadableImageError as error:
-            looks.append(FileScan((), 0.0, str(error)))
+            scans.append(FileScan((), 0.0, str(error)))
             if broken_files == "fail":
-                raise _broken(file, looks[-1]) from error
+                raise _broken(file, scans[-1]) from error
             continue
-        looks.append(FileScan(frames.shape, fraction_of(frames)))
+        scans.append(FileScan(frames.shape, fraction_of(frames)))
         if kept is not None:
             kept.append(fit_known(frames, size))
             num_bytes += kept[-1].nbytes
             if num_bytes > resident_bytes:
                 kept = None
-    return looks, kept
-
-
-def _examples(
-    rows: list[_Row],
-    looks: list[FileScan],
-    frames: list[np.ndarray] | None,
-    size: tuple[int, int, int],
-    broken_files: str,
-    say: Callable[[str], None],
-) -> dict[str, list[Example]]:
-    """The examples by the splits that the user made, without those that cannot be read."""
-    given: dict[str, list[Example]] = {split: [] for split, _, _ in rows}
-    in_memory = None if frames is None else iter(frames)
-    broken: list[str] = []
-    for (split, label, file), look in zip(rows, looks, strict=True):
-        if look.problem:
-            if broken_files == "fail":
-                raise _broken(file, look)
-            broken.append(f"{shown(file)} ({look.problem})")
-            continue
-        read = functools.partial(_read_again, file, size)
-        if in_memory is not None:
-            read = functools.partial(np.asarray, next(in_memory))
-        shape = known_shape(look.shape, size)
-        given[split].append(Example(shown(file), shape, label, look.fraction, read))
-    if broken:
-        say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")
-    return given
+    return scans, kept
 
 
 def _read_again(file: Path, size: tuple[int, int, int]) -> HostFrames:
@@ -290,13 +297,13 @@ def _read_again(file: Path, size: tuple[int, int, int]) -> HostFrames:
     except UnreadableImageError as error:
         raise UserError(
             f"{shown(file)}: cannot be read any more ({error}), and it could when the set was"
-            " looked over; bring it back, then run the same command again: training goes on from"
+            " scanned; bring it back, then run the same command again: training goes on from"
             " its last checkpoint"
         ) from error
 
 
-def _broken(file: Path, look: FileScan) -> UserError:
+def _broken(file: Path, scan: FileScan) -> UserError:
     return UserError(
-        f"{shown(file)}: cannot be read ({look.problem}); repair or remove it, or set"
+        f"{shown(file)}: cannot be read ({scan.problem}); repair or remove it, or set"
         " config.data.broken_files = 'skip' to leave such files out"
     )

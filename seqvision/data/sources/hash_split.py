@@ -1,4 +1,4 @@
-"""Which examples are held out: decided by what an example shows, not by its name or its place."""
+"""Held-out splits, chosen by a hash of each example's pixels, not by its name or its place."""
 
 import hashlib
 from typing import Protocol, TypeVar, runtime_checkable
@@ -11,7 +11,7 @@ from seqvision.errors import UserError
 
 @runtime_checkable
 class HasFraction(Protocol):
-    """An example that knows its `fraction_of`."""
+    """An example with its `fraction_of`."""
 
     @property
     def fraction(self) -> float: ...

@@ -1,10 +1,8 @@
 """The user's own images of lines, with a table of what is written on them."""
 
 import dataclasses
-import hashlib
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -12,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import Dataset, Split
+from seqvision.data.dataset import Dataset, ResidentSplit, fingerprint_of
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.files.paths import few, shown, visible
@@ -30,8 +28,8 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 @dataclasses.dataclass(frozen=True)
-class LineSplit:
-    """Lines that are there as arrays in memory.
+class LineSplit(ResidentSplit):
+    """Lines of writing as arrays in memory.
 
     Attributes:
       inputs: (N, height, width, 1) uint8, light ink on dark; 0 after a line's own columns.
@@ -59,17 +57,9 @@ class LineSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @staticmethod
-    def take(arrays: Any, indices: Any) -> dict[str, Any]:
-        return {name: array[indices] for name, array in arrays.items()}
-
     def fingerprint(self) -> str:
-        """SHA-256 of the arrays: their shapes, then their bytes."""
-        arrays = list(self.arrays.values())
-        digest = hashlib.sha256(repr(tuple(array.shape for array in arrays)).encode())
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        """See `dataset.fingerprint_of`."""
+        return fingerprint_of(self.arrays)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +73,7 @@ class _Row:
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """A line: its image's name, its pixels and class numbers; and see `split_rule`."""
+    """A line: its image's name, its pixels and class numbers; and see `hash_split`."""
 
     name: str
     pixels: HostLine
@@ -108,7 +98,7 @@ def load_lines(
     `labels.test.tsv` for splits that are made already. It is UTF-8, a row for each image: its name
     in the folder, a tab, the text. White space around a text does not count, nor do empty rows.
 
-    Images are read as `files.read_unscaled` says, made grey, with light ink on dark, and scaled to
+    Images are read by `images.read_unscaled`, made grey, with light ink on dark, and scaled to
     one height with their proportions kept.
 
     Args:
@@ -119,7 +109,7 @@ def load_lines(
         have.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
       validation_fraction, test_fraction: how much to hold out of `train` where there is no table of
-        that split; see `split_rule`.
+        that split; see `hash_split`.
       show_progress: draw a progress bar.
 
     Returns:
@@ -140,38 +130,14 @@ def load_lines(
     _check_named_once(path, rows, images)
     if alphabet is None:
         alphabet = Alphabet.of_texts(row.text for row in rows)
-    given: dict[str, list[_Line]] = {split: [] for split in tables}
-    with tqdm(total=len(rows), disable=not show_progress, leave=False) as progress:
-        numbers = {row.where: _encode(alphabet, row) for row in rows}
-        for split, table in tables.items():
-            for row in table:
-                pixels, fraction = _read_training_line(
-                    images[row.name], height, max_columns, invert
-                )
-                line = _Line(row.name, pixels, numbers[row.where], fraction)
-                given[split].append(line)
-                progress.update()
-    where = shown(path)
+    given = _read_lines(tables, images, alphabet, height, max_columns, invert, show_progress)
     parts = cut(given, validation_fraction, test_fraction)
     if not parts["train"]:
         raise UserError(
-            f"{where}: all its {len(rows)} lines are held out; choose a smaller"
+            f"{shown(path)}: all its {len(rows)} lines are held out; choose a smaller"
             " config.data.validation_fraction or config.data.test_fraction"
         )
-    lines = [line for part in parts.values() for line in part]
-    width = max(line.pixels.shape[1] for line in lines)
-    longest = max(len(line.numbers) for line in lines)
-    splits: dict[str, Split] = {
-        split: _stacked(part, height, width, longest) for split, part in parts.items()
-    }
-    return Dataset(
-        name=shown(path.resolve().name),
-        version="own",
-        class_names=alphabet.symbols,
-        splits=splits,
-        input_shape=(height, width, 1),
-        fingerprints={name: split.fingerprint() for name, split in splits.items()},
-    )
+    return _dataset(shown(path.resolve().name), alphabet, parts, height)
 
 
 def _images(path: Path) -> dict[str, Path]:
@@ -269,6 +235,28 @@ def _encode(alphabet: Alphabet, row: _Row) -> np.ndarray:
         raise UserError(f"{row.where}: {error}") from error
 
 
+def _read_lines(
+    tables: dict[str, list[_Row]],
+    images: dict[str, Path],
+    alphabet: Alphabet,
+    height: int,
+    max_columns: int,
+    invert: str,
+    show_progress: bool,
+) -> dict[str, list[_Line]]:
+    rows = [row for table in tables.values() for row in table]
+    numbers = {row.where: _encode(alphabet, row) for row in rows}
+    lines: dict[str, list[_Line]] = {split: [] for split in tables}
+    with tqdm(total=len(rows), disable=not show_progress, leave=False) as progress:
+        for split, table in tables.items():
+            for row in table:
+                file = images[row.name]
+                pixels, fraction = _read_training_line(file, height, max_columns, invert)
+                lines[split].append(_Line(row.name, pixels, numbers[row.where], fraction))
+                progress.update()
+    return lines
+
+
 def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:
     """Reads an image of a line, of any length, as `load_lines` does.
 
@@ -299,7 +287,7 @@ def _scaled_width(pixels: HostImage, height: int) -> int:
 def _read_training_line(
     file: Path, height: int, max_columns: int, invert: str
 ) -> tuple[HostLine, float]:
-    """A line at its height, and its fraction for `split_rule`."""
+    """A line at its height, and its fraction for `hash_split`."""
     try:
         pixels = read_unscaled(file, 1, "dark", invert)
     except UnreadableImageError as error:
@@ -313,6 +301,22 @@ def _read_training_line(
             f" of at most {max_columns}, or raise that limit (config.lines.width)"
         )
     return _scaled(pixels, height), fraction_of(pixels[None])
+
+
+def _dataset(name: str, alphabet: Alphabet, parts: dict[str, list[_Line]], height: int) -> Dataset:
+    """Lines of all splits, as wide as the widest, with room for the longest text."""
+    lines = [line for part in parts.values() for line in part]
+    width = max(line.pixels.shape[1] for line in lines)
+    longest = max(len(line.numbers) for line in lines)
+    splits = {split: _stacked(part, height, width, longest) for split, part in parts.items()}
+    return Dataset(
+        name=name,
+        version="own",
+        class_names=alphabet.symbols,
+        splits=splits,
+        input_shape=(height, width, 1),
+        fingerprints={split: part.fingerprint() for split, part in splits.items()},
+    )
 
 
 def _stacked(lines: list[_Line], height: int, width: int, longest: int) -> LineSplit:

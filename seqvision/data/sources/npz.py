@@ -18,7 +18,7 @@ from seqvision.data.sources.examples import (
 )
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.sources.scan_cache import FileScan, load_scans, save_scans, scans_path
+from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
@@ -50,7 +50,7 @@ def load_npz(
       kind: see `npz_file.example_frames`.
       size: height, width and channels to bring all to; 0 is what the file has.
       validation_fraction, test_fraction: how much of the examples to hold out where the file has
-        no such split; see `split_rule`.
+        no such split; see `hash_split`.
       resident_bytes: a larger set is streamed from the file, by a memory map.
       cache_dir: where it is kept which examples of such a set are held out; None keeps nothing.
       say: called with lines about what went wrong.
@@ -70,36 +70,20 @@ def load_npz(
     splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in prefixes}
     held_out = {"validation": validation_fraction, "test": test_fraction}
     is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
+    scan = scan_path(cache_dir, [path]) if cache_dir and file.stamp else None
     given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
-    for prefix in prefixes:
+    for prefix, split in splits.items():
         key = f"{prefix}images"
         frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
         kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
         fractions = [0.0] * len(frames)
-        if is_cut and splits[prefix] == "train":
-            kept = scans_path(cache_dir, [path]) if cache_dir and file.stamp else None
-            fractions = _fractions(frames, kept, say)
-        given[splits[prefix]] = [
-            Example(
-                name=f"{shown(path)}: {key}[{index}]",
-                shape=known_shape(clip.shape, size),
-                label=label,
-                fraction=fraction,
-                read=functools.partial(fit_known, clip, size),
-            )
-            for index, (clip, label, fraction) in enumerate(
-                zip(frames, numbers, fractions, strict=True)
-            )
-        ]
+        if is_cut and split == "train":
+            fractions = _fractions(frames, scan, say)
+        given[split] = _examples(f"{shown(path)}: {key}", frames, numbers, fractions, size)
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
-    if len(kinds) == 2:
-        raise UserError(
-            f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
-            " config.data.kind, or save both alike"
-        )
-    [of_clips] = kinds
+    of_clips = _one_kind(path, kinds)
     return make_dataset(
         path,
         class_names,
@@ -114,17 +98,46 @@ def load_npz(
     )
 
 
+def _one_kind(path: Path, kinds: dict[bool, str]) -> bool:
+    """Whether all arrays are clips; `kinds` names one of each kind."""
+    if len(kinds) == 2:
+        raise UserError(
+            f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
+            " config.data.kind, or save both alike"
+        )
+    return True in kinds
+
+
+def _examples(
+    name: str,
+    frames: list[np.ndarray],
+    labels: list[int],
+    fractions: list[float],
+    size: tuple[int, int, int],
+) -> list[Example]:
+    return [
+        Example(
+            name=f"{name}[{index}]",
+            shape=known_shape(clip.shape, size),
+            label=label,
+            fraction=fraction,
+            read=functools.partial(fit_known, clip, size),
+        )
+        for index, (clip, label, fraction) in enumerate(zip(frames, labels, fractions, strict=True))
+    ]
+
+
 def _fractions(
-    frames: list[np.ndarray], kept: Path | None, say: Callable[[str], None]
+    frames: list[np.ndarray], scan: Path | None, say: Callable[[str], None]
 ) -> list[float]:
-    """See `split_rule`: all examples are read for it, and it is kept in a file, if there is one."""
-    looks = None if kept is None else load_scans(kept)
+    """See `hash_split.fraction_of`. All examples are read for it, unless a scan was kept."""
     shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
-    if looks is None or [look.shape for look in looks] != shapes:
-        looks = [FileScan(clip.shape, fraction_of(clip)) for clip in frames]
-        if kept is not None:
-            save_scans(kept, looks, say)
-    return [look.fraction for look in looks]
+    scans = load_scan(scan, lambda scans: [one.shape for one in scans] == shapes)
+    if scans is None:
+        scans = [FileScan(clip.shape, fraction_of(clip)) for clip in frames]
+        if scan is not None:
+            save_scan(scan, scans, say)
+    return [one.fraction for one in scans]
 
 
 def _prefixes(file: NpzFile) -> list[str]:

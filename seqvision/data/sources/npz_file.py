@@ -1,4 +1,4 @@
-"""Arrays of images and clips in `.npz` files, and how their axes are meant."""
+"""Arrays of images and clips in `.npz` files, and the meaning of their axes."""
 
 import dataclasses
 import hashlib

@@ -25,7 +25,7 @@ class Member(NamedTuple):
       shape, dtype: of the array.
       in_fortran_order: its first axis runs fastest.
       header_size: bytes of the member before its values.
-      info: what the zip's directory says of it.
+      info: its entry in the zip's directory.
     """
 
     shape: tuple[int, ...]
@@ -54,7 +54,7 @@ def find_member(archive: zipfile.ZipFile, key: str) -> Member | None:
 
 
 def map_member(path: Path, key: str, member: Member) -> np.ndarray:
-    """The array, of which only what is looked at comes into memory.
+    """The array, of which only the parts that are accessed come into memory.
 
     Raises:
       UserError: it is compressed.

@@ -1,15 +1,15 @@
-"""What was seen of each file of a large set when it was looked over, kept for the next time."""
+"""Scan of the files of a large set: shape and hash of each example, kept for the next start."""
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from seqvision.errors import explain_os_error
+from seqvision.runtime.atomic_write import write_atomically
 
-# To be raised when the same files come to be seen otherwise.
+# To be raised when the same files come to be scanned otherwise.
 _VERSION = 1
 
 
@@ -18,7 +18,7 @@ class FileScan(NamedTuple):
 
     Attributes:
       shape: (T, height, width, channels) of its frames in their own size.
-      fraction: see `split_rule`.
+      fraction: see `hash_split.fraction_of`.
       problem: why it cannot be read; "" where it can. `shape` is then () and `fraction` 0.
     """
 
@@ -27,8 +27,8 @@ class FileScan(NamedTuple):
     problem: str = ""
 
 
-def scans_path(cache_dir: Path, files: Iterable[Path]) -> Path:
-    """Where it is kept; another file when names, sizes or times of modification change."""
+def scan_path(cache_dir: Path, files: Iterable[Path]) -> Path:
+    """Where a scan is kept; another file when names, sizes or times of modification change."""
     digest = hashlib.sha256(repr(_VERSION).encode())
     for file in files:
         try:
@@ -37,34 +37,36 @@ def scans_path(cache_dir: Path, files: Iterable[Path]) -> Path:
         except OSError:  # Such as a link to nowhere: it will be found to be broken.
             facts = (str(file.absolute()), 0, 0)
         digest.update(repr(facts).encode())
-    return cache_dir / f"looks-{digest.hexdigest()[:16]}.json"
+    return cache_dir / f"scan-{digest.hexdigest()[:16]}.json"
 
 
-def load_scans(path: Path) -> list[FileScan] | None:
-    """What was written; None where nothing was, or where it is damaged."""
+def load_scan(path: Path | None, fits: Callable[[list[FileScan]], bool]) -> list[FileScan] | None:
+    """The scan that was kept.
+
+    Args:
+      path: from `scan_path`; None where nothing is kept.
+      fits: whether a scan is of the examples that there are.
+
+    Returns:
+      None where there is none that fits, or where it is damaged.
+    """
+    if path is None:
+        return None
     try:
-        return [
+        scans = [
             FileScan(tuple(shape), fraction, problem)
             for shape, fraction, problem in json.loads(path.read_text())
         ]
     except (OSError, ValueError, TypeError):
         return None
+    return scans if fits(scans) else None
 
 
-def save_scans(path: Path, looks: list[FileScan], say: Callable[[str], None]) -> None:
-    """Writes the file whole or not at all; says so where it cannot."""
+def save_scan(path: Path, scans: list[FileScan], say: Callable[[str], None]) -> None:
+    """Writes the file atomically; `say` is called with a line where that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".incomplete", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                json.dump(looks, file)
-                file.close()
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        write_atomically(path, lambda file: file.write(json.dumps(scans).encode()))
     except OSError as error:
         reason = explain_os_error(error, path.parent, "config.data.cache_dir")
-        say(f"not kept, so the next start looks all files over again: {reason}")
+        say(f"scan not kept, so the next start scans all files again: {reason}")

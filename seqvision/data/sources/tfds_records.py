@@ -17,7 +17,7 @@ from seqvision.shapes import Indices
 
 @dataclasses.dataclass(frozen=True)
 class TfdsSource:
-    """See `training.streamed.Source`.
+    """See `dataset.Source`.
 
     Attributes:
       records: TFDS's source of random access, of images that are not decoded.
@@ -41,7 +41,7 @@ class TfdsSource:
         return len(self.records)
 
     def read(self, numbers: Indices) -> dict[str, np.ndarray]:
-        """See `training.streamed.Source.read`."""
+        """See `dataset.Source.read`."""
         try:
             examples = self.records.__getitems__(numbers.tolist())
             images = np.stack(

@@ -13,15 +13,13 @@ from jax import Array
 from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.dataset import AnySplit, ArraySplit, Dataset
+from seqvision.data.dataset import ArraySplit, Dataset, ResidentSplit, Split
 from seqvision.data.files.paths import few
 from seqvision.data.files.pixels import fit
 from seqvision.data.synthetic.line_drawing import draw_line, largest_glyph
-from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
+from seqvision.data.synthetic.line_recipe import DigitLines
 from seqvision.errors import UserError
 from seqvision.shapes import Count, HostImages, HostLabels
-
-__all__ = ["LEVELS", "TEST_SEED", "DigitLines", "DigitLinesSplit", "digit_lines"]
 
 # The test lines are the same for whatever seed a run has, so that figures can be compared.
 TEST_SEED = 0
@@ -55,7 +53,7 @@ class LineArrays:
     space: int = dataclasses.field(metadata={"static": True})
 
 
-class DigitLinesSplit:
+class DigitLinesSplit(ResidentSplit):
     """The lines of one split: line i is a pure function of (recipes, digits, seed, split, i).
 
     Attributes:
@@ -152,8 +150,8 @@ def digit_lines(
 
     Args:
       recipes: how the lines look, by split, such as one of LEVELS, or two in turn.
-      source: grey images of symbols, whose class names are those symbols; each of its splits lends
-        its own images to the lines of that name. Those without ink are passed over, and if one
+      source: grey images of symbols, whose class names are those symbols; the lines of a
+        split are made of the images of that split. Those without ink are passed over, and if one
         has more than 20 rows of ink, as the tallest of MNIST has, all are scaled down.
       seed: what the random numbers are drawn from; those of `test` from TEST_SEED.
       num_lines: by split. Splits with none, here or in the source, are left out.
@@ -200,7 +198,7 @@ def digit_lines(
     )
 
 
-def _with_ink(split: AnySplit) -> Symbols:
+def _with_ink(split: Split) -> Symbols:
     assert isinstance(split, ArraySplit)
     images, labels = split.arrays["inputs"], split.arrays["labels"]
     inked = images.any(axis=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Draws one line of digits, in whole numbers as `moving_digits` does and for the same reason."""
+"""Drawing of one line of digits, in whole numbers for the same reason as in `clip_drawing`."""
 
 import math
 from collections.abc import Sequence
@@ -132,9 +132,9 @@ def draw_line(
     if any(recipe.noise[1] for recipe in recipes):
         noisy = (ink.astype(jnp.int32) << 16) + (grain >> 8) * choices.noise + LEVEL // 2
         ink = jnp.clip(noisy >> 16, 0, 255).astype(jnp.uint8)
-    real = (jnp.arange(width) < length)[None]
+    step_mask = (jnp.arange(width) < length)[None]
     return Line(
-        picture=jnp.where(real, ink, 0),
+        picture=jnp.where(step_mask, ink, 0),
         length=length,
         labels=jnp.where(written, jnp.where(spaces, space, labels[choices.digits]), 0),
         starts=jnp.where(written, starts, 0),

@@ -1,4 +1,4 @@
-"""How lines of digits look, and the three levels that figures are compared on."""
+"""Recipe of lines of digits, and the three levels that figures are compared on."""
 
 import dataclasses
 import types
@@ -11,7 +11,7 @@ Range = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class DigitLines:
-    """How lines look. A range is (least, most), both included and all between equally likely.
+    """The look of lines. A range is (least, most), both included and all between equally likely.
 
     A line is symbols with their ink side by side; all lines are in pictures of one size, and what
     would stand beyond the picture's right margin is not written, nor in the label.
@@ -75,7 +75,7 @@ class DigitLines:
         if self.word_gap[0] <= max(0, self.gap[1]):
             raise UserError(
                 f"recipe.word_gap: {self.word_gap} has spaces no wider than recipe.gap"
-                f" {self.gap}; nobody could tell them apart: let it begin above {self.gap[1]}"
+                f" {self.gap}; they could not be told apart: let it begin above {self.gap[1]}"
             )
         if self.margin[0] < 0:
             raise UserError(f"recipe.margin: {self.margin} begins below 0; choose 0 or more")

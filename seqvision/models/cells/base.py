@@ -1,5 +1,6 @@
-"""What all recurrent cells share: their options, and one matrix product for all time steps."""
+"""The base class of the recurrent cells, and the options that they have in common."""
 
+import dataclasses
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -17,7 +18,29 @@ Carry = Hidden | MemoryPair
 """A cell's memory: the LSTMs' cell state and hidden state (c, h), the hidden state h of others."""
 
 Projected = Float32[Array, "*steps GH"]
-"""The inputs' share of all G gates, side by side, each of width H."""
+"""What the inputs add to all G gates, side by side, each of width H."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CellOptions:
+    """Options of a recurrent cell. Not every cell has all of them.
+
+    Attributes:
+      gate_init: where the biases of the gates that keep memory start: `constant`, `chrono` or
+        `uniform`; see `initializers.keep_bias`. An input gate beside a keeping gate starts with
+        the opposite bias under the latter two. All other biases start at 0.
+      forget_bias: the bias of the keeping gate under `constant`.
+      refine_gates: lets a refine gate r push the keeping gate f nearer to 0 or 1 than its sigmoid
+        reaches easily: r (1 - (1 - f)^2) + (1 - r) f^2. With gate_init `uniform` this is the
+        UR-LSTM or UR-GRU (Gu et al., 2020, arXiv 1910.09890), where r's bias starts opposite to
+        f's; otherwise it starts at 0: with r = 1/2 the gate is f itself.
+      recurrent_init: `orthogonal` or `identity`; see `initializers.recurrent_kernels`.
+    """
+
+    gate_init: str = "constant"
+    forget_bias: float = 1.0
+    refine_gates: bool = False
+    recurrent_init: str = "orthogonal"
 
 
 class Cell(nn.Module):
@@ -29,16 +52,8 @@ class Cell(nn.Module):
     Attributes:
       input_size: D.
       hidden_size: H.
-      gate_init: where the biases of the gates that keep memory start: `constant`, `chrono` or
-        `uniform`; see `initializers.keep_bias`. An input gate beside a keeping gate starts with
-        the opposite bias under the latter two. All other biases start at 0.
-      forget_bias: the bias of the keeping gate under `constant`.
-      num_steps: T under `chrono`.
-      refine_gates: lets a refine gate r push the keeping gate f nearer to 0 or 1 than its sigmoid
-        reaches easily: r (1 - (1 - f)^2) + (1 - r) f^2. With gate_init `uniform` this is the
-        UR-LSTM or UR-GRU (Gu et al., 2020, arXiv 1910.09890), where r's bias starts opposite to
-        f's; otherwise it starts at 0: with r = 1/2 the gate is f itself.
-      recurrent_init: `orthogonal` or `identity`; see `initializers.recurrent_kernels`.
+      options: see `CellOptions`.
+      num_steps: T under gate_init `chrono`.
       dtype: precision of the matrix products.
 
     Raises:
@@ -47,11 +62,8 @@ class Cell(nn.Module):
 
     input_size: int
     hidden_size: int
-    gate_init: str = "constant"
-    forget_bias: float = 1.0
+    options: CellOptions = CellOptions()
     num_steps: int | None = None
-    refine_gates: bool = False
-    recurrent_init: str = "orthogonal"
     dtype: jnp.dtype | None = None
 
     gates: ClassVar[tuple[str, ...]]
@@ -63,16 +75,17 @@ class Cell(nn.Module):
     """`gates` under `refine_gates`, where a cell has that option."""
 
     def setup(self) -> None:
-        if self.refine_gates and not self.refined_gates:
+        options = self.options
+        if options.refine_gates and not self.refined_gates:
             raise ValueError("refine_gates: this cell has no refine gate; lstm and gru have one")
         signs = {
             "keep": 1,
             "write": -1,
-            "input": 0 if self.gate_init == "constant" else -1,
-            "refine": -1 if self.gate_init == "uniform" else 0,
+            "input": 0 if options.gate_init == "constant" else -1,
+            "refine": -1 if options.gate_init == "uniform" else 0,
         }
         bias_init = gate_biases(
-            keep_bias(self.gate_init, self.forget_bias, self.num_steps),
+            keep_bias(options.gate_init, options.forget_bias, self.num_steps),
             [signs.get(gate, 0) for gate in self.gate_names],
         )
         width = len(self.gate_names) * self.hidden_size
@@ -83,10 +96,10 @@ class Cell(nn.Module):
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        return self.refined_gates if self.refine_gates else self.gates
+        return self.refined_gates if self.options.refine_gates else self.gates
 
     def project(self, inputs: Float[Array, "*steps D"]) -> Projected:
-        """The inputs' share of the gates, for as many time steps as there are.
+        """What the inputs add to the gates, for as many time steps as there are.
 
         Args:
           inputs: (..., D).

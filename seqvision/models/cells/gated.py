@@ -22,37 +22,39 @@ class LoopCell(Cell):
         super().setup()
         width = len(self.gate_names) * self.hidden_size
         self.recurrent_kernel = self.param(
-            "recurrent_kernel", recurrent_kernels(self.recurrent_init), (self.hidden_size, width)
+            "recurrent_kernel",
+            recurrent_kernels(self.options.recurrent_init),
+            (self.hidden_size, width),
         )
 
     def recur(self, hidden: Hidden) -> Projected:
-        """The hidden state's share of the gates, (B, G*H)."""
+        """What the hidden state adds to the gates, (B, G*H)."""
         return product(hidden, self.recurrent_kernel, self.dtype)
 
-    def step_if_real(
+    def masked_step(
         self,
         carry: Carry,
         projected: Projected,
-        real: Mask | None,
+        is_step: Mask | None,
         candidate_mask: Hidden | None,
     ) -> tuple[Carry, Hidden]:
-        """`step` for examples where `real` (B,); others keep their carry and output 0."""
+        """`step` for examples where `is_step` (B,); others keep their carry and output 0."""
         new_carry, output = self.step(carry, projected, candidate_mask)
-        if real is None:
+        if is_step is None:
             return new_carry, output
-        real = real[:, None]
-        new_carry = jax.tree.map(lambda new, old: jnp.where(real, new, old), new_carry, carry)
-        return new_carry, jnp.where(real, output, 0.0)
+        is_step = is_step[:, None]
+        new_carry = jax.tree.map(lambda new, old: jnp.where(is_step, new, old), new_carry, carry)
+        return new_carry, jnp.where(is_step, output, 0.0)
 
-    def project_and_step_if_real(
+    def project_and_masked_step(
         self,
         carry: Carry,
         inputs: Features,
-        real: Mask | None,
+        is_step: Mask | None,
         candidate_mask: Hidden | None,
     ) -> tuple[Carry, Hidden]:
-        """`step_if_real` from the inputs (B, D) themselves."""
-        return self.step_if_real(carry, self.project(inputs), real, candidate_mask)
+        """`masked_step` from the inputs (B, D) themselves."""
+        return self.masked_step(carry, self.project(inputs), is_step, candidate_mask)
 
 
 class LSTM(LoopCell):
@@ -83,7 +85,7 @@ class LSTM(LoopCell):
         c, h = carry
         i, f, g, o = jnp.split(projected + self.recur(h), 4, axis=-1)
         keep, write = sigmoid(f), sigmoid(i)
-        if self.refine_gates:
+        if self.options.refine_gates:
             keep = refined(keep, sigmoid(i))
             write = 1 - keep
         c = keep * c + write * masked(tanh(g), candidate_mask)
@@ -166,7 +168,7 @@ class GRU(LoopCell):
         from_input = jnp.split(projected, num_gates, axis=-1)
         from_hidden = jnp.split(self.recur(h), num_gates, axis=-1)
         r, z = (sigmoid(from_input[gate] + from_hidden[gate]) for gate in (0, 1))
-        if self.refine_gates:
+        if self.options.refine_gates:
             z = refined(z, sigmoid(from_input[3] + from_hidden[3]))
         hidden_candidate = from_hidden[2] + jnp.broadcast_to(self.candidate_bias, h.shape)
         n = tanh(from_input[2] + r * hidden_candidate)

@@ -1,4 +1,4 @@
-"""Where the parameters of a recurrent cell start."""
+"""Initializers of the parameters of a recurrent cell."""
 
 from collections.abc import Callable, Sequence
 

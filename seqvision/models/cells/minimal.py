@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.nn import sigmoid, softplus
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32
 
 from seqvision.models.cells.base import TIME_AXIS, Cell, Projected
-from seqvision.shapes import Hidden, HiddenSequence
+from seqvision.shapes import Hidden, HiddenSequence, StepMask
 
 
 class MinimalCell(Cell):
@@ -20,7 +20,7 @@ class MinimalCell(Cell):
     """
 
     def setup(self) -> None:
-        if self.recurrent_init != "orthogonal":
+        if self.options.recurrent_init != "orthogonal":
             raise ValueError("recurrent_init: min_lstm and min_gru have no recurrent kernel")
         super().setup()
 
@@ -41,7 +41,7 @@ class MinimalCell(Cell):
         self,
         carry: Hidden,
         projected: Float32[Array, "B T GH"],
-        real: Bool[Array, "B T"] | None,
+        step_mask: StepMask | None,
         candidate_mask: Hidden | None,
     ) -> tuple[Hidden, HiddenSequence]:
         """All time steps, by a parallel scan over the pairs (a, b) of h_t = a_t h_{t-1} + b_t.
@@ -49,23 +49,23 @@ class MinimalCell(Cell):
         Args:
           carry: the memory before the first step, (B, H).
           projected: (B, T, G*H), from `project`.
-          real: (B, T), the steps that are no padding.
+          step_mask: (B, T), False in the padding.
           candidate_mask: (B, H), see `step`.
 
         Returns:
-          The memory after the last real step, and the outputs (B, T, H), 0 in the padding.
+          The memory after the last step, and the outputs (B, T, H), 0 in the padding.
         """
         a, write, candidate = self.keep_write_candidate(projected)
         if candidate_mask is not None:
             candidate = candidate * candidate_mask[:, None]
         b = write * candidate
-        if real is not None:
-            real = real[..., None]
-            a, b = jnp.where(real, a, 1.0), jnp.where(real, b, 0.0)
+        if step_mask is not None:
+            step_mask = step_mask[..., None]
+            a, b = jnp.where(step_mask, a, 1.0), jnp.where(step_mask, b, 0.0)
         a, b = jax.lax.associative_scan(_one_after_another, (a, b), axis=TIME_AXIS)
         outputs = a * carry[:, None] + b
         carry = outputs[:, -1]
-        return carry, outputs if real is None else jnp.where(real, outputs, 0.0)
+        return carry, outputs if step_mask is None else jnp.where(step_mask, outputs, 0.0)
 
 
 def _one_after_another(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple:
@@ -85,7 +85,7 @@ class MinLSTM(MinimalCell):
 
     def keep_write_candidate(self, projected: Projected) -> tuple[Array, Array, Array]:
         i, f, g = jnp.split(projected, 3, axis=-1)
-        # log(sigmoid(f) / sigmoid(i)): both sigmoids may underflow to 0, and 0/0 is no share.
+        # log(sigmoid(f) / sigmoid(i)): both sigmoids may underflow to 0, and 0/0 is NaN.
         log_ratio = softplus(-i) - softplus(-f)
         return sigmoid(log_ratio), sigmoid(-log_ratio), g
 

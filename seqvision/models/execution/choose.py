@@ -1,4 +1,4 @@
-"""Which way the steps of a recurrent layer are run. All ways have the same parameters."""
+"""The choice of how the steps of a recurrent layer are run."""
 
 import jax
 
@@ -6,9 +6,9 @@ from seqvision.models.execution.measured_times import faster_on_cpu
 
 EXECUTIONS = ("auto", "scan", "fused", "cudnn")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
-the GRU with their gradients written out by hand, see `fused_lstm`. `cudnn` is the LSTM in one call
+the GRU with their gradients written out by hand, see `fused_loop`. `cudnn` is the LSTM in one call
 of NVIDIA's library, see `cudnn_lstm`. `auto` is the one that was measured to be faster on the CPU,
-see `measured_times`; elsewhere, where nothing was measured, it is `scan`."""
+see `measured_times`; on other devices, where nothing was measured, it is `scan`."""
 
 CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
 
@@ -20,10 +20,10 @@ def choose_execution(
 
     Args:
       execution: a name in `EXECUTIONS`.
-      cell: a name in `recurrent.CELLS`.
+      cell: a name in `cells.CELLS`.
       hidden_size: H.
       dtype: of the products, `float32` or `bfloat16`.
-      refine_gates: whether it has them.
+      refine_gates: whether the cell has them.
 
     Raises:
       ValueError: there is no such way, or not for this cell or type.

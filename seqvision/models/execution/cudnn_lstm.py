@@ -17,7 +17,7 @@ from jax.experimental import rnn
 from jaxtyping import Float32
 
 from seqvision.models.cells.base import MemoryPair
-from seqvision.models.padding import reversed_steps
+from seqvision.models.padding import reversed_steps, step_mask
 from seqvision.shapes import HiddenSequence, Lengths, Sequence
 
 InputKernel = Float32[Array, "D GH"]
@@ -54,8 +54,8 @@ def cudnn_lstm(
       bias: (4H,).
       inputs: (B, T, D); read in float32.
       initial_carry: c and h before the first step, each (B, H).
-      lengths: (B,), real steps of each sequence, 0 to T; T by default.
-      reverse: reads from the last real step back to the first; the outputs stay in the order of
+      lengths: (B,), steps of each sequence, 0 to T; T by default.
+      reverse: reads from the last step back to the first; the outputs stay in the order of
         time.
       precision: of the matrix products: `highest` for float32, `high` for TF32; by default as
         `jax_default_matmul_precision` says, and TF32 where it is not set.
@@ -120,9 +120,9 @@ def _read(
         lengths = jnp.minimum(lengths, num_steps)
         # cuDNN fails on a length of 0 (jax#17966): one step of zeros is read, and then not used.
         steps_to_read = jnp.maximum(lengths, 1)
-        real = (jnp.arange(num_steps)[None] < lengths[:, None])[..., None]
+        mask = step_mask(lengths, num_steps)[..., None]
         # This also keeps whatever cuDNN leaves in the padding of a gradient from going further.
-        inputs = jnp.where(real, inputs, jnp.zeros_like(inputs))
+        inputs = jnp.where(mask, inputs, jnp.zeros_like(inputs))
     if reverse:
         inputs = reversed_steps(inputs, lengths)
     outputs, h, c = lstm(
@@ -140,7 +140,7 @@ def _read(
     )
     carry = (c[0], h[0])
     if lengths is not None:
-        outputs = jnp.where(real, outputs, 0.0)
+        outputs = jnp.where(mask, outputs, 0.0)
         was_read = lengths[:, None] > 0
         carry = jax.tree.map(lambda new, old: jnp.where(was_read, new, old), carry, initial_carry)
     return reversed_steps(outputs, lengths) if reverse else outputs, carry

@@ -1,4 +1,4 @@
-"""What a training step costs by either way of running the steps: the table behind `auto`.
+"""Measured times of a training step by `scan` and by `fused`: the table behind `auto`.
 
 Measured by `python -m benchmarks.lstm --cases=executions` in float32 and bfloat16 (B = 128, T = 28,
 D = 28; medians of 6 rounds) on 2 cores of an AMD EPYC with AVX-512; raw numbers, versions and

@@ -1,0 +1,1 @@
+"""Checks of whole runs: properties that the tests are too short for."""

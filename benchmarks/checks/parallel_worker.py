@@ -1,0 +1,55 @@
+"""A process of `parallel`: main.py, then the examples that its devices were given.
+
+    python -m benchmarks.checks.parallel_worker WORKDIR EXAMPLES [main.py's other flags]
+
+EXAMPLES is a file for one JSON object per device: the first column of the batches that the device
+takes, and the numbers of its examples, step by step.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import main as command
+
+
+def write_examples(workdir: Path, path: Path) -> None:
+    """Lays the order of the run's examples on the devices, as training does; writes their shards.
+
+    Args:
+      workdir: of a run that ended in these processes, on these devices.
+      path: the file.
+    """
+    from seqvision.config.step_counts import Steps
+    from seqvision.data.batching import example_indices
+    from seqvision.data.from_config import load_dataset
+    from seqvision.runs.compatibility import read_settings
+    from seqvision.runtime.console import say
+    from seqvision.runtime.mesh import index_sharding, training_mesh
+    from seqvision.runtime.transfer import to_devices
+
+    settings = read_settings(workdir)
+    batch_size = settings.data.batch_size
+    num_examples = len(load_dataset(settings, say).split("train"))
+    num_steps = Steps.of(settings, num_examples).total
+    order = example_indices(settings.seed, num_examples, 0, num_steps * batch_size)
+    sharding = index_sharding(training_mesh(batch_size))
+    indices = to_devices(order.reshape(num_steps, batch_size), sharding)
+    shards = [
+        {"column": shard.index[1].start or 0, "rows": shard.data.tolist()}
+        for shard in indices.addressable_shards
+    ]
+    path.write_text(json.dumps(shards))
+
+
+def main(arguments: Sequence[str]) -> int:
+    workdir, examples, *flags = arguments
+    # jax is imported by main.py itself, after it has read the flags.
+    code = command.main(["main.py", f"--workdir={workdir}", *flags])
+    write_examples(Path(workdir), Path(examples))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

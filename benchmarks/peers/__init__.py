@@ -1,1 +1,0 @@
-"""Plain scripts that train the row LSTM on MNIST with other libraries."""

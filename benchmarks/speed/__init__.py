@@ -1,0 +1,1 @@
+"""Benchmarks of speed, side by side with what one would use instead."""

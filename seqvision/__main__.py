@@ -1,0 +1,120 @@
+"""The command: `python main.py`, `python -m seqvision` and, where it is installed, `seqvision`."""
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from seqvision.errors import UserError, explain_out_of_memory, is_out_of_memory
+
+# Most is imported late, so that a bad command line ends before jax is loaded.
+
+
+class Mode(NamedTuple):
+    """The mode NAME is `seqvision.NAME.run(settings, **arguments)`, which returns the exit code.
+
+    Attributes:
+      arguments: the flags that `run` takes, by name.
+      place: the other flags, which choose devices and processes.
+      splits_batch: whether the devices share `config.data.batch_size` examples evenly.
+    """
+
+    arguments: tuple[str, ...]
+    place: tuple[str, ...]
+    splits_batch: bool = False
+
+
+_ALONE = ("host_devices", "num_processes")
+_TOGETHER = (*_ALONE, "coordinator_address", "process_id")
+MODES = {
+    "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
+    "evaluate": Mode(("workdir", "split", "output", "seed"), _TOGETHER),
+    "predict": Mode(("workdir", "inputs", "output", "invert", "seed"), _ALONE),
+    "read": Mode(("workdir", "inputs", "invert", "seed"), _ALONE),
+    "explain": Mode((), _ALONE, True),
+    "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs the mode that a command line names; returns the exit code or raises `UserError`."""
+    from seqvision.config import command_line, flags
+    from seqvision.runtime.compilation_cache import enable_compilation_cache
+
+    modes = {name: (*mode.arguments, *mode.place) for name, mode in MODES.items()}
+    settings = command_line.parse(argv, modes)
+    name = flags.MODE.value
+    mode = MODES[name]
+    enable_compilation_cache()
+    if mode.place:
+        batch_size = settings.data.batch_size * settings.num_seeds if mode.splits_batch else 0
+        _prepare_devices(name, batch_size)
+    run = importlib.import_module(f"seqvision.{name}").run
+    # From here on Ctrl-C lets what was begun be finished or saved.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    arguments = {argument: flags.value_of(argument) for argument in mode.arguments}
+    if "workdir" in arguments:
+        default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
+        arguments["workdir"] = Path(arguments["workdir"] or default).expanduser()
+    return run(settings, **arguments)
+
+
+def _prepare_devices(mode: str, batch_size: int) -> None:
+    """Makes the CPU some JAX devices and joins the other processes, if there are any."""
+    from seqvision.config import flags
+    from seqvision.runtime.cluster import find_cluster
+    from seqvision.runtime.cpu_devices import prepare_host
+
+    address, count = flags.COORDINATOR_ADDRESS.value, flags.NUM_PROCESSES.value
+    cluster = find_cluster(address, count, flags.PROCESS_ID.value)
+    num_processes = cluster.num_processes if cluster else 1
+    prepare_host(flags.HOST_DEVICES.value, batch_size // num_processes)
+    if cluster and ("process_id" not in MODES[mode].place or flags.PROFILE.value):
+        flag = "--profile" if flags.PROFILE.value else f"--mode={mode}"
+        raise UserError(
+            f"{flag}: it takes one process, and this is one of {num_processes}; start it alone,"
+            " with --num_processes=1"
+        )
+    if cluster:
+        from seqvision.runtime import processes
+
+        processes.join(cluster)
+
+
+def command() -> NoReturn:
+    """Runs `main` on the process's arguments and ends the process."""
+    # An import that Ctrl-C interrupts may end in a traceback, or swallow it; nothing is lost yet.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        sys.exit(main(sys.argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _end(error.exit_code)
+    except BrokenPipeError:
+        # The reader, such as `head`, left. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end(141)
+    except KeyboardInterrupt:
+        _end(130)
+    except Exception as error:
+        if is_out_of_memory(error):
+            print(f"error: {explain_out_of_memory(error)}", file=sys.stderr)
+            _end(2)
+        traceback.print_exc()
+        _end(1)
+
+
+def _end(code: int) -> NoReturn:
+    """Ends after an error, of which the other processes may know nothing."""
+    if "jax" in sys.modules:
+        from seqvision.runtime import processes
+
+        processes.end(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,155 @@
+"""The rules that tie the fields of the examples to each other and to the network."""
+
+from collections.abc import Iterator
+
+from seqvision.config.model_schema import LINE_SEQUENCES
+from seqvision.config.schema import Settings
+
+# Sources that `config.data.path` names, and what it names.
+_OWN_DATA = {
+    "npz": "an .npz file",
+    "folders": "a folder of class folders",
+    "lines": "a folder that holds `images` and `labels.tsv`",
+}
+
+
+def data_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    """Rules of `config.data` and `config.clips`; see `rules.Rule`."""
+    yield from _source_rules(settings)
+    if settings.data.source == "moving_digits":
+        yield from _clip_rules(settings)
+    yield from _size_rules(settings)
+
+
+def _source_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    data = settings.data
+    is_own = data.source in _OWN_DATA
+    held_out = data.validation_fraction + data.test_fraction
+    yield (
+        is_own and not data.path,
+        f"config.data.path: it is empty; name {_OWN_DATA.get(data.source)}",
+    )
+    yield (
+        is_own and held_out >= 1,
+        "config.data.test_fraction: with config.data.validation_fraction it is"
+        f" {held_out:g}, which leaves nothing to train on; lower one of them",
+    )
+    yield (
+        not is_own and not data.name,
+        "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'",
+    )
+    no_effect = f"has no effect with config.data.source={data.source}"
+    yield (
+        not is_own and bool(data.path),
+        f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines",
+    )
+    yield (
+        data.kind != "auto" and data.source != "npz",
+        f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto",
+    )
+    yield (
+        data.broken_files != "fail" and data.source != "folders",
+        f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail",
+    )
+
+
+def _clip_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    data, clips = settings.data, settings.clips
+    yield (
+        (data.height, data.width, data.channels) != (0, 0, 0),
+        "config.data.height, width, channels: they have no effect on generated clips; set"
+        " config.clips.height, width and channels",
+    )
+    yield (
+        clips.validation_clips > 0 and data.validation_examples == 0,
+        f"config.clips.validation_clips: {clips.validation_clips} clips need digits, but"
+        " config.data.validation_examples is 0; hold out some, or set it to 0",
+    )
+    yield (
+        clips.turn > 0 and clips.task == "digit",
+        f"config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits are"
+        " upright; set it to 0 or choose config.clips.task=motion",
+    )
+    yield (
+        clips.min_frames > clips.num_frames,
+        f"config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,"
+        f" {clips.num_frames}; lower it, or 0 for clips of one length",
+    )
+    yield (
+        clips.digit_size > min(clips.height, clips.width),
+        f"config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of"
+        f" {clips.height}x{clips.width}; lower it, or enlarge the frame",
+    )
+
+
+def _size_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    data, sequence = settings.data, settings.model.sequence
+    yield (
+        not settings.reads_text and (data.height == 0) != (data.width == 0),
+        f"config.data.height: {data.height} with config.data.width={data.width}; give both, or"
+        " 0 for both to keep the size that the data has",
+    )
+    yield (
+        data.window_stride > 0 and data.window == 0,
+        f"config.data.window_stride: {data.window_stride} has no effect without"
+        " config.data.window; give the frames of a window",
+    )
+    yield (
+        data.window > 0 and sequence != "frames",
+        f"config.data.window: {data.window} has no effect with"
+        f" config.model.sequence={sequence}; windows are cut from clips (frames)",
+    )
+    yield (
+        data.source == "moving_digits" and sequence != "frames",
+        f"config.model.sequence: '{sequence}' reads images, but"
+        " config.data.source=moving_digits generates clips; choose frames",
+    )
+
+
+def line_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    """Rules of lines of writing; see `rules.Rule`."""
+    if not settings.reads_text:
+        return
+    data, lines, model = settings.data, settings.lines, settings.model
+    is_made = data.source == "digit_lines"
+    yield (
+        bool(data.width or data.channels or (is_made and data.height)),
+        "config.data.height, width, channels: lines are grey, as wide as they are, and generated"
+        " lines 32 rows high; leave them at 0 (config.data.height scales your own lines)",
+    )
+    yield (
+        lines.min_symbols > lines.max_symbols,
+        f"config.lines.min_symbols: {lines.min_symbols} is more than config.lines.max_symbols,"
+        f" {lines.max_symbols}; lower it",
+    )
+    yield (
+        is_made and lines.validation_lines > 0 and data.validation_examples == 0,
+        f"config.lines.validation_lines: {lines.validation_lines} lines need digits, but"
+        " config.data.validation_examples is 0; hold out some, or set it to 0",
+    )
+    yield (
+        is_made and bool(settings.reading.alphabet),
+        f"config.reading.alphabet: '{settings.reading.alphabet}' has no effect on generated lines,"
+        " which are of digits and spaces; leave it empty",
+    )
+    yield (
+        model.sequence not in LINE_SEQUENCES,
+        f"config.model.sequence: '{model.sequence}' does not read lines of writing"
+        f" (config.data.source={data.source}); choose {' or '.join(LINE_SEQUENCES)}",
+    )
+    yield (
+        model.readout != "per_step",
+        f"config.model.readout: '{model.readout}' gives one prediction for a whole line, and lines"
+        " are read symbol by symbol; choose per_step",
+    )
+    unused = {
+        "augment.max_shift": settings.augment.max_shift,
+        "augment.max_rotation": settings.augment.max_rotation,
+        "loss.label_smoothing": settings.loss.label_smoothing,
+        "loss.step_weight": settings.loss.step_weight,
+    }
+    for name, value in unused.items():
+        yield (
+            value > 0,
+            f"config.{name}: {value:g} has no effect on lines of writing; set it to 0",
+        )

@@ -1,0 +1,235 @@
+"""The config fields of the examples: `data`, `clips`, `lines`, `reading`, `augment`."""
+
+import dataclasses
+
+from seqvision.config.bounds import (
+    BELOW_ONE,
+    COUNT,
+    FRACTION,
+    LARGEST_SIDE,
+    NON_NEGATIVE,
+    PIXELS,
+    SIZE,
+    OneOf,
+    Range,
+    declare,
+)
+
+# Sources of lines of writing: their networks read text, others classify.
+LINE_SOURCES = ("digit_lines", "lines")
+# Sources whose examples are generated from digits and the seed.
+MADE_SOURCES = ("moving_digits", "digit_lines")
+SOURCES = ("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES)
+LEVELS = ("clean", "natural", "hard")
+MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
+
+# Generated clips count positions in 32-bit integers.
+_CLIP_SIDE = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    source: str = declare(
+        "tfds",
+        OneOf(SOURCES),
+        """tfds (a set by its TFDS name), npz (one file), folders (class folders of images or
+        clips), moving_digits (clips generated from a TFDS set of digits; see config.clips),
+        digit_lines (lines of writing generated from one; see config.lines) or lines (images of
+        lines, and a table of their texts). Networks for digit_lines and lines read text; others
+        classify.""",
+    )
+    name: str = declare(
+        "mnist",
+        None,
+        """digit_lines: mnist, or another grey set whose classes are single symbols. tfds,
+        moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...""",
+    )
+    dir: str = declare(
+        "",
+        None,
+        """tfds, moving_digits, digit_lines: where TFDS keeps prepared data ("" = TFDS's own:
+        $TFDS_DATA_DIR or ~/tensorflow_datasets).""",
+    )
+    cache_dir: str = declare(
+        "",
+        None,
+        """Where files are kept for the next start ("" = the user's cache folder). tfds,
+        moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
+        streamed set.""",
+    )
+    path: str = declare(
+        "",
+        None,
+        """npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
+        that holds `images` and `labels.tsv`.""",
+    )
+    kind: str = declare(
+        "auto",
+        OneOf(("auto", "images", "clips")),
+        "npz: what its arrays hold: images, clips, or auto (by their shape).",
+    )
+    broken_files: str = declare(
+        "fail",
+        OneOf(("fail", "skip")),
+        """folders: a file that cannot be decoded ends the run (fail) or is left out and counted
+        (skip).""",
+    )
+    resident_bytes: int = declare(
+        2 * 2**30,
+        Range(0, 2**50),
+        """tfds, npz, folders: sets whose images would take more bytes than this in memory are
+        streamed: each example is read (and decoded) when it is needed. It changes speed, not
+        results.""",
+    )
+    height: int = declare(
+        0,
+        PIXELS,
+        "Pixels that images and frames are scaled to, proportions kept (0 = as they are).",
+    )
+    width: int = declare(0, PIXELS)
+    channels: int = declare(0, OneOf((0, 1, 3)), "1 (grey), 3 (RGB) or 0 (as they are).")
+    batch_size: int = declare(128, SIZE, "Examples per optimizer step, over all devices together.")
+    eval_batch_size: int = declare(
+        1000, SIZE, "Examples per evaluation step; it changes speed and memory, not results."
+    )
+    validation_examples: int = declare(
+        5000,
+        COUNT,
+        """tfds, moving_digits, digit_lines: the validation split is this many examples from the
+        end of the train split (0 = none).""",
+    )
+    validation_fraction: float = declare(
+        0.1,
+        BELOW_ONE,
+        """npz, folders, lines: without splits of their own, these fractions of the examples become
+        the validation and the test split, chosen by the SHA-256 of each example's content
+        (0 = none).""",
+    )
+    test_fraction: float = declare(0.1, BELOW_ONE)
+    window: int = declare(
+        0,
+        COUNT,
+        """Clips: frames that the network reads at once; longer clips are cut into windows
+        (0 = whole clips). In training, each clip's window is drawn at random.""",
+    )
+    window_stride: int = declare(
+        0,
+        COUNT,
+        """Clips: frames from the start of a window to that of the next, in evaluation and
+        prediction (0 = as many as a window has; with more, the frames between are not read).""",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    task: str = declare(
+        "motion",
+        OneOf(("motion", "digit")),
+        """moving_digits: motion (left, right, up or down, and with config.clips.turn also
+        clockwise or counterclockwise: not to be seen in one frame) or digit (which digit, through
+        noise and occlusion).""",
+    )
+    num_frames: int = declare(
+        8, SIZE, "Frames of the longest clips, and of the shortest (0 = all are of one length)."
+    )
+    min_frames: int = declare(0, COUNT)
+    height: int = declare(28, Range(1, _CLIP_SIDE), "Pixels of a frame, and its channels (1 or 3).")
+    width: int = declare(28, Range(1, _CLIP_SIDE))
+    channels: int = declare(1, OneOf((1, 3)))
+    digit_size: int = declare(
+        20, Range(1, _CLIP_SIDE), "Pixels that the 28 pixels of an MNIST digit are scaled to."
+    )
+    speed: float = declare(
+        2.0,
+        Range(0, _CLIP_SIDE),
+        "Pixels from frame to frame, and degrees of the clips that turn (0 = none does).",
+    )
+    turn: float = declare(0.0, Range(0, 180))
+    noise: float = declare(
+        0.1,
+        Range(0, 10),
+        "Standard deviation of the noise on each pixel of each frame; 1 is from black to white.",
+    )
+    occlusion: float = declare(0.0, FRACTION, "Fraction of each frame that is hidden.")
+    train_clips: int = declare(
+        60000,
+        SIZE,
+        """Number of clips in each split; their digits come from the same split of the digits.""",
+    )
+    validation_clips: int = declare(2000, COUNT)
+    test_clips: int = declare(10000, COUNT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    level: str = declare(
+        "clean",
+        OneOf(LEVELS),
+        """digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
+        seqvision/data/synthetic).""",
+    )
+    train_level: str = declare(
+        "",
+        OneOf(("", *LEVELS, *MIXED_LEVELS)),
+        """digit_lines: the same for the training lines ("" = as the others), or two levels in
+        turn: clean+natural, clean+hard, natural+hard. More variation teaches more.""",
+    )
+    min_symbols: int = declare(
+        1,
+        Range(1, 1000),
+        "digit_lines: symbols of the shortest lines, and of the longest, spaces included.",
+    )
+    max_symbols: int = declare(20, Range(1, 1000))
+    width: int = declare(
+        400,
+        Range(1, LARGEST_SIDE),
+        """digit_lines: columns of a line's image (symbols that would not fit are left out). lines:
+        the most columns that an image may have.""",
+    )
+    train_width: int = declare(
+        0,
+        PIXELS,
+        """digit_lines: the same for the training lines (0 = as the others). Narrow lines are
+        processed faster, and teach as much.""",
+    )
+    train_lines: int = declare(
+        1_000_000,
+        SIZE,
+        """digit_lines: number of lines in each split; their digits come from the same split of the
+        digits.""",
+    )
+    validation_lines: int = declare(2000, COUNT)
+    test_lines: int = declare(10000, COUNT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    alphabet: str = declare(
+        "", None, 'lines: the symbols, each one character ("" = those of the texts).'
+    )
+    # With 1, two equal letters that end side by side could not be told apart.
+    delay: int = declare(
+        7,
+        Range(2, 1000),
+        """digit_lines: a symbol must be output at most this many columns after the last column of
+        its ink. All lines: as many empty columns are appended to each.""",
+    )
+    beam_width: int = declare(
+        0,
+        Range(0, 1000),
+        "evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    max_shift: float = declare(
+        0.0,
+        NON_NEGATIVE,
+        "Random shift of each training image, up to this many pixels each way (0 = none).",
+    )
+    max_rotation: float = declare(
+        0.0,
+        Range(0, 180),
+        "Random rotation of each training image, up to this many degrees each way (0 = none).",
+    )

@@ -1,0 +1,114 @@
+"""The flags of the command line."""
+
+import re
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from seqvision.errors import UserError, did_you_mean
+
+
+def one_line(error: BaseException) -> str:
+    """The last line of a message: config_flags puts a whole traceback before it."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1] if lines else type(error).__name__
+    return re.sub(r"^(ValueError|FATAL Flags parsing error): ", "", last)
+
+
+try:
+    CONFIG = config_flags.DEFINE_config_file(
+        "config", None, "A config file, or the name of a shipped config: NAME[:VARIANT]."
+    )
+except flags.Error as error:  # It reads the command line already here: --flagfile.
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    raise SystemExit(2) from None
+MODE = flags.DEFINE_string("mode", "train", "What to do.")
+WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
+SPLIT = flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
+INPUTS = flags.DEFINE_string(
+    "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
+)
+OUTPUT = flags.DEFINE_string(
+    "output", "", "predict (printed by default), evaluate: a .csv or .jsonl file."
+)
+INVERT = flags.DEFINE_string(
+    "invert", "auto", "predict, read: auto, always or never swap dark and light."
+)
+HOST_DEVICES = flags.DEFINE_integer(
+    "host_devices",
+    0,
+    "JAX devices on the CPU (0: one per core where the batch splits evenly, 1: one of many"
+    " threads).",
+    lower_bound=0,
+    upper_bound=1024,
+)
+SEED = flags.DEFINE_integer(
+    "seed",
+    None,
+    "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
+    " the first, by default).",
+)
+PROFILE = flags.DEFINE_string(
+    "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
+)
+MEASURE_PEAK = flags.DEFINE_bool(
+    "measure_peak",
+    False,
+    "train: measure the machine's peak first; the fraction reached is recorded.",
+)
+COORDINATOR_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", "", "Of many processes: host:port on which process 0 waits for them."
+)
+NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "How many processes train together; 1: this alone.", lower_bound=1
+)
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Which of them this is, from 0.", lower_bound=0
+)
+SWEEP_WORKERS = flags.DEFINE_integer(
+    "sweep_workers", 1, "sweep: how many runs at once.", lower_bound=1, upper_bound=1024
+)
+SWEEP_SHARD = flags.DEFINE_string(
+    "sweep_shard", "", "sweep: i/n takes shard i of n of the runs, i from 0 to n-1."
+)
+STOP_WITH_INPUT = flags.DEFINE_bool(
+    "stop_with_input", False, "train: save and stop when standard input ends, as runs of a sweep."
+)
+
+
+def value_of(name: str) -> Any:
+    """The value of a flag."""
+    return flags.FLAGS[name].value
+
+
+def check_flags(modes: Mapping[str, Collection[str]]) -> None:
+    """Refuses an unknown mode, and flags that have no effect in this one.
+
+    Args:
+      modes: the flags of each mode, beside `--config` and `--mode`.
+
+    Raises:
+      UserError: one line that names the flag and the modes that take it.
+    """
+    mode = MODE.value
+    if mode not in modes:
+        raise UserError(
+            f"--mode: '{mode}' is not known; choose one of {', '.join(modes)}"
+            f"{did_you_mean(mode, modes)}"
+        )
+    for flag in own_flags():
+        if flag.present and flag.name not in ("config", "mode", *modes[mode]):
+            taking = [name for name, names in modes.items() if flag.name in names]
+            raise UserError(
+                f"--{flag.name}: it has no effect with --mode={mode}; leave it out or choose"
+                f" --mode={' or '.join(taking)}"
+            )
+
+
+def own_flags() -> list[flags.Flag]:
+    """The flags that are defined here, in their order; not those of absl or of config fields."""
+    return flags.FLAGS.flags_by_module_dict()[__name__]

@@ -1,0 +1,151 @@
+"""Classification of images and clips."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh
+
+from seqvision.data.dataset import Split
+from seqvision.data.device_feed import evaluation_batches
+from seqvision.data.preprocessing import Windows
+from seqvision.models import create_model
+from seqvision.runtime.mesh import batch_sharding, replicated
+from seqvision.runtime.transfer import to_devices, to_host
+from seqvision.shapes import Logits, Mask, PerExample, StepLogits
+from seqvision.tasks.base import Evaluation, Keep, Take, Task
+from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
+from seqvision.tasks.classification_steps import make_eval_step
+from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
+from seqvision.tasks.predictions import Prediction, prediction_row, predictions
+
+Examples = Sequence[tuple[Prediction, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification(Task):
+    """One label for each image or clip.
+
+    Attributes:
+      class_names: of the K classes.
+      label_smoothing, step_weight: see `losses.step_cross_entropy`.
+      windows: how clips are cut; None where the network reads them whole.
+      per_step: whether the network classifies after every step.
+    """
+
+    class_names: tuple[str, ...]
+    label_smoothing: float = 0.0
+    step_weight: float = 0.0
+    windows: Windows | None = None
+    per_step: bool = False
+
+    metric: ClassVar[str] = "accuracy"
+    outputs: ClassVar[str] = "classes"
+
+    def create_model(self, **fields: Any) -> nn.Module:
+        return create_model(num_classes=len(self.class_names), **fields)
+
+    def zeros(self) -> ClassSums:
+        return ClassSums.zeros(len(self.class_names))
+
+    def losses(self, logits: Logits | StepLogits, batch: dict[str, Array]) -> PerExample:
+        labels = batch["labels"]
+        if logits.ndim == 3:
+            return step_cross_entropy(
+                logits, labels, batch.get("lengths"), self.step_weight, self.label_smoothing
+            )
+        return cross_entropy(logits, labels, self.label_smoothing)
+
+    def sums(
+        self,
+        logits: Logits | StepLogits,
+        batch: dict[str, Array],
+        losses: PerExample,
+        mask: Mask,
+    ) -> ClassSums:
+        # Without smoothing, and of the last step alone: these losses say how good the network is.
+        last, labels = last_step(logits, batch.get("lengths")), batch["labels"]
+        return ClassSums.of(last, cross_entropy(last, labels), labels, mask)
+
+    def row(self, sums: ClassSums) -> dict[str, float]:
+        return ClassificationMetrics.of(sums).row()
+
+    def create_evaluation(
+        self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
+    ) -> Evaluation:
+        @functools.cache
+        def step(streamed: bool, with_outputs: bool) -> Any:
+            return make_eval_step(
+                model, mesh, take, self, self.windows, streamed=streamed, with_outputs=with_outputs
+            )
+
+        def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ClassificationMetrics:
+            params = to_devices(params, replicated(mesh))
+            eval_step = step(split.is_streamed, keep is not None)
+            sums: list[ClassSums] = []
+            for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
+                placed_mask = to_devices(mask, batch_sharding(mesh))
+                batch_sums, outputs = eval_step(params, arrays, indices, placed_mask)
+                # Waits for the batch before, lest batches that were read pile up on the devices.
+                jax.block_until_ready(sums[-1:])
+                sums.append(batch_sums)
+                if keep is not None:
+                    output, lengths, labels = to_host(outputs)
+                    count = int(mask.sum())
+                    found = predictions(output, lengths, self.windows, count)
+                    for prediction, label in zip(found, labels[:count].tolist(), strict=True):
+                        keep(prediction, label)
+            return ClassificationMetrics.of(*jax.device_get(sums))
+
+        return evaluate
+
+    def needs_predictions(self) -> bool:
+        return self.per_step or self.windows is not None
+
+    def report(self, metrics: ClassificationMetrics, examples: Examples) -> Iterator[str]:
+        """Accuracy, loss, count and the accuracy of each class, of windows, and after each step."""
+        yield f"accuracy  {metrics.accuracy:.2%}"
+        yield f"loss      {metrics.loss:.4f}"
+        yield f"count     {metrics.count}"
+        yield "accuracy per class"
+        width = max(len(name) for name in self.class_names)
+        for name, accuracy in zip(self.class_names, metrics.class_accuracy, strict=True):
+            text = "no examples" if accuracy is None else f"{accuracy:.2%}"
+            yield f"  {name:<{width}}  {text:>7}"
+        yield from _window_accuracy(examples)
+        if self.per_step:
+            yield from _step_accuracy(examples)
+
+    def truth(self, label: int) -> str:
+        return self.class_names[label]
+
+    def prediction_row(self, prediction: Prediction | None) -> dict[str, Any]:
+        return prediction_row(prediction, self.class_names)
+
+
+def _window_accuracy(examples: Examples) -> Iterator[str]:
+    """Accuracy of the windows, where clips have more than one."""
+    correct = [
+        window["classes"] == label
+        for prediction, label in examples
+        for window in prediction.get("windows", [])
+    ]
+    if len(correct) > len(examples):
+        yield f"accuracy per window  {np.mean(correct):.2%} of {len(correct)}"
+
+
+def _step_accuracy(examples: Examples) -> Iterator[str]:
+    correct: dict[int, list[bool]] = {}
+    for prediction, label in examples:
+        parts = [prediction] if "steps" in prediction else prediction["windows"]
+        for part in parts:
+            for step, classes in enumerate(part["steps"].argmax(axis=-1)):
+                correct.setdefault(step + 1, []).append(classes == label)
+    yield "accuracy after each step"
+    for step, hits in correct.items():
+        yield f"  {step:>4}  {np.mean(hits):>7.2%} of {len(hits)}"

@@ -1,0 +1,146 @@
+"""Predictions: classes and probabilities, or a text, for each example."""
+
+from collections.abc import Iterator
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+
+from seqvision.data.alphabet import Alphabet
+from seqvision.data.preprocessing import Windows, frame_ranges
+from seqvision.decoding import letter_ends
+from seqvision.tasks.classification_steps import BatchOutput
+
+
+class WindowPrediction(TypedDict):
+    """The prediction for one window of a clip.
+
+    `frames`: its first frame and the one after its last. The others as in `Prediction`.
+    """
+
+    frames: tuple[int, int]
+    classes: int
+    probabilities: np.ndarray
+    steps: NotRequired[np.ndarray]
+
+
+class Prediction(TypedDict):
+    """The prediction for one image or clip.
+
+    `classes`: the most probable class, 0 to K - 1. `probabilities`: float32 (K,), sum 1; of a clip,
+    the mean over its windows. `windows`: of clips, window by window. `steps`: of images read by a
+    network with the readout `per_step`, the probabilities after every step, (T, K); of clips they
+    are in `windows`.
+    """
+
+    classes: int
+    probabilities: np.ndarray
+    windows: NotRequired[list[WindowPrediction]]
+    steps: NotRequired[np.ndarray]
+
+
+class Transcription(TypedDict):
+    """The text of a line.
+
+    `text`: its N symbols. `confidences`: float32 (N,), the highest probability that a column gives
+    to each. `ends`: int (N,), the column where each ends, see `decoding.letter_ends`.
+    """
+
+    text: str
+    confidences: np.ndarray
+    ends: np.ndarray
+
+
+def transcription(
+    symbols: np.ndarray,
+    starts: np.ndarray,
+    confidences: np.ndarray,
+    alphabet: Alphabet,
+    letter_delay: int,
+    num_columns: int | None = None,
+) -> Transcription:
+    """The text of a line from its N symbols as in `decoding.Decoded`, without padding.
+
+    Args:
+      symbols, starts, confidences: (N,).
+      alphabet: symbols by their class numbers.
+      letter_delay, num_columns: see `decoding.letter_ends`.
+    """
+    return Transcription(
+        text=alphabet.decode(symbols),
+        confidences=confidences,
+        ends=letter_ends(starts, letter_delay, num_columns),
+    )
+
+
+def predictions(
+    outputs: BatchOutput, lengths: np.ndarray | None, windows: Windows | None, count: int
+) -> Iterator[Prediction]:
+    """The predictions for the first `count` examples of a batch, one by one.
+
+    Args:
+      outputs: arrays in the host's memory.
+      lengths: (B,), frames of each clip; None for images.
+      windows: how clips were cut.
+      count: how many examples are no padding.
+    """
+    for index in range(count):
+        probabilities = outputs.probabilities[index]
+        prediction = Prediction(classes=int(probabilities.argmax()), probabilities=probabilities)
+        if lengths is not None:
+            prediction["windows"] = list(_windows(outputs, index, int(lengths[index]), windows))
+        elif outputs.steps is not None:
+            prediction["steps"] = outputs.steps[index, 0]
+        yield prediction
+
+
+def _windows(
+    outputs: BatchOutput, index: int, length: int, windows: Windows | None
+) -> Iterator[WindowPrediction]:
+    ranges = [(0, length)] if windows is None else frame_ranges(length, *windows)
+    for number, (start, stop) in enumerate(ranges):
+        probabilities = outputs.windows[index, number]
+        window = WindowPrediction(
+            frames=(start, stop),
+            classes=int(probabilities.argmax()),
+            probabilities=probabilities,
+        )
+        if outputs.steps is not None:
+            window["steps"] = outputs.steps[index, number, : stop - start]
+        yield window
+
+
+def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """A prediction as plain values; all None where there is none."""
+    if prediction is None:
+        return {"classes": None, "label": None, "probabilities": None}
+    row = _plain(prediction, class_names)
+    if "windows" in prediction:
+        row["windows"] = [
+            {"frames": list(window["frames"]), **_plain(window, class_names)}
+            for window in prediction["windows"]
+        ]
+    return row
+
+
+def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
+    """The text of a line as plain values; all None where there is none."""
+    if transcription is None:
+        return {"text": None, "confidences": None, "ends": None}
+    confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
+    ends = transcription["ends"].tolist()
+    return {"text": transcription["text"], "confidences": confidences, "ends": ends}
+
+
+def _plain(
+    prediction: Prediction | WindowPrediction, class_names: tuple[str, ...]
+) -> dict[str, Any]:
+    plain = {
+        "classes": prediction["classes"],
+        "label": class_names[prediction["classes"]],
+        "probabilities": _rounded(prediction["probabilities"]),
+    }
+    return plain | ({"steps": _rounded(prediction["steps"])} if "steps" in prediction else {})
+
+
+def _rounded(probabilities: np.ndarray) -> Any:
+    return np.round(probabilities.astype(np.float64), 6).tolist()
