@@ -75,22 +75,54 @@ def small_config(data_home: Path) -> ConfigDict:
 @pytest.fixture
 def overrides(small_config: ConfigDict) -> Callable[[], list[str]]:
     """`small_config` as command-line arguments for `configs/row_lstm.py`."""
+    return lambda: as_arguments(small_config)
 
-    def arguments() -> list[str]:
-        leaves = [
-            f"--config.{section}.{key}={value}"
-            for section, values in small_config.items()
-            if isinstance(values, ConfigDict)
-            for key, value in values.items()
-        ]
-        leaves += [
-            f"--config.{key}={value}"
-            for key, value in small_config.items()
-            if not isinstance(value, ConfigDict)
-        ]
-        return ["--config=configs/row_lstm.py", *leaves]
 
-    return arguments
+def as_arguments(config: ConfigDict) -> list[str]:
+    """A config as command-line arguments for `configs/row_lstm.py`."""
+    leaves = [
+        f"--config.{section}.{key}={value}"
+        for section, values in config.items()
+        if isinstance(values, ConfigDict)
+        for key, value in values.items()
+    ]
+    leaves += [
+        f"--config.{key}={value}"
+        for key, value in config.items()
+        if not isinstance(value, ConfigDict)
+    ]
+    return ["--config=configs/row_lstm.py", *leaves]
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 400 made images of four classes, 8 x 8."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 400)
+    images = (rng.integers(0, 60, (400, 8, 8)) + 40 * labels[:, None, None]).astype(np.uint8)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.npz"
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+@pytest.fixture
+def tiny_config(tiny_set: Path) -> ConfigDict:
+    """A run of 12 steps on `tiny_set`, where the bits matter and the data does not."""
+    config = default.get_config()
+    config.data.source = "npz"
+    config.data.path = str(tiny_set)
+    config.data.batch_size = 16
+    # The last batch of a split is not full, and no split is a multiple of the devices.
+    config.data.eval_batch_size = 24
+    config.data.validation_fraction = config.data.test_fraction = 0.2
+    config.model.hidden_size = 8
+    config.model.execution = "scan"
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes seconds to compile.
+    config.augment.max_shift = 1.0
+    config.duration = "12 steps"
+    config.log_every = config.evaluate_every = "4 steps"
+    config.checkpoint.every = "2 steps"
+    return config
 
 
 @pytest.fixture

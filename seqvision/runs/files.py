@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqvision.errors import UserError, explain_os_error
+from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.processes import is_primary
 
 CONFIG = "config.json"
@@ -17,10 +18,9 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file whole or not at all; of several processes only the primary one writes."""
     if not is_primary():
         return
-    temporary = path.with_name(f".{path.name}.incomplete")
     # A file name within the text may hold bytes that are not UTF-8; they are written unchanged.
-    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-    temporary.replace(path)
+    content = text.encode("utf-8", errors="surrogateescape")
+    write_atomically(path, lambda file: file.write(content))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seqvision.runtime.atomic_write import write_atomically
 from seqvision.sweeps.plan import Plan
 from seqvision.sweeps.table import Outcome, short_names, values_of
 
@@ -42,9 +43,7 @@ def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
         panel.set_axis_off()
     if 0 < len(panels[len(plan.keys)].lines) <= _MOST_NAMES:
         figure.legend(loc="outside right center", fontsize="x-small")
-    temporary = path.with_name(f".{path.name}.incomplete")
-    figure.savefig(temporary, format="png", dpi=120)
-    temporary.replace(path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
 
 
 def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -> None:

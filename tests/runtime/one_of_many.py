@@ -1,7 +1,7 @@
-"""One process of many, for `test_hosts`: main.py, or a few functions, with what is to happen.
+"""One process of several: main.py with a signal, or the functions of `runtime.processes`.
 
 python -m tests.runtime.one_of_many signal PROCESS STEP SIGNAL ARGUMENTS...  a signal at a step
-python -m tests.runtime.one_of_many meet SECONDS ARGUMENTS...                `runtime.processes`
+python -m tests.runtime.one_of_many meet SECONDS ADDRESS COUNT PROCESS SET   calls of functions
 """
 
 import os
@@ -13,15 +13,15 @@ import numpy as np
 
 def main() -> int:
     kind, *arguments = sys.argv[1:]
-    import main as program
-
     if kind == "signal":
+        import main as program
+
         process, step, number, *sys.argv[1:] = arguments
         if f"--process_id={process}" in sys.argv:
             raise_at(int(step), int(number))
         return program.main(sys.argv)
-    seconds, address, count, process = arguments
-    return meet(float(seconds), address, int(count), int(process))
+    seconds, address, count, process, data_set = arguments
+    return meet(float(seconds), address, int(count), int(process), data_set)
 
 
 def raise_at(step: int, number: int) -> None:
@@ -37,7 +37,7 @@ def raise_at(step: int, number: int) -> None:
     StepDispatcher.advance = advance_and_raise  # type: ignore[method-assign, assignment]
 
 
-def meet(seconds: float, address: str, count: int, process: int) -> int:
+def meet(seconds: float, address: str, count: int, process: int, data_set: str) -> int:
     from seqvision.runtime.cluster import FLAGS, Cluster
     from seqvision.runtime.cpu_devices import prepare_host
 
@@ -76,9 +76,17 @@ def meet(seconds: float, address: str, count: int, process: int) -> int:
             raise AssertionError(name)
     with processes.fail_together():
         pass
-    with processes.fail_together():
-        if process == 1:
-            raise UserError("no data here")
+    return train_on_odd_batches(data_set)
+
+
+def train_on_odd_batches(data_set: str) -> int:
+    """All processes fail with the same error, and none waits for another."""
+    from configs import default
+    from seqvision.train import train_and_evaluate
+
+    config = default.get_config()
+    config.data.source, config.data.path, config.data.batch_size = "npz", data_set, 15
+    train_and_evaluate(config, f"{data_set}.run")
     return 0
 
 

@@ -1,13 +1,14 @@
-"""Compiled programs are kept, change no bit, and never stand in the way."""
+"""The persistent compilation cache: its folder, its settings, and that it changes no bit."""
 
 import importlib.util
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
 from seqvision.runtime.compilation_cache import enable_compilation_cache
+from tests.conftest import as_arguments
 from tests.test_main import main
 from tests.test_train import assert_same_run
 
@@ -94,18 +95,11 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
-def test_kept_programs_give_the_bits_of_fresh_ones(
-    overrides: Callable[[], list[str]], tmp_path: Path
-) -> None:
+def test_kept_programs_give_the_bits_of_fresh_ones(tiny_config: ConfigDict, tmp_path: Path) -> None:
     """Compiled afresh and kept; read back; damaged on the disk: three runs, one result."""
-    arguments = [
-        *overrides(),
-        "--host_devices=2",
-        "--config.model.recurrent_dropout=0.2",
-        "--config.duration=4 steps",
-        "--config.augment.max_shift=0",
-        "--config.ema_decay=0",
-    ]
+    tiny_config.model.recurrent_dropout = 0.2
+    tiny_config.duration = "4 steps"
+    arguments = [*as_arguments(tiny_config), "--host_devices=2"]
     home = tmp_path / "home"
     kept = home / "seqvision" / "compiled"
 

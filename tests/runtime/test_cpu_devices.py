@@ -1,4 +1,4 @@
-"""How the CPU is shared out: what is counted, what jax is told, and that it changes no result."""
+"""CPU devices: cores, quotas, XLA flags, and that their number changes no result."""
 
 import math
 import os
@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
-from seqvision.data.dataset import Dataset
+from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.runs import header
 from seqvision.runtime import cpu_devices
@@ -174,14 +174,14 @@ def test_workers_split_the_cores(tmp_path: Path) -> None:
 
 
 def test_accelerators_are_never_left_out(
-    small_config: ConfigDict, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+    tiny_config: ConfigDict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    small_config.data.batch_size = 63
-    settings = validate(small_config)
+    tiny_config.data.batch_size = 63
+    settings = validate(tiny_config)
     steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_training(settings, mnist, steps)
+        from_config.create_training(settings, load_dataset(settings), steps)
 
 
 @pytest.mark.parametrize(
@@ -203,29 +203,28 @@ def test_what_the_header_advises_on_eight_cores(
 
 
 def test_one_and_two_devices_train_alike_and_resume_each_other(
-    small_config: ConfigDict,
+    tiny_config: ConfigDict,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With movements and dropout drawn for each example; windows of clips, too: `test_steps`."""
-    small_config.augment.max_shift, small_config.augment.max_rotation = 2.0, 10.0
-    small_config.model.recurrent_dropout = small_config.model.readout_dropout = 0.3
-    small_config.ema_decay = 0.0
-    small_config.duration, small_config.model.execution = "6 steps", "fused"
+    tiny_config.augment.max_shift, tiny_config.augment.max_rotation = 2.0, 10.0
+    tiny_config.model.recurrent_dropout = tiny_config.model.readout_dropout = 0.3
+    tiny_config.duration, tiny_config.model.execution = "6 steps", "fused"
     two, one, mixed = tmp_path / "two", tmp_path / "one", tmp_path / "mixed"
-    train_and_evaluate(small_config, two)
+    train_and_evaluate(tiny_config, two)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
-        train_and_evaluate(small_config, mixed)
+        train_and_evaluate(tiny_config, mixed)
     capsys.readouterr()
-    small_config.model.execution = "scan"
+    tiny_config.model.execution = "scan"
     with monkeypatch.context() as patch:
         patch.setattr(jax, "device_count", lambda: 1)
-        train_and_evaluate(small_config, mixed)
+        train_and_evaluate(tiny_config, mixed)
         words = "with 1 device(s) where it had 2 and execution scan where it had fused: equal but"
         assert words in capsys.readouterr().out
-        train_and_evaluate(small_config, one)
+        train_and_evaluate(tiny_config, one)
     for other in (one, mixed):
         for expected, row in zip(rows(two), rows(other), strict=True):
             assert (row["step"], row["split"]) == (expected["step"], expected["split"])

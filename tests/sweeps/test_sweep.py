@@ -102,6 +102,7 @@ def get_config():
     config.data.path = str(Path(__file__).with_name("set.npz"))
     config.data.batch_size = 16
     config.model.hidden_size = 8
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes seconds to compile.
     config.duration = "2000 steps"
     config.log_every = config.checkpoint.every = "100 steps"
     config.evaluate_every = "500 steps"
@@ -122,7 +123,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
     np.savez(tmp_path / "set.npz", images=images, labels=labels)
     (tmp_path / "own.py").write_text(OWN)
 
-    def command(folder: str) -> list[str]:
+    def command(folder: str, *more: str) -> list[str]:
         return [
             sys.executable,
             "main.py",
@@ -131,6 +132,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
             "--mode=sweep",
             "--sweep_workers=2",
             f"--workdir={tmp_path}/{folder}",
+            *more,
         ]
 
     def run(folder: str) -> subprocess.CompletedProcess[str]:
@@ -148,7 +150,8 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         return len(before) == attempt and "\nstep " in last
 
     for attempt, number in enumerate((signal.SIGKILL, signal.SIGTERM), 1):
-        process = subprocess.Popen(command("cut"), env=environment(), stdout=subprocess.PIPE)
+        shard = command("cut", "--sweep_shard=0/2")
+        process = subprocess.Popen(shard, env=environment(), stdout=subprocess.PIPE)
         wait_for(lambda attempt=attempt: has_stepped(attempt))
         process.send_signal(number)
         process.communicate(timeout=60)

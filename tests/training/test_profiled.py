@@ -1,41 +1,32 @@
-"""Profiles: the shares, the summary, programs whose cost is known, and what a profile leaves be."""
+"""Training steps under the profiler: the summary, and what a profile leaves unchanged."""
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
 from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
-from seqvision.data.dataset import Dataset
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.profiling import peak
-from seqvision.profiling.flops import count_flops
 from seqvision.profiling.hlo import (
     COLLECTIVES,
     ELEMENTWISE,
     LOOPS,
     MOVEMENT,
     PRODUCTS,
-    operation_by_name,
-    read_operations,
 )
-from seqvision.profiling.summary import Profile
-from seqvision.profiling.throughput import Throughput
-from seqvision.profiling.trace import Span, covered_seconds, read_spans, trace_files
+from seqvision.profiling.trace import read_spans, trace_files
 from seqvision.runtime.mesh import create_mesh, replicated
 from seqvision.tasks.classification_metrics import ClassSums
 from seqvision.train import train_and_evaluate
 from seqvision.training.dispatch import StepDispatcher
-from seqvision.training.from_config import create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.replicas import Replicas
 from seqvision.training.resident import ResidentFeed
@@ -56,26 +47,26 @@ def table(lines: list[str], title: str) -> dict[str, float]:
 
 
 def test_a_profiled_resumed_run_is_summed_up_and_has_the_same_bits(
-    small_config: ConfigDict,
+    tiny_config: ConfigDict,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(peak, "measure_peak", lambda mesh, dtype: 1e12)
-    small_config.duration = small_config.evaluate_every = "9 steps"
-    small_config.log_every = "3 steps"
-    small_config.augment.max_shift = 0.0  # Less to compile.
-    assert train_and_evaluate(small_config, tmp_path / "plain").status == "done"
+    tiny_config.duration = tiny_config.evaluate_every = "9 steps"
+    tiny_config.log_every = "3 steps"
+    tiny_config.augment.max_shift = 0.0  # Less to compile.
+    assert train_and_evaluate(tiny_config, tmp_path / "plain").status == "done"
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
-        interrupted = train_and_evaluate(small_config, tmp_path / "profiled")
+        interrupted = train_and_evaluate(tiny_config, tmp_path / "profiled")
     assert (interrupted.status, interrupted.step) == ("interrupted", 3)
     traces = tmp_path / "traces"
     older = traces / "plugins" / "profile" / "2001_01_01" / "older.xplane.pb"
     older.parent.mkdir(parents=True)
     older.touch()
     capsys.readouterr()
-    result = train_and_evaluate(small_config, tmp_path / "profiled", profile=traces)
+    result = train_and_evaluate(tiny_config, tmp_path / "profiled", profile=traces)
     assert result.status == "done"
     printed = capsys.readouterr().out
     assert_same_run(tmp_path / "plain", tmp_path / "profiled")
@@ -115,17 +106,18 @@ def test_a_profiled_resumed_run_is_summed_up_and_has_the_same_bits(
     environment = json.loads((tmp_path / "profiled" / "environment.json").read_text())
     assert environment["peak_flops"] == pytest.approx(throughput["peak_flops"], rel=1e-6)
 
-    train_and_evaluate(small_config, tmp_path / "profiled", profile=traces)
+    train_and_evaluate(tiny_config, tmp_path / "profiled", profile=traces)
     assert "no step is left of this run; nothing is traced" in capsys.readouterr().out
 
 
 def test_the_longest_operation_of_a_large_product_is_the_product(
-    small_config: ConfigDict, mnist: Dataset, tmp_path: Path
+    tiny_config: ConfigDict, tmp_path: Path
 ) -> None:
     side, mesh = 512, create_mesh(1)
-    small_config.update(duration="42 steps", log_every="42 steps", evaluate_every="never")
-    small_config.checkpoint.every = "never"
-    settings, train = validate(small_config), mnist.split("train")
+    tiny_config.update(duration="42 steps", log_every="42 steps", evaluate_every="never")
+    tiny_config.checkpoint.every = "never"
+    settings = validate(tiny_config)
+    train = load_dataset(settings).split("train")
 
     def step(state: TrainState) -> TrainState:
         return state.replace(step=state.step + 1, params=jnp.tanh(state.params @ state.params))
@@ -136,8 +128,8 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
         state = jax.lax.while_loop(lambda s: s.step - first < num_steps, step, state)
         return state, jnp.isfinite(state.params).all()
 
-    feed = ResidentFeed(train, Replicas(range(1)), 64, 42, mesh)
-    calls = StepDispatcher(train_steps, feed, Steps.of(settings, len(train)), 64, mesh)
+    feed = ResidentFeed(train, Replicas(range(1)), 16, 42, mesh)
+    calls = StepDispatcher(train_steps, feed, Steps.of(settings, len(train)), 16, mesh)
     said: list[str] = []
     steps = ProfiledSteps(calls, tmp_path, 42, None, said.append)
     state = TrainState(jnp.int32(0), jnp.ones((side, side)), None, None, ClassSums.zeros(2))
@@ -159,7 +151,7 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
     throughput = calls.throughput(1e12)
     assert throughput is not None
     assert lines[2].endswith(str(calls.throughput(None)))  # The traced steps do not count.
-    assert throughput.flops_per_example == 2 * side**3 / 64
+    assert throughput.flops_per_example == 2 * side**3 / 16
     assert throughput.share_of_peak == throughput.flops_per_second / 1e12
     assert calls.throughput(None).share_of_peak is None
     # The trace names the product and nothing else that multiplies.
@@ -176,104 +168,11 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
     assert calls.throughput(None) != dataclasses.replace(throughput, peak_flops=None)
 
 
-def test_time_under_several_spans_counts_once() -> None:
-    spans = [Span("cpu:0", "a", *times) for times in ((1, 3), (2, 4), (0, 0.5), (1.5, 2))]
-    assert covered_seconds(spans) == 3.5
-    assert covered_seconds([]) == 0
-
-
-def test_a_trace_that_names_nothing_is_one_line() -> None:
-    profile = Profile(1, 2, 4, 1.0, 0.5, Throughput(8.0, 1e6), [], {})
-    assert "could not be summed up" in list(profile.lines(5))[-1]
-
-
-HLO = """
-%fused (p: f32[2,2]) -> f32[2,2] {
-  %p = f32[2,2]{1,0} parameter(0)
-  ROOT %inner = f32[2,2]{1,0} dot(%p, %p), lhs_contracting_dims={1}, rhs_contracting_dims={0}
-}
-
-%moved (p.1: f32[2,2]) -> f32[2,2] {
-  %p.1 = f32[2,2]{1,0} parameter(0)
-  ROOT %t.1 = f32[2,2]{0,1} transpose(%p.1), dimensions={1,0}
-}
-
-ENTRY %main (x: f32[2,2]) -> (f32[2,2], s32[]) {
-  %x = f32[2,2]{1,0} parameter(0)
-  %a_fusion = f32[2,2]{1,0} fusion(%x), kind=kCustom, calls=%fused, METADATA
-  %b_fusion.2 = f32[2,2]{0,1} fusion(%x), kind=kLoop, calls=%moved
-  %gemm.3 = (f32[2,2]{1,0}, /*index=1*/s8[4]{0}) custom-call(%x), custom_call_target="__cublas$gemm"
-  %tanh.1 = f32[2,2]{1,0} tanh(%x), metadata={op_name="jit(f)/jvp(Net)/tanh"}
-  %sum = f32[2,2]{1,0} all-reduce-start(%x), to_apply=%add
-  ROOT %loop.1 = (f32[2,2]{1,0}, s32[]) while(%x), condition=%c, body=%b
-}
-"""
-
-
-def test_operations_of_a_program() -> None:
-    op_name = "jit(f)/while/body/transpose(jvp(Net))/cell/dot_general"
-    operations = read_operations(HLO.replace("METADATA", f'metadata={{op_name="{op_name}" id=1}}'))
-    assert operations["a_fusion"].group == PRODUCTS
-    assert operations["a_fusion"].scope == "backward Net/cell/dot_general"
-    assert operations["b_fusion.2"].group == MOVEMENT
-    assert operations["gemm.3"].group == PRODUCTS
-    assert operations["tanh.1"].group == ELEMENTWISE
-    assert operations["tanh.1"].scope == "forward Net/tanh"
-    assert operations["sum"].group == COLLECTIVES
-    assert operations["loop.1"].group == LOOPS
-    by_name = {name: operation_by_name(name).group for name in ("dot.17", "add_fusion.2")}
-    assert by_name == {"dot.17": PRODUCTS, "add_fusion.2": ELEMENTWISE}
-
-
-def test_training_flops_of_the_row_lstm_by_hand(small_config: ConfigDict) -> None:
-    small_config.augment.max_shift, small_config.model.execution = 0.0, "fused"
-    settings = validate(small_config)
-    dataset = load_dataset(settings)
-    train = dataset.split("train")
-    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
-    arguments = (
-        setup.replicas.abstract_state(setup.init, setup.mesh),
-        jax.eval_shape(lambda: train.arrays),
-        jax.ShapeDtypeStruct((1, 64), jnp.int32),
-        jax.ShapeDtypeStruct((), jnp.int32),
-    )
-    counted = count_flops(setup.train_steps, *arguments) / 64
-    # The bias is one more row of the fused product, for an input of ones.
-    steps, inputs, hidden, classes = 28, 28 + 1, 16, 10
-    forward = 2 * (steps * (inputs + hidden) * 4 * hidden + hidden * classes)
-    # The gradient of a product is two products; that for the images themselves is not wanted.
-    unwanted = 2 * steps * inputs * 4 * hidden
-    assert counted == 3 * forward - unwanted
-
-
-def test_flops_of_all_devices() -> None:
-    mesh = create_mesh()
-    own, everywhere = PartitionSpec("data"), PartitionSpec()
-
-    def product(a: Any, b: Any) -> Any:
-        return jax.shard_map(jnp.matmul, mesh=mesh, in_specs=(own, everywhere), out_specs=own)(a, b)
-
-    assert mesh.size == 2
-    assert count_flops(product, jnp.zeros((6, 4)), jnp.zeros((4, 5))) == 2 * 6 * 4 * 5
-
-
-def test_the_peak_is_that_of_plain_products() -> None:
-    """Within a factor of three, which other work on the machine stays below in the best of ten."""
-    matrix, product, best = jnp.ones((1024, 1024)), jax.jit(jnp.matmul), float("inf")
-    product(matrix, matrix).block_until_ready()
-    for _ in range(10):
-        start = time.perf_counter()
-        product(matrix, matrix).block_until_ready()
-        best = min(best, time.perf_counter() - start)
-    ratio = peak.measure_peak(create_mesh(), "float32") / (2 * 1024**3 / best)
-    assert 1 / 3 < ratio < 3
-
-
-def test_folders_that_cannot_be_written(small_config: ConfigDict, tmp_path: Path) -> None:
+def test_folders_that_cannot_be_written(tiny_config: ConfigDict, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match="--profile"):
             check_folder(folder)
     with pytest.raises(UserError, match="--profile"):
-        train_and_evaluate(small_config, tmp_path / "run", profile=tmp_path / "file")
+        train_and_evaluate(tiny_config, tmp_path / "run", profile=tmp_path / "file")
     assert not (tmp_path / "run").exists()
