@@ -1,1 +1,1 @@
-"""What a run does: one with `--config=configs/NAME.py`, a field with `--config.x.y=...`."""
+"""Configs of runs: choose one with `--config=configs/NAME.py`, a field with `--config.x.y=...`."""

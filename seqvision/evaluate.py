@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.dataset import SPLITS, Dataset, Split
@@ -85,7 +86,7 @@ def evaluate_run(
     processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
-            "--workdir; it has to lie where all hosts see it": [one.step for one in runs],
+            "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
     of_seed = f", seed {run.seed}" if seed is not None else ""
@@ -168,7 +169,7 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
         fixed.add("seed")
-    free = ("model.execution", "reading.beam_width", "reading.prior", "reading.prior_weight")
+    free = ("model.execution", *(f"reading.{name}" for name in DECODING_FIELDS))
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()

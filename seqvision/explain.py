@@ -1,4 +1,4 @@
-"""What a config builds, without training: every array on its way, its cost in work and memory."""
+"""Explanation of a config without training: its arrays, parameters, FLOPs and memory."""
 
 import typing
 from collections.abc import Callable, Iterator
@@ -166,7 +166,7 @@ def _bytes(tree: Any) -> float:
 
 
 def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
-    """Runs the network once on noise: what it says of one example must not depend on another.
+    """Runs the network once on noise: its output for one example must not depend on another.
 
     Raises:
       UserError: it does. Most often, a loop over time runs over the batch axis instead.
@@ -184,8 +184,8 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
     before = np.asarray(read(inputs))
     if before.shape[0] != 2:
         raise UserError(
-            "the network mixes up batch and time: for 2 examples it answers"
-            f" {before.shape[0]} times; arrays are (batch, time, features), and loops run over"
+            "the network mixes up batch and time: for 2 examples it has"
+            f" {before.shape[0]} outputs; arrays are (batch, time, features), and loops run over"
             " axis 1"
         )
     for one, other in ((0, 1), (1, 0)):
@@ -193,7 +193,7 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
         changed[other] = rng.uniform(size=input_shape)
         if not np.allclose(before[one], np.asarray(read(changed))[one], rtol=1e-4, atol=1e-5):
             raise UserError(
-                "the network mixes up batch and time: what it says of one example changes with"
+                "the network mixes up batch and time: its output for one example changes with"
                 " another of the batch; arrays are (batch, time, features), and loops run over"
                 " axis 1"
             )

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from seqvision.config import command_line
+from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.data.files.images import check_inversion
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
@@ -99,7 +100,7 @@ def run(
     overrides = command_line.config_overrides()
     decoding = {
         name: getattr(settings.reading, name)
-        for name in ("beam_width", "prior", "prior_weight")
+        for name in DECODING_FIELDS
         if f"reading.{name}" in overrides
     }
     return min(1, predict_files(workdir, inputs, output, invert, seed, decoding))

@@ -71,7 +71,7 @@ def train_and_evaluate(
       workdir: where checkpoints and records lie; made if missing.
       profile: a folder for a trace of some steps, see `profiling`; none where empty. The peak is
         measured, too.
-      measure_peak: measure the machine's peak first, see `peak`, and record the share reached.
+      measure_peak: measure the machine's peak first, see `peak`, and record the fraction reached.
 
     Raises:
       UserError: a bad config, data that cannot be had, a workdir that cannot be used or that holds
@@ -95,7 +95,7 @@ def train_and_evaluate(
             processes.check_same(
                 {
                     "config; give each the same command": settings,
-                    "--workdir; it has to lie where all hosts see it": progress_files(workdir),
+                    "--workdir; it must be where all processes see it": progress_files(workdir),
                     "data; each needs all of them": training and training.fingerprints,
                 }
             )

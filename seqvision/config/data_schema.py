@@ -28,6 +28,8 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 _CLIP_SIDE = 1024
 
 PRIORS = ("bigram", "words")
+# Fields of `reading` that are no part of what was trained.
+DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How long: text such as `12 epochs`, in optimizer steps."""
+"""Durations: text such as `12 epochs`, in optimizer steps."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(steps?|epochs?|exam
 
 @dataclasses.dataclass(frozen=True)
 class Duration:
-    """A length of training, such as `12 epochs`; `%` is a share of the whole training."""
+    """A length of training, such as `12 epochs`; `%` is a fraction of the whole training."""
 
     amount: float
     unit: str

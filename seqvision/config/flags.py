@@ -27,17 +27,13 @@ except flags.Error as error:  # It reads the command line already here: --flagfi
     print(f"error: {one_line(error)}", file=sys.stderr)
     raise SystemExit(2) from None
 MODE = flags.DEFINE_string("mode", "train", "What to do.")
-WORKDIR = flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
-SPLIT = flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
-INPUTS = flags.DEFINE_string(
+flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
+flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
+flags.DEFINE_string(
     "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
 )
-OUTPUT = flags.DEFINE_string(
-    "output", "", "predict (printed by default), evaluate: a .csv or .jsonl file."
-)
-INVERT = flags.DEFINE_string(
-    "invert", "auto", "predict, read: auto, always or never swap dark and light."
-)
+flags.DEFINE_string("output", "", "predict (printed by default), evaluate: a .csv or .jsonl file.")
+flags.DEFINE_string("invert", "auto", "predict, read: auto, always or never swap dark and light.")
 HOST_DEVICES = flags.DEFINE_integer(
     "host_devices",
     0,
@@ -46,7 +42,7 @@ HOST_DEVICES = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1024,
 )
-SEED = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "seed",
     None,
     "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
@@ -55,7 +51,7 @@ SEED = flags.DEFINE_integer(
 PROFILE = flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
 )
-MEASURE_PEAK = flags.DEFINE_bool(
+flags.DEFINE_bool(
     "measure_peak",
     False,
     "train: measure the machine's peak first; the fraction reached is recorded.",
@@ -69,13 +65,13 @@ NUM_PROCESSES = flags.DEFINE_integer(
 PROCESS_ID = flags.DEFINE_integer(
     "process_id", None, "Which of them this is, from 0.", lower_bound=0
 )
-SWEEP_WORKERS = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "sweep_workers", 1, "sweep: how many runs at once.", lower_bound=1, upper_bound=1024
 )
-SWEEP_SHARD = flags.DEFINE_string(
+flags.DEFINE_string(
     "sweep_shard", "", "sweep: i/n takes shard i of n of the runs, i from 0 to n-1."
 )
-STOP_WITH_INPUT = flags.DEFINE_bool(
+flags.DEFINE_bool(
     "stop_with_input", False, "train: save and stop when standard input ends, as runs of a sweep."
 )
 
@@ -105,8 +101,14 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
             taking = [name for name, names in modes.items() if flag.name in names]
             raise UserError(
                 f"--{flag.name}: it has no effect with --mode={mode}; leave it out or choose"
-                f" --mode={' or '.join(taking)}"
+                f" --mode={' or '.join(taking)}{_INSTEAD.get((flag.name, mode), '')}"
             )
+
+
+_INSTEAD = {
+    ("seed", "train"): " (the seed of a training is --config.seed)",
+    ("num_processes", "sweep"): " (each run trains in one process; --sweep_shard splits a sweep)",
+}
 
 
 def own_flags() -> list[flags.Flag]:

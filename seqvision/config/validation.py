@@ -5,7 +5,7 @@ No jax import here: a bad config ends in well under a second, before anything is
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -21,7 +21,7 @@ def validate(config: ConfigDict | Settings) -> Settings:
     """Checks every key, type and bound, then the rules between fields.
 
     Args:
-      config: see `configs/default.py`; settings that were validated are returned as they are.
+      config: see `configs/default.py`; checked settings are returned as they are.
 
     Raises:
       UserError: one line with the key, the value, what is allowed and the nearest right name.
@@ -120,13 +120,14 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def with_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings of which some fields may be missing, which get their defaults."""
-    filled = nest(flatten(Settings()))
-    for key, value in content.items():
-        is_section = isinstance(value, Mapping) and isinstance(filled.get(key), Mapping)
-        filled[key] = {**filled[key], **value} if is_section else value
-    return filled
+def with_defaults(content: Any, keys: Iterable[str]) -> Any:
+    """Nested settings in which these fields (`section.name`) get their defaults if missing."""
+    defaults = flatten(Settings())
+    for key in keys:
+        section, _, name = key.partition(".")
+        if isinstance(content, Mapping) and isinstance(content.get(section), Mapping):
+            content = {**content, section: {name: defaults[key], **content[section]}}
+    return content
 
 
 # --- wording ---

@@ -91,11 +91,12 @@ class Transcriber:
         """Takes the weights of a run that is loaded already, and reads text; see `from_run`."""
         task, mesh = run.task, create_mesh()
         assert isinstance(task, TextReading)
+        decode = task.decoder()
 
         def read_step(params: Any, lines: ByteImages, lengths: Lengths) -> Decoded:
             logits: Any = run.model.apply({"params": params}, to_unit_range(lines), lengths)
             log_probs = jax.nn.log_softmax(logits)
-            return task.decode(log_probs, lengths)
+            return decode(log_probs, lengths)
 
         height, width, _ = run.data.input_shape
         batch_size = batch_size or run.settings.data.eval_batch_size

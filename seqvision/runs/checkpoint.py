@@ -149,7 +149,8 @@ class Checkpoints:
         Args:
           step: of the checkpoint.
           abstract: shapes, types and shardings of the state to return, see
-            `training.state.abstract_state`; None returns nested dicts on the first device.
+            `training.replicas.Replicas.abstract_state`; None returns nested dicts on the first
+            device.
 
         Raises:
           TornCheckpointError: its files are damaged.

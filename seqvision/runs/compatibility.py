@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, validate, with_defaults
 from seqvision.errors import UserError
@@ -17,14 +18,15 @@ _FREE = (
     "data.broken_files",
     "data.resident_bytes",
     "data.eval_batch_size",
-    "reading.beam_width",
-    "reading.prior",
-    "reading.prior_weight",
+    *(f"reading.{name}" for name in DECODING_FIELDS),
     "model.execution",
     "log_every",
     "checkpoint.every",
     "checkpoint.keep",
 )
+
+# Fields that runs of version 0.1 lack. They did what the defaults do.
+_NEWER = ("reading.prior", "reading.prior_weight")
 
 
 def read_settings(workdir: Path) -> Settings:
@@ -36,8 +38,7 @@ def read_settings(workdir: Path) -> Settings:
     path = workdir / CONFIG
     content = read_json(path)
     try:
-        # A field that is newer than the run has its default, which is what the run did.
-        return validate(ConfigDict(with_defaults(content)))
+        return validate(ConfigDict(with_defaults(content, _NEWER)))
     except UserError as error:
         raise UserError(f"{path}: not of this version of seqvision: {error}") from None
 

@@ -28,7 +28,8 @@ def exclusive(workdir: Path) -> Iterator[None]:
     is_new = not workdir.exists()
     workdir.mkdir(parents=True, exist_ok=True)
     lock_path, owner = workdir / _LOCK, workdir / _OWNER
-    lock = filelock.FileLock(lock_path, blocking=False)
+    # `is_locked` of others holds it for a moment.
+    lock = filelock.FileLock(lock_path, timeout=1)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -60,3 +61,5 @@ def is_locked(workdir: Path) -> bool:
             return False
     except filelock.Timeout:
         return True
+    except OSError:
+        return False  # The run itself will say what is wrong.

@@ -41,12 +41,10 @@ class Task(abc.ABC):
     """A task. Batches are as `data.dataset.Split.take` gives them.
 
     Attributes:
-      metric: the name of the metric that runs are compared by.
       outputs: what the network's outputs stand for.
       reads_lines: whether its inputs are lines of writing rather than images or clips.
     """
 
-    metric: ClassVar[str]
     outputs: ClassVar[str]
     reads_lines: ClassVar[bool] = False
 

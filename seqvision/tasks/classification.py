@@ -44,7 +44,6 @@ class Classification(Task):
     windows: Windows | None = None
     per_step: bool = False
 
-    metric: ClassVar[str] = "accuracy"
     outputs: ClassVar[str] = "classes"
 
     def create_model(self, **fields: Any) -> nn.Module:

@@ -18,7 +18,7 @@ def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) 
     Args:
       logits: (B, K).
       labels: (B,), 0 to K - 1.
-      label_smoothing: share of the target spread evenly over all K classes (Szegedy et al., 2016,
+      label_smoothing: fraction of the target spread evenly over all K classes (Szegedy et al., 2016,
         section 7).
     """
     targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
@@ -26,9 +26,9 @@ def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) 
 
 
 def last_step(logits: Logits | StepLogits, lengths: Lengths | None = None) -> Logits:
-    """What a network says at the end: (B, K) as it is, (B, T, K) at each sequence's last step.
+    """Logits at the end: (B, K) as they are, (B, T, K) at each sequence's last step.
 
-    A sequence of length 0 has said nothing: its logits are 0.
+    A sequence of length 0 has no last step: its logits are 0.
     """
     if logits.ndim == 2:
         return logits
@@ -45,7 +45,7 @@ def step_cross_entropy(
     step_weight: float = 0.0,
     label_smoothing: float = 0.0,
 ) -> PerExample:
-    """Cross entropy of a network that speaks after every step, one value per example.
+    """Cross entropy of a network that classifies after every step, one value per example.
 
     Args:
       logits: (B, T, K).
@@ -97,7 +97,7 @@ def ctc(
     """
     log_probs = jax.nn.log_softmax(logits)
     if ends is not None:
-        log_probs = _said_in_time(log_probs, labels, label_lengths, ends, max_delay)
+        log_probs = _within_delay(log_probs, labels, label_lengths, ends, max_delay)
     losses = optax.ctc_loss(
         log_probs,
         _padding(lengths, logits.shape[1]),
@@ -108,7 +108,7 @@ def ctc(
 
 
 def is_feasible(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
-    """Whether each text can be said: one step a symbol, and a blank between equal neighbours.
+    """Whether each text has an alignment: one step a symbol, and a blank between equal neighbours.
 
     `optax.ctc_loss` gives some 1e5 where it cannot.
     """
@@ -117,10 +117,10 @@ def is_feasible(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask
     return label_lengths + repeats <= lengths
 
 
-def _said_in_time(
+def _within_delay(
     log_probs: StepLogits, labels: Texts, label_lengths: Lengths, ends: Texts, max_delay: int
 ) -> Float32[Array, "B T K+1"]:
-    """Forbids each symbol but where one of its kind may be said; the blank stays.
+    """Forbids each symbol but where one of its kind is allowed; the blank stays.
 
     What is forbidden goes into one more class. No text has it, and it keeps the sum of the
     probabilities at 1, where `optax.ctc_loss` would else take the rest for the whole.

@@ -19,7 +19,6 @@ from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.files.paths import few, shown
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
-from seqvision.decoding.prior import Prior
 from seqvision.errors import UserError
 from seqvision.models import create_reader
 from seqvision.runtime.mesh import replicated, shard_batch
@@ -29,7 +28,10 @@ from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.losses import ctc, is_feasible
 from seqvision.tasks.metric_text import format_metric
 from seqvision.tasks.predictions import Transcription, transcription, transcription_row
+from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading_metrics import ReadingMetrics, ScoredLine, TextSums, reading_metrics
+
+Decoder = Callable[[Any, Any], Decoded]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +43,17 @@ class TextReading(Task):
       delay: columns, see `models.line_reader.LineReader`.
       letter_delay: see `decoding.letter_ends`.
       beam_width: texts kept by the beam search; 0 decodes greedily.
-      prior, prior_weight: see `decoding.beam_decode`.
+      prior: of the texts, see `priors.load_prior`; read when the first decoder is made.
+      prior_weight: see `decoding.beam_decode`.
     """
 
     symbols: tuple[str, ...]
     delay: int
     letter_delay: int = 0
     beam_width: int = 0
-    prior: Prior | None = None
+    prior: str = ""
     prior_weight: float = 1.0
 
-    metric: ClassVar[str] = "cer"
     outputs: ClassVar[str] = "symbols, and the blank of CTC"
     reads_lines: ClassVar[bool] = True
 
@@ -93,7 +95,7 @@ class TextReading(Task):
     def create_evaluation(
         self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
     ) -> Evaluation:
-        step = make_read_step(model, mesh, take, self)
+        step = make_read_step(model, mesh, take, self, self.decoder())
 
         def scored_lines(params: Any, split: Split, keep: Keep | None) -> Iterator[ScoredLine]:
             params = to_devices(params, replicated(mesh))
@@ -113,7 +115,7 @@ class TextReading(Task):
     def report(self, metrics: ReadingMetrics, examples: Sequence[Any]) -> Iterator[str]:
         """All metrics, and the fraction of lines of each length that are right."""
         width = self.beam_width
-        prior = " with a prior" if self.prior is not None else ""
+        prior = " with a prior" if self.prior else ""
         yield f"decoding  {f'beam of {width}{prior}' if width else 'greedy'}"
         for name, value in metrics.row().items():
             yield f"{name.replace('_', ' '):<14}  {format_metric(name, value)}"
@@ -145,25 +147,33 @@ class TextReading(Task):
                 f" left out of the loss: {names}"
             )
 
-    def decode(self, log_probs: Float32[Array, "B T K"], lengths: Lengths) -> Decoded:
-        """The most probable text of each line, with room for a symbol in each column.
+    def decoder(self) -> Decoder:
+        """Decodes the most probable text of each line, with room for a symbol in each column.
 
-        Args:
-          log_probs: (B, T, K), of the columns and of the empty ones behind them.
-          lengths: (B,), columns of each line.
+        Returns:
+          A function of log probabilities (B, T, K), of the columns and of the empty ones behind
+          them, and of the columns of each line (B,).
+
+        Raises:
+          UserError: the prior cannot be had.
         """
-        lengths = lengths + self.delay
-        if not self.beam_width:
-            return greedy_decode(log_probs, lengths)
-        beams = beam_decode(
-            log_probs,
-            lengths,
-            beam_width=self.beam_width,
-            max_symbols=log_probs.shape[1],
-            prior=self.prior,
-            prior_weight=self.prior_weight,
-        )
-        return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
+        prior = load_prior(self.prior, self._alphabet) if self.beam_width else None
+
+        def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths) -> Decoded:
+            lengths = lengths + self.delay
+            if not self.beam_width:
+                return greedy_decode(log_probs, lengths)
+            beams = beam_decode(
+                log_probs,
+                lengths,
+                beam_width=self.beam_width,
+                max_symbols=log_probs.shape[1],
+                prior=prior,
+                prior_weight=self.prior_weight,
+            )
+            return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
+
+        return decode
 
     @functools.cached_property
     def _alphabet(self) -> Alphabet:
@@ -191,7 +201,7 @@ class ReadOutput(NamedTuple):
 
 
 def make_read_step(
-    model: nn.Module, mesh: Mesh, take: Take, task: TextReading
+    model: nn.Module, mesh: Mesh, take: Take, task: TextReading, decode: Decoder
 ) -> Callable[..., ReadOutput]:
     """Compiles `read_step(params, arrays, indices) -> ReadOutput` of a batch."""
 
@@ -201,7 +211,7 @@ def make_read_step(
         logits: Any = model.apply({"params": params}, inputs, lengths)
         log_probs = jax.nn.log_softmax(logits)
         return ReadOutput(
-            task.decode(log_probs, lengths),
+            decode(log_probs, lengths),
             task.losses(logits, batch),
             task.is_feasible(batch),
             batch,

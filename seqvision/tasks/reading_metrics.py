@@ -25,7 +25,7 @@ class ScoredLine(NamedTuple):
       confidences: (len(symbols),), its highest probability there.
       num_columns: of the line.
       truth: class numbers that are written.
-      truth_ends: the last column of ink of each of these; None where nobody knows.
+      truth_ends: the last column of ink of each of these; None where unknown.
       loss: of the line, in nats.
       fits: whether the truth fits the columns; else the loss is 0 and means nothing.
     """
@@ -77,9 +77,9 @@ class ReadingMetrics:
       loss: mean CTC loss in nats, over the lines that fit their columns.
       cer: character error rate: the fewest insertions, deletions and substitutions that turn what
         was read into what is written, over the number of symbols written.
-      exact_match: share of the lines without an error.
+      exact_match: fraction of the lines without an error.
       boundary_f1: of the columns where symbols end (each taken to lie in the middle of the columns
-        that it may be said from), matched one to one in order, a match being at most
+        that it may be output from), matched one to one in order, a match being at most
         `BOUNDARY_TOLERANCE` columns away. NaN, as all that follows, where no columns are known.
       latency_median, latency_p95: columns from the last one of a symbol's ink to the one that makes
         it final, where its run of columns is seen to have ended; over symbols that were read right.
@@ -120,7 +120,7 @@ def reading_metrics(lines: Iterable[ScoredLine], delay: int) -> ReadingMetrics:
       lines: at least one.
       delay: the longest delay of the network, see `tasks.losses.ctc`.
     """
-    num_edits = num_symbols = num_right = num_matched = num_said = num_ends = unfit = count = 0
+    num_edits = num_symbols = num_right = num_matched = num_read = num_ends = unfit = count = 0
     losses: list[float] = []
     latencies: list[int] = []
     by_length: dict[int, tuple[int, int]] = {}
@@ -140,17 +140,17 @@ def reading_metrics(lines: Iterable[ScoredLine], delay: int) -> ReadingMetrics:
             continue
         found = letter_ends(line.starts, delay, line.num_columns)
         num_matched += matched(found.tolist(), line.truth_ends.tolist(), BOUNDARY_TOLERANCE)
-        num_said, num_ends = num_said + len(read), num_ends + len(written)
+        num_read, num_ends = num_read + len(read), num_ends + len(written)
         for block in Levenshtein.opcodes(read, written):
             if block.tag == "equal":
-                said = line.ends[block.src_start : block.src_end] + 1
-                latencies.extend(said - line.truth_ends[block.dest_start : block.dest_end])
+                final = line.ends[block.src_start : block.src_end] + 1
+                latencies.extend(final - line.truth_ends[block.dest_start : block.dest_end])
     nan = float("nan")
     return ReadingMetrics(
         loss=float(np.mean(losses)) if losses else nan,
         cer=num_edits / max(1, num_symbols),
         exact_match=num_right / count,
-        boundary_f1=2 * num_matched / (num_said + num_ends) if num_ends else nan,
+        boundary_f1=2 * num_matched / (num_read + num_ends) if num_ends else nan,
         latency_median=float(np.median(latencies)) if latencies else nan,
         latency_p95=float(np.percentile(latencies, 95)) if latencies else nan,
         count=count,

@@ -17,7 +17,7 @@ from seqvision.training.state import Init, TrainState
 
 @dataclasses.dataclass(frozen=True)
 class Replicas:
-    """One seed or several. All that differs between the two is here.
+    """One seed or several: their states, examples and metrics.
 
     Of several seeds every array of a state has a first axis more, R. Of one it has none: an axis of
     length 1 would change the checkpoints of all runs.

@@ -1,4 +1,4 @@
-"""What training changes, and how it lies on the devices."""
+"""The training state."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which examples are held out."""
+"""Splits by content: the examples that are held out."""
 
 import shutil
 from pathlib import Path

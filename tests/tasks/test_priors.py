@@ -19,9 +19,8 @@ ALPHABET = Alphabet(("a", "b", "c", " "))
 def read(prior: str, weight: float = 1.0, beam_width: int = 16) -> str:
     """Two columns: a or (less likely) b, then c or (less likely) b."""
     probabilities = np.array([[[0.02, 0.5, 0.45, 0.02, 0.01], [0.02, 0.02, 0.45, 0.5, 0.01]]])
-    loaded = load_prior(prior, ALPHABET)
-    task = TextReading(ALPHABET.symbols, 0, 0, beam_width, loaded, weight)
-    decoded = task.decode(jnp.log(jnp.asarray(probabilities, jnp.float32)), jnp.array([2]))
+    task = TextReading(ALPHABET.symbols, 0, 0, beam_width, prior, weight)
+    decoded = task.decoder()(jnp.log(jnp.asarray(probabilities, jnp.float32)), jnp.array([2]))
     return ALPHABET.decode(np.asarray(decoded.symbols[0, : int(decoded.num_symbols[0])]))
 
 

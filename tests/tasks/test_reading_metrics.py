@@ -1,4 +1,4 @@
-"""How well lines were read, on transcripts made by hand."""
+"""Metrics of text reading, on lines made by hand."""
 
 import itertools
 from typing import Any

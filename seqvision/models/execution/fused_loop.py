@@ -263,5 +263,5 @@ def _ungrouped(tree: Any) -> Any:
 
 
 def _group_size(num_steps: int) -> int:
-    """How many steps share one product for the gradient of the weights: it grows more efficient."""
+    """Steps whose weight gradients are computed in one product, which is more efficient."""
     return 2 if num_steps % 2 == 0 else 1
