@@ -138,6 +138,12 @@ def get_config() -> ConfigDict:
     config.reading.delay = 7
     # evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
     config.reading.beam_width = 0
+    # beam search: what texts are likely. words:FILE allows the words of a file, with single spaces
+    # between them; bigram:FILE takes the frequency of symbol pairs from a file of texts, one a line
+    # ("" = any text).
+    config.reading.prior = ""
+    # Weight of the prior's log probability beside that of the network.
+    config.reading.prior_weight = 1.0
 
     config.augment = ConfigDict()
     # Random shift of each training image, up to this many pixels each way (0 = none).

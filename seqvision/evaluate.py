@@ -168,7 +168,7 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
         fixed.add("seed")
-    free = ("model.execution", "reading.beam_width")
+    free = ("model.execution", "reading.beam_width", "reading.prior", "reading.prior_weight")
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()

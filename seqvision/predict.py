@@ -1,25 +1,32 @@
 """Predictions for the user's files, one row each: `--mode=predict`."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from seqvision.config import command_line
 from seqvision.config.schema import Settings
 from seqvision.data.files.images import check_inversion
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.transcriber import Transcriber
-from seqvision.runs.saved_run import load_run
+from seqvision.runs.saved_run import load_run, with_decoding
 from seqvision.runtime.console import on_terminal, say
 
 
 def predict_files(
-    workdir: Path, inputs: str, output: str, invert: str, seed: int | None = None
+    workdir: Path,
+    inputs: str,
+    output: str,
+    invert: str,
+    seed: int | None = None,
+    decoding: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -29,6 +36,8 @@ def predict_files(
       output: a `.csv` or `.jsonl` file, written whole or not at all; "" prints CSV.
       invert: see `data.files.images.read_image`.
       seed: of a run of several seeds, whose weights; by default those of the first.
+      decoding: `beam_width`, `prior` and `prior_weight` of `config.reading`, where they are not to
+        be those of the run.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -39,7 +48,7 @@ def predict_files(
     check_inversion(invert)
     target = checked_output(output)
     check_pattern(inputs)
-    trained = load_run(workdir, say, seed)
+    trained = with_decoding(load_run(workdir, say, seed), decoding)
     paths = tqdm(
         find_inputs(inputs, trained.data.of_clips),
         unit="file",
@@ -87,4 +96,10 @@ def run(
     settings: Settings, workdir: Path, inputs: str, output: str, invert: str, seed: int | None
 ) -> int:
     """`--mode=predict`, with the settings of the run; returns the exit code."""
-    return min(1, predict_files(workdir, inputs, output, invert, seed))
+    overrides = command_line.config_overrides()
+    decoding = {
+        name: getattr(settings.reading, name)
+        for name in ("beam_width", "prior", "prior_weight")
+        if f"reading.{name}" in overrides
+    }
+    return min(1, predict_files(workdir, inputs, output, invert, seed, decoding))

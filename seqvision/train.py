@@ -21,15 +21,20 @@ from ml_collections import ConfigDict
 
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
-from seqvision.config.step_counts import Steps
+from seqvision.config.step_counts import Steps, is_due
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
-from seqvision.errors import UserError, explain_os_error, first_line
+from seqvision.errors import (
+    UserError,
+    explain_os_error,
+    explain_out_of_memory,
+    is_out_of_memory,
+)
 from seqvision.profiling import peak
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.environment import write_description
-from seqvision.runs.files import write_status
+from seqvision.runs.files import progress_files, write_status
 from seqvision.runs.header import header
 from seqvision.runs.lock import exclusive
 from seqvision.runs.metrics_log import MetricsLog, open_metrics_log
@@ -41,6 +46,7 @@ from seqvision.runtime.interruption import Interruption
 from seqvision.runtime.interruption import stop_with_input as stop_when_input_ends
 from seqvision.tasks.base import Metrics
 from seqvision.tasks.metric_text import final_line
+from seqvision.training.best import BestEvaluation
 from seqvision.training.dispatch import Dispatcher
 from seqvision.training.from_config import create_dispatcher, create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder
@@ -89,7 +95,7 @@ def train_and_evaluate(
             processes.check_same(
                 {
                     "config; give each the same command": settings,
-                    "--workdir; it has to lie where all hosts see it": _kept(workdir),
+                    "--workdir; it has to lie where all hosts see it": progress_files(workdir),
                     "data; each needs all of them": training and training.fingerprints,
                 }
             )
@@ -98,13 +104,13 @@ def train_and_evaluate(
             assert finished is not None
             return finished
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+        if not is_out_of_memory(error):
             raise
-        raise UserError(
-            f"out of memory with config.data.batch_size={settings.data.batch_size} and"
-            f" config.model.hidden_size={settings.model.hidden_size}; lower one of them"
-            f" ({first_line(error)})"
-        ) from error
+        sizes = (
+            f"config.data.batch_size={settings.data.batch_size} and"
+            f" config.model.hidden_size={settings.model.hidden_size}"
+        )
+        raise UserError(explain_out_of_memory(error, sizes)) from error
     except BrokenPipeError:
         raise  # Nobody reads what is printed; that is no fault of the workdir.
     except OSError as error:
@@ -128,9 +134,7 @@ class _Training:
             compute_dtype = settings.model.compute_dtype
             self._peak_flops = peak.measure_peak(self._setup.mesh, compute_dtype)
         self._dispatcher = create_dispatcher(settings, self._setup, self._dataset, self._steps)
-        self._best_step: int | None = None
-        self._best_score: float | None = None
-        self._evaluations_since_best = 0
+        self._best = BestEvaluation()
         self._seconds_before = 0.0
 
     @property
@@ -174,9 +178,7 @@ class _Training:
         if restored is None:
             return None
         state, loop = restored
-        self._best_step = loop["best_step"]
-        self._best_score = loop["best_score"]
-        self._evaluations_since_best = loop["evaluations_since_best"]
+        self._best = BestEvaluation.from_facts(loop)
         self._seconds_before = loop["seconds"]
         return state
 
@@ -221,16 +223,16 @@ class _Training:
             )
         while True:
             improved = False
-            evaluation_is_due = _is_due(step, steps.evaluate_every) or step == steps.total
+            evaluation_is_due = is_due(step, steps.evaluate_every) or step == steps.total
             if step > start and evaluation_is_due and self._has_validation:
                 improved = self._validate(state, step, reporter)
             last = step == steps.total or self._is_exhausted
             signal = processes.all_reduce_max(int(interruption.signal or 0))
             best_is_due = improved and self._settings.checkpoint.keep_best
-            checkpoint_is_due = _is_due(step, steps.checkpoint_every) or best_is_due or last
+            checkpoint_is_due = is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:
                 log.sync()
-                checkpoints.save(state, self._loop_facts(), self._best_step)
+                checkpoints.save(state, self._loop_facts(), self._best.step)
                 saved = step
             if signal:
                 checkpoints.wait()
@@ -248,7 +250,7 @@ class _Training:
             if not finite:
                 checkpoints.wait()
                 return self._diverged(state, checkpoints)
-            if step == steps.total or _is_due(step, steps.log_every):
+            if step == steps.total or is_due(step, steps.log_every):
                 state = reporter.training(state, step, self._seconds)
 
     @property
@@ -257,28 +259,19 @@ class _Training:
 
     @property
     def _is_exhausted(self) -> bool:
-        patience = self._settings.early_stopping.patience
-        return 0 < patience <= self._evaluations_since_best
+        return self._best.is_exhausted(self._settings.early_stopping.patience)
 
     @property
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._start
 
     def _loop_facts(self) -> LoopFacts:
-        return {
-            "best_step": self._best_step,
-            "best_score": self._best_score,
-            "evaluations_since_best": self._evaluations_since_best,
-            "seconds": self._seconds,
-        }
+        return self._best.as_facts() | {"seconds": self._seconds}
 
     def _validate(self, state: TrainState, step: int, reporter: TrainingReporter) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluate(state, "validation")
-        improved = self._best_score is None or metrics.score > self._best_score
-        if improved:
-            self._best_step, self._best_score = step, metrics.score
-        self._evaluations_since_best = 0 if improved else self._evaluations_since_best + 1
+        improved = self._best.update(step, metrics.score)
         reporter.validation(metrics, step, self._seconds, improved)
         return improved
 
@@ -293,13 +286,13 @@ class _Training:
         """Evaluates the test split, once, with the weights that validation chose."""
         if self._is_exhausted:
             say(
-                f"stopped early at step {step}: {self._evaluations_since_best} evaluations without"
-                f" a better one than at step {self._best_step}"
+                f"stopped early at step {step}: {self._best.evaluations_since} evaluations without"
+                f" a better one than at step {self._best.step}"
             )
-        if self._settings.checkpoint.keep_best and self._best_step != step:
-            best = checkpoints.restore_best(self._best_step, self._abstract_state())
+        if self._settings.checkpoint.keep_best and self._best.step != step:
+            best = checkpoints.restore_best(self._best.step, self._abstract_state())
             if best is not None:
-                say(f"evaluating the best checkpoint, of step {self._best_step}")
+                say(f"evaluating the best checkpoint, of step {self._best.step}")
                 state = best
         ends = {
             split: self._evaluate(state, split).row()
@@ -340,19 +333,9 @@ class _Training:
         return Result("diverged", step, {})
 
 
-def _kept(workdir: Path) -> list[str]:
-    """What a run has left so far."""
-    files = (*workdir.glob("status.json"), *workdir.glob("checkpoints/*"))
-    return sorted(path.name for path in files)
-
-
 def _way_on(checkpoints: Checkpoints) -> str:
     kept = checkpoints.steps
     return f"the same command goes on from {f'step {kept[-1]}' if kept else 'its beginning'}"
-
-
-def _is_due(step: int, every: int) -> bool:
-    return every > 0 and step > 0 and step % every == 0
 
 
 def run(

@@ -15,8 +15,8 @@ from typing import Any
 
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
+from seqvision import prepare_host
 from seqvision.errors import UserError
-from seqvision.runtime.cpu_devices import prepare_host
 
 _STREAMS = 256
 _LINES_OF_LOGITS = 200
@@ -24,11 +24,7 @@ _MOST_COLUMNS = 64
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.checks.live_equals_offline", __doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="a trained run that reads text, greedily")
@@ -102,8 +98,7 @@ def compare(workdir: Path, lines: Sequence[Any], seed: int) -> dict[str, Any]:
     """
     import numpy as np
 
-    from seqvision.inference.stream_reader import StreamReader
-    from seqvision.inference.transcriber import Transcriber
+    from seqvision import StreamReader, Transcriber
     from seqvision.runs.saved_run import load_run
 
     offline = [line["text"] for line in Transcriber.from_run(workdir)(lines)]

@@ -33,11 +33,7 @@ _LOG_STEPS = 10
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.checks.parallel", __doc__)
     parser.add_argument("--steps", type=options.count, default=100, help="by default 100")
     parser.add_argument("--batch_size", type=options.count, default=256, help="by default 256")

@@ -15,30 +15,27 @@ import main as command
 
 
 def write_examples(workdir: Path, path: Path) -> None:
-    """Lays the order of the run's examples on the devices, as training does; writes their shards.
+    """Writes the examples that training's feed gives to the devices of this process.
 
     Args:
       workdir: of a run that ended in these processes, on these devices.
       path: the file.
     """
     from seqvision.config.step_counts import Steps
-    from seqvision.data.batching import example_indices
     from seqvision.data.from_config import load_dataset
     from seqvision.runs.compatibility import read_settings
     from seqvision.runtime.console import say
-    from seqvision.runtime.mesh import index_sharding, training_mesh
-    from seqvision.runtime.transfer import to_devices
+    from seqvision.training.replicas import Replicas
+    from seqvision.training.resident import ResidentFeed
 
     settings = read_settings(workdir)
-    batch_size = settings.data.batch_size
-    num_examples = len(load_dataset(settings, say).split("train"))
-    num_steps = Steps.of(settings, num_examples).total
-    order = example_indices(settings.seed, num_examples, 0, num_steps * batch_size)
-    sharding = index_sharding(training_mesh(batch_size))
-    indices = to_devices(order.reshape(num_steps, batch_size), sharding)
+    split, batch_size = load_dataset(settings, say).split("train"), settings.data.batch_size
+    steps, replicas = Steps.of(settings, len(split)), Replicas(settings.seeds)
+    mesh = replicas.mesh(batch_size)
+    feed = ResidentFeed(split, replicas, batch_size, steps.total, mesh)
     shards = [
         {"column": shard.index[1].start or 0, "rows": shard.data.tolist()}
-        for shard in indices.addressable_shards
+        for shard in feed.fetch(0).indices.addressable_shards
     ]
     path.write_text(json.dumps(shards))
 

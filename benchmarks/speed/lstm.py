@@ -31,11 +31,7 @@ _PREPARE_WORK = 8.0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.lstm", __doc__)
     add = parser.add_argument
     add("--cases", choices=CASE_SETS, default="table", help="set of cases; by default table")

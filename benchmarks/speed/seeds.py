@@ -25,7 +25,7 @@ from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
 from benchmarks.speed.cases import DTYPES, Case
 from benchmarks.speed.contender import Run, timed
-from seqvision.runtime.cpu_devices import prepare_host
+from seqvision import prepare_host
 
 IN_A_ROW, IN_TURN, IN_ONE_STEP = "in a row", "at once, in turn", "at once, in one step"
 WAYS = (IN_A_ROW, IN_TURN, IN_ONE_STEP)
@@ -35,11 +35,7 @@ _NOT_RECORDED = ("name", "overwrite", "module")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.seeds", __doc__)
     add = parser.add_argument
     add("--num_seeds", type=options.count, default=8, help="by default 8")

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
+from seqvision import prepare_host
 from seqvision.errors import UserError
-from seqvision.runtime.cpu_devices import prepare_host
 
 _SOURCES = ("npz", "folders")
 _NUM_CLASSES = 10
@@ -25,11 +25,7 @@ _ALL_RESIDENT = 2**50
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.streamed", __doc__)
     add = parser.add_argument
     add("--source", choices=_SOURCES, default="npz", help="one file, or PNGs in class folders")
@@ -69,9 +65,9 @@ def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: 
       UserError: it takes too few steps to be timed.
     """
     from configs import row_lstm
+    from seqvision import train_and_evaluate
     from seqvision.runs.files import read_json
     from seqvision.runs.saved_run import load_run
-    from seqvision.train import train_and_evaluate
 
     config = row_lstm.get_config()
     config.data.source, config.data.path = chosen.source, str(path)

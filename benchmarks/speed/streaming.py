@@ -17,18 +17,14 @@ from typing import Any
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
-from seqvision.runtime.cpu_devices import prepare_host
+from seqvision import prepare_host
 
 _NUM_LINES = 500
 _WARM_UP = 20
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.streaming", __doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="a trained run that reads text")
@@ -48,7 +44,7 @@ def measure(workdir: Path, lines: Any, num_streams: int, size: int, seconds: flo
     """
     import numpy as np
 
-    from seqvision.inference.stream_reader import StreamReader
+    from seqvision import StreamReader
 
     reader = StreamReader.from_run(workdir, num_streams)
     places = np.linspace(0, lines.shape[1] - size, num_streams, dtype=int)

@@ -33,11 +33,7 @@ _CONFIG = "configs/row_lstm.py:fast"
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
-
-    Raises:
-      UserError: one of them is wrong, or names existing results.
-    """
+    """See `options.Parser.parse`."""
     parser = options.Parser("benchmarks.speed.time_to_accuracy", __doc__)
     add = parser.add_argument
     add("--config", default=_CONFIG, help=f"what seqvision trains; by default {_CONFIG}")

@@ -108,7 +108,7 @@ def create_contender(name: str) -> Contender:
     """
     match name:
         case "seqvision" | "seqvision_scan" | "seqvision_fused":
-            from seqvision.runtime.cpu_devices import prepare_host
+            from seqvision import prepare_host
 
             prepare_host()  # As seqvision's own commands do, before jax is imported.
             from benchmarks.speed.contenders.seqvision_steps import SeqvisionContender

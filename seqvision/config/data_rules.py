@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from seqvision.config.data_schema import PRIORS
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -142,6 +143,7 @@ def line_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
         f"config.model.readout: '{model.readout}' gives one prediction for a whole line, and lines"
         " are read symbol by symbol; choose per_step",
     )
+    yield from _prior_rules(settings)
     unused = {
         "augment.max_shift": settings.augment.max_shift,
         "augment.max_rotation": settings.augment.max_rotation,
@@ -153,3 +155,22 @@ def line_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
             value > 0,
             f"config.{name}: {value:g} has no effect on lines of writing; set it to 0",
         )
+
+
+def _prior_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+    reading = settings.reading
+    kind, _, file = reading.prior.partition(":")
+    yield (
+        bool(reading.prior) and (kind not in PRIORS or not file),
+        f"config.reading.prior: '{reading.prior}' is no prior; give words:FILE or bigram:FILE",
+    )
+    yield (
+        bool(reading.prior) and reading.beam_width == 0,
+        f"config.reading.prior: '{reading.prior}' has no effect on greedy decoding; set"
+        " config.reading.beam_width, such as 8",
+    )
+    yield (
+        not reading.prior and reading.prior_weight != 1,
+        f"config.reading.prior_weight: {reading.prior_weight:g} has no effect without"
+        " config.reading.prior; leave it at 1",
+    )

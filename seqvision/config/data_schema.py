@@ -9,6 +9,7 @@ from seqvision.config.bounds import (
     LARGEST_SIDE,
     NON_NEGATIVE,
     PIXELS,
+    POSITIVE,
     SIZE,
     OneOf,
     Range,
@@ -25,6 +26,8 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
 # Generated clips count positions in 32-bit integers.
 _CLIP_SIDE = 1024
+
+PRIORS = ("bigram", "words")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +221,16 @@ class Reading:
         0,
         Range(0, 1000),
         "evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).",
+    )
+    prior: str = declare(
+        "",
+        None,
+        """beam search: what texts are likely. words:FILE allows the words of a file, with single
+        spaces between them; bigram:FILE takes the frequency of symbol pairs from a file of texts,
+        one a line ("" = any text).""",
+    )
+    prior_weight: float = declare(
+        1.0, POSITIVE, "Weight of the prior's log probability beside that of the network."
     )
 
 

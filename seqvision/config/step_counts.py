@@ -42,3 +42,8 @@ class Steps:
             evaluate_every=steps(settings.evaluate_every),
             checkpoint_every=steps(settings.checkpoint.every),
         )
+
+
+def is_due(step: int, every: int) -> bool:
+    """Whether `step` is a multiple of `every`; never at step 0, nor with `every` 0."""
+    return every > 0 and step > 0 and step % every == 0

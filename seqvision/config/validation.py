@@ -120,6 +120,15 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def with_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings of which some fields may be missing, which get their defaults."""
+    filled = nest(flatten(Settings()))
+    for key, value in content.items():
+        is_section = isinstance(value, Mapping) and isinstance(filled.get(key), Mapping)
+        filled[key] = {**filled[key], **value} if is_section else value
+    return filled
+
+
 # --- wording ---
 
 

@@ -19,7 +19,7 @@ from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh, shard_batch
 from seqvision.shapes import ByteImages, Lengths
 from seqvision.tasks.predictions import Transcription, transcription
-from seqvision.tasks.reading import decode
+from seqvision.tasks.reading import TextReading
 
 # Lines are padded to multiples of so many columns, so that few programs are compiled.
 _UNIT = 64
@@ -89,12 +89,13 @@ class Transcriber:
     @classmethod
     def of(cls, run: Run, batch_size: int | None = None) -> "Transcriber":
         """Takes the weights of a run that is loaded already, and reads text; see `from_run`."""
-        reading, mesh = run.settings.reading, create_mesh()
+        task, mesh = run.task, create_mesh()
+        assert isinstance(task, TextReading)
 
         def read_step(params: Any, lines: ByteImages, lengths: Lengths) -> Decoded:
             logits: Any = run.model.apply({"params": params}, to_unit_range(lines), lengths)
             log_probs = jax.nn.log_softmax(logits)
-            return decode(log_probs, lengths + reading.delay, reading.beam_width)
+            return task.decode(log_probs, lengths)
 
         height, width, _ = run.data.input_shape
         batch_size = batch_size or run.settings.data.eval_batch_size

@@ -5,7 +5,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from seqvision.config.schema import Settings
-from seqvision.config.validation import flatten, validate
+from seqvision.config.validation import flatten, validate, with_defaults
 from seqvision.errors import UserError
 from seqvision.runs.files import CONFIG, read_json
 
@@ -18,6 +18,8 @@ _FREE = (
     "data.resident_bytes",
     "data.eval_batch_size",
     "reading.beam_width",
+    "reading.prior",
+    "reading.prior_weight",
     "model.execution",
     "log_every",
     "checkpoint.every",
@@ -34,7 +36,8 @@ def read_settings(workdir: Path) -> Settings:
     path = workdir / CONFIG
     content = read_json(path)
     try:
-        return validate(ConfigDict(content))
+        # A field that is newer than the run has its default, which is what the run did.
+        return validate(ConfigDict(with_defaults(content)))
     except UserError as error:
         raise UserError(f"{path}: not of this version of seqvision: {error}") from None
 

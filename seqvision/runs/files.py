@@ -52,3 +52,9 @@ def read_json(path: Path) -> Any:
 def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
     """Writes `status.json`: `status` is running, done, diverged or interrupted."""
     write_json(workdir / STATUS, {"status": status, "step": step, **more})
+
+
+def progress_files(workdir: Path) -> list[str]:
+    """Names of the files and folders that tell how far a run has come."""
+    files = (*workdir.glob(STATUS), *workdir.glob("checkpoints/*"))
+    return sorted(path.name for path in files)

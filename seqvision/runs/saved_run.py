@@ -1,13 +1,14 @@
 """A trained run, loaded from its workdir: settings, facts about its data, network and weights."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import numpy as np
 
+from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
@@ -87,3 +88,19 @@ def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
     return [
         Run(settings, data, task, model, weights, int(step), seed) for weights, step, seed in each
     ]
+
+
+def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:
+    """The run with other fields of `config.reading` for its beam search.
+
+    Raises:
+      UserError: they fit neither each other nor the run.
+    """
+    if not decoding:
+        return run
+    reading = dataclasses.replace(run.settings.reading, **decoding)
+    settings = dataclasses.replace(run.settings, reading=reading)
+    check_together(settings)
+    return dataclasses.replace(
+        run, settings=settings, task=create_task(settings, run.data.class_names)
+    )

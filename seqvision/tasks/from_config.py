@@ -5,11 +5,13 @@ import dataclasses
 import flax.linen as nn
 
 from seqvision.config.schema import Settings
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.preprocessing import Windows
 from seqvision.models.cells.base import CellOptions
 from seqvision.runtime.mesh import DATA_AXIS
 from seqvision.tasks.base import Task
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading import TextReading
 
 
@@ -26,6 +28,8 @@ def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
             settings.reading.delay,
             settings.letter_delay,
             settings.reading.beam_width,
+            load_prior(settings.reading.prior, Alphabet(class_names)),
+            settings.reading.prior_weight,
         )
     return Classification(
         class_names,

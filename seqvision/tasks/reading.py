@@ -19,6 +19,7 @@ from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.files.paths import few, shown
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, beam_decode, greedy_decode
+from seqvision.decoding.prior import Prior
 from seqvision.errors import UserError
 from seqvision.models import create_reader
 from seqvision.runtime.mesh import replicated, shard_batch
@@ -40,12 +41,15 @@ class TextReading(Task):
       delay: columns, see `models.line_reader.LineReader`.
       letter_delay: see `decoding.letter_ends`.
       beam_width: texts kept by the beam search; 0 decodes greedily.
+      prior, prior_weight: see `decoding.beam_decode`.
     """
 
     symbols: tuple[str, ...]
     delay: int
     letter_delay: int = 0
     beam_width: int = 0
+    prior: Prior | None = None
+    prior_weight: float = 1.0
 
     metric: ClassVar[str] = "cer"
     outputs: ClassVar[str] = "symbols, and the blank of CTC"
@@ -109,7 +113,8 @@ class TextReading(Task):
     def report(self, metrics: ReadingMetrics, examples: Sequence[Any]) -> Iterator[str]:
         """All metrics, and the fraction of lines of each length that are right."""
         width = self.beam_width
-        yield f"decoding  {f'beam of {width}' if width else 'greedy'}"
+        prior = " with a prior" if self.prior is not None else ""
+        yield f"decoding  {f'beam of {width}{prior}' if width else 'greedy'}"
         for name, value in metrics.row().items():
             yield f"{name.replace('_', ' '):<14}  {format_metric(name, value)}"
         yield "exact match by number of symbols"
@@ -139,6 +144,26 @@ class TextReading(Task):
                 f"{name}: {len(infeasible)} of {len(split)} texts do not fit their columns and are"
                 f" left out of the loss: {names}"
             )
+
+    def decode(self, log_probs: Float32[Array, "B T K"], lengths: Lengths) -> Decoded:
+        """The most probable text of each line, with room for a symbol in each column.
+
+        Args:
+          log_probs: (B, T, K), of the columns and of the empty ones behind them.
+          lengths: (B,), columns of each line.
+        """
+        lengths = lengths + self.delay
+        if not self.beam_width:
+            return greedy_decode(log_probs, lengths)
+        beams = beam_decode(
+            log_probs,
+            lengths,
+            beam_width=self.beam_width,
+            max_symbols=log_probs.shape[1],
+            prior=self.prior,
+            prior_weight=self.prior_weight,
+        )
+        return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
 
     @functools.cached_property
     def _alphabet(self) -> Alphabet:
@@ -176,24 +201,13 @@ def make_read_step(
         logits: Any = model.apply({"params": params}, inputs, lengths)
         log_probs = jax.nn.log_softmax(logits)
         return ReadOutput(
-            decode(log_probs, lengths + task.delay, task.beam_width),
+            task.decode(log_probs, lengths),
             task.losses(logits, batch),
             task.is_feasible(batch),
             batch,
         )
 
     return shard_batch(read_step, mesh, num_replicated=2)
-
-
-def decode(log_probs: Float32[Array, "B T K"], lengths: Lengths, beam_width: int = 0) -> Decoded:
-    """The most probable text by a beam search of that width, or with 0 the greedy one.
-
-    There is room for a symbol in each column.
-    """
-    if not beam_width:
-        return greedy_decode(log_probs, lengths)
-    beams = beam_decode(log_probs, lengths, beam_width=beam_width, max_symbols=log_probs.shape[1])
-    return jax.tree.map(lambda leaf: leaf[:, 0], beams.decoded)
 
 
 def _scored_line(output: ReadOutput, number: int) -> ScoredLine:

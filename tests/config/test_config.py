@@ -67,7 +67,7 @@ def test_shipped_configs_load_validate_and_initialise(name: str, variant: str) -
 
 def test_names_are_those_of_the_networks() -> None:
     assert set(model_schema.SEQUENCES) == {*models.SEQUENCES, *models.COLUMNS}
-    assert model_schema.LINE_SEQUENCES == models.COLUMNS
+    assert tuple(models.COLUMNS) == model_schema.LINE_SEQUENCES
     assert tuple(LEVELS) == data_schema.LEVELS
     pairs = tuple("+".join(pair) for pair in itertools.combinations(LEVELS, 2))
     assert pairs == data_schema.MIXED_LEVELS

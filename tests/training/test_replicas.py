@@ -293,7 +293,7 @@ def test_it_is_evaluated_as_a_whole_or_one_by_one(
     assert re.search(rf"^  4 .* {percent[1]}%$", out, re.MULTILINE)
     one = evaluate_run(config, finished, "test", str(tmp_path / "said.csv"), seed=4)
     assert one.row()["accuracy"] == said["each"]["accuracy"][1]
-    with pytest.raises(UserError, match=r"holds the seeds 3 to 4, .* name one with --seed"):
+    with pytest.raises(UserError, match=r"holds seeds 3 to 4; .* choose it with --seed"):
         evaluate_run(config, finished, "test", str(tmp_path / "all.csv"))
     with pytest.raises(UserError, match=r"--seed: 5 is not there; .* holds seeds 3 to 4"):
         evaluate_run(config, finished, "test", seed=5)
