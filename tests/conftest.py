@@ -111,7 +111,7 @@ def tiny_config(tiny_set: Path) -> ConfigDict:
     config = default.get_config()
     config.data.source = "npz"
     config.data.path = str(tiny_set)
-    config.data.batch_size = 16
+    config.data.batch_size = 12
     # The last batch of a split is not full, and no split is a multiple of the devices.
     config.data.eval_batch_size = 24
     config.data.validation_fraction = config.data.test_fraction = 0.2
