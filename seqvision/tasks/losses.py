@@ -18,8 +18,8 @@ def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) 
     Args:
       logits: (B, K).
       labels: (B,), 0 to K - 1.
-      label_smoothing: fraction of the target spread evenly over all K classes (Szegedy et al., 2016,
-        section 7).
+      label_smoothing: fraction of the target spread evenly over all K classes (Szegedy et al.,
+        2016, section 7).
     """
     targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
