@@ -46,7 +46,7 @@ _EXAMPLE_FIELDS = (
 @processes.exit_together(lambda: "run the same command again")
 def evaluate_run(
     config: ConfigDict | Settings,
-    workdir: Path,
+    workdir: str | Path,
     split_name: str,
     output: str = "",
     seed: int | None = None,
@@ -74,7 +74,7 @@ def evaluate_run(
                 f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
                 f"{did_you_mean(split_name, SPLITS)}"
             )
-        target, settings = checked_output(output), validate(config)
+        target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
         run = runs[0]
         if len(runs) > 1 and target is not None:

@@ -342,7 +342,7 @@ def test_early_stopping_and_keeping_the_best(
     small_config.checkpoint.keep = 1
     small_config.early_stopping.patience = 3
     accuracies = iter([0.5, 0.7, 0.6, 0.7, 0.1, 0.9])
-    evaluated = train._Training._evaluated
+    evaluated = train._Training._evaluate
 
     def pretend(self: Any, state: Any, split: str) -> Any:
         metrics = evaluated(self, state, split)
@@ -352,7 +352,7 @@ def test_early_stopping_and_keeping_the_best(
         return metrics
 
     seen: set[int] = set()
-    monkeypatch.setattr(train._Training, "_evaluated", pretend)
+    monkeypatch.setattr(train._Training, "_evaluate", pretend)
     result = train_and_evaluate(small_config, tmp_path)
     assert (result.status, result.step) == ("done", 10)
     assert "without a better one than at step 4" in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import PRIORS
+from seqvision.config.data_schema import DECODING_FIELDS, PRIORS, Reading
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -110,6 +110,13 @@ def _size_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
 def line_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
     """Rules of lines of writing; see `rules.Rule`."""
     if not settings.reads_text:
+        for name in DECODING_FIELDS:
+            value, default = getattr(settings.reading, name), getattr(Reading(), name)
+            yield (
+                value != default,
+                f"config.reading.{name}: {value!r} has no effect on runs that read no text; leave"
+                f" it at {default!r}",
+            )
         return
     data, lines, model = settings.data, settings.lines, settings.model
     is_made = data.source == "digit_lines"

@@ -55,7 +55,7 @@ def make_read_step(model: LineReader, mesh: Mesh) -> Callable[..., tuple[Any, Co
         carry, greedy = memory
         logits, carry = _forward(model, params, columns, lengths, carry)
         log_probs = jax.nn.log_softmax(logits)
-        after, events = greedy_read(greedy, log_probs, step_mask(lengths, *logits.shape[:2]))
+        after, events = greedy_read(greedy, log_probs, step_mask(lengths, logits.shape[1]))
         probabilities = jnp.exp(log_probs.max(axis=-1))
         return (carry, after), ColumnOutputs(greedy.num_columns, events, probabilities), logits
 

@@ -122,7 +122,7 @@ class Recurrent(RecurrentFields):
         """`scan`, `fused` or `cudnn`."""
         dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
         path = choose_execution(
-            self.execution, self.cell, self.hidden_size, dtype.name, self.options.refine_gates
+            self.execution, self.cell, self.hidden_size, dtype.name, self.options.needs_scan
         )
         # cuDNN asks a GPU for sizes even where only shapes are wanted.
         return "scan" if path == "cudnn" and self.is_initializing() else path

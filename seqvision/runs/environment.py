@@ -20,6 +20,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.models.execution.choose import choose_execution
 from seqvision.runs.data_facts import DataFacts
 from seqvision.runs.files import CONFIG, ENVIRONMENT, read_json, write_json, write_status
+from seqvision.tasks.from_config import cell_options
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -97,6 +98,7 @@ def git_commit() -> str | None:
 
 def _execution(model: Model) -> str:
     """The execution path of the recurrent layers: scan, fused or cudnn."""
+    needs_scan = cell_options(model).needs_scan
     return choose_execution(
-        model.execution, model.cell, model.hidden_size, model.compute_dtype, model.refine_gates
+        model.execution, model.cell, model.hidden_size, model.compute_dtype, needs_scan
     )

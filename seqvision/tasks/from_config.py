@@ -4,6 +4,7 @@ import dataclasses
 
 import flax.linen as nn
 
+from seqvision.config.model_schema import Model
 from seqvision.config.schema import Settings
 from seqvision.data.preprocessing import Windows
 from seqvision.models.cells.base import CellOptions
@@ -40,9 +41,17 @@ def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
 
 def create_network(settings: Settings, task: Task) -> nn.Module:
     """The network of a config, for its task."""
-    fields = dataclasses.asdict(settings.model)
-    options = {field.name: fields.pop(field.name) for field in dataclasses.fields(CellOptions)}
-    return task.create_model(**fields, options=CellOptions(**options), axis_name=DATA_AXIS)
+    options = cell_options(settings.model)
+    others = dataclasses.asdict(settings.model)
+    for field in dataclasses.fields(options):
+        del others[field.name]
+    return task.create_model(**others, options=options, axis_name=DATA_AXIS)
+
+
+def cell_options(model: Model) -> CellOptions:
+    """The options of the cells."""
+    names = [field.name for field in dataclasses.fields(CellOptions)]
+    return CellOptions(**{name: getattr(model, name) for name in names})
 
 
 def windows_of(settings: Settings) -> Windows | None:

@@ -474,8 +474,8 @@ def test_the_choice_of_a_path() -> None:
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
         assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
-        assert choose_execution("auto", cell, 512, "float32", refine_gates=True) == "scan"
-        assert choose_execution("scan", cell, 512, "float32", refine_gates=True) == "scan"
+        assert choose_execution("auto", cell, 512, "float32", needs_scan=True) == "scan"
+        assert choose_execution("scan", cell, 512, "float32", needs_scan=True) == "scan"
         if can_fuse:
             assert choose_execution("fused", cell, 16, "float32") == "fused"
         for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):

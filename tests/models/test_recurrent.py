@@ -384,7 +384,7 @@ def test_blank_rows_pass_on_gradients_of_usual_size(name: str) -> None:
     """Digits begin with blank rows, over which the memory stays empty."""
     inputs = jnp.zeros((2, 28, 28)).at[:, 14:].set(0.5 * jax.random.normal(jax.random.key(0)))
     layer = Recurrent(name, 32, execution="scan")
-    params = layer.init(jax.random.key(1), inputs)
+    params = jax.jit(layer.init)(jax.random.key(1), inputs)
 
     @jax.jit
     @jax.grad

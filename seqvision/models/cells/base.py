@@ -20,6 +20,9 @@ Carry = Hidden | MemoryPair
 Projected = Float32[Array, "*steps GH"]
 """What the inputs add to all G gates, side by side, each of width H."""
 
+INITIAL = ("gate_init", "forget_bias", "recurrent_init")
+"""The options that only decide where parameters start."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CellOptions:
@@ -41,6 +44,15 @@ class CellOptions:
     forget_bias: float = 1.0
     refine_gates: bool = False
     recurrent_init: str = "orthogonal"
+
+    @property
+    def needs_scan(self) -> bool:
+        """Whether an option changes the steps, which the hand-written paths do not know."""
+        return any(
+            getattr(self, field.name) != field.default
+            for field in dataclasses.fields(self)
+            if field.name not in INITIAL
+        )
 
 
 class Cell(nn.Module):

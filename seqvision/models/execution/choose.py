@@ -14,7 +14,7 @@ CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
 
 
 def choose_execution(
-    execution: str, cell: str, hidden_size: int, dtype: str, refine_gates: bool = False
+    execution: str, cell: str, hidden_size: int, dtype: str, needs_scan: bool = False
 ) -> str:
     """The way that `execution` stands for: `scan`, `fused` or `cudnn`.
 
@@ -23,7 +23,7 @@ def choose_execution(
       cell: a name in `cells.CELLS`.
       hidden_size: H.
       dtype: of the products, `float32` or `bfloat16`.
-      refine_gates: whether the cell has them.
+      needs_scan: see `cells.base.CellOptions.needs_scan`.
 
     Raises:
       ValueError: there is no such way, or not for this cell or type.
@@ -32,7 +32,7 @@ def choose_execution(
         raise ValueError(
             f"execution '{execution}' is not known; choose one of {', '.join(EXECUTIONS)}"
         )
-    if execution in CELLS_OF and (cell not in CELLS_OF[execution] or refine_gates):
+    if execution in CELLS_OF and (cell not in CELLS_OF[execution] or needs_scan):
         raise ValueError(
             f"execution '{execution}' is for {' and '.join(CELLS_OF[execution])} without refine"
             " gates; choose scan or auto"
@@ -43,7 +43,7 @@ def choose_execution(
         )
     if execution != "auto":
         return execution
-    can_fuse = cell in CELLS_OF["fused"] and not refine_gates
+    can_fuse = cell in CELLS_OF["fused"] and not needs_scan
     if not can_fuse or jax.default_backend() != "cpu":
         return "scan"
     return faster_on_cpu(cell, hidden_size, dtype)
