@@ -160,7 +160,7 @@ class TimeFirst(nn.Module):
     [
         (OverTheBatch(), "changes"),
         (OverTheBatch(reverse=True), "changes"),
-        (TimeFirst(), "4 times"),
+        (TimeFirst(), "it has 4 outputs"),
     ],
 )
 def test_a_mix_up_of_batch_and_time_is_refused_in_words(model: nn.Module, words: str) -> None:

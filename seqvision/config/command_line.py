@@ -63,9 +63,10 @@ def default_workdir() -> str:
 def this_program() -> list[str]:
     """The command that started this process, without its arguments."""
     program = sys.modules["__main__"]
-    if program.__spec__ is not None:  # python -m seqvision
+    file = getattr(program, "__file__", None)
+    if file is None or program.__spec__ is not None:  # Such as python -m seqvision.
         return [sys.executable, "-m", "seqvision"]
-    return [sys.executable, str(program.__file__)]
+    return [sys.executable, file]
 
 
 def _checked(arguments: list[str]) -> list[str]:
