@@ -72,7 +72,9 @@ def test_the_readme_is_short_and_each_page_is_named_in_it() -> None:
 def test_the_readme_has_one_command_that_runs_the_tests() -> None:
     # The CI script runs the first line that holds `-m pytest`, word for word.
     first = next(line for line in README.read_text().splitlines() if "-m pytest" in line)
-    assert re.fullmatch(r"    python3 -m venv \.venv && .* -m pytest -n 2 --dist=loadfile -q", first)
+    assert re.fullmatch(
+        r"    python3 -m venv \.venv && .* -m pytest -n 2 --dist=loadfile -q", first
+    )
     assert README.read_text().count("-m pytest") == 1
 
 

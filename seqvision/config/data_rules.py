@@ -2,16 +2,9 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import DECODING_FIELDS, PRIORS, Reading
+from seqvision.config.data_schema import DECODING_FIELDS, PATHS, PRIORS, Reading
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
-
-# Sources that `config.data.path` names, and what it names.
-_OWN_DATA = {
-    "npz": "an .npz file",
-    "folders": "a folder of class folders",
-    "lines": "a folder that holds `images` and `labels.tsv`",
-}
 
 
 def data_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
@@ -24,11 +17,11 @@ def data_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
 
 def _source_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
     data = settings.data
-    is_own = data.source in _OWN_DATA
+    is_own = data.source in PATHS
     held_out = data.validation_fraction + data.test_fraction
     yield (
         is_own and not data.path,
-        f"config.data.path: it is empty; name {_OWN_DATA.get(data.source)}",
+        f"config.data.path: it is empty; name {PATHS.get(data.source)}",
     )
     yield (
         is_own and held_out >= 1,

@@ -21,6 +21,12 @@ LINE_SOURCES = ("digit_lines", "lines")
 # Sources whose examples are generated from digits and the seed.
 MADE_SOURCES = ("moving_digits", "digit_lines")
 SOURCES = ("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES)
+# Sources that `config.data.path` names, and what it names.
+PATHS = {
+    "npz": "an .npz file",
+    "folders": "a folder of class folders",
+    "lines": "a folder that holds `images` and `labels.tsv`",
+}
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 

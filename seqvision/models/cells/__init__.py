@@ -1,14 +1,8 @@
 """Recurrent cells."""
 
 from seqvision.models.cells.base import Cell
-from seqvision.models.cells.gated import GRU, JANET, LSTM, LayerNormLSTM
-from seqvision.models.cells.minimal import MinGRU, MinLSTM
+from seqvision.models.cells.gated import GATED_CELLS
+from seqvision.models.cells.minimal import MINIMAL_CELLS
 
-CELLS: dict[str, type[Cell]] = {
-    "lstm": LSTM,
-    "gru": GRU,
-    "layer_norm_lstm": LayerNormLSTM,
-    "janet": JANET,
-    "min_lstm": MinLSTM,
-    "min_gru": MinGRU,
-}
+CELLS: dict[str, type[Cell]] = {**GATED_CELLS, **MINIMAL_CELLS}
+"""All of them, by their names in `config.model.cell`."""

@@ -217,3 +217,11 @@ def normalized(array: Array, scale: Array) -> Array:
     variance = (centred**2).mean(axis=-1, keepdims=True)
     unit = centred * jax.lax.rsqrt(variance + 1e-5)
     return jnp.where(variance < 1e-5, 0.0, unit) * jnp.broadcast_to(scale, array.shape)
+
+
+GATED_CELLS: dict[str, type[Cell]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "layer_norm_lstm": LayerNormLSTM,
+    "janet": JANET,
+}

@@ -104,3 +104,6 @@ class MinGRU(MinimalCell):
     def keep_write_candidate(self, projected: Projected) -> tuple[Array, Array, Array]:
         z, g = jnp.split(projected, 2, axis=-1)
         return sigmoid(-z), sigmoid(z), g
+
+
+MINIMAL_CELLS: dict[str, type[Cell]] = {"min_lstm": MinLSTM, "min_gru": MinGRU}
