@@ -1,5 +1,6 @@
 """Compatibility of a run with a config: a run is resumed with the config it began with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -37,6 +38,8 @@ def read_settings(workdir: Path) -> Settings:
     """
     path = workdir / CONFIG
     content = read_json(path)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: not of this version of seqvision: it holds no fields")
     try:
         return validate(ConfigDict(with_defaults(content, _NEWER)))
     except UserError as error:

@@ -57,5 +57,12 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         load_prior(f"bigram:{file}", ALPHABET)
 
 
+def test_a_prior_is_read_when_it_decodes() -> None:
+    """Live reading, and other priors, need no file that is gone."""
+    task = TextReading(ALPHABET.symbols, 0, 0, 4, "words:/nowhere.txt")
+    with pytest.raises(UserError, match="/nowhere.txt cannot be read"):
+        task.decoder()
+
+
 def test_names_are_those_of_the_decoding() -> None:
     assert PRIORS == decoding_prior.PRIORS

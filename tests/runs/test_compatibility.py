@@ -1,0 +1,25 @@
+"""Configs of earlier runs: completed where a field is new, refused where they are not whole."""
+
+from pathlib import Path
+
+import pytest
+
+from seqvision.config.schema import Settings
+from seqvision.config.validation import flatten, nest
+from seqvision.errors import UserError
+from seqvision.runs.compatibility import read_settings
+from seqvision.runs.files import CONFIG, write_json
+
+
+def test_a_run_without_the_newer_fields_has_their_defaults(tmp_path: Path) -> None:
+    fields = flatten(Settings())
+    older = {key: value for key, value in fields.items() if not key.startswith("reading.prior")}
+    write_json(tmp_path / CONFIG, nest(older | {"seed": 7}))
+    assert flatten(read_settings(tmp_path)) == fields | {"seed": 7}
+
+
+@pytest.mark.parametrize("content", [{}, {"data": {}}, []])
+def test_a_config_that_is_not_whole_is_refused(tmp_path: Path, content: object) -> None:
+    write_json(tmp_path / CONFIG, content)
+    with pytest.raises(UserError, match="config.json: not of this version of seqvision"):
+        read_settings(tmp_path)
