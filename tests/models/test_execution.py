@@ -473,6 +473,8 @@ def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
 def test_the_choice_of_a_path() -> None:
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
+        assert CellOptions(refine_gates=True).needs_scan
+        assert not CellOptions("chrono", 2.0, recurrent_init="identity").needs_scan
         assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
         assert choose_execution("auto", cell, 512, "float32", needs_scan=True) == "scan"
         assert choose_execution("scan", cell, 512, "float32", needs_scan=True) == "scan"

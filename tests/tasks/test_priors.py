@@ -60,7 +60,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
 def test_a_prior_is_read_when_it_decodes() -> None:
     """Live reading, and other priors, need no file that is gone."""
     task = TextReading(ALPHABET.symbols, 0, 0, 4, "words:/nowhere.txt")
-    with pytest.raises(UserError, match="/nowhere.txt cannot be read"):
+    with pytest.raises(UserError, match=r"/nowhere\.txt cannot be read"):
         task.decoder()
 
 

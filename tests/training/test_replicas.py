@@ -283,7 +283,7 @@ def test_it_is_evaluated_as_a_whole_or_one_by_one(
     status = json.loads((finished / "status.json").read_text())
     said = status["metrics"]["test"]
     config.num_seeds, config.seed = 1, 0  # The run knows.
-    metrics = evaluate_run(config, finished, "test")
+    metrics = evaluate_run(config, str(finished), "test")
     assert isinstance(metrics, SeedMetrics)
     assert metrics.row() == said
     percent = [f"{100 * value:.2f}" for value in said["each"]["accuracy"]]
