@@ -23,7 +23,6 @@ from seqvision.config.bounds import (
     section,
 )
 from seqvision.config.data_schema import LINE_SOURCES, Augment, Clips, Data, Lines, Reading
-from seqvision.config.data_schema import MADE_SOURCES as MADE_SOURCES
 from seqvision.config.durations import Duration
 from seqvision.config.model_schema import Model
 

@@ -44,11 +44,6 @@ def padded_indices(num_examples: int, batch_size: int) -> Iterator[tuple[Indices
         yield np.where(mask, indices, 0), mask
 
 
-def pad(array: np.ndarray, missing: int) -> np.ndarray:
-    """`array` with `missing` zeros after its first axis."""
-    return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]) if missing else array
-
-
 def batches(
     arrays: Iterable[np.ndarray],
     batch_size: int,

@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 
-from seqvision.config.schema import MADE_SOURCES, Settings
+from seqvision.config.data_schema import MADE_SOURCES
+from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.data.dataset import Dataset
 from seqvision.models.parameters import named_leaves

@@ -14,8 +14,6 @@ from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.errors import UserError, explain_os_error, first_line
 
-KINDS = ("auto", "images", "clips")
-
 _AXES = {
     "images": "(N, height, width) or (N, height, width, 1 or 3)",
     "clips": "(N, T, height, width) or (N, T, height, width, 1 or 3)",
