@@ -1,0 +1,11 @@
+"""Compilation for tests in a part of the time: the programs run slower, and few bits differ."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def quick_jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """`jax.jit` without the optimizations of XLA."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0}, **options)
