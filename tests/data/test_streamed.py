@@ -56,6 +56,8 @@ def config_of(path: Path, resident_bytes: int, cache: Path) -> ConfigDict:
     config.data.batch_size, config.data.eval_batch_size = 8, 16
     config.data.resident_bytes = resident_bytes
     config.model.hidden_size = 8
+    config.model.execution = "scan"
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes seconds to compile.
     config.duration, config.log_every = "40 steps", "7 steps"
     config.evaluate_every, config.checkpoint.every = "20 steps", "10 steps"
     config.ema_decay = 0.9
