@@ -1,4 +1,4 @@
-"""Compilation for tests in a part of the time: the programs run slower, and few bits differ."""
+"""Programs that compile in a part of the time, and run slower, for tests."""
 
 from collections.abc import Callable
 from typing import Any

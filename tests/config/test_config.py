@@ -185,10 +185,7 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
         (MADE | {"clips.digit_size": 29}, "config.clips.digit_size: 29 pixels do not fit"),
         (MADE | {"clips.task": "digit", "clips.turn": 5.0}, "config.clips.turn: 5 has no effect"),
         (MADE | {"data.validation_examples": 0}, "config.clips.validation_clips: 2000 clips need"),
-        (
-            {"model.readout": "per_step", "model.bidirectional": True},
-            "needs the whole sequence first",
-        ),
+        ({"model.readout": "per_step", "model.bidirectional": True}, "needs the whole sequence"),
         ({"model.readout": "per_step", "model.sequence": "cnn"}, "a single step; choose cnn_rows"),
         ({"model.gate_init": "chrono", "model.sequence": "cnn"}, "config.model.gate_init: chrono"),
         ({"model.gate_init": "chrono", "model.forget_bias": 2.0}, "leave it at 1"),
@@ -202,22 +199,10 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
             {"data.source": "npz", "data.path": "x.npz", "data.test_fraction": 0.95},
             "which leaves nothing to train on",
         ),
-        (
-            {"checkpoint.keep_best": True, "data.validation_examples": 0},
-            "config.checkpoint.keep_best: it needs",
-        ),
-        (
-            {"checkpoint.keep_best": True, "evaluate_every": "never"},
-            "config.checkpoint.keep_best: it needs",
-        ),
-        (
-            {"early_stopping.patience": 2, "data.validation_examples": 0},
-            "config.early_stopping.patience: it needs",
-        ),
-        (
-            {**MADE, "checkpoint.keep_best": True, "clips.validation_clips": 0},
-            "config.checkpoint.keep_best: it needs",
-        ),
+        ({"checkpoint.keep_best": True, "data.validation_examples": 0}, "keep_best: it needs"),
+        ({"checkpoint.keep_best": True, "evaluate_every": "never"}, "keep_best: it needs"),
+        ({"early_stopping.patience": 2, "data.validation_examples": 0}, "patience: it needs"),
+        (MADE | {"checkpoint.keep_best": True, "clips.validation_clips": 0}, "best: it needs"),
     ],
 )
 def test_an_impossible_value_fails(change: dict[str, Any], message: str) -> None:
@@ -286,28 +271,17 @@ def test_the_default_config_is_the_generated_one() -> None:
 
 # Described together with the field above them.
 SHARED_COMMENT = {
-    "config.optimizer.beta2",
-    "config.schedule.final_fraction",
-    "config.data.width",
-    "config.data.test_fraction",
-    "config.clips.min_frames",
-    "config.clips.width",
-    "config.clips.channels",
-    "config.clips.turn",
-    "config.lines.max_symbols",
-    "config.clips.validation_clips",
-    "config.clips.test_clips",
-    "config.lines.validation_lines",
-    "config.lines.test_lines",
-    "config.model.recurrent_dropout",
-    "config.model.readout_dropout",
-}
+    "optimizer.beta2", "schedule.final_fraction", "data.width", "data.test_fraction",
+    "clips.min_frames", "clips.width", "clips.channels", "clips.turn", "lines.max_symbols",
+    "clips.validation_clips", "clips.test_clips", "lines.validation_lines", "lines.test_lines",
+    "model.recurrent_dropout", "model.readout_dropout",
+}  # fmt: skip
 
 
 def test_every_field_is_described_in_the_default_config() -> None:
     lines = [line.strip() for line in Path("configs/default.py").read_text().splitlines()]
     described_above = {
-        line.split(" = ")[0]
+        line.split(" = ")[0].removeprefix("config.")
         for above, line in itertools.pairwise(lines)
         if line.startswith("config.") and "ConfigDict()" not in line and above[:1] != "#"
     }

@@ -341,14 +341,6 @@ def test_digits_look_as_scipy_draws_them(scale: float, slant: float, shift: floa
     np.testing.assert_allclose(glyph, expected, atol=8)
 
 
-def test_a_slant_leans_to_the_right() -> None:
-    digit = np.full((16, 4), 255, np.uint8)
-    glyph, _ = glyph_of(digit, slant=0.5)
-    columns = np.arange(glyph.shape[1])
-    centres = (glyph[9:23] @ columns) / glyph[9:23].sum(axis=1)
-    np.testing.assert_allclose(np.diff(centres), -0.5, atol=0.02)
-
-
 @pytest.mark.parametrize("thickness", [-0.5, 0.25, 1.0])
 def test_strokes_grow_and_shrink(thickness: float) -> None:
     digit = np.pad(DIGITS[0, 3:19, 0:12, 0], 2)

@@ -173,30 +173,13 @@ def test_motions_are_equally_frequent() -> None:
 
 
 @pytest.mark.parametrize("label", STEPS)
-def test_digits_go_where_the_label_says(label: str) -> None:
-    steps = steps_between(frames_with(label))
-    np.testing.assert_allclose(steps, np.broadcast_to(STEPS[label], steps.shape), atol=0.03)
-
-
-@pytest.mark.parametrize("label", STEPS)
-def test_digits_do_not_turn_on_their_way(label: str) -> None:
-    """Two frames on, 3 whole pixels, everything is as it was."""
+def test_digits_go_where_the_label_says_and_do_not_turn(label: str) -> None:
     frames = frames_with(label)
+    steps = steps_between(frames)
+    np.testing.assert_allclose(steps, np.broadcast_to(STEPS[label], steps.shape), atol=0.03)
+    # Two frames on, 3 whole pixels, everything is as it was.
     moved = np.roll(frames[:, :-2], np.multiply(2, STEPS[label]).astype(int), axis=(2, 3))
     np.testing.assert_array_equal(frames[:, 2:], moved)
-
-
-@pytest.mark.parametrize("label", SENSES)
-def test_digits_turn_as_the_label_says(label: str) -> None:
-    """The centre of mass goes round the place where it is on average, which stays."""
-    places = np.cumsum(steps_between(frames_with(label)), axis=1)  # Since frame 0.
-    places = np.pad(places, ((0, 0), (1, 0), (0, 0)))
-    from_middle = places - places.mean(axis=1, keepdims=True)
-    right_and_down = from_middle[..., 1] + 1j * from_middle[..., 0]
-    radius = np.hypot(*(np.array(ndimage.center_of_mass(ELBOWS[2, ..., 0])) - 5.5))
-    np.testing.assert_allclose(np.abs(right_and_down), radius, atol=0.1)
-    turned = np.angle(right_and_down[:, 1:] / right_and_down[:, :-1])
-    np.testing.assert_allclose(turned, SENSES[label] * np.pi / 4, atol=0.05)
 
 
 @pytest.mark.parametrize("label", SENSES)
@@ -204,7 +187,7 @@ def test_turned_digits_look_as_scipy_draws_them(label: str) -> None:
     digit = ELBOWS[2, ..., 0]
     row, column = np.array(ndimage.center_of_mass(digit)) - 5.5
     clips = frames_with(label)
-    clips = clips[clips.max(axis=(1, 2, 3)) > 200][:10]  # Those of the brightest elbow.
+    clips = clips[clips.max(axis=(1, 2, 3)) > 200][:30]  # Those of the brightest elbow.
     back = np.exp(-1j * SENSES[label] * np.pi / 4 * np.arange(8))
     for frames in clips:
         steps = np.cumsum(steps_between(frames[None])[0], axis=0)
@@ -223,17 +206,6 @@ def test_turned_digits_look_as_scipy_draws_them(label: str) -> None:
 def pooled(frames: np.ndarray) -> np.ndarray:
     """Means of 4x4 pixels."""
     return frames.reshape(-1, 6, 4, 7, 4).mean(axis=(2, 4)).reshape(len(frames), -1)
-
-
-@pytest.mark.parametrize("t", [0, 4])
-def test_labels_have_the_same_mean_frame(t: int) -> None:
-    clips = motion_clips()
-    frames, labels = clips["inputs"][:, t, ..., 0].astype(np.float64), clips["labels"]
-    for seen in (pooled(frames), frames.mean(axis=1), frames.mean(axis=2)):
-        for label in range(6):
-            here, others = seen[labels == label], seen[labels != label]
-            error = np.sqrt(here.var(axis=0) / len(here) + others.var(axis=0) / len(others))
-            assert (np.abs(here.mean(axis=0) - others.mean(axis=0)) < 5 * error).all()
 
 
 def accuracy(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> float:
@@ -313,21 +285,12 @@ def test_so_much_is_hidden_in_each_frame_anew() -> None:
     assert abs((hidden[1:] & hidden[:-1]).mean() - 0.3**2) < 0.02
 
 
-def difference_of_noise() -> np.ndarray:
-    """Between frames 0 and 1, 0 where one is hidden: (clips, 24, 24)."""
-    clips = noisy_clips()
-    return np.where((clips[:, :2] > 30).all(axis=1), clips[:, 1] - clips[:, 0], 0)
-
-
-def test_noise_is_as_strong_as_set_and_new_in_each_frame() -> None:
-    visible = (noisy_clips()[:, :2] > 30).all(axis=1)
-    noise = difference_of_noise()[visible] / 2**0.5
-    assert abs(noise.mean()) < 0.1
-    assert abs(noise.std() - 0.03 * 255) < 0.1
-
-
-def test_noise_is_new_in_each_pixel_and_clip() -> None:
-    noise = difference_of_noise()
+def test_noise_is_as_strong_as_set_and_new_in_each_frame_pixel_and_clip() -> None:
+    frames = noisy_clips()[:, :2]
+    visible = (frames > 30).all(axis=1)
+    noise = np.where(visible, frames[:, 1] - frames[:, 0], 0) / 2**0.5
+    assert abs(noise[visible].mean()) < 0.1
+    assert abs(noise[visible].std() - 0.03 * 255) < 0.1
     for here, there in (
         (noise[1:], noise[:-1]),
         (noise[:, 1:], noise[:, :-1]),
@@ -385,10 +348,6 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
 )
 def test_recipes_without_clips_are_refused(wrong: dict[str, Any], message: str) -> None:
     assert says(lambda: dataclasses.replace(MOTION, **wrong)).startswith(message)
-
-
-def test_digits_as_large_as_the_picture_are_taken() -> None:
-    dataclasses.replace(MOTION, digit_size=24, min_frames=8)
 
 
 def test_colour_sources_are_refused() -> None:

@@ -23,7 +23,7 @@ from seqvision.errors import UserError
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
 from tests.data.making import folders as load
-from tests.data.making import says
+from tests.data.making import npz, says
 from tests.test_train import assert_same_run, interrupt_at
 
 
@@ -173,12 +173,11 @@ def test_a_compressed_npz_is_refused_with_the_way_out(tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     np.savez_compressed(path, images=np.zeros((9, 4, 4), np.uint8), labels=np.arange(9) % 2)
     with pytest.raises(UserError, match=r"'images' is compressed.*np\.savez, not.*resident_bytes"):
-        load_npz(path, validation_fraction=0.0, test_fraction=0.0, resident_bytes=100)
+        npz(path, resident_bytes=100)
 
 
 def test_an_npz_that_changes_or_goes_is_named(images: Path, tmp_path: Path) -> None:
-    fractions = {"validation_fraction": 0.0, "test_fraction": 0.0}
-    split = load_npz(images, resident_bytes=100, **fractions).split("train")
+    split = npz(images, resident_bytes=100).split("train")
     first = np.zeros(1, np.int32)
     split.read(first)
     os.utime(images, ns=(1, 1))
