@@ -28,6 +28,7 @@ from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import RecurrentStack
 from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.optimizer import create_optimizer, create_schedule
+from tests.data.making import says
 
 CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
@@ -105,9 +106,7 @@ def test_each_config_opens_with_what_it_promises(name: str) -> None:
 def test_unknown_variant() -> None:
     from configs import row_lstm
 
-    with pytest.raises(
-        ValueError, match="'bok' is not known; choose tuned, fast, estimator or book"
-    ):
+    with pytest.raises(ValueError, match="'bok' is not known; choose tuned, fast, estimator or b"):
         row_lstm.get_config("bok")
 
 
@@ -121,90 +120,22 @@ def section_and_key(config: ConfigDict, field: str) -> tuple[ConfigDict, str]:
     return config, key
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_misspelt_key_fails_with_the_right_name(field: str) -> None:
-    config = default.get_config()
-    section, key = section_and_key(config, field)
-    section[f"{key}x"] = section[key]
-    del section[key]
-    with pytest.raises(UserError) as error:
-        validate(config)
-    assert str(error.value) == f"config.{field}x: no such field; did you mean 'config.{field}'?"
+def test_each_field_is_needed_by_its_name_and_of_its_type() -> None:
+    for field in FIELDS:
+        config = default.get_config()
+        section, key = section_and_key(config, field)
+        value = section[key]
+        del section[key]
+        says(lambda config=config: validate(config), f"config.{field}: missing")
+        section[f"{key}x"] = value
+        text = says(lambda config=config: validate(config))
+        assert text == f"config.{field}x: no such field; did you mean 'config.{field}'?"
 
-
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_missing_key_fails(field: str) -> None:
-    config = default.get_config()
-    section, key = section_and_key(config, field)
-    del section[key]
-    with pytest.raises(UserError, match=f"config.{field}: missing"):
-        validate(config)
-
-
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_wrong_type_fails(field: str) -> None:
-    config = default.get_config()
-    section, key = section_and_key(config, field)
-    wrong: Any = 3 if isinstance(section[key], str) else "text"
-    with section.ignore_type():
-        section[key] = wrong
-    with pytest.raises(UserError, match=rf"config\.{field}: {wrong!r}") as error:
-        validate(config)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("data.batch_size", -1, "-1 is out of range; allowed is at least 1"),
-        ("data.batch_size", 0, "allowed is at least 1"),
-        ("optimizer.learning_rate", 0.0, "allowed is above 0"),
-        ("optimizer.learning_rate", float("nan"), "nan is out of range"),
-        ("optimizer.beta1", 1.0, "allowed is at least 0 and below 1"),
-        ("optimizer.name", "adm", "choose one of adam, adamw, sgd, rmsprop; did you mean 'adam'"),
-        ("model.sequence", "row", "did you mean 'rows'"),
-        ("model.cell", "grru", "did you mean 'gru'"),
-        ("model.readout", "per-step", "did you mean 'per_step'"),
-        ("model.cnn_channels", (), "allowed are one or more ints, each at least 1"),
-        ("model.cnn_channels", (32, 0), "such as (32, 64)"),
-        ("model.cnn_channels", (32, 6.5), "such as (32, 64)"),
-        ("model.dropout", 0.5, "no effect between layers with config.model.num_layers=1"),
-        ("loss.step_weight", 0.5, "no effect with config.model.readout=last; choose per_step"),
-        ("data.channels", 2, "choose one of 0, 1, 3"),
-        ("data.height", 14, "give both"),
-        ("data.path", "x.npz", "no effect with config.data.source=tfds; choose npz, folders or"),
-        ("data.source", "npz", "config.data.path: it is empty; name an .npz file"),
-        ("data.source", "folders", "config.data.path: it is empty; name a folder"),
-        ("data.source", "moving_digits", "generates clips; choose frames"),
-        ("data.window", 4, "windows are cut from clips (frames)"),
-        ("data.window_stride", 4, "no effect without config.data.window"),
-        ("duration", "10", "'10' is not a duration"),
-        ("duration", "10 minutes", "'10 minutes' is not a duration"),
-        ("duration", "-3 epochs", "'-3 epochs' is not a duration"),
-        ("duration", "never", "above 0"),
-        ("duration", "50 %", "'50 %' is no length of training"),
-        ("data.name", "", "name a TFDS dataset"),
-        ("seed", -1, "allowed is at least 0"),
-        ("data.batch_size", 2**31, "2147483648 is out of range"),
-        ("duration", "1e400 steps", "is too long"),
-        ("schedule.warmup", "120 %", "does not fit config.duration"),
-        ("schedule.warmup", "10 epochs", "does not fit config.duration"),
-        ("seed", True, "True is a bool; allowed is an int"),
-        ("optimizer.weight_decay", 0.1, "no effect with adam"),
-        ("optimizer.momentum", 0.9, "no effect with adam"),
-        ("schedule.name", "one_cycle", "leaves one_cycle no rise"),
-    ],
-)
-def test_an_impossible_value_fails(field: str, value: Any, message: str) -> None:
-    config = default.get_config()
-    section, key = section_and_key(config, field)
-    with section.ignore_type():
-        section[key] = value
-    with pytest.raises(UserError) as error:
-        validate(config)
-    assert message in str(error.value)
-    assert str(error.value).startswith("config.")
-    assert "\n" not in str(error.value)
+        config = default.get_config()
+        section, key = section_and_key(config, field)
+        with section.ignore_type():
+            section[key] = wrong = 3 if isinstance(value, str) else "text"
+        says(lambda config=config: validate(config), f"config.{field}: {wrong!r}")
 
 
 MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
@@ -213,14 +144,48 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"data.batch_size": -1}, "-1 is out of range; allowed is at least 1"),
+        ({"data.batch_size": 0}, "allowed is at least 1"),
+        ({"optimizer.learning_rate": 0.0}, "allowed is above 0"),
+        ({"optimizer.learning_rate": float("nan")}, "nan is out of range"),
+        ({"optimizer.beta1": 1.0}, "allowed is at least 0 and below 1"),
+        ({"optimizer.name": "adm"}, "choose one of adam, adamw, sgd, rmsprop; did you mean 'adam'"),
+        ({"model.sequence": "row"}, "did you mean 'rows'"),
+        ({"model.cell": "grru"}, "did you mean 'gru'"),
+        ({"model.readout": "per-step"}, "did you mean 'per_step'"),
+        ({"model.cnn_channels": ()}, "allowed are one or more ints, each at least 1"),
+        ({"model.cnn_channels": (32, 0)}, "such as (32, 64)"),
+        ({"model.cnn_channels": (32, 6.5)}, "such as (32, 64)"),
+        ({"model.dropout": 0.5}, "no effect between layers with config.model.num_layers=1"),
+        ({"loss.step_weight": 0.5}, "no effect with config.model.readout=last; choose per_step"),
+        ({"data.channels": 2}, "choose one of 0, 1, 3"),
+        ({"data.height": 14}, "give both"),
+        ({"data.path": "x.npz"}, "no effect with config.data.source=tfds; choose npz, folders or"),
+        ({"data.source": "npz"}, "config.data.path: it is empty; name an .npz file"),
+        ({"data.source": "folders"}, "config.data.path: it is empty; name a folder"),
+        ({"data.source": "moving_digits"}, "generates clips; choose frames"),
+        ({"data.window": 4}, "windows are cut from clips (frames)"),
+        ({"data.window_stride": 4}, "no effect without config.data.window"),
+        ({"duration": "10"}, "'10' is not a duration"),
+        ({"duration": "10 minutes"}, "'10 minutes' is not a duration"),
+        ({"duration": "-3 epochs"}, "'-3 epochs' is not a duration"),
+        ({"duration": "never"}, "above 0"),
+        ({"duration": "50 %"}, "'50 %' is no length of training"),
+        ({"data.name": ""}, "name a TFDS dataset"),
+        ({"seed": -1}, "allowed is at least 0"),
+        ({"data.batch_size": 2**31}, "2147483648 is out of range"),
+        ({"duration": "1e400 steps"}, "is too long"),
+        ({"schedule.warmup": "120 %"}, "does not fit config.duration"),
+        ({"schedule.warmup": "10 epochs"}, "does not fit config.duration"),
+        ({"seed": True}, "True is a bool; allowed is an int"),
+        ({"optimizer.weight_decay": 0.1}, "no effect with adam"),
+        ({"optimizer.momentum": 0.9}, "no effect with adam"),
+        ({"schedule.name": "one_cycle"}, "leaves one_cycle no rise"),
         (MADE | {"clips.min_frames": 9}, "config.clips.min_frames: 9 is more than"),
         (MADE | {"clips.digit_size": 29}, "config.clips.digit_size: 29 pixels do not fit"),
         (MADE | {"clips.task": "digit", "clips.turn": 5.0}, "config.clips.turn: 5 has no effect"),
         (MADE | {"data.validation_examples": 0}, "config.clips.validation_clips: 2000 clips need"),
-        (
-            {"model.readout": "per_step", "model.bidirectional": True},
-            "needs the whole sequence first",
-        ),
+        ({"model.readout": "per_step", "model.bidirectional": True}, "needs the whole sequence"),
         ({"model.readout": "per_step", "model.sequence": "cnn"}, "a single step; choose cnn_rows"),
         ({"model.gate_init": "chrono", "model.sequence": "cnn"}, "config.model.gate_init: chrono"),
         ({"model.gate_init": "chrono", "model.forget_bias": 2.0}, "leave it at 1"),
@@ -234,46 +199,28 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
             {"data.source": "npz", "data.path": "x.npz", "data.test_fraction": 0.95},
             "which leaves nothing to train on",
         ),
+        ({"checkpoint.keep_best": True, "data.validation_examples": 0}, "keep_best: it needs"),
+        ({"checkpoint.keep_best": True, "evaluate_every": "never"}, "keep_best: it needs"),
+        ({"early_stopping.patience": 2, "data.validation_examples": 0}, "patience: it needs"),
+        (MADE | {"checkpoint.keep_best": True, "clips.validation_clips": 0}, "best: it needs"),
     ],
 )
-def test_fields_that_do_not_go_together(change: dict[str, Any], message: str) -> None:
+def test_an_impossible_value_fails(change: dict[str, Any], message: str) -> None:
     config = default.get_config()
-    config.update_from_flattened_dict(change)
-    with pytest.raises(UserError) as error:
-        validate(config)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"checkpoint.keep_best": True, "data.validation_examples": 0}, "checkpoint.keep_best"),
-        ({"checkpoint.keep_best": True, "evaluate_every": "never"}, "checkpoint.keep_best"),
-        ({"early_stopping.patience": 2, "data.validation_examples": 0}, "early_stopping.patience"),
-        (
-            {**MADE, "checkpoint.keep_best": True, "clips.validation_clips": 0},
-            "checkpoint.keep_best",
-        ),
-    ],
-)
-def test_fields_that_contradict_each_other(change: dict[str, Any], named: str) -> None:
-    config = default.get_config()
-    config.update_from_flattened_dict(change)
-    with pytest.raises(UserError, match=rf"config\.{named}: it needs"):
-        validate(config)
+    for field, value in change.items():
+        section, key = section_and_key(config, field)
+        with section.ignore_type():
+            section[key] = value
+    assert says(lambda: validate(config), message).startswith("config.")
 
 
 def test_an_unknown_section_and_a_value_for_a_section() -> None:
     config = default.get_config()
-    config.optimiser = ConfigDict()
-    with pytest.raises(UserError, match=r"did you mean 'config\.optimizer'"):
-        validate(config)
-    config = default.get_config()
     with config.ignore_type():
         config.optimizer = 3
-    with pytest.raises(UserError, match="3 is not a section"):
-        validate(config)
+    says(lambda: validate(config), "3 is not a section")
+    config.optimiser = ConfigDict()
+    says(lambda: validate(config), "did you mean 'config.optimizer'")
 
 
 @pytest.mark.parametrize(
@@ -324,28 +271,17 @@ def test_the_default_config_is_the_generated_one() -> None:
 
 # Described together with the field above them.
 SHARED_COMMENT = {
-    "config.optimizer.beta2",
-    "config.schedule.final_fraction",
-    "config.data.width",
-    "config.data.test_fraction",
-    "config.clips.min_frames",
-    "config.clips.width",
-    "config.clips.channels",
-    "config.clips.turn",
-    "config.lines.max_symbols",
-    "config.clips.validation_clips",
-    "config.clips.test_clips",
-    "config.lines.validation_lines",
-    "config.lines.test_lines",
-    "config.model.recurrent_dropout",
-    "config.model.readout_dropout",
-}
+    "optimizer.beta2", "schedule.final_fraction", "data.width", "data.test_fraction",
+    "clips.min_frames", "clips.width", "clips.channels", "clips.turn", "lines.max_symbols",
+    "clips.validation_clips", "clips.test_clips", "lines.validation_lines", "lines.test_lines",
+    "model.recurrent_dropout", "model.readout_dropout",
+}  # fmt: skip
 
 
 def test_every_field_is_described_in_the_default_config() -> None:
     lines = [line.strip() for line in Path("configs/default.py").read_text().splitlines()]
     described_above = {
-        line.split(" = ")[0]
+        line.split(" = ")[0].removeprefix("config.")
         for above, line in itertools.pairwise(lines)
         if line.startswith("config.") and "ConfigDict()" not in line and above[:1] != "#"
     }

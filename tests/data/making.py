@@ -1,6 +1,6 @@
 """Small sets of the user's own images and clips, written in every form that is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,14 @@ def some_images(path: Path, classes: tuple[str, ...] = CLASSES, count: int = 3) 
         for number in range(count):
             save_png(path / name / f"{number}.png", rng.integers(0, 256, (6, 5, 3), np.uint8))
     return path
+
+
+def grey_source(train: np.ndarray, test: np.ndarray, symbols: Iterable[str] = "012") -> Dataset:
+    """Still images of three classes, (3, height, width, 1), to make clips or lines of."""
+    labels = np.arange(3, dtype=np.int32)
+    splits = {"train": ArraySplit(train, labels), "test": ArraySplit(test, labels)}
+    fingerprints = {"train": "", "test": ""}
+    return Dataset("digits", "1", tuple(symbols), splits, train.shape[1:], fingerprints)
 
 
 def assert_equal(left: Dataset, right: Dataset) -> None:

@@ -1,6 +1,7 @@
 """Lines of one's own: their alphabet, their images, their table; and what is wrong with them."""
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -223,69 +224,63 @@ def test_an_alphabet_that_is_given(tmp_path: Path) -> None:
 # --- what is wrong with a folder ---
 
 
-def broken(path: Path, change: str) -> Path:
-    save(path, TEXTS)
-    images, table = path / "images", path / "labels.tsv"
-    rows = table.read_text()
-    match change:
-        case "no folder":
-            (path / "images").rename(path / "image")
-        case "no table":
-            table.unlink()
-        case "no train table":
-            table.rename(path / "labels.test.tsv")
-        case "two tables":
-            (path / "labels.train.tsv").write_text(rows)
-        case "empty table":
-            table.write_text("\n \n")
-        case "no image":
-            (images / "2.png").unlink()
-        case "no row":
-            table.write_text(rows.replace("2.png\t右 左\n", ""))
-        case "no text":
-            table.write_text(rows.replace("右 左", "  "))
-        case "twice":
-            table.write_text(rows + "1.png\tx\n")
-        case "no tab":
-            table.write_text(rows.replace("2.png\t", "2.png "))
-        case "two tabs":
-            table.write_text(rows.replace("右 左", "右\t左"))
-        case "latin":
-            table.write_bytes("1.png\té\n".encode("latin-1"))
-        case "control":
-            table.write_text(rows.replace("右 左", "右\x07左"))
-        case "damaged":
-            (images / "2.png").write_bytes(b"no picture")
-        case "blank":
-            Image.fromarray(np.full((20, 60), 250, np.uint8)).save(images / "2.png")
-        case "long":
-            Image.fromarray(picture(0, 20, 251)).save(images / "2.png")
-    return path
+Change = Callable[[Path], object]
+
+
+def table(old: str, new: str, encoding: str = "utf-8") -> Change:
+    """The table with another text in it."""
+
+    def change(path: Path) -> None:
+        rows = (path / "labels.tsv").read_text()
+        assert old in rows
+        (path / "labels.tsv").write_bytes(rows.replace(old, new).encode(encoding))
+
+    return change
+
+
+def image(pixels: np.ndarray) -> Change:
+    return lambda path: Image.fromarray(pixels).save(path / "images" / "2.png")
 
 
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        ("no folder", ("images: no such folder", "labels.tsv")),
-        ("no table", ("labels.tsv: no such file; write a row",)),
-        ("no train table", ("labels.train.tsv: no such file",)),
-        ("two tables", ("both labels.tsv and labels.train.tsv",)),
-        ("empty table", ("labels.tsv: it is empty",)),
-        ("no image", ("labels.tsv: row 2: no image 2.png in",)),
-        ("no row", ("images: no text for 2.png",)),
-        ("no text", ("row 2: no text for 2.png",)),
-        ("twice", ("row 4: 1.png is already in", "row 1")),
-        ("no tab", ("row 2 has no tab",)),
-        ("two tabs", ("row 2 has 2 tabs",)),
-        ("latin", ("labels.tsv: it is not UTF-8",)),
-        ("control", ("U+0007", "control character")),
-        ("damaged", ("2.png: cannot be read (it is no image, or a damaged one)",)),
-        ("blank", ("2.png: cannot be read (no ink stands out",)),
-        ("long", ("2.png: too long: 402 columns at a height of 32", "at most 400")),
+        (lambda path: (path / "images").rename(path / "image"), ("images: no such folder",)),
+        (lambda path: (path / "labels.tsv").unlink(), ("labels.tsv: no such file; write a row",)),
+        (
+            lambda path: (path / "labels.tsv").rename(path / "labels.test.tsv"),
+            ("labels.train.tsv: no such file",),
+        ),
+        (
+            lambda path: (path / "labels.train.tsv").write_text("1.png\tx\n"),
+            ("both labels.tsv and labels.train.tsv",),
+        ),
+        (lambda path: (path / "labels.tsv").write_text("\n \n"), ("labels.tsv: it is empty",)),
+        (
+            lambda path: (path / "images" / "2.png").unlink(),
+            ("labels.tsv: row 2: no image 2.png in",),
+        ),
+        (table("2.png\t右 左\n", ""), ("images: no text for 2.png",)),
+        (table("右 左", "  "), ("row 2: no text for 2.png",)),
+        (table("10.png", "1.png\tx\n10.png"), ("row 3: 1.png is already in", "row 1")),
+        (table("2.png\t", "2.png "), ("row 2 has no tab",)),
+        (table("右 左", "右\t左"), ("row 2 has 2 tabs",)),
+        (table("右 左", "e", "latin-1"), ("labels.tsv: it is not UTF-8",)),
+        (table("右 左", "右\x07左"), ("U+0007", "control character")),
+        (
+            lambda path: (path / "images" / "2.png").write_bytes(b"no picture"),
+            ("2.png: cannot be read (it is no image, or a damaged one)",),
+        ),
+        (image(np.full((20, 60), 250, np.uint8)), ("2.png: cannot be read (no ink stands out",)),
+        (
+            image(picture(0, 20, 251)),
+            ("2.png: too long: 402 columns at a height of 32", "at most 400"),
+        ),
     ],
 )
-def test_broken_folders(tmp_path: Path, change: str, parts: tuple[str, ...]) -> None:
-    says(lambda: load(broken(tmp_path, change)), *parts)
+def test_broken_folders(tmp_path: Path, change: Change, parts: tuple[str, ...]) -> None:
+    change(save(tmp_path, TEXTS))
+    says(lambda: load(tmp_path), *parts)
 
 
 def test_a_path_that_is_no_folder(tmp_path: Path) -> None:
@@ -297,33 +292,20 @@ def test_a_path_that_is_no_folder(tmp_path: Path) -> None:
 # --- texts that do not fit ---
 
 
-def narrow(path: Path) -> Dataset:
+def test_texts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     """Lines of 8 columns, and one more to say what was seen last."""
-    texts = {
-        "good.png": "abababab",
-        "one.png": "ababababa",
-        "ten.png": "ababababab",
-        "twins.png": "aabbaa",
-        "more.png": "aabbaab",
-    }
+    texts = ("abababab", "ababababa", "ababababab", "aabbaa", "aabbaab")
     pixels = np.full((8, 8), 255, np.uint8)
     pixels[2:6, 2:6] = 0
-    save(path, texts)
-    for name in texts:
-        Image.fromarray(pixels).save(path / "images" / name)
-    return load(path, height=8)
-
-
-def test_texts_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    dataset = narrow(tmp_path / "lines")
-    assert lines_of(dataset).lengths.tolist() == [8] * 5
-    found = list(TextReading(("a",), 1).infeasible("train", lines_of(dataset)))
-    assert found == [
-        "train: 2 of 5 texts do not fit their columns and are left out of the loss:"
-        " ten.png, more.png"
+    save(tmp_path, {f"{number}.png": text for number, text in enumerate(texts)})
+    for path in (tmp_path / "images").iterdir():
+        Image.fromarray(pixels).save(path)
+    lines = lines_of(load(tmp_path, height=8))
+    assert lines.lengths.tolist() == [8] * 5
+    assert list(TextReading(("a",), 1).infeasible("train", lines)) == [
+        "train: 2 of 5 texts do not fit their columns and are left out of the loss: 2.png, 4.png"
     ]
-    assert not list(TextReading(("a",), 2).infeasible("train", lines_of(dataset)))
-    lines = lines_of(dataset)
+    assert not list(TextReading(("a",), 2).infeasible("train", lines))
     found = jax.jit(is_feasible)(lines.lengths + 1, lines.labels, lines.label_lengths)
     assert found.tolist() == [True, True, False, True, False]
 

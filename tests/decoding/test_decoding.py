@@ -11,29 +11,33 @@ import numpy as np
 import optax
 import pytest
 
+from seqvision import decoding
 from seqvision.decoding import (
     Prior,
-    align,
-    beam_decode,
     bigram,
     create_prior,
-    greedy_decode,
     greedy_finish,
     greedy_read,
     greedy_start,
     greedy_step,
     indifferent,
-    text_log_probability,
     word_list,
 )
 from seqvision.decoding.prefix_search import Scoring, prefix_search
 from seqvision.decoding.prior import prior_log_probability
+from tests.quick import quick_jit
 from tests.tasks import numpy_ctc
 from tests.tasks.numpy_ctc import Text
 
 INF = np.float32(np.inf)
 TEXTS: list[Text] = [(1, 2, 2, 1), (2,), (1, 1, 2), ()]
 WORDS: list[Text] = [(1,), (1, 2), (2, 2, 1), (2, 1)]
+
+align, text_log_probability = quick_jit(decoding.align), quick_jit(decoding.text_log_probability)
+greedy_decode = quick_jit(decoding.greedy_decode, static_argnames="max_symbols")
+beam_decode = quick_jit(decoding.beam_decode, static_argnames=("beam_width", "max_symbols"))
+search = quick_jit(jax.vmap(prefix_search, (0, 0, None, None, None)), static_argnums=(3, 4))
+log_probabilities = quick_jit(jax.vmap(prior_log_probability, (None, 0, 0)))
 
 
 def random_log_probs(
@@ -136,7 +140,7 @@ def test_live_greedy_is_the_offline_one(rng: np.random.Generator) -> None:
     offline = greedy_decode(together, lengths)
 
     state, events = greedy_start(batch), []
-    read = jax.jit(greedy_read)
+    read = quick_jit(greedy_read)
     cuts = [0, *sorted(rng.choice(np.arange(1, num_steps), 2, replace=False).tolist()), num_steps]
     for first, last in itertools.pairwise(cuts):
         state, some = read(state, log_probs[:, first:last], real[:, first:last])
@@ -184,19 +188,11 @@ def known(name: str, num_classes: int) -> tuple[Prior | None, float, Any, Any]:
     return None, 0.0, numpy_ctc.no_score, numpy_ctc.no_score
 
 
-def wide_beam(
-    log_probs: np.ndarray, lengths: np.ndarray, prior: Any = None, bonus: float = 0.0
-) -> Any:
-    """At least as wide as there are texts for 3 classes and 5 columns."""
-    return beam_decode(
-        log_probs,
-        lengths,
-        beam_width=63,
-        max_symbols=5,
-        prior=prior,
-        prior_weight=0.7,
-        insertion_bonus=bonus,
-    )
+# At least as wide as there are texts for 3 classes and 5 columns.
+wide_beam = partial(
+    beam_decode, beam_width=63, max_symbols=5, prior_weight=0.7, insertion_bonus=0.0
+)
+narrow_beam = partial(beam_decode, beam_width=2, max_symbols=20)
 
 
 @pytest.mark.parametrize("name", ["none", "bigram", "words"])
@@ -207,7 +203,7 @@ def test_a_wide_beam_finds_every_text_in_order(rng: np.random.Generator, name: s
     log_probs = random_log_probs(rng, 24, 5, num_classes)
     log_probs[12:] = random_log_probs(rng, 12, 5, num_classes, holes=0.25)
     lengths = random_lengths(rng, 24, 5)
-    beams = wide_beam(log_probs, lengths, prior, bonus)
+    beams = wide_beam(log_probs, lengths, prior=prior, insertion_bonus=bonus)
     assert not beams.truncated.any()
     for i, length in enumerate(lengths):
         texts = numpy_ctc.all_texts(np.asarray(log_probs[i, :length], np.float64))
@@ -227,9 +223,8 @@ def test_a_wide_beam_finds_every_text_in_order(rng: np.random.Generator, name: s
 def test_a_narrow_beam_is_that_of_dictionaries(rng: np.random.Generator, name: str) -> None:
     prior, bonus, score, _ = known(name, 5)
     log_probs, lengths = random_log_probs(rng, 12, 25, 5), np.arange(14, 26, dtype=np.int32)
-    search = partial(prefix_search, beam_width=4, max_symbols=25)
     scoring = Scoring(prior or indifferent(5), jnp.float32(0.7), jnp.float32(bonus))
-    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None)))(log_probs, lengths, scoring)
+    found = search(log_probs, lengths, scoring, 4, 25)
     for i, length in enumerate(lengths):
         real = np.asarray(log_probs[i, :length], np.float64)
         expected = numpy_ctc.prefix_beam(real, 4, score)
@@ -246,9 +241,6 @@ def test_a_narrow_beam_is_that_of_dictionaries(rng: np.random.Generator, name: s
         )
 
 
-narrow_beam = partial(beam_decode, beam_width=2, max_symbols=20)
-
-
 def test_beam_is_never_worse_than_greedy(rng: np.random.Generator) -> None:
     log_probs, lengths = random_log_probs(rng, 200, 20, 5), random_lengths(rng, 200, 20)
     greedy = greedy_decode(log_probs, lengths)
@@ -259,15 +251,9 @@ def test_beam_is_never_worse_than_greedy(rng: np.random.Generator) -> None:
     exact = text_log_probability(log_probs, lengths, best.symbols, best.num_symbols)
     assert near(best.log_probability, exact)
 
-
-def test_the_search_alone_would_be_worse_than_greedy(rng: np.random.Generator) -> None:
-    """So the comparison at the end of `beam_decode` is needed."""
-    log_probs, lengths = random_log_probs(rng, 200, 20, 5), random_lengths(rng, 200, 20)
-    greedy = greedy_decode(log_probs, lengths)
-    by_greedy = text_log_probability(log_probs, lengths, greedy.symbols, greedy.num_symbols)
-    search = partial(prefix_search, beam_width=2, max_symbols=20)
+    # The search alone would be worse, so the comparison at the end of `beam_decode` is needed.
     scoring = Scoring(indifferent(5), jnp.float32(0), jnp.float32(0))
-    found = jax.jit(jax.vmap(search, in_axes=(0, 0, None)))(log_probs, lengths, scoring)
+    found = search(log_probs, lengths, scoring, 2, 20)
     symbols, num_symbols = found.symbols[:, 0], found.num_symbols[:, 0]
     alone = text_log_probability(log_probs, lengths, symbols, num_symbols)
     assert (alone < by_greedy - 0.01).any()
@@ -296,6 +282,8 @@ def test_align_takes_the_best_path(rng: np.random.Generator) -> None:
             assert one.ends.tolist() == [end for _, _, end in runs] + padding
             confidences = [numpy_ctc.confidence(real, run) for run in runs]
             assert near(one.confidences, confidences + [0] * len(padding))
+    # More symbols than there is room for.
+    assert (align(repeated, lengths, symbols, num_symbols * 0 + 5).log_probability == -INF).all()
 
 
 def test_greedy_text_is_aligned_where_greedy_found_it(rng: np.random.Generator) -> None:
@@ -315,13 +303,9 @@ def test_text_log_probability_is_minus_the_loss_of_optax(rng: np.random.Generato
         (np.arange(7)[None] >= num_symbols[:, None]).astype(np.float32),
     )
     assert near(text_log_probability(log_probs, lengths, symbols, num_symbols), -loss)
-
-
-def test_a_text_with_more_symbols_than_room_is_not_aligned(rng: np.random.Generator) -> None:
-    log_probs, lengths = random_log_probs(rng, 1, 9, 3), np.asarray([9], np.int32)
-    symbols, num_symbols = np.asarray([[1, 2]], np.int32), np.asarray([3], np.int32)
-    assert align(log_probs, lengths, symbols, num_symbols).log_probability == -INF
-    assert text_log_probability(log_probs, lengths, symbols, num_symbols) == -INF
+    # More symbols than there is room for are impossible.
+    num_symbols[:] = 8
+    assert (text_log_probability(log_probs, lengths, symbols, num_symbols) == -INF).all()
 
 
 @pytest.mark.parametrize("decode", [greedy_decode, narrow_beam])
@@ -368,17 +352,16 @@ def test_too_little_room_is_said(rng: np.random.Generator) -> None:
 
 def test_words_decide_and_an_unfinished_one_is_said() -> None:
     """Read as 1 3 2 (3: the space), where 2 alone is no word; 1 2 is, and less probable."""
-    is_read = np.asarray([1, 3, 2])[:, None] == np.arange(4)
-    log_probs = np.log(np.where(is_read, 0.85, 0.05).astype(np.float32))[None]
-    prior, lengths = word_list(WORDS, 4, space=3), np.asarray([3], np.int32)
-    decode = partial(beam_decode, log_probs, lengths, max_symbols=3, prior=prior)
+    is_read = np.asarray([1, 3, 2, 0, 0])[:, None] == np.arange(4)
+    log_probs = np.log(np.where(is_read, 0.85, 0.05).astype(np.float32))[None].repeat(24, axis=0)
+    prior, lengths = word_list(WORDS, 4, space=3), np.full(24, 3, np.int32)
     assert text_of(part(greedy_decode(log_probs, lengths), 0)) == (1, 3, 2)
     # No weight: what is forbidden stays so.
-    wide = decode(beam_width=40, prior_weight=0.0)
+    wide = wide_beam(log_probs, lengths, prior=prior, prior_weight=0.0)
     assert text_of(part(wide.decoded, 0, 0)) == (1, 2)
     # 1 1 2, 1 2 2, 1 - 2; - 1 2, 1 2 -.
     assert near(wide.scores[0, 0], math.log(3 * 0.85**2 * 0.05 + 2 * 0.85 * 0.05**2))
-    narrow = decode(beam_width=1)
+    narrow = beam_decode(log_probs, lengths, beam_width=1, max_symbols=3, prior=prior)
     assert text_of(part(narrow.decoded, 0, 0)) == (1, 3, 2)
     assert narrow.scores[0, 0] == -INF
 
@@ -388,7 +371,7 @@ def test_priors_know_texts_as_those_by_hand_do(name: str) -> None:
     prior, bonus, _, ends = known(name, 4)
     texts = [text for n in range(6) for text in itertools.product((1, 2, 3), repeat=n)]
     symbols, num_symbols = padded(texts, 5)
-    found = jax.vmap(prior_log_probability, (None, 0, 0))(prior, symbols, num_symbols)
+    found = log_probabilities(prior, symbols, num_symbols)
     assert near(0.7 * found + bonus * num_symbols, [ends(text) for text in texts])
     if name == "bigram":
         assert near(np.exp(prior.log_prob).sum(axis=1), 1)
@@ -400,7 +383,7 @@ def test_without_a_space_a_text_is_one_word_at_most() -> None:
     prior = word_list(WORDS, 4)
     texts: list[Text] = [(), (1,), (1, 2), (2, 1), (2,), (1, 3, 1), (1, 2, 1)]
     symbols, num_symbols = padded(texts, 3)
-    found = jax.vmap(prior_log_probability, (None, 0, 0))(prior, symbols, num_symbols)
+    found = log_probabilities(prior, symbols, num_symbols)
     assert np.asarray(found).tolist() == [0, 0, 0, 0, -INF, -INF, -INF]
 
 
@@ -416,11 +399,12 @@ def test_priors_by_name() -> None:
 
 def test_a_prior_by_name_decides_between_texts() -> None:
     """1 alone has 0.9 (0.3 + 0.25) + 0.05 0.25 = 0.5075, and 1 2 has 0.9 0.45 = 0.405."""
-    log_probs = np.log(np.asarray([[[0.05, 0.9, 0.05], [0.3, 0.25, 0.45]]], np.float32))
-    decode = partial(beam_decode, log_probs, np.asarray([2], np.int32), beam_width=9, max_symbols=2)
-    assert text_of(part(decode().decoded, 0, 0)) == (1,)
+    log_probs, lengths = np.full((24, 5, 3), np.nan, np.float32), np.full(24, 2, np.int32)
+    log_probs[:, :2] = np.log([[0.05, 0.9, 0.05], [0.3, 0.25, 0.45]])
+    assert text_of(part(wide_beam(log_probs, lengths).decoded, 0, 0)) == (1,)
     prior = create_prior("bigram", [(1, 2)] * 50, 3)
-    assert text_of(part(decode(prior=prior).decoded, 0, 0)) == (1, 2)
+    decoded = wide_beam(log_probs, lengths, prior=prior).decoded
+    assert text_of(part(decoded, 0, 0)) == (1, 2)
 
 
 @pytest.mark.parametrize(
