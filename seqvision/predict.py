@@ -56,8 +56,7 @@ def predict_files(
         disable=not on_terminal(),
         leave=False,
     )
-    predictor: Predictor | Transcriber
-    predictor = (Transcriber if trained.task.reads_lines else Predictor).of(trained)
+    predictor = (Transcriber if trained.task.reads_lines else Predictor)(trained)
     rows = _rows(predictor.read_files(paths, invert), predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target)

@@ -24,6 +24,7 @@ class Run:
     """A trained network and the facts needed to use it.
 
     Attributes:
+      workdir: the run's folder.
       settings: the run's config.
       data: shape of its images or clips, names of its classes.
       task: what it was trained for.
@@ -34,6 +35,7 @@ class Run:
       seed: the seed they were trained with, one of `settings.seeds`.
     """
 
+    workdir: Path
     settings: Settings
     data: DataFacts
     task: Task
@@ -86,7 +88,8 @@ def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
         replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
     )
     return [
-        Run(settings, data, task, model, weights, int(step), seed) for weights, step, seed in each
+        Run(workdir, settings, data, task, model, weights, int(step), seed)
+        for weights, step, seed in each
     ]
 
 
@@ -104,3 +107,12 @@ def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:
     return dataclasses.replace(
         run, settings=settings, task=create_task(settings, run.data.class_names)
     )
+
+
+def check_reads_text(run: Run) -> None:
+    """Raises UserError where the run classifies images or clips."""
+    if not run.settings.reads_text:
+        raise UserError(
+            f"{run.workdir}: this run classifies images or clips and reads no text; choose a run"
+            " trained on lines of writing, or --mode=predict (from Python: Predictor)"
+        )

@@ -5,9 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from seqvision.data.alphabet import Alphabet
 from seqvision.data.preprocessing import Windows, frame_ranges
-from seqvision.decoding import letter_ends
 from seqvision.tasks.classification_steps import BatchOutput
 
 
@@ -48,28 +46,6 @@ class Transcription(TypedDict):
     text: str
     confidences: np.ndarray
     ends: np.ndarray
-
-
-def transcription(
-    symbols: np.ndarray,
-    starts: np.ndarray,
-    confidences: np.ndarray,
-    alphabet: Alphabet,
-    letter_delay: int,
-    num_columns: int | None = None,
-) -> Transcription:
-    """The text of a line from its N symbols as in `decoding.Decoded`, without padding.
-
-    Args:
-      symbols, starts, confidences: (N,).
-      alphabet: symbols by their class numbers.
-      letter_delay, num_columns: see `decoding.letter_ends`.
-    """
-    return Transcription(
-        text=alphabet.decode(symbols),
-        confidences=confidences,
-        ends=letter_ends(starts, letter_delay, num_columns),
-    )
 
 
 def predictions(
