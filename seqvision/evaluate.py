@@ -82,7 +82,8 @@ def evaluate_run(
                 f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
                 " written for one of them: choose it with --seed"
             )
-        dataset = _load_trained_on(run, settings, workdir)
+        _check_trained_with(run, settings)
+        dataset = _load_trained_on(run, settings)
     processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
@@ -129,17 +130,16 @@ def _evaluated(
     return evaluate(params, split, keep if with_examples else None), examples
 
 
-def _load_trained_on(run: Run, settings: Settings, workdir: Path) -> Dataset:
+def _load_trained_on(run: Run, settings: Settings) -> Dataset:
     """The data that the config names.
 
     Raises:
       UserError: they are not those that the run was trained on.
     """
-    _check_trained_with(run, settings, workdir)
     dataset = load_dataset(settings, say, on_terminal())
     if not run.data.describes(dataset):
         raise UserError(
-            f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
+            f"{run.workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
             f" not those in {ENVIRONMENT}; name the data it was trained on with"
             f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
         )
@@ -164,7 +164,7 @@ def _which_lines(settings: Settings) -> str:
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
 
 
-def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
+def _check_trained_with(run: Run, settings: Settings) -> None:
     """Refuses a config of another network, or of other examples, than the run's."""
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
@@ -177,8 +177,8 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     ]
     if differing:
         raise UserError(
-            f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
-            " --config, or another run with --workdir"
+            f"{run.workdir}: trained with another config: {'; '.join(differing)}; name its config"
+            " with --config, or another run with --workdir"
         )
 
 

@@ -59,13 +59,6 @@ class Feed(Protocol):
         """Ends what runs beside the training."""
 
 
-@runtime_checkable
-class Dispatcher(Protocol):
-    """Takes training steps; see `StepDispatcher`."""
-
-    def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]: ...
-
-
 class StepDispatcher:
     """Takes training steps, many in one call of the compiled program.
 

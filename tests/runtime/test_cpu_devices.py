@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
@@ -179,9 +178,8 @@ def test_accelerators_are_never_left_out(
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     tiny_config.data.batch_size = 63
     settings = validate(tiny_config)
-    steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_training(settings, load_dataset(settings), steps)
+        from_config.create_training(settings, load_dataset(settings))
 
 
 @pytest.mark.parametrize(
