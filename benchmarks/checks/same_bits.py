@@ -9,7 +9,6 @@ without the seconds, the SHA-256 of the weights of its newest checkpoint, and of
 wrote. They are comparable on one machine, with the same versions.
 """
 
-import argparse
 import dataclasses
 import functools
 import gzip
@@ -32,18 +31,6 @@ from benchmarks.checks.same_bits_cases import EVALUATED, PREDICTED, RESUMED, SHO
 from benchmarks.progress import Progress
 
 _NUM_INPUTS = 12
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked."""
-    parser = options.Parser("benchmarks.checks.same_bits", __doc__, results=False)
-    add = parser.add_argument
-    add("--checkout", type=Path, default=Path(), help="whose main.py runs; by default this one")
-    add("--work", type=Path, help="a folder for data and runs; by default a temporary one")
-    add("--save", type=Path, help="a file for the bits")
-    add("--against", type=Path, help="a file of bits to compare with")
-    add("--only", default="", help="cases whose name contains one of these, comma-separated")
-    return parser.parse_args(arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +195,14 @@ def weights_sha256(workdir: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.checks.same_bits", __doc__, results=False)
+    add = parser.add_argument
+    add("--checkout", type=Path, default=Path(), help="whose main.py runs; by default this one")
+    add("--work", type=Path, help="a folder for data and runs; by default a temporary one")
+    add("--save", type=Path, help="a file for the bits")
+    add("--against", type=Path, help="a file of bits to compare with")
+    add("--only", default="", help="cases whose name contains one of these, comma-separated")
+    chosen = parser.parse_args(arguments)
     work = chosen.work or Path(tempfile.mkdtemp(prefix="seqvision-bits-"))
     work.mkdir(parents=True, exist_ok=True)
     expected = json.loads(chosen.against.read_text()) if chosen.against else {}

@@ -16,7 +16,7 @@ from benchmarks.progress import Progress
 from benchmarks.speed.cases import CASE_SETS, DTYPES, Case, case_set
 from benchmarks.speed.comparison import Measurement, compare
 from benchmarks.speed.comparison_report import body, raw_cases
-from benchmarks.speed.process import MissingLibraryError, WorkerError, WorkerProcess, worker_process
+from benchmarks.speed.process import WorkerError, WorkerProcess, worker_process
 from seqvision.errors import UserError
 
 CONTENDERS = ("seqvision", "seqvision_scan", "seqvision_fused", "flax", "torch", "keras")
@@ -72,7 +72,7 @@ def start(chosen: argparse.Namespace) -> tuple[list[WorkerProcess], dict, dict[s
         except WorkerError as error:
             missing[name] = str(error)
             hint = ""
-            if isinstance(error, MissingLibraryError):
+            if "ModuleNotFoundError" in str(error):
                 hint = "; install it with pip install -e '.[bench]'"
                 if name in pythons:
                     hint += f", or name a Python that has it with --{name}_python"
