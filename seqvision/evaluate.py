@@ -19,7 +19,7 @@ from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Evaluation, Metrics, Task
+from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -107,8 +107,12 @@ def evaluate_run(
         metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
     else:
+
+        def keep(prediction: Any, label: Any) -> None:
+            examples.append((prediction, label))
+
         wanted = target is not None or task.needs_predictions()
-        metrics, examples = _evaluated(evaluate, run.params, split, wanted)
+        metrics = evaluate(run.params, split, keep if wanted else None)
         report = task.report(metrics, examples)
     for line in report:
         say(line)
@@ -116,18 +120,6 @@ def evaluate_run(
         write_rows(_rows(task, split, examples), target)
         say(f"{len(examples)} predictions written to {target}")
     return metrics
-
-
-def _evaluated(
-    evaluate: Evaluation, params: Any, split: Split, with_examples: bool
-) -> tuple[Metrics, list[Example]]:
-    """The metrics of a split, and its predictions with their labels where they are wanted."""
-    examples: list[Example] = []
-
-    def keep(prediction: Any, label: Any) -> None:
-        examples.append((prediction, label))
-
-    return evaluate(params, split, keep if with_examples else None), examples
 
 
 def _load_trained_on(run: Run, settings: Settings) -> Dataset:

@@ -26,8 +26,6 @@ _DEFAULT = {
     "networks": ("seqvision", "seqvision_scan", "torch"),
     "executions": ("seqvision_scan", "seqvision_fused"),
 }
-# Work of preparing a case, in measured seconds; only the ETA depends on it.
-_PREPARE_WORK = 8.0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -87,7 +85,7 @@ def measure(
 ) -> None:
     """Measures case by case; the results are written after each."""
     results: list[tuple[Case, dict[str, Measurement]]] = []
-    progress = Progress(sum(_work(case, chosen) for case in chosen.cases_to_run))
+    progress = Progress(len(chosen.cases_to_run))
     for number, case in enumerate(chosen.cases_to_run):
         title = f"case {number + 1}/{len(chosen.cases_to_run)}: {case.name}"
 
@@ -95,7 +93,7 @@ def measure(
             progress.show(f"{title}  {turn}")
 
         measured = compare(workers, case, chosen.rounds, chosen.seconds, tell)
-        progress.advance(_work(case, chosen))
+        progress.advance()
         results.append((case, measured))
         for contender, measurement in measured.items():
             print(f"{case.name}  {contender}: {_outcome(measurement)}", flush=True)
@@ -125,10 +123,6 @@ def main(arguments: Sequence[str]) -> int:
             worker.close()
     print(f"benchmarks/results/{facts['name']}.md and .json")
     return 0
-
-
-def _work(case: Case, chosen: argparse.Namespace) -> float:
-    return _PREPARE_WORK * (1 + case.weight) + chosen.rounds * max(chosen.seconds, 3 * case.weight)
 
 
 def _outcome(measurement: Measurement) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from seqvision.runs.metrics_log import MetricsLog
-from seqvision.runtime.console import Progress, duration_text, say
+from seqvision.runtime.console import duration_text, on_terminal, say
 from seqvision.runtime.mesh import state_sharding
 from seqvision.runtime.transfer import to_devices
 from seqvision.tasks.base import Metrics
@@ -35,12 +36,19 @@ class TrainingReporter:
         self._setup, self._batch_size = setup, batch_size
         self._total_steps = setup.steps.total
         self._learning_rate = jax.jit(setup.schedule)
-        self._bar = Progress(self._total_steps, start)
+        self._bar = tqdm(
+            total=self._total_steps,
+            initial=start,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not on_terminal(),
+            leave=False,
+        )
         self._time, self._step = time.perf_counter(), start
 
     def advance(self, num_steps: int) -> None:
         """Moves the progress bar."""
-        self._bar.advance(num_steps)
+        self._bar.update(num_steps)
 
     def training(self, state: TrainState, step: int, seconds: float) -> TrainState:
         """Reports the training metrics since the last report; the state begins new sums.
@@ -66,7 +74,7 @@ class TrainingReporter:
             + "".join(f"{name} {text}  " for name, text in words.items())
             + f"{speed:,.0f} examples/s  ETA {duration_text(left)}"
         )
-        self._bar.show(**words, examples_per_s=f"{speed:,.0f}")
+        self._bar.set_postfix(words | {"examples_per_s": f"{speed:,.0f}"})
         zeros = to_devices(jax.tree.map(np.zeros_like, sums), state_sharding(self._setup.mesh))
         return dataclasses.replace(state, sums=zeros)
 

@@ -16,7 +16,6 @@ from seqvision.errors import UserError
 from seqvision.runs import header
 from seqvision.runtime import cpu_devices
 from seqvision.runtime.cpu_devices import (
-    count_cores,
     cpu_quota,
     group_cores,
     num_sharing,
@@ -50,7 +49,7 @@ def test_threads_of_one_core_count_once(
         folder = tmp_path / f"cpu{number}" / "topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{text}\n")
-    assert count_cores(cpus, tmp_path) == cores
+    assert len(group_cores(cpus, tmp_path)) == cores
 
 
 @pytest.mark.parametrize(
