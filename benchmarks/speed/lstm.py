@@ -41,8 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=options.positive, default=1.0, help=words)
     options.add_contenders(parser, CONTENDERS, "those that suit the cases")
     chosen = parser.parse(arguments)
-    names = chosen.contenders or ",".join(_DEFAULT[chosen.cases])
-    chosen.contenders = options.chosen_names(names, "--contenders", CONTENDERS)
+    chosen.contenders = chosen.contenders or _DEFAULT[chosen.cases]
     chosen.cases_to_run = [
         case for case in case_set(chosen.cases, chosen.dtype) if chosen.only.search(case.name)
     ]

@@ -22,7 +22,7 @@ from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
 from seqvision.tasks.classification_steps import BatchOutput, make_eval_step, make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.predictions import Prediction, prediction_row, predictions
+from seqvision.tasks.predictions import Prediction, prediction_row, window_predictions
 
 Examples = Sequence[tuple[Prediction, int]]
 
@@ -80,7 +80,18 @@ class Classification(Task):
     def predictions(
         self, outputs: BatchOutput, lengths: np.ndarray | None, count: int
     ) -> Iterator[Prediction]:
-        return predictions(outputs, lengths, self.windows, count)
+        for index in range(count):
+            probabilities = outputs.probabilities[index]
+            prediction = Prediction(
+                classes=int(probabilities.argmax()), probabilities=probabilities
+            )
+            if lengths is not None:
+                length = int(lengths[index])
+                windows = window_predictions(outputs, index, length, self.windows)
+                prediction["windows"] = list(windows)
+            elif outputs.steps is not None:
+                prediction["steps"] = outputs.steps[index, 0]
+            yield prediction
 
     def prediction_row(self, prediction: Prediction | None) -> dict[str, Any]:
         return prediction_row(prediction, self.class_names)

@@ -27,7 +27,7 @@ from seqvision.shapes import ByteImages, Lengths, Mask, PerExample, StepLogits
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.losses import ctc, is_feasible
 from seqvision.tasks.metric_text import format_metric
-from seqvision.tasks.predictions import Transcription, transcription_row
+from seqvision.tasks.predictions import Transcription
 from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading_metrics import ReadingMetrics, ScoredLine, TextSums, reading_metrics
 
@@ -116,7 +116,11 @@ class TextReading(Task):
             )
 
     def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
-        return transcription_row(prediction)
+        if prediction is None:
+            return {"text": None, "confidences": None, "ends": None}
+        confidences = np.round(prediction["confidences"].astype(np.float64), 4).tolist()
+        ends = prediction["ends"].tolist()
+        return {"text": prediction["text"], "confidences": confidences, "ends": ends}
 
     def create_evaluation(
         self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
