@@ -75,7 +75,7 @@ def evaluate_run(
                 f"{did_you_mean(split_name, SPLITS)}"
             )
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
-        runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
+        runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
         if len(runs) > 1 and target is not None:
             raise UserError(

@@ -49,7 +49,7 @@ def predict_files(
     check_inversion(invert)
     target = checked_output(output)
     check_pattern(inputs)
-    trained = with_decoding(load_run(workdir, say, seed), decoding)
+    trained = with_decoding(load_run(workdir, seed), decoding)
     paths = tqdm(
         find_inputs(inputs, trained.data.of_clips),
         unit="file",

@@ -204,9 +204,8 @@ class _Training:
         step, saved = start, start if checkpoints.steps else -1
         dispatcher: StepDispatcher | ProfiledSteps = self._dispatcher
         if self._profile is not None:
-            dispatcher = ProfiledSteps(
-                self._dispatcher, self._profile, steps.total, self._peak_flops, say
-            )
+            folder, peak_flops = self._profile, self._peak_flops
+            dispatcher = ProfiledSteps(self._dispatcher, folder, steps.total, peak_flops)
         while True:
             improved = False
             evaluation_is_due = is_due(step, steps.evaluate_every) or step == steps.total

@@ -9,7 +9,6 @@ import numpy as np
 
 from seqvision.data.batching import batches, padded_size, rounded_up
 from seqvision.runs.saved_run import Run, load_run
-from seqvision.runtime.console import say
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
 
 Reader = TypeVar("Reader", bound="BatchReader")
@@ -58,7 +57,7 @@ class BatchReader:
         Raises:
           UserError: there is no trained run, or it reads other inputs.
         """
-        return cls(load_run(Path(workdir), say, seed), batch_size)
+        return cls(load_run(Path(workdir), seed), batch_size)
 
     def _predictions(self, arrays: Iterable[np.ndarray]) -> Iterator[Any]:
         """Predicts uint8 arrays of one shape but for their time axis, as they are asked for."""

@@ -19,7 +19,6 @@ from seqvision.inference.stream_steps import (
 )
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
-from seqvision.runtime.console import say
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
 
@@ -120,7 +119,7 @@ class StreamReader:
         Raises:
           UserError: there is no trained run, or one that cannot read live.
         """
-        return cls(load_run(Path(workdir), say, seed), num_streams, on_logits)
+        return cls(load_run(Path(workdir), seed), num_streams, on_logits)
 
     def push(self, columns: Any) -> list[Event]:
         """Reads the next columns of a line, or of several lines in one call.

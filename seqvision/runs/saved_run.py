@@ -1,7 +1,7 @@
 """A trained run, loaded from its workdir: settings, facts about its data, network and weights."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
+from seqvision.runtime.console import say
 from seqvision.tasks.base import Task
 from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.replicas import Replicas
@@ -45,18 +46,19 @@ class Run:
     seed: int
 
 
-def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None = None) -> Run:
+def load_run(workdir: Path, seed: int | None = None) -> Run:
     """Loads the newest (or best) intact checkpoint of a run, and writes nothing.
+
+    Prints a line where a checkpoint is torn, or where a seed is chosen by default.
 
     Args:
       workdir: the run's folder.
-      say: called with a line where a checkpoint is torn, or where a seed is chosen by default.
       seed: the seed to load; by default the run's first.
 
     Raises:
       UserError: there is no run, none of its checkpoints can be read, or it has no such seed.
     """
-    runs = load_seeds(workdir, say)
+    runs = load_seeds(workdir)
     first, last = runs[0].seed, runs[-1].seed
     if seed is None and len(runs) > 1:
         say(f"{workdir}: holds seeds {first} to {last}; using the weights of seed {first}")
@@ -67,7 +69,7 @@ def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None
     return runs[chosen - first]
 
 
-def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
+def load_seeds(workdir: Path) -> list[Run]:
     """Loads each seed of a run as a run of its own; see `load_run`."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
     with Checkpoints(workdir, say=say, read_only=True) as checkpoints:
