@@ -19,10 +19,11 @@ _FOLDER = Path(__file__).parent
 
 def describe_machine() -> dict[str, Any]:
     """CPU, physical cores that this process may use, memory, GPUs and the load average."""
+    num_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": _field(Path("/proc/cpuinfo"), "model name"),
+        "cpu": _cpu(),
         "cores": usable_cores(),
-        "memory": _gibibytes(_field(Path("/proc/meminfo"), "MemTotal")),
+        "memory": f"{num_bytes / 2**30:.1f} GiB",
         "gpus": _lines(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]),
         "load_average": os.getloadavg()[0],
     }
@@ -59,19 +60,11 @@ def describe_command(module: str) -> dict[str, Any]:
     }
 
 
-def _field(path: Path, name: str) -> str:
-    if path.exists():
-        for line in path.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == name:
-                return value.strip()
-    return "unknown"
-
-
-def _gibibytes(memory: str) -> str:
-    """A size of /proc/meminfo such as "24684084 kB" (of 1024 bytes) as "23.5 GiB"."""
-    size, _, unit = memory.partition(" ")
-    return f"{int(size) / 2**20:.1f} GiB" if unit == "kB" else memory
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
 
 
 def _lines(command: list[str]) -> list[str]:

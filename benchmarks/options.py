@@ -65,10 +65,21 @@ def check_free(name: str, overwrite: bool) -> None:
 
 
 def add_contenders(parser: Parser, allowed: tuple[str, ...], default: str) -> None:
-    """Options for a choice of contenders (`chosen_names` checks it) and for their interpreters."""
+    """Options for a choice of contenders and for their interpreters."""
+
+    def names(text: str) -> list[str]:
+        for name in text.split(","):
+            if name not in allowed:
+                hint = did_you_mean(name, allowed)
+                raise argparse.ArgumentTypeError(
+                    f"'{name}' is not known; it takes {', '.join(allowed)}{hint}"
+                )
+        return list(dict.fromkeys(text.split(",")))
+
     parser.add_argument(
         "--contenders",
-        default="",
+        type=names,
+        default=[],
         metavar="A,B",
         help=f"some of {', '.join(allowed)}; by default {default}",
     )
@@ -79,20 +90,6 @@ def add_contenders(parser: Parser, allowed: tuple[str, ...], default: str) -> No
             metavar="PYTHON",
             help=f"the interpreter that has {library}; by default this one",
         )
-
-
-def chosen_names(text: str, option: str, allowed: tuple[str, ...]) -> list[str]:
-    """`a,b` as a list.
-
-    Raises:
-      UserError: one of the names is not allowed.
-    """
-    chosen = text.split(",")
-    for name in chosen:
-        if name not in allowed:
-            hint = did_you_mean(name, allowed)
-            raise UserError(f"{option}: '{name}' is not known; it takes {', '.join(allowed)}{hint}")
-    return list(dict.fromkeys(chosen))
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -4,11 +4,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks import options
 from benchmarks.machine import describe_command, describe_machine, describe_versions
+from seqvision.runtime.atomic_write import write_atomically
 
 
 def begin(chosen: argparse.Namespace, name: str, device: str = "", **facts: Any) -> dict[str, Any]:
@@ -42,8 +42,12 @@ def write(facts: Mapping[str, Any], body: Iterable[str]) -> str:
       The Markdown.
     """
     markdown = "\n".join([*_heading(facts), "", *body]) + "\n"
-    _write_whole(options.RESULTS / f"{facts['name']}.json", json.dumps(facts, indent=1) + "\n")
-    _write_whole(options.RESULTS / f"{facts['name']}.md", markdown)
+    options.RESULTS.mkdir(parents=True, exist_ok=True)
+    raw = json.dumps(facts, indent=1) + "\n"
+    path = options.RESULTS / f"{facts['name']}.json"
+    write_atomically(path, lambda file: file.write(raw.encode()))
+    path = options.RESULTS / f"{facts['name']}.md"
+    write_atomically(path, lambda file: file.write(markdown.encode()))
     return markdown
 
 
@@ -80,11 +84,3 @@ def _machine_line(machine: Mapping[str, Any]) -> str:
     cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
     load = f"load average at the start {machine['load_average']:.1f}"
     return f"{cores} of {machine['cpu']}, {machine['memory']} of memory{gpus}; {load}."
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Writes a file so that nobody ever finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text)
-    part.replace(path)

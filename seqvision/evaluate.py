@@ -19,7 +19,7 @@ from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Evaluation, Metrics, Task
+from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -75,14 +75,15 @@ def evaluate_run(
                 f"{did_you_mean(split_name, SPLITS)}"
             )
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
-        runs = load_seeds(workdir, say) if seed is None else [load_run(workdir, say, seed)]
+        runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
         if len(runs) > 1 and target is not None:
             raise UserError(
                 f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
                 " written for one of them: choose it with --seed"
             )
-        dataset = _load_trained_on(run, settings, workdir)
+        _check_trained_with(run, settings)
+        dataset = _load_trained_on(run, settings)
     processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
@@ -106,8 +107,12 @@ def evaluate_run(
         metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
     else:
+
+        def keep(prediction: Any, label: Any) -> None:
+            examples.append((prediction, label))
+
         wanted = target is not None or task.needs_predictions()
-        metrics, examples = _evaluated(evaluate, run.params, split, wanted)
+        metrics = evaluate(run.params, split, keep if wanted else None)
         report = task.report(metrics, examples)
     for line in report:
         say(line)
@@ -117,29 +122,16 @@ def evaluate_run(
     return metrics
 
 
-def _evaluated(
-    evaluate: Evaluation, params: Any, split: Split, with_examples: bool
-) -> tuple[Metrics, list[Example]]:
-    """The metrics of a split, and its predictions with their labels where they are wanted."""
-    examples: list[Example] = []
-
-    def keep(prediction: Any, label: Any) -> None:
-        examples.append((prediction, label))
-
-    return evaluate(params, split, keep if with_examples else None), examples
-
-
-def _load_trained_on(run: Run, settings: Settings, workdir: Path) -> Dataset:
+def _load_trained_on(run: Run, settings: Settings) -> Dataset:
     """The data that the config names.
 
     Raises:
       UserError: they are not those that the run was trained on.
     """
-    _check_trained_with(run, settings, workdir)
     dataset = load_dataset(settings, say, on_terminal())
     if not run.data.describes(dataset):
         raise UserError(
-            f"{workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
+            f"{run.workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
             f" not those in {ENVIRONMENT}; name the data it was trained on with"
             f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
         )
@@ -164,7 +156,7 @@ def _which_lines(settings: Settings) -> str:
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
 
 
-def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
+def _check_trained_with(run: Run, settings: Settings) -> None:
     """Refuses a config of another network, or of other examples, than the run's."""
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
@@ -177,8 +169,8 @@ def _check_trained_with(run: Run, settings: Settings, workdir: Path) -> None:
     ]
     if differing:
         raise UserError(
-            f"{workdir}: trained with another config: {'; '.join(differing)}; name its config with"
-            " --config, or another run with --workdir"
+            f"{run.workdir}: trained with another config: {'; '.join(differing)}; name its config"
+            " with --config, or another run with --workdir"
         )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqvision.config.schema import Settings
-from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.device_feed import abstract_arrays
@@ -40,7 +39,7 @@ def explain(config: ConfigDict | Settings) -> None:
 def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     """The lines that `explain` prints."""
     train, batch_size = dataset.split("train"), settings.data.batch_size
-    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
+    setup = create_training(settings, dataset)
     params = jax.eval_shape(setup.init, 0).params
     check_axes(setup.model, setup.input_shape)
     inputs, lengths = _shapes(train, batch_size)
@@ -59,20 +58,16 @@ def _costs(
     settings: Settings, dataset: Dataset, setup: TrainingSetup, example: tuple[Any, ...]
 ) -> Iterator[str]:
     """Lines on FLOPs and memory; `example` are shapes of the network's arguments."""
-    batch_size, num_seeds, train = (
-        settings.data.batch_size,
-        settings.num_seeds,
-        dataset.split("train"),
-    )
+    batch_size, num_seeds = settings.data.batch_size, settings.num_seeds
+    train = dataset.split("train")
 
     def apply(params: Any, inputs: Any, lengths: Any) -> Any:
         return setup.model.apply({"params": params}, inputs, lengths)
 
-    total_steps = Steps.of(settings, len(train)).total
-    num_batches, num_chunks = feed_size(train, batch_size, total_steps)
+    num_batches, num_chunks = feed_size(train, batch_size, setup.steps.total)
     indices = jax.ShapeDtypeStruct((*setup.replicas.axes, num_batches, batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    state = setup.replicas.abstract_state(setup.init, setup.mesh)
+    state = setup.abstract_state()
     arguments = (state, abstract_arrays(train, batch_size * num_batches), indices, count)
     forward = count_flops(apply, *example) / batch_size
     training = count_flops(setup.train_steps, *arguments) / (batch_size * num_seeds)

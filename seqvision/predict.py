@@ -49,15 +49,14 @@ def predict_files(
     check_inversion(invert)
     target = checked_output(output)
     check_pattern(inputs)
-    trained = with_decoding(load_run(workdir, say, seed), decoding)
+    trained = with_decoding(load_run(workdir, seed), decoding)
     paths = tqdm(
         find_inputs(inputs, trained.data.of_clips),
         unit="file",
         disable=not on_terminal(),
         leave=False,
     )
-    predictor: Predictor | Transcriber
-    predictor = (Transcriber if trained.task.reads_lines else Predictor).of(trained)
+    predictor = (Transcriber if trained.task.reads_lines else Predictor)(trained)
     rows = _rows(predictor.read_files(paths, invert), predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target)

@@ -13,6 +13,7 @@ recorded behind its checkpoint and goes on with 3.
 """
 
 import contextlib
+import dataclasses
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ml_collections import ConfigDict
 
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
-from seqvision.config.step_counts import Steps, is_due
+from seqvision.config.step_counts import is_due
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import (
@@ -31,13 +32,13 @@ from seqvision.errors import (
     is_out_of_memory,
 )
 from seqvision.profiling import peak
-from seqvision.runs.checkpoint import Checkpoints, LoopFacts
+from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.environment import write_description
 from seqvision.runs.files import progress_files, write_status
 from seqvision.runs.header import header
 from seqvision.runs.lock import exclusive
-from seqvision.runs.metrics_log import MetricsLog, open_metrics_log
+from seqvision.runs.reporting import TrainingReporter
 from seqvision.runs.result import Result, finished_result
 from seqvision.runs.resume import new_state, restore
 from seqvision.runtime import processes
@@ -46,11 +47,10 @@ from seqvision.runtime.interruption import Interruption
 from seqvision.runtime.interruption import stop_with_input as stop_when_input_ends
 from seqvision.tasks.base import Metrics
 from seqvision.tasks.metric_text import final_line
-from seqvision.training.best import BestEvaluation
-from seqvision.training.dispatch import Dispatcher
+from seqvision.training.best import Evaluations
+from seqvision.training.dispatch import StepDispatcher
 from seqvision.training.from_config import create_dispatcher, create_training
 from seqvision.training.profiled import ProfiledSteps, check_folder
-from seqvision.training.reporting import TrainingReporter
 from seqvision.training.state import TrainState
 
 
@@ -126,15 +126,19 @@ class _Training:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
         self._dataset = load_dataset(settings, say, on_terminal())
-        self._check_splits()
-        self._steps = Steps.of(settings, len(self._dataset.split("train")))
-        self._setup = create_training(settings, self._dataset, self._steps)
+        wanting = wants_validation(settings)
+        if wanting and not self._has_validation:
+            raise UserError(
+                f"config.{wanting}: it needs a validation split, but {self._dataset.name} has none;"
+                " set config.data.validation_fraction or switch it off"
+            )
+        self._setup = create_training(settings, self._dataset)
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:
             compute_dtype = settings.model.compute_dtype
             self._peak_flops = peak.measure_peak(self._setup.mesh, compute_dtype)
-        self._dispatcher = create_dispatcher(settings, self._setup, self._dataset, self._steps)
-        self._best = BestEvaluation()
+        self._dispatcher = create_dispatcher(settings, self._setup, self._dataset)
+        self._evaluations = Evaluations()
         self._seconds_before = 0.0
 
     @property
@@ -149,56 +153,39 @@ class _Training:
             Checkpoints(self._workdir, self._settings.checkpoint.keep, say) as checkpoints,
             processes.exit_together(lambda: _way_on(checkpoints)),
         ):
-            state = self._restored(checkpoints) or self._new_state()
+            state = self._restored(checkpoints)
+            if state is None:
+                state = new_state(self._setup, self._settings.init_from)
             start = state.num_steps
-            self._describe(state, start)
-            log = open_metrics_log(self._workdir, start)
+            self._describe(start)
             reporter = TrainingReporter(
-                self._setup, log, self._steps.total, start, self._dispatcher.batch_size
+                self._setup, self._workdir, start, self._dispatcher.batch_size
             )
             try:
-                return self._loop(state, checkpoints, log, reporter, interruption)
+                return self._loop(state, checkpoints, reporter, interruption)
             finally:
                 reporter.close()
-                log.close()
                 self._dispatcher.close()
 
     # --- before the loop ---
 
-    def _check_splits(self) -> None:
-        wanting = wants_validation(self._settings)
-        if wanting and not self._has_validation:
-            raise UserError(
-                f"config.{wanting}: it needs a validation split, but {self._dataset.name} has none;"
-                " set config.data.validation_fraction or switch it off"
-            )
-
     def _restored(self, checkpoints: Checkpoints) -> TrainState | None:
-        restored = restore(checkpoints, self._workdir, self._dataset, self._abstract_state())
+        abstract = self._setup.abstract_state()
+        restored = restore(checkpoints, self._workdir, self._dataset, abstract)
         if restored is None:
             return None
         state, loop = restored
-        self._best = BestEvaluation.from_facts(loop)
-        self._seconds_before = loop["seconds"]
+        self._seconds_before = loop.pop("seconds")
+        self._evaluations = Evaluations(**loop)
         return state
 
-    def _new_state(self) -> TrainState:
-        setup = self._setup
-        return new_state(
-            setup.init, setup.optimizer, setup.mesh, setup.replicas, self._settings.init_from
-        )
-
-    def _abstract_state(self) -> TrainState:
-        return self._setup.replicas.abstract_state(self._setup.init, self._setup.mesh)
-
-    def _describe(self, state: TrainState, start: int) -> None:
+    def _describe(self, start: int) -> None:
         """Writes down and prints what this run is."""
         settings, dataset, workdir = self._settings, self._dataset, self._workdir
         environment = write_description(
             settings, dataset, self._setup.mesh, workdir, start, self._peak_flops
         )
-        params = jax.eval_shape(lambda params: self._setup.replicas.each(params)[0], state.params)
-        for line in header(settings, dataset, self._steps, environment, params, workdir, start):
+        for line in header(settings, dataset, self._setup, environment, workdir, start):
             say(line)
         for name, split in dataset.splits.items():
             for line in self._setup.task.infeasible(name, split):
@@ -210,17 +197,15 @@ class _Training:
         self,
         state: TrainState,
         checkpoints: Checkpoints,
-        log: MetricsLog,
         reporter: TrainingReporter,
         interruption: Interruption,
     ) -> Result:
-        steps, start = self._steps, state.num_steps
+        steps, start = self._setup.steps, state.num_steps
         step, saved = start, start if checkpoints.steps else -1
-        dispatcher: Dispatcher = self._dispatcher
+        dispatcher: StepDispatcher | ProfiledSteps = self._dispatcher
         if self._profile is not None:
-            dispatcher = ProfiledSteps(
-                self._dispatcher, self._profile, steps.total, self._peak_flops, say
-            )
+            folder, peak_flops = self._profile, self._peak_flops
+            dispatcher = ProfiledSteps(self._dispatcher, folder, steps.total, peak_flops)
         while True:
             improved = False
             evaluation_is_due = is_due(step, steps.evaluate_every) or step == steps.total
@@ -231,8 +216,9 @@ class _Training:
             best_is_due = improved and self._settings.checkpoint.keep_best
             checkpoint_is_due = is_due(step, steps.checkpoint_every) or best_is_due or last
             if (checkpoint_is_due or signal) and step != saved:
-                log.sync()
-                checkpoints.save(state, self._loop_facts(), self._best.step)
+                reporter.log.sync()
+                loop = dataclasses.asdict(self._evaluations) | {"seconds": self._seconds}
+                checkpoints.save(state, loop, self._evaluations.best_step)
                 saved = step
             if signal:
                 checkpoints.wait()
@@ -241,7 +227,7 @@ class _Training:
                 return Result("interrupted", step, {}, signal)
             if last:
                 checkpoints.wait()
-                return self._finish(state, step, checkpoints, log)
+                return self._finish(state, step, checkpoints, reporter)
 
             state, finite = dispatcher.advance(state, step)
             reached = state.num_steps
@@ -259,19 +245,16 @@ class _Training:
 
     @property
     def _is_exhausted(self) -> bool:
-        return self._best.is_exhausted(self._settings.early_stopping.patience)
+        return self._evaluations.is_exhausted(self._settings.early_stopping.patience)
 
     @property
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._start
 
-    def _loop_facts(self) -> LoopFacts:
-        return self._best.as_facts() | {"seconds": self._seconds}
-
     def _validate(self, state: TrainState, step: int, reporter: TrainingReporter) -> bool:
         """Evaluates the validation split; True where it is the best so far."""
         metrics = self._evaluate(state, "validation")
-        improved = self._best.update(step, metrics.score)
+        improved = self._evaluations.update(step, metrics.score)
         reporter.validation(metrics, step, self._seconds, improved)
         return improved
 
@@ -281,18 +264,19 @@ class _Training:
     # --- after the loop ---
 
     def _finish(
-        self, state: TrainState, step: int, checkpoints: Checkpoints, log: MetricsLog
+        self, state: TrainState, step: int, checkpoints: Checkpoints, reporter: TrainingReporter
     ) -> Result:
         """Evaluates the test split, once, with the weights that validation chose."""
         if self._is_exhausted:
             say(
-                f"stopped early at step {step}: {self._best.evaluations_since} evaluations without"
-                f" a better one than at step {self._best.step}"
+                f"stopped early at step {step}: {self._evaluations.evaluations_since_best}"
+                f" evaluations without a better one than at step {self._evaluations.best_step}"
             )
-        if self._settings.checkpoint.keep_best and self._best.step != step:
-            best = checkpoints.restore_best(self._best.step, self._abstract_state())
+        best_step = self._evaluations.best_step
+        if self._settings.checkpoint.keep_best and best_step != step:
+            best = checkpoints.restore_best(best_step, self._setup.abstract_state())
             if best is not None:
-                say(f"evaluating the best checkpoint, of step {self._best.step}")
+                say(f"evaluating the best checkpoint, of step {best_step}")
                 state = best
         ends = {
             split: self._evaluate(state, split).row()
@@ -300,8 +284,8 @@ class _Training:
             if split in self._dataset.splits
         }
         if "test" in ends:
-            log.metrics(step, "test", ends["test"], self._seconds)
-        log.sync()
+            reporter.log.metrics(step, "test", ends["test"], self._seconds)
+        reporter.log.sync()
         throughput = self._dispatcher.throughput(self._peak_flops)
         write_status(
             self._workdir,

@@ -15,21 +15,9 @@ from torch import Tensor, nn
 from benchmarks.accuracy.mnist_files import read_split
 from benchmarks.accuracy.recipe import Recipe, parse_recipe, report
 from benchmarks.accuracy.start import gate_biases, recurrent_kernels
+from benchmarks.speed.contenders.torch_steps import LSTMClassifier
 
 Data = tuple[Tensor, Tensor]
-
-
-class RowLSTM(nn.Module):
-    """(B, 28, 28) to logits (B, 10)."""
-
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(28, hidden_size, batch_first=True)
-        self.classifier = nn.Linear(hidden_size, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        _, (hidden, _) = self.lstm(images)
-        return self.classifier(hidden[-1])
 
 
 @torch.no_grad()
@@ -64,7 +52,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return 100 * right / len(labels)
 
 
-def train_usual(recipe: Recipe, model: RowLSTM, train: Data, test: Data) -> None:
+def train_usual(recipe: Recipe, model: LSTMClassifier, train: Data, test: Data) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     for epoch in range(recipe.max_epochs):
         for images, labels in epoch_of(*train, recipe.batch_size):
@@ -77,7 +65,7 @@ def train_usual(recipe: Recipe, model: RowLSTM, train: Data, test: Data) -> None
             return
 
 
-def train_ours(recipe: Recipe, model: RowLSTM, train: Data, test: Data) -> None:
+def train_ours(recipe: Recipe, model: LSTMClassifier, train: Data, test: Data) -> None:
     start_as_ours(model.lstm, recipe)
     images, labels = (part[: recipe.train_examples] for part in train)
     optimizer = torch.optim.Adam(model.parameters(), lr=1.0, fused=True)
@@ -102,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     recipe = parse_recipe(__doc__, arguments)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = RowLSTM(recipe.hidden_size).to(device)
+    model = LSTMClassifier(28, recipe.hidden_size, batch_first=True).to(device)
     train = train_usual if recipe.recipe == "usual" else train_ours
     train(recipe, model, load("train", device), load("test", device))
     return 0

@@ -89,14 +89,11 @@ def main(arguments: Sequence[str]) -> int:
         "same_table_of_shards": table_without_times(sharded) == table,
         "runs_begun_once_by_the_shards": counts.count(1),
     }
-    after_kills, of_shards = (
-        "the same table" if facts[name] else "ANOTHER table"
-        for name in ("same_table_after_kills", "same_table_of_shards")
-    )
+    words = {True: "the same table", False: "ANOTHER table"}
     body = [
         f"- straight through: {len(table)} runs, {facts['runs_done']} done",
-        f"- killed {_KILLS} times and run again: {after_kills}",
-        f"- {_SHARDS} shards at once: {of_shards}",
+        f"- killed {_KILLS} times and run again: {words[facts['same_table_after_kills']]}",
+        f"- {_SHARDS} shards at once: {words[facts['same_table_of_shards']]}",
         f"- runs that were begun once by the shards: {counts.count(1)} of {len(table)}",
     ]
     print(report.write(facts, body))

@@ -6,12 +6,13 @@ Test lines are pushed in random pieces of 0 to 64 columns, many lines side by si
 compared for all of them, logits for the first 200.
 """
 
-import argparse
 import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
@@ -23,34 +24,37 @@ _LINES_OF_LOGITS = 200
 _MOST_COLUMNS = 64
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """See `options.Parser.parse`."""
-    parser = options.Parser("benchmarks.checks.live_equals_offline", __doc__)
-    add = parser.add_argument
-    add("--workdir", type=Path, required=True, help="a trained run that reads text, greedily")
-    add("--lines", type=options.count, default=10_000, help="how many; by default 10000")
-    add("--seed", type=int, default=0, help="of the pieces; by default 0")
-    return parser.parse(arguments)
-
-
-def read_live(reader: Any, lines: Sequence[Any], rng: Any, begin: Any) -> list[str]:
-    """The texts of lines that are read side by side, each in random pieces.
+def read_live(
+    workdir: Path, lines: Sequence[Any], seed: int
+) -> tuple[list[str], list[list[np.ndarray]]]:
+    """Reads lines side by side, each in random pieces.
 
     Args:
-      reader: a `StreamReader`.
+      workdir: the run.
       lines: uint8 (height, n) each.
-      rng: draws the pieces.
-      begin: called with a stream and the number of the line that begins there.
+      seed: of the pieces.
+
+    Returns:
+      The text of each line, and for the first lines the pieces of their logits (n, K).
     """
+    from seqvision import StreamReader
+
+    rng = np.random.default_rng(seed)
     texts: list[list[str]] = [[] for _ in lines]
+    logits: list[list[np.ndarray]] = [[] for _ in lines[:_LINES_OF_LOGITS]]
     waiting = deque(range(len(lines)))
     number_in: dict[int, int] = {}
     place_in: dict[int, int] = {}
+
+    def keep(stream: int, piece: np.ndarray) -> None:
+        if number_in[stream] < len(logits):
+            logits[number_in[stream]].append(piece)
+
+    reader = StreamReader.from_run(workdir, num_streams=_STREAMS, on_logits=keep)
     while waiting or number_in:
         for stream in range(reader.num_streams):
             if stream not in number_in and waiting:
                 number_in[stream], place_in[stream] = waiting.popleft(), 0
-                begin(stream, number_in[stream])
         columns, ending = {}, []
         for stream, number in number_in.items():
             place = place_in[stream]
@@ -62,13 +66,12 @@ def read_live(reader: Any, lines: Sequence[Any], rng: Any, begin: Any) -> list[s
             texts[number_in[event.stream]] += [event.symbol] * event.final
         for stream in ending:
             del number_in[stream]
-    return ["".join(text) for text in texts]
+    return ["".join(text) for text in texts], logits
 
 
 def largest_difference(run: Any, lines: Sequence[Any], live: Sequence[list[Any]]) -> float:
     """Of the logits of lines, read as a whole and in pieces (`live`, by line)."""
     import jax
-    import numpy as np
 
     from seqvision.data.preprocessing import to_unit_range
 
@@ -96,24 +99,11 @@ def compare(workdir: Path, lines: Sequence[Any], seed: int) -> dict[str, Any]:
       lines: uint8 (height, n) each.
       seed: of the pieces.
     """
-    import numpy as np
-
-    from seqvision import StreamReader, Transcriber
+    from seqvision import Transcriber
     from seqvision.runs.saved_run import load_run
 
     offline = [line["text"] for line in Transcriber.from_run(workdir)(lines)]
-    rng = np.random.default_rng(seed)
-    first, rest = lines[:_LINES_OF_LOGITS], lines[_LINES_OF_LOGITS:]
-    logits: list[list[np.ndarray]] = [[] for _ in first]
-    line_in: dict[int, int] = {}
-    reader = StreamReader.from_run(
-        workdir,
-        num_streams=min(_STREAMS, len(first)),
-        on_logits=lambda stream, piece: logits[line_in[stream]].append(piece),
-    )
-    live = read_live(reader, first, rng, line_in.__setitem__)
-    reader = StreamReader.from_run(workdir, num_streams=_STREAMS)
-    live += read_live(reader, rest, rng, lambda stream, number: None)
+    live, logits = read_live(workdir, lines, seed)
     differing = [
         {"line": number, "offline": whole, "live": pieces}
         for number, (whole, pieces) in enumerate(zip(offline, live, strict=True))
@@ -123,14 +113,21 @@ def compare(workdir: Path, lines: Sequence[Any], seed: int) -> dict[str, Any]:
         "lines": len(lines),
         "symbols": sum(map(len, offline)),
         "lines_that_differ": len(differing),
-        "largest_difference_of_logits": largest_difference(load_run(workdir), first, logits),
-        "lines_of_logits": len(first),
+        "largest_difference_of_logits": largest_difference(
+            load_run(workdir), lines[: len(logits)], logits
+        ),
+        "lines_of_logits": len(logits),
         "differing": differing[:20],
     }
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.checks.live_equals_offline", __doc__)
+    add = parser.add_argument
+    add("--workdir", type=Path, required=True, help="a trained run that reads text, greedily")
+    add("--lines", type=options.count, default=10_000, help="how many; by default 10000")
+    add("--seed", type=int, default=0, help="of the pieces; by default 0")
+    chosen = parser.parse(arguments)
     prepare_host()
     from benchmarks.lines import load_test_lines, read_text_settings
 

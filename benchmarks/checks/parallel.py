@@ -32,14 +32,6 @@ _LAYOUTS = ((1, 1), (1, 2), (1, 8), (2, 1), (4, 1), (4, 2))
 _LOG_STEPS = 10
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """See `options.Parser.parse`."""
-    parser = options.Parser("benchmarks.checks.parallel", __doc__)
-    parser.add_argument("--steps", type=options.count, default=100, help="by default 100")
-    parser.add_argument("--batch_size", type=options.count, default=256, help="by default 256")
-    return parser.parse(arguments)
-
-
 def begin(
     workdir: Path, chosen: argparse.Namespace, processes: int, devices: int
 ) -> list[subprocess.Popen[str]]:
@@ -196,7 +188,10 @@ def body(facts: Mapping[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.checks.parallel", __doc__)
+    parser.add_argument("--steps", type=options.count, default=100, help="by default 100")
+    parser.add_argument("--batch_size", type=options.count, default=256, help="by default 256")
+    chosen = parser.parse(arguments)
     facts = report.begin(chosen, "parallel", steps=chosen.steps, batch_size=chosen.batch_size)
     progress = Progress(sum(processes for processes, _ in _LAYOUTS) + 4)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,6 @@ without the seconds, the SHA-256 of the weights of its newest checkpoint, and of
 wrote. They are comparable on one machine, with the same versions.
 """
 
-import argparse
 import dataclasses
 import functools
 import gzip
@@ -21,7 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,6 @@ from benchmarks.checks.same_bits_cases import EVALUATED, PREDICTED, RESUMED, SHO
 from benchmarks.progress import Progress
 
 _NUM_INPUTS = 12
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked."""
-    parser = options.Parser("benchmarks.checks.same_bits", __doc__, results=False)
-    add = parser.add_argument
-    add("--checkout", type=Path, default=Path(), help="whose main.py runs; by default this one")
-    add("--work", type=Path, help="a folder for data and runs; by default a temporary one")
-    add("--save", type=Path, help="a file for the bits")
-    add("--against", type=Path, help="a file of bits to compare with")
-    add("--only", default="", help="cases whose name contains one of these, comma-separated")
-    return parser.parse_args(arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +79,7 @@ class Runner:
         # Figures alone: their words may change.
         words = printed.split()
         figures = [word for word in words if word.strip("%").replace(".", "", 1).isdigit()]
-        return {"figures": figures, "rows": _sha256([output.read_bytes()])}
+        return {"figures": figures, "rows": _sha256(output.read_bytes())}
 
     def predict(self, name: str) -> Any:
         output, inputs = self.work / "predictions.jsonl", self.work / "inputs"
@@ -100,7 +87,7 @@ class Runner:
         flags = ["--config=configs/row_lstm.py", f"--workdir={self._trained(name)}"]
         flags += ["--mode=predict", f"--inputs={inputs}/*.png", f"--output={output}"]
         self._run(flags)
-        return _sha256([output.read_bytes().replace(str(inputs).encode(), b"inputs")])
+        return _sha256(output.read_bytes().replace(str(inputs).encode(), b"inputs"))
 
     def _workdir(self, name: str) -> Path:
         for character, plain in {"/": "-", ":": "-", " ": "_", ",": ""}.items():
@@ -142,15 +129,12 @@ def cases(runner: Runner, only: str) -> dict[str, Callable[[], Any]]:
       runner: runs them.
       only: parts of their names, comma-separated; all cases where empty.
     """
-    found: dict[str, Callable[[], Any]] = {}
-    for name in TRAINED:
-        found[name] = functools.partial(runner.train, name)
-    found["resumed"] = runner.resume
-    found["processes"] = runner.train_in_two_processes
-    for name in EVALUATED:
-        found[f"evaluate {name}"] = functools.partial(runner.evaluate, name)
-    for name in PREDICTED:
-        found[f"predict {name}"] = functools.partial(runner.predict, name)
+    train, evaluate, predict = runner.train, runner.evaluate, runner.predict
+    found: dict[str, Callable[[], Any]]
+    found = {name: functools.partial(train, name) for name in TRAINED}
+    found |= {"resumed": runner.resume, "processes": runner.train_in_two_processes}
+    found |= {f"evaluate {name}": functools.partial(evaluate, name) for name in EVALUATED}
+    found |= {f"predict {name}": functools.partial(predict, name) for name in PREDICTED}
     parts = [part for part in only.split(",") if part]
     return {
         name: run for name, run in found.items() if not parts or any(part in name for part in parts)
@@ -204,11 +188,18 @@ def weights_sha256(workdir: Path) -> str:
     for place, leaf in jax.tree_util.tree_leaves_with_path(state):
         array = np.asarray(leaf)
         parts += [jax.tree_util.keystr(place).encode(), str(array.dtype).encode(), array.tobytes()]
-    return _sha256(parts)
+    return _sha256(*parts)
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.checks.same_bits", __doc__, results=False)
+    add = parser.add_argument
+    add("--checkout", type=Path, default=Path(), help="whose main.py runs; by default this one")
+    add("--work", type=Path, help="a folder for data and runs; by default a temporary one")
+    add("--save", type=Path, help="a file for the bits")
+    add("--against", type=Path, help="a file of bits to compare with")
+    add("--only", default="", help="cases whose name contains one of these, comma-separated")
+    chosen = parser.parse_args(arguments)
     work = chosen.work or Path(tempfile.mkdtemp(prefix="seqvision-bits-"))
     work.mkdir(parents=True, exist_ok=True)
     expected = json.loads(chosen.against.read_text()) if chosen.against else {}
@@ -239,11 +230,8 @@ def _wait(process: subprocess.Popen[str], flags: Sequence[str]) -> str:
     return output
 
 
-def _sha256(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def _sha256(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 if __name__ == "__main__":

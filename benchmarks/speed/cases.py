@@ -52,13 +52,6 @@ class Case:
                 return (self.num_steps, side, side, 1)
         raise ValueError(f"network '{self.network}' is not known")
 
-    @property
-    def weight(self) -> float:
-        """Roughly the seconds of a step on one core; only the ETA depends on it."""
-        inputs = self.num_features + self.hidden_size
-        flops = 8 * self.batch_size * self.num_steps * self.hidden_size * inputs
-        return flops * (3 if self.mode == "training" else 1) / 1e11
-
 
 def _lstm(mode: str, dtype: str, hidden: int, batch: int, steps: int = 28, width: int = 28) -> Case:
     return Case("lstm", mode, batch, steps, width, hidden, dtype)

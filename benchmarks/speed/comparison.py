@@ -86,6 +86,4 @@ def compare(
             if answer:
                 results[worker.name].ms.append(answer["ms"])
                 results[worker.name].steps.append(answer["steps"])
-    for worker in workers:
-        ask(worker, {"do": "release"})
     return results

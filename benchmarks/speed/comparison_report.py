@@ -102,23 +102,17 @@ def _ratio(peer: Measurement | None, own: Measurement | None) -> str:
 
 def _settings(results: Results) -> list[str]:
     """The setting that each contender ran with, where it had a choice."""
-    lines = [
-        f"- {case.name}, `{name}`: {measurement.setting} ("
-        + "; ".join(
-            f"{setting}: {_figure(statistics.median(ms))}"
-            for setting, ms in measurement.trials_ms.items()
-        )
-        + ")"
-        for case, measurements in results
-        for name, measurement in measurements.items()
-        if len(measurement.trials_ms) > 1
-    ]
-    return [
-        "",
-        "Settings chosen, and ms per step of each (median) in the trial:",
-        "",
-        *lines,
-    ] * bool(lines)
+    lines = []
+    for case, measurements in results:
+        for name, measurement in measurements.items():
+            trials = [
+                f"{setting}: {_figure(statistics.median(ms))}"
+                for setting, ms in measurement.trials_ms.items()
+            ]
+            if len(trials) > 1:
+                text = f"{measurement.setting} ({'; '.join(trials)})"
+                lines.append(f"- {case.name}, `{name}`: {text}")
+    return _section("Settings chosen, and ms per step of each (median) in the trial:", lines)
 
 
 def _errors(results: Results) -> list[str]:
@@ -129,4 +123,8 @@ def _errors(results: Results) -> list[str]:
                 lines.append(f"- {case.name}, `{name}`: {measurement.error}")
             for setting, why in measurement.failed.items():
                 lines.append(f"- {case.name}, `{name}`, {setting}: {why}")
-    return ["", "Did not work:", "", *lines] * bool(lines)
+    return _section("Did not work:", lines)
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return ["", title, "", *lines] if lines else []

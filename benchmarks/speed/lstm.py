@@ -16,7 +16,7 @@ from benchmarks.progress import Progress
 from benchmarks.speed.cases import CASE_SETS, DTYPES, Case, case_set
 from benchmarks.speed.comparison import Measurement, compare
 from benchmarks.speed.comparison_report import body, raw_cases
-from benchmarks.speed.process import MissingLibraryError, WorkerError, WorkerProcess, worker_process
+from benchmarks.speed.process import WorkerError, WorkerProcess, worker_process
 from seqvision.errors import UserError
 
 CONTENDERS = ("seqvision", "seqvision_scan", "seqvision_fused", "flax", "torch", "keras")
@@ -26,8 +26,6 @@ _DEFAULT = {
     "networks": ("seqvision", "seqvision_scan", "torch"),
     "executions": ("seqvision_scan", "seqvision_fused"),
 }
-# Work of preparing a case, in measured seconds; only the ETA depends on it.
-_PREPARE_WORK = 8.0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -43,8 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=options.positive, default=1.0, help=words)
     options.add_contenders(parser, CONTENDERS, "those that suit the cases")
     chosen = parser.parse(arguments)
-    names = chosen.contenders or ",".join(_DEFAULT[chosen.cases])
-    chosen.contenders = options.chosen_names(names, "--contenders", CONTENDERS)
+    chosen.contenders = chosen.contenders or _DEFAULT[chosen.cases]
     chosen.cases_to_run = [
         case for case in case_set(chosen.cases, chosen.dtype) if chosen.only.search(case.name)
     ]
@@ -72,7 +69,7 @@ def start(chosen: argparse.Namespace) -> tuple[list[WorkerProcess], dict, dict[s
         except WorkerError as error:
             missing[name] = str(error)
             hint = ""
-            if isinstance(error, MissingLibraryError):
+            if "ModuleNotFoundError" in str(error):
                 hint = "; install it with pip install -e '.[bench]'"
                 if name in pythons:
                     hint += f", or name a Python that has it with --{name}_python"
@@ -87,7 +84,7 @@ def measure(
 ) -> None:
     """Measures case by case; the results are written after each."""
     results: list[tuple[Case, dict[str, Measurement]]] = []
-    progress = Progress(sum(_work(case, chosen) for case in chosen.cases_to_run))
+    progress = Progress(len(chosen.cases_to_run))
     for number, case in enumerate(chosen.cases_to_run):
         title = f"case {number + 1}/{len(chosen.cases_to_run)}: {case.name}"
 
@@ -95,7 +92,7 @@ def measure(
             progress.show(f"{title}  {turn}")
 
         measured = compare(workers, case, chosen.rounds, chosen.seconds, tell)
-        progress.advance(_work(case, chosen))
+        progress.advance()
         results.append((case, measured))
         for contender, measurement in measured.items():
             print(f"{case.name}  {contender}: {_outcome(measurement)}", flush=True)
@@ -125,10 +122,6 @@ def main(arguments: Sequence[str]) -> int:
             worker.close()
     print(f"benchmarks/results/{facts['name']}.md and .json")
     return 0
-
-
-def _work(case: Case, chosen: argparse.Namespace) -> float:
-    return _PREPARE_WORK * (1 + case.weight) + chosen.rounds * max(chosen.seconds, 3 * case.weight)
 
 
 def _outcome(measurement: Measurement) -> str:

@@ -14,10 +14,6 @@ class WorkerError(Exception):
     """A contender did not do what was asked: one line saying why."""
 
 
-class MissingLibraryError(WorkerError):
-    """The contender's library is not installed."""
-
-
 class WorkerProcess:
     """A contender's process. It runs only while it is asked something.
 
@@ -43,8 +39,7 @@ class WorkerProcess:
           The versions of its libraries, and its device; empty where it ran already.
 
         Raises:
-          MissingLibraryError: its library is not installed.
-          WorkerError: it does not start.
+          WorkerError: it does not start, or its library is not installed.
         """
         if self._process is not None:
             return {}
@@ -59,14 +54,13 @@ class WorkerProcess:
                 stderr=self._errors,
                 text=True,
             )
+            return self._read()["versions"]
         except OSError as error:
             self.close()
             raise WorkerError(f"{self._command[0]}: {error.strerror}") from None
-        first = self._read()
-        if "missing" in first:
+        except WorkerError:
             self.close()
-            raise MissingLibraryError(first["missing"])
-        return first["versions"]
+            raise
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Lets it run until it has answered.
@@ -82,10 +76,7 @@ class WorkerProcess:
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # It ended; reading says how.
-        answer = self._read()
-        if "error" in answer:
-            raise WorkerError(answer["error"])
-        return answer
+        return self._read()
 
     def close(self) -> None:
         """Ends it, whatever it is doing."""
@@ -103,7 +94,10 @@ class WorkerProcess:
         line = self._process.stdout.readline()
         if line:
             self._process.send_signal(signal.SIGSTOP)
-            return json.loads(line)
+            answer = json.loads(line)
+            if "error" in answer:
+                raise WorkerError(answer["error"])
+            return answer
         reason = f"it ended with exit code {self._process.wait()}{self._last_words()}"
         self.close()
         raise WorkerError(reason)

@@ -34,22 +34,6 @@ _MIN_STEPS = 3
 _NOT_RECORDED = ("name", "overwrite", "module")
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """See `options.Parser.parse`."""
-    parser = options.Parser("benchmarks.speed.seeds", __doc__)
-    add = parser.add_argument
-    add("--num_seeds", type=options.count, default=8, help="by default 8")
-    add("--hidden_sizes", type=options.counts, default=[128], metavar="H,H", help="by default 128")
-    add("--batch_size", type=options.count, default=128, help="of each seed; by default 128")
-    add("--dtype", choices=DTYPES, default="float32", help="of the products; by default float32")
-    add("--execution", default="auto", help="of the recurrent layer; by default auto")
-    add("--rounds", type=options.count, default=6, help="measurements of each; by default 6")
-    add("--seconds", type=options.positive, default=1.0, help="of a measurement; by default 1")
-    add("--config", default="", help="what whole commands train; by default there are none")
-    add("--duration", default="", help="of each of these, such as '1 epochs'; by default its own")
-    return parser.parse(arguments)
-
-
 def build(way: str, case: Case, num_seeds: int, execution: str) -> Run:
     """Runs steps of all seeds, in one of the `WAYS`."""
     from benchmarks.speed.training_steps import build_training
@@ -143,7 +127,18 @@ def body(facts: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.speed.seeds", __doc__)
+    add = parser.add_argument
+    add("--num_seeds", type=options.count, default=8, help="by default 8")
+    add("--hidden_sizes", type=options.counts, default=[128], metavar="H,H", help="by default 128")
+    add("--batch_size", type=options.count, default=128, help="of each seed; by default 128")
+    add("--dtype", choices=DTYPES, default="float32", help="of the products; by default float32")
+    add("--execution", default="auto", help="of the recurrent layer; by default auto")
+    add("--rounds", type=options.count, default=6, help="measurements of each; by default 6")
+    add("--seconds", type=options.positive, default=1.0, help="of a measurement; by default 1")
+    add("--config", default="", help="what whole commands train; by default there are none")
+    add("--duration", default="", help="of each of these, such as '1 epochs'; by default its own")
+    chosen = parser.parse(arguments)
     prepare_host(0, chosen.batch_size)
     import jax
 

@@ -24,20 +24,6 @@ _NUM_CLASSES = 10
 _ALL_RESIDENT = 2**50
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """See `options.Parser.parse`."""
-    parser = options.Parser("benchmarks.speed.streamed", __doc__)
-    add = parser.add_argument
-    add("--source", choices=_SOURCES, default="npz", help="one file, or PNGs in class folders")
-    add("--examples", type=options.count, default=20000, help="images; by default 20000")
-    add("--side", type=options.count, default=64, help="pixels of each; by default 64 x 64 x 3")
-    add("--resident_mib", type=options.count, default=64, help="config.data.resident_bytes; 64 MiB")
-    add("--steps", type=options.count, default=300, help="of training; by default 300")
-    add("--batch_size", type=options.count, default=128, help="by default 128")
-    add("--hidden_size", type=options.count, default=128, help="by default 128")
-    return parser.parse(arguments)
-
-
 def make_set(folder: Path, source: str, num_examples: int, side: int) -> Path:
     """Noise on a stripe whose row is the class; returns what `config.data.path` is."""
     import numpy as np
@@ -114,7 +100,16 @@ def body(facts: Mapping[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.speed.streamed", __doc__)
+    add = parser.add_argument
+    add("--source", choices=_SOURCES, default="npz", help="one file, or PNGs in class folders")
+    add("--examples", type=options.count, default=20000, help="images; by default 20000")
+    add("--side", type=options.count, default=64, help="pixels of each; by default 64 x 64 x 3")
+    add("--resident_mib", type=options.count, default=64, help="config.data.resident_bytes; 64 MiB")
+    add("--steps", type=options.count, default=300, help="of training; by default 300")
+    add("--batch_size", type=options.count, default=128, help="by default 128")
+    add("--hidden_size", type=options.count, default=128, help="by default 128")
+    chosen = parser.parse(arguments)
     prepare_host(batch_size=chosen.batch_size)
     import jax
     import numpy as np

@@ -7,7 +7,6 @@ What is timed is one `push`, from columns in the host's memory to its events. Co
 test lines, one after another without an end.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,16 +20,6 @@ from seqvision import prepare_host
 
 _NUM_LINES = 500
 _WARM_UP = 20
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """See `options.Parser.parse`."""
-    parser = options.Parser("benchmarks.speed.streaming", __doc__)
-    add = parser.add_argument
-    add("--workdir", type=Path, required=True, help="a trained run that reads text")
-    add("--streams", type=options.count, default=256, help="lines side by side; by default 256")
-    add("--seconds", type=options.positive, default=5.0, help="of each case; by default 5")
-    return parser.parse(arguments)
 
 
 def measure(workdir: Path, lines: Any, num_streams: int, size: int, seconds: float) -> dict:
@@ -86,7 +75,12 @@ def body(facts: Mapping[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    chosen = parse(arguments)
+    parser = options.Parser("benchmarks.speed.streaming", __doc__)
+    add = parser.add_argument
+    add("--workdir", type=Path, required=True, help="a trained run that reads text")
+    add("--streams", type=options.count, default=256, help="lines side by side; by default 256")
+    add("--seconds", type=options.positive, default=5.0, help="of each case; by default 5")
+    chosen = parser.parse(arguments)
     prepare_host()
     import numpy as np
 

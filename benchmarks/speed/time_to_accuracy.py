@@ -41,8 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seeds", type=options.seeds, default=[0, 1, 2, 3, 4], help="by default 0,1,2,3,4")
     options.add_contenders(parser, CONTENDERS, "all")
     chosen = parser.parse(arguments)
-    names = chosen.contenders or ",".join(CONTENDERS)
-    chosen.contenders = options.chosen_names(names, "--contenders", CONTENDERS)
+    chosen.contenders = chosen.contenders or CONTENDERS
     return chosen
 
 

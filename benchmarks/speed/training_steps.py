@@ -9,11 +9,12 @@ from benchmarks.speed.contender import Run
 from benchmarks.speed.inputs import make_bytes
 from seqvision.data.dataset import ArraySplit
 from seqvision.models import create_model
-from seqvision.runtime.mesh import DATA_AXIS, index_sharding, replicated
+from seqvision.runtime.mesh import DATA_AXIS, replicated
 from seqvision.tasks.classification import Classification
 from seqvision.training.dispatch import MAX_STEPS_PER_CALL
 from seqvision.training.optimizer import create_optimizer
 from seqvision.training.replicas import Replicas
+from seqvision.training.resident import ResidentFeed
 from seqvision.training.state import make_init
 from seqvision.training.steps import make_train_steps
 
@@ -47,11 +48,8 @@ def build_training(
     replicas = Replicas(range(num_seeds))
     mesh = replicas.mesh(case.batch_size)
     inputs, labels = make_bytes(case)
-    arrays = jax.device_put(ArraySplit(inputs, labels).arrays, replicated(mesh))
-    order = np.random.default_rng(1).permutation(len(labels)).astype(np.int32)
-    table = np.resize(order, (MAX_STEPS_PER_CALL, case.batch_size))
-    table = np.broadcast_to(table, (*replicas.axes, *table.shape))
-    indices = jax.device_put(table, index_sharding(mesh))
+    split = ArraySplit(inputs, labels)
+    fed = ResidentFeed(split, replicas, case.batch_size, MAX_STEPS_PER_CALL, mesh).fetch(0)
     model, optimizer = build_model(case, execution), create_optimizer("adam", LEARNING_RATE)
     task = Classification(tuple(map(str, range(NUM_CLASSES))))
     init = make_init(model, optimizer, case.input_shape, task.zeros(), use_ema=False)
@@ -65,7 +63,7 @@ def build_training(
         while num_steps:
             now = min(num_steps, MAX_STEPS_PER_CALL)
             count = jax.device_put(np.int32(now), replicated(mesh))
-            state, finite = train_steps(state, arrays, indices, count)
+            state, finite = train_steps(state, fed.arrays, fed.indices, count)
             if not np.all(jax.device_get(finite)):  # Waits for the devices.
                 raise RuntimeError("training diverged")
             num_steps -= now

@@ -4,10 +4,9 @@ It reads one JSON object a line from stdin and answers each with one on stdout:
 
     {"do": "prepare", "case": {...}}   compiles, warms up, tries each setting, keeps the fastest
     {"do": "measure", "seconds": 1.0}  ms per step with that setting
-    {"do": "release"}                  forgets the case
 
-An answer with `error` says what went wrong; the process lives on. The first line, unasked, says
-what runs, or in `missing` what is not installed.
+An answer with `error` is the reason of a failure; the process lives on. The first line, unasked,
+has the `versions`, or as `error` the library that is not installed.
 """
 
 import gc
@@ -41,12 +40,11 @@ class Session:
                 return self.prepare(Case(**request["case"]))
             case "measure":
                 return self.measure(request["seconds"])
-            case "release":
-                return self.release()
         raise ValueError(f"request '{request['do']}' is not known")
 
     def prepare(self, case: Case) -> dict[str, Any]:
-        self.release()
+        self._run = None
+        gc.collect()  # The case before.
         start = time.perf_counter()
         runs: dict[str, Run] = {}
         trials: dict[str, list[float]] = {}
@@ -82,11 +80,6 @@ class Session:
         self._run(1)  # The process was stopped meanwhile: caches and threads are cold.
         ms, num_steps = timed(self._run, seconds, MIN_STEPS, self._guess)
         return {"ms": ms, "steps": num_steps}
-
-    def release(self) -> dict[str, Any]:
-        self._run = None
-        gc.collect()
-        return {}
 
 
 def serve(contender: Contender, requests: IO[str], answers: IO[str]) -> None:
@@ -146,7 +139,7 @@ def main() -> None:
     try:
         contender = create_contender(sys.argv[1])
     except ImportError as error:
-        _say(answers, {"missing": str(error)})
+        _say(answers, {"error": _first_line(error)})
         return
     serve(contender, sys.stdin, answers)
 

@@ -1,84 +1,41 @@
 """Classes and probabilities of the user's images and clips."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqvision.data.files.images import read_image
-from seqvision.data.preprocessing import Windows
+from seqvision.errors import UserError
+from seqvision.inference.batch_reader import BatchReader
 from seqvision.inference.inputs import Input, read_inputs
-from seqvision.inference.padded_batches import on_devices, padded_batches
-from seqvision.inference.run_checks import check_classifies
-from seqvision.runs.data_facts import DataFacts
-from seqvision.runs.saved_run import Run, load_run
-from seqvision.runtime.console import say
-from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.classification_steps import BatchOutput, make_predict_step
-from seqvision.tasks.from_config import windows_of
-from seqvision.tasks.predictions import Prediction, predictions
+from seqvision.runs.saved_run import Run
+from seqvision.tasks.predictions import Prediction
 
 
-class Predictor:
+class Predictor(BatchReader):
     """A trained network, ready to classify images or clips.
 
-        predictor = Predictor.from_run("runs/row_lstm")
-        for prediction in predictor(images):
-            print(prediction["classes"], prediction["probabilities"])
-
-    Attributes:
-      data: shape and class names of the training data.
+    predictor = Predictor.from_run("runs/row_lstm")
+    for prediction in predictor(images):
+        print(prediction["classes"], prediction["probabilities"])
     """
 
-    def __init__(
-        self,
-        predict: Callable[[np.ndarray, np.ndarray | None], BatchOutput],
-        data: DataFacts,
-        batch_size: int,
-        windows: Windows | None = None,
-        num_devices: int = 1,
-    ) -> None:
-        """Gets ready.
+    # Images are all of one height: as time axis it pads nothing.
+    _time_axis = 0
 
-        Args:
-          predict: a padded batch of images, or of clips and their lengths (B,), to its outputs, all
-            in the host's memory.
-          data: shape and class names of the training data.
-          batch_size: most examples in one call.
-          windows: how `predict` cuts clips.
-          num_devices: the number of examples in a call is a multiple of it.
-        """
-        self._predict = predict
-        self._num_devices = num_devices
-        self._batch_size = batch_size
-        self._windows = windows
-        self.data = data
-
-    @classmethod
-    def from_run(
-        cls, workdir: str | Path, batch_size: int | None = None, seed: int | None = None
-    ) -> "Predictor":
-        """Takes the weights of a trained run.
-
-        Args:
-          workdir: the run's folder.
-          batch_size: examples per step; by default the run's `data.eval_batch_size`.
-          seed: of a run of several seeds, whose weights; by default those of the first.
+    def __init__(self, run: Run, batch_size: int | None = None) -> None:
+        """See `BatchReader`.
 
         Raises:
-          UserError: there is no trained run, or it reads text.
+          UserError: the run reads text.
         """
-        run = load_run(Path(workdir), say, seed)
-        check_classifies(run.settings, workdir)
-        return cls.of(run, batch_size)
-
-    @classmethod
-    def of(cls, run: Run, batch_size: int | None = None) -> "Predictor":
-        """Takes the weights of a run that is loaded already, and classifies; see `from_run`."""
-        mesh, windows = create_mesh(), windows_of(run.settings)
-        step = make_predict_step(run.model, mesh, windows)
-        batch_size = batch_size or run.settings.data.eval_batch_size
-        return cls(on_devices(step, run.params, mesh), run.data, batch_size, windows, mesh.size)
+        if run.settings.reads_text:
+            raise UserError(
+                f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
+                " images or clips, or --mode=predict (from Python: Transcriber)"
+            )
+        super().__init__(run, batch_size)
 
     def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Prediction]:
         """Classifies images or clips in order, a batch at a time, as they are asked for.
@@ -91,19 +48,7 @@ class Predictor:
         Raises:
           ValueError: an array of another shape or type.
         """
-        # Images are all of one height: as time axis it pads nothing.
-        unit = self.data.input_shape[0]
-        for batch in padded_batches(
-            map(self._checked, inputs),
-            batch_size=self._batch_size,
-            num_devices=self._num_devices,
-            time_axis=0,
-            unit=unit,
-            most_steps=self._batch_size * unit,
-        ):
-            lengths = batch.lengths if self.data.of_clips else None
-            outputs = self._predict(batch.inputs, lengths)
-            yield from predictions(outputs, lengths, self._windows, batch.num_examples)
+        return self._predictions(map(self._checked, inputs))
 
     def read_files(self, paths: Iterable[Path], invert: str) -> Iterator[Input]:
         """Reads images, clips and arrays from files, as this network was trained on them.

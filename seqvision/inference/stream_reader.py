@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from seqvision.inference.run_checks import check_reads_live
+from seqvision.errors import UserError
 from seqvision.inference.stream_events import Event, EventMaker
 from seqvision.inference.stream_steps import (
     ColumnOutputs,
@@ -18,8 +18,7 @@ from seqvision.inference.stream_steps import (
     make_start,
 )
 from seqvision.models.line_reader import LineReader
-from seqvision.runs.saved_run import Run, load_run
-from seqvision.runtime.console import say
+from seqvision.runs.saved_run import Run, check_reads_text, load_run
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
 
@@ -63,45 +62,43 @@ class StreamReader:
 
     def __init__(
         self,
-        model: LineReader,
-        params: Any,
-        symbols: tuple[str, ...],
-        *,
-        height: int,
-        letter_delay: int,
+        run: Run,
         num_streams: int = 1,
         on_logits: Callable[[int, np.ndarray], None] | None = None,
     ) -> None:
-        """Gets ready for new lines.
+        """Gets ready for new lines, with the weights of a run.
 
         Args:
-          model: a network that reads in one direction.
-          params: its weights.
-          symbols: its alphabet.
-          height: rows of a column.
-          letter_delay: see `Settings.letter_delay`.
+          run: a trained run.
           num_streams: how many lines to read side by side.
           on_logits: called with a stream and the logits (n, K) of its next n columns.
 
         Raises:
-          ValueError: the network needs the end of a line, or there is no stream.
+          UserError: the run reads no text, or needs the end of a line.
+          ValueError: there is no stream.
         """
-        if model.recurrent.bidirectional:
-            raise ValueError("the network reads in both directions: it needs the end of a line")
+        check_reads_text(run)
+        if run.settings.model.bidirectional:
+            raise UserError(
+                f"{run.workdir}: this run reads in both directions and needs the whole line; choose"
+                " a run with config.model.bidirectional=False, or --mode=predict (from Python:"
+                " Transcriber)"
+            )
         if not isinstance(num_streams, int) or num_streams < 1:
             raise ValueError(f"num_streams: {num_streams!r}; choose a whole number from 1")
-        self.num_streams, self.height = num_streams, height
-        self._event_maker = EventMaker(symbols, letter_delay, num_streams)
+        assert isinstance(run.model, LineReader)
+        self.num_streams, self.height = num_streams, run.data.input_shape[0]
+        self._event_maker = EventMaker(run.data.class_names, run.settings.letter_delay, num_streams)
         self.symbols = self._event_maker.symbols
-        self._empty = np.zeros((height, model.delay), np.uint8)
+        self._empty = np.zeros((self.height, run.model.delay), np.uint8)
         self._on_logits = on_logits
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
         self._sharding = batch_sharding(mesh)
-        self._params = jax.device_put(params, replicated(mesh))
-        self._network = _digest(params)
-        self._read_step, self._end_step = make_read_step(model, mesh), make_end_step(mesh)
-        column = np.zeros((num_streams, height, 1, 1), np.uint8)
-        self._start = make_start(model, mesh)(self._params, column)
+        self._params = jax.device_put(run.params, replicated(mesh))
+        self._network = _digest(run.params)
+        self._read_step, self._end_step = make_read_step(run.model, mesh), make_end_step(mesh)
+        column = np.zeros((num_streams, self.height, 1, 1), np.uint8)
+        self._start = make_start(run.model, mesh)(self._params, column)
         self._memory = self._start
 
     @classmethod
@@ -122,28 +119,7 @@ class StreamReader:
         Raises:
           UserError: there is no trained run, or one that cannot read live.
         """
-        run = load_run(Path(workdir), say, seed)
-        check_reads_live(run.settings, workdir)
-        return cls.of(run, num_streams, on_logits)
-
-    @classmethod
-    def of(
-        cls,
-        run: Run,
-        num_streams: int = 1,
-        on_logits: Callable[[int, np.ndarray], None] | None = None,
-    ) -> "StreamReader":
-        """Takes the weights of a run that is loaded already, and can read live; see `from_run`."""
-        assert isinstance(run.model, LineReader)
-        return cls(
-            run.model,
-            run.params,
-            run.data.class_names,
-            height=run.data.input_shape[0],
-            letter_delay=run.settings.letter_delay,
-            num_streams=num_streams,
-            on_logits=on_logits,
-        )
+        return cls(load_run(Path(workdir), seed), num_streams, on_logits)
 
     def push(self, columns: Any) -> list[Event]:
         """Reads the next columns of a line, or of several lines in one call.

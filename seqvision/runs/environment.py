@@ -44,24 +44,12 @@ def write_description(
       peak_flops: peak FLOP/s of the devices; None where it was not measured.
 
     Returns:
-      The content of `environment.json`.
+      The content of `environment.json`: versions, devices and commit of this process, facts about
+      the data; `earlier` lists those before each resume.
     """
-    content = environment(workdir, mesh.size) | {
-        "data": dataclasses.asdict(DataFacts.of(settings, dataset)),
-        "execution": _execution(settings.model),
-        "peak_flops": peak_flops,
-    }
-    write_json(workdir / CONFIG, nest(flatten(settings)))
-    write_json(workdir / ENVIRONMENT, content)
-    write_status(workdir, "running", start)
-    return content
-
-
-def environment(workdir: Path, devices_used: int) -> dict[str, Any]:
-    """Versions, devices and commit of this process; `earlier` lists those before each resume."""
     path = workdir / ENVIRONMENT
     before = read_json(path) if path.exists() else None
-    return {
+    content = {
         "seqvision": __version__,
         "git": git_commit(),
         "python": platform.python_version(),
@@ -69,15 +57,20 @@ def environment(workdir: Path, devices_used: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "cpus": os.cpu_count(),
-        "devices": [
-            f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()
-        ],
-        "devices_used": devices_used,
+        "devices": [f"{one.platform}:{one.id} {one.device_kind}" for one in jax.devices()],
+        "devices_used": mesh.size,
         "processes": jax.process_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": sys.argv,
         "earlier": [] if before is None else [*before.pop("earlier", []), before],
+        "data": dataclasses.asdict(DataFacts.of(settings, dataset)),
+        "execution": _execution(settings.model),
+        "peak_flops": peak_flops,
     }
+    write_json(workdir / CONFIG, nest(flatten(settings)))
+    write_json(path, content)
+    write_status(workdir, "running", start)
+    return content
 
 
 def git_commit() -> str | None:

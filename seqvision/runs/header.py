@@ -15,14 +15,14 @@ from seqvision.models.parameters import named_leaves
 from seqvision.profiling.throughput import flops_text
 from seqvision.runtime.console import aligned
 from seqvision.runtime.cpu_devices import most_devices, num_sharing
+from seqvision.training.from_config import TrainingSetup
 
 
 def header(
     settings: Settings,
     dataset: Dataset,
-    steps: Steps,
+    setup: TrainingSetup,
     environment: dict[str, Any],
-    params: Any,
     workdir: Path,
     start: int,
 ) -> Iterator[str]:
@@ -31,9 +31,8 @@ def header(
     Args:
       settings: of the run.
       dataset: what it trains on.
-      steps: its durations in steps.
+      setup: the training.
       environment: the content of `environment.json`, see `environment.write_description`.
-      params: arrays of one seed, or their shapes.
       workdir: the run's folder.
       start: completed steps.
     """
@@ -44,12 +43,12 @@ def header(
         "devices": f"{len(devices)}: {', '.join(devices)}",
         "git": environment["git"] or "not a git checkout",
     }
-    facts |= _training_facts(settings, dataset, steps, environment, workdir)
+    facts |= _training_facts(settings, dataset, setup.steps, environment, workdir)
     if start > 0:
         facts |= _changes(environment)
     for name, text in facts.items():
         yield f"{name:<10}{text}"
-    yield from parameter_table(params)
+    yield from parameter_table(jax.eval_shape(setup.init, 0).params)
 
 
 def _training_facts(

@@ -14,15 +14,19 @@ from seqvision.runtime.processes import is_primary
 class MetricsLog:
     """Appends metrics to `metrics.jsonl` and to TensorBoard's event files.
 
+    Only the log of the primary process records anything.
+
     Args:
       workdir: the run's folder.
       resumed_step: rows of later steps are deleted: the resumed run records them again.
     """
 
     def __init__(self, workdir: Path, resumed_step: int) -> None:
+        self._records = is_primary()
+        if not self._records:
+            return
         from tensorboardX import SummaryWriter
 
-        self._workdir = workdir
         kept = [row for row in read_metrics(workdir) if _is_kept(row, resumed_step)]
         write_whole(workdir / METRICS, "".join(_line(row) for row in kept))
         self._metrics = (workdir / METRICS).open("a")
@@ -31,6 +35,8 @@ class MetricsLog:
 
     def metrics(self, step: int, split: str, values: Mapping[str, Any], seconds: float) -> None:
         """Records one row; `seconds` is the time of the run so far, all its restarts added up."""
+        if not self._records:
+            return
         row = {"step": step, "split": split, **values, "seconds": round(seconds, 3)}
         self._metrics.write(_line(row))
         self._metrics.flush()
@@ -38,41 +44,19 @@ class MetricsLog:
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Records values in TensorBoard only."""
-        for name, value in values.items():
+        for name, value in values.items() if self._records else ():
             self._tensorboard.add_scalar(f"{split}/{name}", value, step)
 
     def sync(self) -> None:
         """Flushes all rows to the disk. Call it before a checkpoint is saved."""
-        os.fsync(self._metrics.fileno())
-        self._tensorboard.flush()
+        if self._records:
+            os.fsync(self._metrics.fileno())
+            self._tensorboard.flush()
 
     def close(self) -> None:
-        self._metrics.close()
-        self._tensorboard.close()
-
-
-class NoMetricsLog(MetricsLog):
-    """The log of a process that is not the primary one: it records nothing."""
-
-    def __init__(self) -> None:
-        pass
-
-    def metrics(self, *_: Any) -> None:
-        pass
-
-    def scalars(self, *_: Any) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-def open_metrics_log(workdir: Path, resumed_step: int) -> MetricsLog:
-    """Opens the log of a run, see `MetricsLog`; only the primary process records anything."""
-    return MetricsLog(workdir, resumed_step) if is_primary() else NoMetricsLog()
+        if self._records:
+            self._metrics.close()
+            self._tensorboard.close()
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:

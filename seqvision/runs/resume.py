@@ -5,8 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optax
-from jax.sharding import Mesh
 
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
@@ -17,8 +15,8 @@ from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import state_sharding
 from seqvision.runtime.transfer import to_devices
-from seqvision.training.replicas import Replicas
-from seqvision.training.state import Init, TrainState
+from seqvision.training.from_config import TrainingSetup
+from seqvision.training.state import TrainState
 
 
 def restore(
@@ -54,26 +52,18 @@ def restore(
     return restored
 
 
-def new_state(
-    init: Init,
-    optimizer: optax.GradientTransformation,
-    mesh: Mesh,
-    replicas: Replicas,
-    init_from: str = "",
-) -> TrainState:
+def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
     """Creates the state of a new run before its first step.
 
     Args:
-      init: the initial state as a function of the seed, see `training.state.make_init`.
-      optimizer: initialised again for weights of another run.
-      mesh: the devices.
-      replicas: the seeds.
+      setup: the training; its optimizer is initialised again for weights of another run.
       init_from: the workdir of a run whose weights to start from; "" for random ones.
 
     Raises:
       UserError: there is no run at `init_from`, or its weights do not match.
     """
-    state = replicas.create_state(init, mesh)
+    mesh, replicas = setup.mesh, setup.replicas
+    state = replicas.create_state(setup.init, mesh)
     if not init_from:
         return state
     params, lines = warm_start(state.params, Path(init_from).expanduser(), replicas)
@@ -81,6 +71,6 @@ def new_state(
         say(line)
     params = to_devices(params, state_sharding(mesh))
     ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
-    init_optimizer = replicas.for_all(optimizer.init)
+    init_optimizer = replicas.for_all(setup.optimizer.init)
     opt_state = jax.jit(init_optimizer, out_shardings=state_sharding(mesh))(params)
     return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)

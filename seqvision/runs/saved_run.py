@@ -1,7 +1,7 @@
 """A trained run, loaded from its workdir: settings, facts about its data, network and weights."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
+from seqvision.runtime.console import say
 from seqvision.tasks.base import Task
 from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.replicas import Replicas
@@ -24,6 +25,7 @@ class Run:
     """A trained network and the facts needed to use it.
 
     Attributes:
+      workdir: the run's folder.
       settings: the run's config.
       data: shape of its images or clips, names of its classes.
       task: what it was trained for.
@@ -34,6 +36,7 @@ class Run:
       seed: the seed they were trained with, one of `settings.seeds`.
     """
 
+    workdir: Path
     settings: Settings
     data: DataFacts
     task: Task
@@ -43,18 +46,19 @@ class Run:
     seed: int
 
 
-def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None = None) -> Run:
+def load_run(workdir: Path, seed: int | None = None) -> Run:
     """Loads the newest (or best) intact checkpoint of a run, and writes nothing.
+
+    Prints a line where a checkpoint is torn, or where a seed is chosen by default.
 
     Args:
       workdir: the run's folder.
-      say: called with a line where a checkpoint is torn, or where a seed is chosen by default.
       seed: the seed to load; by default the run's first.
 
     Raises:
       UserError: there is no run, none of its checkpoints can be read, or it has no such seed.
     """
-    runs = load_seeds(workdir, say)
+    runs = load_seeds(workdir)
     first, last = runs[0].seed, runs[-1].seed
     if seed is None and len(runs) > 1:
         say(f"{workdir}: holds seeds {first} to {last}; using the weights of seed {first}")
@@ -65,7 +69,7 @@ def load_run(workdir: Path, say: Callable[[str], None] = print, seed: int | None
     return runs[chosen - first]
 
 
-def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
+def load_seeds(workdir: Path) -> list[Run]:
     """Loads each seed of a run as a run of its own; see `load_run`."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
     with Checkpoints(workdir, say=say, read_only=True) as checkpoints:
@@ -86,7 +90,8 @@ def load_seeds(workdir: Path, say: Callable[[str], None] = print) -> list[Run]:
         replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
     )
     return [
-        Run(settings, data, task, model, weights, int(step), seed) for weights, step, seed in each
+        Run(workdir, settings, data, task, model, weights, int(step), seed)
+        for weights, step, seed in each
     ]
 
 
@@ -104,3 +109,12 @@ def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:
     return dataclasses.replace(
         run, settings=settings, task=create_task(settings, run.data.class_names)
     )
+
+
+def check_reads_text(run: Run) -> None:
+    """Raises UserError where the run classifies images or clips."""
+    if not run.settings.reads_text:
+        raise UserError(
+            f"{run.workdir}: this run classifies images or clips and reads no text; choose a run"
+            " trained on lines of writing, or --mode=predict (from Python: Predictor)"
+        )

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from seqvision.errors import UserError
 from seqvision.models.parameters import named_leaves
 from seqvision.runs.saved_run import load_run
-from seqvision.runtime.console import say
 from seqvision.training.replicas import Replicas
 
 
@@ -30,7 +29,7 @@ def warm_start(params: Any, workdir: Path, replicas: Replicas) -> tuple[Any, lis
       UserError: there is no trained run, or nothing in it matches.
     """
     try:
-        run = load_run(workdir, say)
+        run = load_run(workdir)
     except UserError as error:
         raise UserError(f"config.init_from: {error}") from error
     source, own = dict(named_leaves(run.params)), named_leaves(params)

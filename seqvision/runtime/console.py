@@ -35,34 +35,6 @@ def quiet(*logger_names: str) -> Iterator[None]:
             logger.setLevel(level)
 
 
-class Progress:
-    """A progress bar of steps with the newest metrics; on a terminal only.
-
-    Args:
-      total_steps: steps of the whole run.
-      step: completed steps.
-    """
-
-    def __init__(self, total_steps: int, step: int) -> None:
-        self._bar = tqdm(
-            total=total_steps,
-            initial=step,
-            unit="step",
-            dynamic_ncols=True,
-            disable=not on_terminal(),
-            leave=False,
-        )
-
-    def advance(self, num_steps: int) -> None:
-        self._bar.update(num_steps)
-
-    def show(self, **values: str) -> None:
-        self._bar.set_postfix(values)
-
-    def close(self) -> None:
-        self._bar.close()
-
-
 def duration_text(seconds: float) -> str:
     """Formats seconds as `1:02:03` or `2:03`."""
     minutes, seconds = divmod(round(seconds), 60)

@@ -77,7 +77,7 @@ def usable_cores() -> int:
     """
     if sys.platform != "linux":
         return os.cpu_count() or 1
-    cores = count_cores(os.sched_getaffinity(0), _CPUS)
+    cores = len(group_cores(os.sched_getaffinity(0), _CPUS))
     try:
         own = Path("/proc/self/cgroup").read_text()
     except OSError:
@@ -99,11 +99,6 @@ def split_cores(num_processes: int) -> list[set[int]]:
         set().union(*(cores[(process * size + n) % len(cores)] for n in range(size)))
         for process in range(num_processes)
     ]
-
-
-def count_cores(cpus: Iterable[int], folder: Path) -> int:
-    """Number of physical cores of some logical CPUs; see `group_cores`."""
-    return len(group_cores(cpus, folder))
 
 
 def group_cores(cpus: Iterable[int], folder: Path) -> list[set[int]]:

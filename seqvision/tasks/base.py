@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import flax.linen as nn
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
@@ -74,6 +75,29 @@ class Task(abc.ABC):
     def row(self, sums: Any) -> dict[str, float]:
         """The sums, on the host, as means: what is recorded of training."""
 
+    # --- prediction ---
+
+    @abc.abstractmethod
+    def create_predict_step(self, model: nn.Module, mesh: Mesh) -> Callable[..., Any]:
+        """Compiles `predict_step(params, inputs, lengths) -> outputs` of a padded batch.
+
+        Inputs are uint8, and `lengths` (B,) None for images; see `predictions` for the outputs.
+        """
+
+    @abc.abstractmethod
+    def predictions(self, outputs: Any, lengths: np.ndarray | None, count: int) -> Iterator[Any]:
+        """The predictions for the first `count` examples of a batch, one by one.
+
+        Args:
+          outputs: of a predict step, in the host's memory.
+          lengths: (B,), frames of each clip or columns of each line; None for images.
+          count: how many examples are no padding.
+        """
+
+    @abc.abstractmethod
+    def prediction_row(self, prediction: Any | None) -> dict[str, Any]:
+        """A prediction as plain values; all None where there is none."""
+
     # --- evaluation ---
 
     @abc.abstractmethod
@@ -105,10 +129,6 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def truth(self, label: Any) -> str:
         """A label as text."""
-
-    @abc.abstractmethod
-    def prediction_row(self, prediction: Any | None) -> dict[str, Any]:
-        """A prediction as plain values; all None where there is none."""
 
     # --- data ---
 

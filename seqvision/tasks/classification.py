@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -20,9 +20,9 @@ from seqvision.runtime.transfer import to_devices, to_host
 from seqvision.shapes import Logits, Mask, PerExample, StepLogits
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
-from seqvision.tasks.classification_steps import make_eval_step
+from seqvision.tasks.classification_steps import BatchOutput, make_eval_step, make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.predictions import Prediction, prediction_row, predictions
+from seqvision.tasks.predictions import Prediction, prediction_row, window_predictions
 
 Examples = Sequence[tuple[Prediction, int]]
 
@@ -74,6 +74,28 @@ class Classification(Task):
     def row(self, sums: ClassSums) -> dict[str, float]:
         return ClassificationMetrics.of(sums).row()
 
+    def create_predict_step(self, model: nn.Module, mesh: Mesh) -> Callable[..., BatchOutput]:
+        return make_predict_step(model, mesh, self.windows)
+
+    def predictions(
+        self, outputs: BatchOutput, lengths: np.ndarray | None, count: int
+    ) -> Iterator[Prediction]:
+        for index in range(count):
+            probabilities = outputs.probabilities[index]
+            prediction = Prediction(
+                classes=int(probabilities.argmax()), probabilities=probabilities
+            )
+            if lengths is not None:
+                length = int(lengths[index])
+                windows = window_predictions(outputs, index, length, self.windows)
+                prediction["windows"] = list(windows)
+            elif outputs.steps is not None:
+                prediction["steps"] = outputs.steps[index, 0]
+            yield prediction
+
+    def prediction_row(self, prediction: Prediction | None) -> dict[str, Any]:
+        return prediction_row(prediction, self.class_names)
+
     def create_evaluation(
         self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
     ) -> Evaluation:
@@ -96,7 +118,7 @@ class Classification(Task):
                 if keep is not None:
                     output, lengths, labels = to_host(outputs)
                     count = int(mask.sum())
-                    found = predictions(output, lengths, self.windows, count)
+                    found = self.predictions(output, lengths, count)
                     for prediction, label in zip(found, labels[:count].tolist(), strict=True):
                         keep(prediction, label)
             return ClassificationMetrics.of(*jax.device_get(sums))
@@ -122,9 +144,6 @@ class Classification(Task):
 
     def truth(self, label: int) -> str:
         return self.class_names[label]
-
-    def prediction_row(self, prediction: Prediction | None) -> dict[str, Any]:
-        return prediction_row(prediction, self.class_names)
 
 
 def _window_accuracy(examples: Examples) -> Iterator[str]:

@@ -5,9 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from seqvision.data.alphabet import Alphabet
 from seqvision.data.preprocessing import Windows, frame_ranges
-from seqvision.decoding import letter_ends
 from seqvision.tasks.classification_steps import BatchOutput
 
 
@@ -50,52 +48,10 @@ class Transcription(TypedDict):
     ends: np.ndarray
 
 
-def transcription(
-    symbols: np.ndarray,
-    starts: np.ndarray,
-    confidences: np.ndarray,
-    alphabet: Alphabet,
-    letter_delay: int,
-    num_columns: int | None = None,
-) -> Transcription:
-    """The text of a line from its N symbols as in `decoding.Decoded`, without padding.
-
-    Args:
-      symbols, starts, confidences: (N,).
-      alphabet: symbols by their class numbers.
-      letter_delay, num_columns: see `decoding.letter_ends`.
-    """
-    return Transcription(
-        text=alphabet.decode(symbols),
-        confidences=confidences,
-        ends=letter_ends(starts, letter_delay, num_columns),
-    )
-
-
-def predictions(
-    outputs: BatchOutput, lengths: np.ndarray | None, windows: Windows | None, count: int
-) -> Iterator[Prediction]:
-    """The predictions for the first `count` examples of a batch, one by one.
-
-    Args:
-      outputs: arrays in the host's memory.
-      lengths: (B,), frames of each clip; None for images.
-      windows: how clips were cut.
-      count: how many examples are no padding.
-    """
-    for index in range(count):
-        probabilities = outputs.probabilities[index]
-        prediction = Prediction(classes=int(probabilities.argmax()), probabilities=probabilities)
-        if lengths is not None:
-            prediction["windows"] = list(_windows(outputs, index, int(lengths[index]), windows))
-        elif outputs.steps is not None:
-            prediction["steps"] = outputs.steps[index, 0]
-        yield prediction
-
-
-def _windows(
+def window_predictions(
     outputs: BatchOutput, index: int, length: int, windows: Windows | None
 ) -> Iterator[WindowPrediction]:
+    """The predictions for the windows of a clip of `length` frames, number `index` of a batch."""
     ranges = [(0, length)] if windows is None else frame_ranges(length, *windows)
     for number, (start, stop) in enumerate(ranges):
         probabilities = outputs.windows[index, number]
@@ -120,15 +76,6 @@ def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) 
             for window in prediction["windows"]
         ]
     return row
-
-
-def transcription_row(transcription: Transcription | None) -> dict[str, Any]:
-    """The text of a line as plain values; all None where there is none."""
-    if transcription is None:
-        return {"text": None, "confidences": None, "ends": None}
-    confidences = np.round(transcription["confidences"].astype(np.float64), 4).tolist()
-    ends = transcription["ends"].tolist()
-    return {"text": transcription["text"], "confidences": confidences, "ends": ends}
 
 
 def _plain(

@@ -18,16 +18,16 @@ from seqvision.data.dataset import Split
 from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.files.paths import few, shown
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.decoding import Decoded, beam_decode, greedy_decode
+from seqvision.decoding import Decoded, beam_decode, greedy_decode, letter_ends
 from seqvision.errors import UserError
 from seqvision.models import create_reader
 from seqvision.runtime.mesh import replicated, shard_batch
 from seqvision.runtime.transfer import to_devices, to_host
-from seqvision.shapes import Lengths, Mask, PerExample, StepLogits
+from seqvision.shapes import ByteImages, Lengths, Mask, PerExample, StepLogits
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.losses import ctc, is_feasible
 from seqvision.tasks.metric_text import format_metric
-from seqvision.tasks.predictions import Transcription, transcription, transcription_row
+from seqvision.tasks.predictions import Transcription
 from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading_metrics import ReadingMetrics, ScoredLine, TextSums, reading_metrics
 
@@ -92,6 +92,36 @@ class TextReading(Task):
         """See `losses.is_feasible`."""
         return is_feasible(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])
 
+    def create_predict_step(self, model: nn.Module, mesh: Mesh) -> Callable[..., Decoded]:
+        decode = self.decoder()
+
+        def predict_step(params: Any, lines: ByteImages, lengths: Lengths) -> Decoded:
+            logits: Any = model.apply({"params": params}, to_unit_range(lines), lengths)
+            return decode(jax.nn.log_softmax(logits), lengths)
+
+        return shard_batch(predict_step, mesh, num_replicated=1)
+
+    def predictions(
+        self, outputs: Any, lengths: np.ndarray | None, count: int
+    ) -> Iterator[Transcription]:
+        assert lengths is not None
+        for index in range(count):
+            symbols = slice(int(outputs.num_symbols[index]))
+            yield Transcription(
+                text=self._alphabet.decode(outputs.symbols[index, symbols]),
+                confidences=outputs.confidences[index, symbols],
+                ends=letter_ends(
+                    outputs.starts[index, symbols], self.letter_delay, int(lengths[index])
+                ),
+            )
+
+    def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
+        if prediction is None:
+            return {"text": None, "confidences": None, "ends": None}
+        confidences = np.round(prediction["confidences"].astype(np.float64), 4).tolist()
+        ends = prediction["ends"].tolist()
+        return {"text": prediction["text"], "confidences": confidences, "ends": ends}
+
     def create_evaluation(
         self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
     ) -> Evaluation:
@@ -101,10 +131,12 @@ class TextReading(Task):
             params = to_devices(params, replicated(mesh))
             for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
                 output = to_host(step(params, arrays, indices))
-                for number in range(int(mask.sum())):
+                count = int(mask.sum())
+                found = self.predictions(output.decoded, output.batch["lengths"], count)
+                for number, prediction in enumerate(found):
                     line = _scored_line(output, number)
                     if keep is not None:
-                        keep(self._transcription(line), line.truth)
+                        keep(prediction, line.truth)
                     yield line
 
         def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ReadingMetrics:
@@ -125,9 +157,6 @@ class TextReading(Task):
 
     def truth(self, label: np.ndarray) -> str:
         return self._alphabet.decode(label)
-
-    def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
-        return transcription_row(prediction)
 
     def infeasible(self, name: str, split: Split) -> Iterator[str]:
         """Names the user's own texts that cannot be written within the columns of their lines."""
@@ -179,16 +208,6 @@ class TextReading(Task):
     def _alphabet(self) -> Alphabet:
         return Alphabet(self.symbols)
 
-    def _transcription(self, line: ScoredLine) -> Transcription:
-        return transcription(
-            line.symbols,
-            line.starts,
-            line.confidences,
-            self._alphabet,
-            self.letter_delay,
-            line.num_columns,
-        )
-
 
 class ReadOutput(NamedTuple):
     """The texts of a batch, and the batch but for its pictures."""
@@ -228,7 +247,6 @@ def _scored_line(output: ReadOutput, number: int) -> ScoredLine:
         symbols=decoded.symbols[number, read],
         starts=decoded.starts[number, read],
         ends=decoded.ends[number, read],
-        confidences=decoded.confidences[number, read],
         num_columns=int(batch["lengths"][number]),
         truth=batch["labels"][number, written],
         truth_ends=batch["ends"][number, written] if "ends" in batch else None,

@@ -22,7 +22,6 @@ class ScoredLine(NamedTuple):
     Attributes:
       symbols: class numbers that were read.
       starts, ends: (len(symbols),), the columns that say each of them, both included.
-      confidences: (len(symbols),), its highest probability there.
       num_columns: of the line.
       truth: class numbers that are written.
       truth_ends: the last column of ink of each of these; None where unknown.
@@ -33,7 +32,6 @@ class ScoredLine(NamedTuple):
     symbols: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
-    confidences: np.ndarray
     num_columns: int
     truth: np.ndarray
     truth_ends: np.ndarray | None

@@ -59,15 +59,8 @@ class Feed(Protocol):
         """Ends what runs beside the training."""
 
 
-@runtime_checkable
-class Dispatcher(Protocol):
-    """Takes training steps; see `StepDispatcher`."""
-
-    def advance(self, state: TrainState, step: int) -> tuple[TrainState, bool]: ...
-
-
 class StepDispatcher:
-    """Takes training steps, many in one call of the compiled program.
+    """Takes training steps, many in one call of the compiled program, and measures their speed.
 
     Args:
       train_steps: see `steps.make_train_steps`.
@@ -81,9 +74,10 @@ class StepDispatcher:
         self, train_steps: Any, feed: Feed, steps: Steps, batch_size: int, mesh: Mesh
     ) -> None:
         self._train_steps, self._feed, self._mesh = train_steps, feed, mesh
-        self._sizer = CallSizer(steps, batch_size, feed.capacity)
-        self._waited = 0.0
-        self.batch_size = batch_size
+        self._steps, self.batch_size = steps, batch_size
+        self._steps_per_call = min(10, feed.capacity)
+        self._flops_per_example: float | None = None
+        self._timed_steps, self._seconds, self._waited = 0, 0.0, 0.0
 
     def advance(
         self,
@@ -110,21 +104,33 @@ class StepDispatcher:
         start = time.perf_counter()
         fed = self._feed.fetch(step)
         waited = time.perf_counter() - start
-        num_steps = min(self._sizer.num_steps(step, at_most), fed.num_steps)
+        num_steps = min(self._steps_to_event(step), at_most, self._steps_per_call, fed.num_steps)
         arguments = self._arguments(state, fed, num_steps)
-        compiles = self._sizer.count_flops(self._train_steps, arguments)
+        compiles = self._flops_per_example is None
+        if compiles:
+            # At this call jax keeps what it traces here, and traces nothing again.
+            flops = count_flops(self._train_steps, *arguments)
+            self._flops_per_example = flops / self.batch_size
         state, finite = self._train_steps(*arguments)
         del fed, arguments  # A streamed chunk makes room for the next.
         self._feed.prepare(step + num_steps)
         all_finite = bool(np.all(jax.device_get(finite)))  # Waits for the devices.
         if timed and not compiles:
-            self._sizer.note(num_steps, time.perf_counter() - start)
             self._waited += waited
+            self._note(num_steps, time.perf_counter() - start)
         return state, all_finite
 
     def throughput(self, peak_flops: float | None) -> Throughput | None:
-        """Of all calls but the first, which compiles; None where there was no other."""
-        return self._sizer.throughput(peak_flops, self._waited if self._feed.streams else None)
+        """Of all calls but the first, which compiles; None where there was no other.
+
+        Args:
+          peak_flops: see `peak.measure_peak`.
+        """
+        if not self._timed_steps or self._flops_per_example is None:
+            return None
+        speed = self._timed_steps * self.batch_size / self._seconds
+        input_wait = self._waited / self._seconds if self._feed.streams else None
+        return Throughput(speed, self._flops_per_example, peak_flops, input_wait)
 
     def program_text(self, state: TrainState) -> str:
         """The compiled program as XLA writes it. After the first call: jax looks it up."""
@@ -139,54 +145,16 @@ class StepDispatcher:
         count = to_devices(np.int32(num_steps), replicated(self._mesh))
         return state, fed.arrays, fed.indices, count
 
-
-class CallSizer:
-    """Chooses how many steps a call takes, and measures how fast they go.
-
-    Args:
-      steps: when something is due.
-      batch_size: examples of a step.
-      capacity: steps that a call can take.
-    """
-
-    def __init__(self, steps: Steps, batch_size: int, capacity: int) -> None:
-        self._steps, self._batch_size, self._capacity = steps, batch_size, capacity
-        self._steps_per_call = min(10, capacity)
-        self._flops_per_example: float | None = None
-        self._timed_steps, self._seconds = 0, 0.0
-
-    def num_steps(self, step: int, at_most: int) -> int:
-        """Steps from `step` to the next event, as many as a call takes."""
+    def _steps_to_event(self, step: int) -> int:
         steps = self._steps
         events = (steps.log_every, steps.evaluate_every, steps.checkpoint_every)
         ends = [step - step % every + every for every in events if every]
-        return min(*ends, steps.total, step + min(at_most, self._steps_per_call)) - step
+        return min(*ends, steps.total) - step
 
-    def count_flops(self, train_steps: Any, arguments: tuple[Any, ...]) -> bool:
-        """Counts them, once: True before the first call, which compiles."""
-        if self._flops_per_example is not None:
-            return False
-        # At this call jax keeps what it traces here, and traces nothing again.
-        self._flops_per_example = count_flops(train_steps, *arguments) / self._batch_size
-        return True
-
-    def note(self, num_steps: int, seconds: float) -> None:
+    def _note(self, num_steps: int, seconds: float) -> None:
         """Chooses how many steps the next call takes; no result depends on it."""
         self._timed_steps += num_steps
         self._seconds += seconds
         fitting = int(_SECONDS_PER_CALL * num_steps / seconds)
         # All processes have to take the same steps, and each has measured another time.
-        self._steps_per_call = processes.broadcast(max(1, min(fitting, self._capacity)))
-
-    def throughput(self, peak_flops: float | None, waited: float | None) -> Throughput | None:
-        """See `StepDispatcher.throughput`.
-
-        Args:
-          peak_flops: see `peak.measure_peak`.
-          waited: seconds without a batch; None where all examples lie on the devices.
-        """
-        if not self._timed_steps or self._flops_per_example is None:
-            return None
-        speed = self._timed_steps * self._batch_size / self._seconds
-        input_wait = None if waited is None else waited / self._seconds
-        return Throughput(speed, self._flops_per_example, peak_flops, input_wait)
+        self._steps_per_call = processes.broadcast(max(1, min(fitting, self._feed.capacity)))

@@ -33,6 +33,7 @@ class TrainingSetup:
     """The functions of a training. Nothing is compiled yet: jax does that at the first call.
 
     Attributes:
+      steps: durations in steps.
       task: what the network is trained for.
       model: images or clips in [0, 1] to logits.
       input_shape: of what the model reads at once, without the batch axis.
@@ -45,6 +46,7 @@ class TrainingSetup:
       evaluate: `evaluate(params, split)`, of all seeds.
     """
 
+    steps: Steps
     task: Task
     model: nn.Module
     input_shape: tuple[int, ...]
@@ -56,29 +58,36 @@ class TrainingSetup:
     train_steps: Any
     evaluate: Callable[[Any, Any], Metrics]
 
+    def abstract_state(self) -> Any:
+        """See `Replicas.abstract_state`."""
+        return self.replicas.abstract_state(self.init, self.mesh)
 
-def create_training(settings: Settings, dataset: Dataset, steps: Steps) -> TrainingSetup:
+
+def create_training(settings: Settings, dataset: Dataset) -> TrainingSetup:
     """Sets up the network, its optimizer and its steps.
 
     Args:
       settings: the config.
       dataset: its data.
-      steps: its durations.
 
     Raises:
       UserError: the devices cannot share a batch evenly, or have no cuDNN where it is asked for;
         or several seeds are to be trained in several processes, or on streamed examples.
     """
-    replicas = Replicas(settings.seeds)
+    train, replicas = dataset.split("train"), Replicas(settings.seeds)
     mesh = replicas.mesh(settings.data.batch_size)
     _check_replicas(replicas, dataset)
     _check_devices(settings, mesh)
     task = create_task(settings, dataset.class_names)
     model = create_network(settings, task)
+    steps = Steps.of(settings, len(train))
     schedule, optimizer = _create_optimizer(settings, steps)
-    take, shape = dataset.split("train").take, input_shape(settings, dataset.input_shape)
-    evaluate = task.create_evaluation(model, data_mesh(mesh), take, settings.data.eval_batch_size)
+    shape = input_shape(settings, dataset.input_shape)
+    evaluate = task.create_evaluation(
+        model, data_mesh(mesh), train.take, settings.data.eval_batch_size
+    )
     return TrainingSetup(
+        steps=steps,
         task=task,
         model=model,
         input_shape=shape,
@@ -91,7 +100,7 @@ def create_training(settings: Settings, dataset: Dataset, steps: Steps) -> Train
             model,
             optimizer,
             mesh,
-            take,
+            train.take,
             task,
             seed=settings.seed,
             ema_decay=settings.ema_decay,
@@ -103,11 +112,10 @@ def create_training(settings: Settings, dataset: Dataset, steps: Steps) -> Train
     )
 
 
-def create_dispatcher(
-    settings: Settings, setup: TrainingSetup, dataset: Dataset, steps: Steps
-) -> StepDispatcher:
+def create_dispatcher(settings: Settings, setup: TrainingSetup, dataset: Dataset) -> StepDispatcher:
     """Puts the training examples, or the first of them, onto the devices."""
-    split, batch_size, mesh = dataset.split("train"), settings.data.batch_size, setup.mesh
+    split, batch_size = dataset.split("train"), settings.data.batch_size
+    mesh, steps = setup.mesh, setup.steps
     feed: Feed
     if split.is_streamed:
         feed = StreamedFeed(split, settings.seed, batch_size, steps.total, mesh)

@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,6 +10,7 @@ from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.profiling.hlo import read_operations
 from seqvision.profiling.summary import Profile
 from seqvision.profiling.trace import Span, read_spans, trace_files
+from seqvision.runtime.console import say
 from seqvision.training.dispatch import StepDispatcher
 from seqvision.training.state import TrainState
 
@@ -46,18 +46,12 @@ class ProfiledSteps:
       folder: for traces and `summary.txt`; older traces are kept.
       total_steps: the number of steps of the run.
       peak_flops: see `profiling.peak.measure_peak`; None where it was not measured.
-      say: prints a line.
     """
 
     def __init__(
-        self,
-        calls: StepDispatcher,
-        folder: Path,
-        total_steps: int,
-        peak_flops: float | None,
-        say: Callable[[str], None],
+        self, calls: StepDispatcher, folder: Path, total_steps: int, peak_flops: float | None
     ) -> None:
-        self._calls, self._folder, self._say = calls, folder, say
+        self._calls, self._folder = calls, folder
         self._total_steps, self._peak_flops = total_steps, peak_flops
         self._num_calls = 0
         self._seconds_per_step = 0.0
@@ -67,7 +61,7 @@ class ProfiledSteps:
         self._num_calls += 1
         left = self._total_steps - step
         if self._num_calls == 1 and left < 3:
-            self._say(
+            say(
                 f"--profile: {left} step(s) are left of this run; nothing is traced, since that"
                 " takes 3: to compile, to time without the profiler, and with it"
             )
@@ -94,7 +88,7 @@ class ProfiledSteps:
                 self._folder, create_perfetto_trace=True, profiler_options=options
             )
         except RuntimeError as error:
-            self._say(f"--profile: no trace: {first_line(error)}")
+            say(f"--profile: no trace: {first_line(error)}")
             return self._calls.advance(state, step, most)
         start = time.perf_counter()
         state, finite = self._calls.advance(state, step, most, timed=False)
@@ -118,10 +112,10 @@ class ProfiledSteps:
             problem=problem,
         )
         for line in profile.lines(_TOP_PRINTED, with_scopes=False):
-            self._say(line)
+            say(line)
         try:
             (self._folder / SUMMARY).write_text("\n".join(profile.lines(_TOP)) + "\n")
-            self._say(f"profile   {self._folder / SUMMARY}, trace in plugins/profile beside it")
+            say(f"profile   {self._folder / SUMMARY}, trace in plugins/profile beside it")
         except OSError as error:
-            self._say(f"--profile: {explain_os_error(error, self._folder, '--profile')}")
+            say(f"--profile: {explain_os_error(error, self._folder, '--profile')}")
         return state, finite

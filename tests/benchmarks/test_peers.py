@@ -54,10 +54,11 @@ def test_peers_start_as_ours() -> None:
 
 def test_torch_starts_as_ours() -> None:
     torch = pytest.importorskip("torch")
-    from benchmarks.accuracy.torch_mnist import RowLSTM, start_as_ours
+    from benchmarks.accuracy.torch_mnist import start_as_ours
+    from benchmarks.speed.contenders.torch_steps import LSTMClassifier
 
     recipe = Recipe(recipe="ours", hidden_size=8, gate_init="chrono")
-    lstm = RowLSTM(8).lstm
+    lstm = LSTMClassifier(28, 8, batch_first=True).lstm
     start_as_ours(lstm, recipe)
     # With no input and no memory a gate is its biases; the product is of each gate's own kernel.
     hidden = torch.ones(8)

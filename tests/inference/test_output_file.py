@@ -9,7 +9,8 @@ import pytest
 
 from seqvision.errors import UserError
 from seqvision.inference.output_file import checked_output, write_rows
-from seqvision.tasks.predictions import Prediction, Transcription, prediction_row, transcription_row
+from seqvision.tasks.predictions import Prediction, Transcription, prediction_row
+from seqvision.tasks.reading import TextReading
 
 TEXT = Transcription(
     text="é,", confidences=np.array([0.25, 0.99999], np.float32), ends=np.array([3, 9])
@@ -19,8 +20,12 @@ TEXT = Transcription(
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_texts_and_errors_in_both_formats(tmp_path: Path, suffix: str) -> None:
     rows = [
-        {"file": "a.png", **transcription_row(TEXT), "error": None},
-        {"file": "b.png", **transcription_row(None), "error": "it is blank"},
+        {"file": "a.png", **TextReading(("a",), delay=0).prediction_row(TEXT), "error": None},
+        {
+            "file": "b.png",
+            **TextReading(("a",), delay=0).prediction_row(None),
+            "error": "it is blank",
+        },
     ]
     target = tmp_path / f"texts{suffix}"
     write_rows(rows, target)

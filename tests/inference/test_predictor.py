@@ -1,10 +1,18 @@
 """Images and clips from Python: batched, padded, and predicted in order."""
 
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
 import numpy as np
 import pytest
 
+from configs import default
+from seqvision.config.validation import validate
 from seqvision.inference.predictor import Predictor
 from seqvision.runs.data_facts import DataFacts
+from seqvision.runs.saved_run import Run
+from seqvision.tasks.classification import Classification
 from seqvision.tasks.classification_steps import BatchOutput
 
 
@@ -14,18 +22,28 @@ class FakeNetwork:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, images: np.ndarray, lengths: np.ndarray | None) -> BatchOutput:
+    def __call__(self, params: Any, images: Any, lengths: Any) -> BatchOutput:
+        images = np.asarray(images)
         self.batches.append(len(images))
         first = images[:, 0, 0, 0] / np.float32(255)
         probabilities = np.stack([first, 1 - first], axis=1).astype(np.float32)
         return BatchOutput(probabilities, probabilities[:, None], None)
 
 
+def predictor_of(step: Any, input_shape: tuple[int, ...], *class_names: str) -> Predictor:
+    """One that calls `step`, with batches of 4 on two devices."""
+    facts = DataFacts("made", "1.0.0", input_shape, class_names, "dark", {})
+    settings, task = validate(default.get_config()), Classification(class_names)
+    run = Run(Path("run"), settings, facts, task, nn.Dense(1), {}, step=1, seed=0)
+    predictor = Predictor(run, batch_size=4)
+    predictor._step = step
+    return predictor
+
+
 @pytest.fixture
 def predictor() -> tuple[Predictor, FakeNetwork]:
-    facts = DataFacts("made", "1.0.0", (2, 2, 1), ("yes", "no"), "dark", {})
     network = FakeNetwork()
-    return Predictor(network, facts, batch_size=4), network
+    return predictor_of(network, (2, 2, 1), "yes", "no"), network
 
 
 def test_predictions_come_in_order_a_batch_at_a_time(
@@ -58,8 +76,8 @@ def test_images_without_a_channel_axis_and_wrong_ones(
 def test_clips_are_padded_to_the_longest_and_batched_by_their_frames() -> None:
     calls: list[tuple[tuple[int, ...], list[int]]] = []
 
-    def network(clips: np.ndarray, lengths: np.ndarray | None) -> BatchOutput:
-        assert lengths is not None
+    def network(params: Any, clips: Any, lengths: Any) -> BatchOutput:
+        clips, lengths = np.asarray(clips), np.asarray(lengths)
         calls.append((clips.shape, lengths.tolist()))
         for clip, length in zip(clips, lengths, strict=True):
             assert (clip[:length] == length).all()
@@ -67,8 +85,7 @@ def test_clips_are_padded_to_the_longest_and_batched_by_their_frames() -> None:
         probabilities = np.ones((len(clips), 1), np.float32)
         return BatchOutput(probabilities, probabilities[:, None], None)
 
-    facts = DataFacts("made", "1.0.0", (4, 2, 2, 1), ("one",), "dark", {})
-    predict = Predictor(network, facts, batch_size=4, num_devices=2)
+    predict = predictor_of(network, (4, 2, 2, 1), "one")
     lengths = [3, 4, 5, 1, 9]
     found = list(predict(np.full((n, 2, 2, 1), n, np.uint8) for n in lengths))
     assert [prediction["windows"][0]["frames"] for prediction in found] == [(0, n) for n in lengths]

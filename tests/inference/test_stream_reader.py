@@ -3,6 +3,7 @@
 import pickle
 import tracemalloc
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,12 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import default
+from seqvision.config.validation import validate
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, greedy_decode
 from seqvision.inference.stream_events import Event
 from seqvision.inference.stream_reader import StreamReader
 from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
+from seqvision.runs.data_facts import DataFacts
+from seqvision.runs.saved_run import Run
+from seqvision.tasks.reading import TextReading
 
 HEIGHT, SYMBOLS = 6, tuple("01234 ")
 
@@ -40,9 +46,16 @@ class Network:
         # All classes are likely somewhere.
         self.params["classifier"]["bias"] -= self.logits(line_of(rng, 200)).mean(axis=0)
 
-    def reader(self, num_streams: int = 1, **options: Any) -> StreamReader:
-        options = {"height": HEIGHT, "letter_delay": 3} | options
-        return StreamReader(self.model, self.params, SYMBOLS, num_streams=num_streams, **options)
+    def reader(self, num_streams: int = 1, letter_delay: int = 3, **options: Any) -> StreamReader:
+        config = default.get_config()
+        config.model.sequence, config.model.readout = "columns", "per_step"
+        config.data.source, config.reading.delay = "digit_lines", 3
+        if letter_delay == 0:  # Lines whose columns are not known.
+            config.data.source, config.data.path = "lines", "lines"
+        facts = DataFacts("made", "1.0.0", (HEIGHT, 9, 1), SYMBOLS, "dark", {})
+        settings, task = validate(config), TextReading(SYMBOLS, delay=3)
+        run = Run(Path("run"), settings, facts, task, self.model, self.params, step=1, seed=0)
+        return StreamReader(run, num_streams, **options)
 
     @cached_property
     def alone(self) -> StreamReader:
@@ -254,5 +267,3 @@ def test_bad_columns_change_nothing(network: Network, rng: np.random.Generator) 
     assert plain(four.finish(0)) == plain(reader.finish())  # It had read nothing.
     with pytest.raises(ValueError, match="whole number from 1"):
         network.reader(num_streams=0)
-    with pytest.raises(ValueError, match="both directions"):
-        Network(bidirectional=True).reader()

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
-from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.profiling.flops import count_flops
@@ -20,7 +19,7 @@ def test_training_flops_of_the_row_lstm_by_hand(tiny_config: ConfigDict) -> None
     settings = validate(tiny_config)
     dataset = load_dataset(settings)
     train = dataset.split("train")
-    setup = create_training(settings, dataset, Steps.of(settings, len(train)))
+    setup = create_training(settings, dataset)
     arguments = (
         setup.replicas.abstract_state(setup.init, setup.mesh),
         jax.eval_shape(lambda: train.arrays),

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.runs import header
 from seqvision.runtime import cpu_devices
 from seqvision.runtime.cpu_devices import (
-    count_cores,
     cpu_quota,
     group_cores,
     num_sharing,
@@ -51,7 +49,7 @@ def test_threads_of_one_core_count_once(
         folder = tmp_path / f"cpu{number}" / "topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{text}\n")
-    assert count_cores(cpus, tmp_path) == cores
+    assert len(group_cores(cpus, tmp_path)) == cores
 
 
 @pytest.mark.parametrize(
@@ -179,9 +177,8 @@ def test_accelerators_are_never_left_out(
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     tiny_config.data.batch_size = 63
     settings = validate(tiny_config)
-    steps = Steps.of(settings, 1000)
     with pytest.raises(UserError, match="63 examples cannot be shared evenly by 2 devices"):
-        from_config.create_training(settings, load_dataset(settings), steps)
+        from_config.create_training(settings, load_dataset(settings))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ def line(
         symbols=np.array([int(symbol) for symbol in symbols], np.int32),
         starts=first,
         ends=first + 1,
-        confidences=np.ones(len(symbols), np.float32),
         num_columns=1000,
         truth=np.array([int(symbol) for symbol in truth], np.int32),
         truth_ends=None if truth_ends is None else np.array(truth_ends, np.int32),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from seqvision.config.step_counts import Steps
 from seqvision.config.validation import validate
 from seqvision.data.dataset import Dataset
 from seqvision.train import train_and_evaluate
@@ -26,11 +25,10 @@ def test_calls_between_logs_compile_nothing_and_move_nothing_unsaid(
 ) -> None:
     small_config.duration, small_config.log_every = "40 steps", "40 steps"
     small_config.evaluate_every = small_config.checkpoint.every = "never"
-    settings, train = validate(small_config), mnist.split("train")
-    steps = Steps.of(settings, len(train))
-    setup = create_training(settings, mnist, steps)
+    settings = validate(small_config)
+    setup = create_training(settings, mnist)
     state = setup.replicas.create_state(setup.init, setup.mesh)
-    dispatcher = create_dispatcher(settings, setup, mnist, steps)
+    dispatcher = create_dispatcher(settings, setup, mnist)
     state, _ = dispatcher.advance(state, 0)  # Compiles.
     step, num_calls = 10, 0
     with (

@@ -111,7 +111,7 @@ def test_a_profiled_resumed_run_is_summed_up_and_has_the_same_bits(
 
 
 def test_the_longest_operation_of_a_large_product_is_the_product(
-    tiny_config: ConfigDict, tmp_path: Path
+    tiny_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     side, mesh = 512, create_mesh(1)
     tiny_config.update(duration="42 steps", log_every="42 steps", evaluate_every="never")
@@ -130,8 +130,7 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
 
     feed = ResidentFeed(train, Replicas(range(1)), 12, 42, mesh)
     calls = StepDispatcher(train_steps, feed, Steps.of(settings, len(train)), 12, mesh)
-    said: list[str] = []
-    steps = ProfiledSteps(calls, tmp_path, 42, None, said.append)
+    steps = ProfiledSteps(calls, tmp_path, 42, None)
     state = TrainState(jnp.int32(0), jnp.ones((side, side)), None, None, ClassSums.zeros(2))
     state = jax.device_put(state, replicated(mesh))
     reached = [0]
@@ -159,11 +158,11 @@ def test_the_longest_operation_of_a_large_product_is_the_product(
     assert sum(span.operation == name for span in spans) == traced - timed
 
     # The run is almost over: nothing is traced, and the steps are taken nevertheless.
-    said.clear()
-    late = ProfiledSteps(calls, tmp_path, traced + 2, None, said.append)
+    capsys.readouterr()
+    late = ProfiledSteps(calls, tmp_path, traced + 2, None)
     state, _ = late.advance(state, traced)
     assert int(state.step) > traced
-    (line,) = said
+    (line,) = capsys.readouterr().out.splitlines()
     assert "2 step(s) are left of this run; nothing is traced" in line
     assert calls.throughput(None) != dataclasses.replace(throughput, peak_flops=None)
 

@@ -22,7 +22,6 @@ from seqvision.tasks.classification import Classification
 from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
 from seqvision.tasks.classification_steps import make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.predictions import predictions
 from seqvision.training.optimizer import create_optimizer, create_schedule
 from seqvision.training.replicas import Replicas
 from seqvision.training.state import TrainState, make_init
@@ -371,7 +370,7 @@ def test_a_clip_is_the_mean_of_its_windows(rng: np.random.Generator) -> None:
     assert metrics.accuracy == (np.argmax(expected, axis=1) == split.labels).mean()
 
     answer = jax.device_get(answer)
-    found = list(predictions(answer, split.lengths, windows, 30))
+    found = list(task.predictions(answer, split.lengths, 30))
     for prediction, length in zip(found, split.lengths, strict=True):
         assert [w["frames"] for w in prediction["windows"]] == frame_ranges(int(length), 3, 2)
         mean = np.mean([w["probabilities"] for w in prediction["windows"]], axis=0)
@@ -399,7 +398,7 @@ def test_what_is_said_after_each_step(rng: np.random.Generator) -> None:
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 7, 3, 4, 1)))["params"]
     step = make_predict_step(model, mesh)
     answer = jax.device_get(step(params, split.inputs, split.lengths))
-    found = list(predictions(answer, split.lengths, None, 30))
+    found = list(Classification(("dark", "bright")).predictions(answer, split.lengths, 30))
     cut = np.minimum(split.lengths, 2)
     early = jax.device_get(step(params, split.inputs, cut))
     for index, (prediction, length) in enumerate(zip(found, split.lengths, strict=True)):

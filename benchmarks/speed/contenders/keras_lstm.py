@@ -23,11 +23,7 @@ class KerasContender:
     """Batch by batch, or whole epochs by `fit` and `predict`."""
 
     def versions(self) -> dict[str, str]:
-        return {
-            "keras": keras.__version__,
-            "jax": jax.__version__,
-            "device": describe_devices(),
-        }
+        return {"keras": keras.__version__, "jax": jax.__version__, "device": describe_devices()}
 
     def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
         if case.network != "lstm":

@@ -42,11 +42,7 @@ class SeqvisionContender:
         self._mesh = create_mesh()
 
     def versions(self) -> dict[str, str]:
-        return {
-            "seqvision": __version__,
-            "jax": jax.__version__,
-            "device": describe_devices(),
-        }
+        return {"seqvision": __version__, "jax": jax.__version__, "device": describe_devices()}
 
     def settings(self, case: Case) -> dict[str, Callable[[], Run]]:
         if case.mode == "forward":
