@@ -6,20 +6,21 @@ import hashlib
 import struct
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import Dataset
 from seqvision.data.files.pixels import fit
 from seqvision.data.sources import mnist_family
 from seqvision.data.sources import tfds as source
 from seqvision.data.sources.decoded_cache import DamagedCacheError, read_cache, write_cache
-from seqvision.data.sources.emnist import upright
 from seqvision.data.sources.idx import read_idx
-from seqvision.data.sources.tfds import load_tfds
+from seqvision.data.sources.loading import Loading
+from seqvision.data.sources.tfds import format_of, load_tfds
 from seqvision.errors import UserError
 from tests.conftest import smaller
 
@@ -27,6 +28,10 @@ SHIPPED = Path("seqvision/data/mnist")
 
 
 def silent(line: str) -> None: ...
+
+
+def quiet(cache_dir: Path) -> Loading:
+    return Loading(cache_dir=cache_dir, say=silent)
 
 
 def official(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +70,7 @@ def test_a_prepared_folder_is_used_as_it_is(
     small_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(cache: str) -> Dataset:
-        return load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / cache), say=silent)
+        return load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / cache))
 
     def refuse(*_: object) -> None:
         raise AssertionError("prepared again")
@@ -122,7 +127,7 @@ def _skip_url_infos(self: object, name: str, value: object) -> None:
 
 
 def test_another_set_of_the_family(small_prepared: Path, tmp_path: Path) -> None:
-    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent)
+    dataset = load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "cache"))
     assert dataset.class_names[:2] == ("T-shirt/top", "Trouser")
     manual = small_prepared / "downloads" / "manual"
     images = read_idx(manual / "train-images-idx3-ubyte.gz")[..., None]
@@ -135,8 +140,8 @@ def test_another_set_of_the_family(small_prepared: Path, tmp_path: Path) -> None
 
 def test_images_scaled_and_coloured(small_prepared: Path, tmp_path: Path) -> None:
     def load(*size: int) -> Dataset:
-        cache = str(tmp_path / "cache")
-        return load_tfds("fashion_mnist", str(small_prepared), cache, say=silent, size=size)
+        loading = Loading(cache_dir=tmp_path / "cache", say=silent, size=size)
+        return load_tfds("fashion_mnist", str(small_prepared), loading)
 
     whole, scaled = load(0, 0, 0), load(14, 7, 3)
     assert scaled.input_shape == (14, 7, 3)
@@ -151,7 +156,7 @@ def test_damaged_prepared_data_is_named_and_mended_by_running_again(
     small_prepared: Path, tmp_path: Path, damage: str
 ) -> None:
     def load() -> Dataset:
-        return load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "cache"), say=silent)
+        return load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "cache"))
 
     before = load()
     folder = small_prepared / "fashion_mnist" / "3.0.1"
@@ -182,7 +187,7 @@ def test_half_a_prepared_folder_is_moved_aside(small_prepared: Path, tmp_path: P
     half = small_prepared / "fashion_mnist" / "3.0.1"
     half.mkdir(parents=True)
     (half / "fashion_mnist-train.array_record-00000-of-00001").write_bytes(b"half")
-    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    dataset = load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "c"))
     assert len(dataset.splits["train"]) == 30
     assert [path.name for path in half.parent.glob("*damaged*")] == ["3.0.1.damaged"]
 
@@ -190,23 +195,23 @@ def test_half_a_prepared_folder_is_moved_aside(small_prepared: Path, tmp_path: P
 def test_damaged_data_that_others_prepared_is_left_alone(
     small_prepared: Path, tmp_path: Path
 ) -> None:
-    arguments = ("fashion_mnist", str(small_prepared), str(tmp_path / "c"))
-    load_tfds(*arguments, say=silent)
+    arguments = ("fashion_mnist", str(small_prepared), quiet(tmp_path / "c"))
+    load_tfds(*arguments)
     folder = small_prepared / "fashion_mnist" / "3.0.1"
     (folder / mnist_family.MARKER).unlink()
     record = next(folder.glob("*train*array_record*"))
     record.write_bytes(record.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"damaged .* move this folder away"):
-        load_tfds(*arguments, say=silent)
+        load_tfds(*arguments)
     assert record.exists()
 
 
 def test_a_version_may_be_named(small_prepared: Path, tmp_path: Path) -> None:
     name = "fashion_mnist:3.0.1"
-    dataset = load_tfds(name, str(small_prepared), str(tmp_path / "c"), say=silent)
+    dataset = load_tfds(name, str(small_prepared), quiet(tmp_path / "c"))
     assert dataset.version == "3.0.1"
     with pytest.raises(UserError, match=r"config\.data\.name: 'fashion_mnist:9\.9\.9'"):
-        load_tfds("fashion_mnist:9.9.9", str(small_prepared), str(tmp_path / "c"), say=silent)
+        load_tfds("fashion_mnist:9.9.9", str(small_prepared), quiet(tmp_path / "c"))
 
 
 def test_an_interrupted_preparation_leaves_nothing_that_looks_finished(
@@ -218,13 +223,13 @@ def test_an_interrupted_preparation_leaves_nothing_that_looks_finished(
     with monkeypatch.context() as patch:
         patch.setattr(mnist_family, "_png", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+            load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "c"))
     assert not (small_prepared / "fashion_mnist").exists()
     # As a kill would leave it:
     stale = small_prepared / ".seqvision" / "fashion_mnist" / "fashion_mnist" / "3.0.1"
     stale.mkdir(parents=True)
     (stale / "dataset_info.json").write_text("{")
-    dataset = load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+    dataset = load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "c"))
     assert len(dataset.splits["train"]) == 30
 
 
@@ -237,12 +242,14 @@ def test_a_full_disk_is_one_clear_line(
     with monkeypatch.context() as patch:
         patch.setattr(mnist_family, "_png", full)
         with pytest.raises(UserError, match=r"the disk is full \(\d+ MiB free\)"):
-            load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=silent)
+            load_tfds("fashion_mnist", str(small_prepared), quiet(tmp_path / "c"))
     # A cache that cannot be written costs time, not the run.
     said: list[str] = []
     with monkeypatch.context() as patch:
         patch.setattr(source, "write_cache", full)
-        load_tfds("fashion_mnist", str(small_prepared), str(tmp_path / "c"), say=said.append)
+        load_tfds(
+            "fashion_mnist", str(small_prepared), Loading(cache_dir=tmp_path / "c", say=said.append)
+        )
     assert any("not cached" in line and "the disk is full" in line for line in said)
 
 
@@ -255,7 +262,7 @@ def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     damaged.write_bytes(damaged.read_bytes()[:-100])
     monkeypatch.setattr(mnist_family, "SHIPPED_MNIST", copy)
     with pytest.raises(UserError) as error:
-        load_tfds("mnist", str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
+        load_tfds("mnist", str(tmp_path / "tfds"), quiet(tmp_path / "cache"))
     assert str(error.value).startswith(f"{damaged}: damaged")
     assert "reinstall" in str(error.value)
 
@@ -282,7 +289,7 @@ def test_a_set_that_cannot_be_had(
 
     monkeypatch.setattr(_Downloader, "download", no_network)
     with pytest.raises(UserError) as error:
-        load_tfds(name, str(tmp_path / "tfds"), str(tmp_path / "cache"), say=silent)
+        load_tfds(name, str(tmp_path / "tfds"), quiet(tmp_path / "cache"))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -310,11 +317,13 @@ def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
 
 def test_a_damaged_cache_is_said_and_read_anew(small_prepared: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    before = load_tfds("fashion_mnist", str(small_prepared), str(cache), say=silent)
+    before = load_tfds("fashion_mnist", str(small_prepared), quiet(cache))
     file = next(cache.glob("*.npz"))
     file.write_bytes(file.read_bytes()[:-10])
     said: list[str] = []
-    after = load_tfds("fashion_mnist", str(small_prepared), str(cache), say=said.append)
+    after = load_tfds(
+        "fashion_mnist", str(small_prepared), Loading(cache_dir=cache, say=said.append)
+    )
     assert after.fingerprints == before.fingerprints
     assert any(str(file) in line and "reading the prepared data again" in line for line in said)
 
@@ -385,15 +394,16 @@ def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
         ("digits", 9, "9"),
     ],
 )
-def test_emnist_is_upright_and_has_names(config: str, label: int, symbol: str) -> None:
+def test_emnist_is_upright_and_has_names(
+    monkeypatch: pytest.MonkeyPatch, config: str, label: int, symbol: str
+) -> None:
     """The symbols are those of EMNIST's mapping files. TFDS's top row is the left column."""
-    image = np.zeros((1, 28, 20, 1), np.uint8)
-    image[0, 0] = 255
-    sideways = ArraySplit(image, np.array([label], np.int32))
-    splits, fingerprints = {"train": sideways, "test": sideways}, {"train": "", "test": ""}
-    names = tuple(map(str, range(62)))
-    dataset = upright(Dataset("emnist", "1", names, splits, (28, 20, 1), fingerprints), config)
-    test = dataset.splits["test"]
-    assert dataset.class_names[test.labels[0]] == symbol
-    assert dataset.input_shape == (20, 28, 1) == test.inputs.shape[1:]
+    image = np.zeros((28, 20, 1), np.uint8)
+    image[0] = 255
+    builder = SimpleNamespace(builder_config=SimpleNamespace(name=config))
+    monkeypatch.setattr(source, "image_shape_and_classes", lambda *_: (image.shape, ()))
+    form = format_of(builder, f"emnist/{config}", (0, 0, 0))
+    test = form.decoded([{"image": image, "label": label}], 1)
+    assert form.class_names[test.labels[0]] == symbol
+    assert form.input_shape == (20, 28, 1) == test.inputs.shape[1:]
     assert test.inputs[0, :, 0].all() and not test.inputs[0, :, 1:].any()
