@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import Dataset, ResidentSplit, fingerprint_of
+from seqvision.data.dataset import Dataset, Split
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.files.paths import few, shown, visible
@@ -30,7 +30,7 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 @dataclasses.dataclass(frozen=True)
-class LineSplit(ResidentSplit):
+class LineSplit(Split):
     """Lines of writing as arrays in memory.
 
     Attributes:
@@ -58,10 +58,6 @@ class LineSplit(ResidentSplit):
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    def fingerprint(self) -> str:
-        """See `dataset.fingerprint_of`."""
-        return fingerprint_of(self.arrays)
 
 
 class _Row(NamedTuple):

@@ -34,10 +34,7 @@ _NUM_SHADES = 193  # Of a colour's red, green and blue: the brightest ones, lest
 
 
 def draw_clip(
-    recipe: MovingDigits,
-    digits: Digits,
-    labels: DigitLabels,
-    key: PRNGKey,
+    recipe: MovingDigits, digits: Digits, labels: DigitLabels, key: PRNGKey
 ) -> dict[str, Array]:
     """One clip, every random number of which comes from its key."""
     courses = _courses(recipe)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from seqvision.data.dataset import Dataset, ResidentSplit
+from seqvision.data.dataset import Dataset, Split
 from seqvision.errors import UserError
 from seqvision.shapes import Count
 
@@ -34,7 +34,7 @@ class MadeArrays:
     recipe: tuple[Any, ...] = dataclasses.field(metadata={"static": True})
 
 
-class MadeSplit(ResidentSplit):
+class MadeSplit(Split):
     """One split: example i is a pure function of (recipe, digits, seed, split, i).
 
     Args:
