@@ -21,13 +21,11 @@ def check_together(settings: Settings) -> None:
       UserError: the first of these messages, as one line.
     """
     for rules in (
-        _length_rules,
+        _training_rules,
         data_rules,
         line_rules,
         _model_rules,
         _cell_rules,
-        _execution_rules,
-        _optimizer_rules,
         _validation_rules,
     ):
         for message in rules(settings):
@@ -39,16 +37,6 @@ def wants_validation(settings: Settings) -> str:
     if settings.checkpoint.keep_best:
         return "checkpoint.keep_best"
     return "early_stopping.patience" if settings.early_stopping.patience > 0 else ""
-
-
-def _length_rules(settings: Settings) -> Iterator[str]:
-    duration = settings.duration
-    if duration.amount == 0 or duration.unit == "%":
-        yield f"""config.duration: '{describe(duration)}' is no length of training; give it in
-            steps, epochs or examples, above 0"""
-    if settings.seeds[-1] > LARGEST:
-        yield f"""config.num_seeds: {settings.num_seeds} seeds from {settings.seed} on pass the
-            largest one, {LARGEST}; lower config.seed"""
 
 
 def _model_rules(settings: Settings) -> Iterator[str]:
@@ -83,10 +71,6 @@ def _cell_rules(settings: Settings) -> Iterator[str]:
     if model.recurrent_init != "orthogonal" and model.cell in CELLS_WITHOUT_RECURRENT_KERNEL:
         yield f"""config.model.recurrent_init: '{model.recurrent_init}' has no effect on
             {model.cell}, which has no recurrent kernel; leave it at orthogonal"""
-
-
-def _execution_rules(settings: Settings) -> Iterator[str]:
-    model = settings.model
     cell = f"{model.cell} with refine gates" if model.refine_gates else model.cell
     if model.execution == "fused" and cell not in FUSED_CELLS:
         yield f"""config.model.execution: fused runs {" and ".join(FUSED_CELLS)} without refine
@@ -101,8 +85,14 @@ def _execution_rules(settings: Settings) -> Iterator[str]:
             {settings.num_seeds} of config.num_seeds; choose auto or scan"""
 
 
-def _optimizer_rules(settings: Settings) -> Iterator[str]:
+def _training_rules(settings: Settings) -> Iterator[str]:
     optimizer, schedule, length = settings.optimizer, settings.schedule, settings.duration
+    if length.amount == 0 or length.unit == "%":
+        yield f"""config.duration: '{describe(length)}' is no length of training; give it in steps,
+            epochs or examples, above 0"""
+    if settings.seeds[-1] > LARGEST:
+        yield f"""config.num_seeds: {settings.num_seeds} seeds from {settings.seed} on pass the
+            largest one, {LARGEST}; lower config.seed"""
     if optimizer.weight_decay > 0 and optimizer.name == "adam":
         yield f"""config.optimizer.weight_decay: {optimizer.weight_decay:g} has no effect with adam;
             set it to 0 or choose config.optimizer.name=adamw"""

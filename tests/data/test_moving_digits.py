@@ -455,25 +455,6 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
     assert fingerprint() == found[0]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"task": "motions"}, "config.clips.task: 'motions' is none of motion, digit"),
-        ({"min_frames": 9}, "config.clips.min_frames: 9 is more than"),
-        ({"channels": 2}, "config.clips.channels: 2 is neither 1"),
-        ({"digit_size": 25}, r"config.clips.digit_size: 25 is larger than .* \(24x28\)"),
-    ],
-)
-def test_recipes_without_clips_are_refused(wrong: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
-        dataclasses.replace(MOTION, **wrong)
-    assert "\n" not in str(caught.value)
-
-
-def test_digits_as_large_as_the_picture_are_taken() -> None:
-    dataclasses.replace(MOTION, digit_size=24, min_frames=8)
-
-
 def test_colour_sources_are_refused() -> None:
     colour = np.repeat(ELBOWS, 3, axis=-1)
     with pytest.raises(UserError, match="grey images, and digits has 12x12x3") as caught:

@@ -35,10 +35,6 @@ class Example:
     fraction: float
     read: Callable[[], HostFrames]
 
-    @property
-    def num_bytes(self) -> int:
-        return math.prod(self.shape)
-
     def frames(self) -> HostFrames:
         """What `read` reads.
 
