@@ -152,13 +152,11 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
     Raises:
       UserError: no such field, a whole section, or text that is not of the field's type.
     """
-    names = key.split(".")
-    value: Any = config
-    for depth, name in enumerate(names):
-        path = ".".join(["config", *names[: depth + 1]])
+    path, value = "config", config
+    for name in key.split("."):
         if not isinstance(value, ConfigDict):
-            parent = ".".join(["config", *names[:depth]])
-            raise UserError(f"{path}: no such field; {parent} is {a_type(type(value))}")
+            raise UserError(f"{path}.{name}: no such field; {path} is {a_type(type(value))}")
+        path = f"{path}.{name}"
         if name not in value:
             raise UserError(unknown_key(path, list(value)))
         value = value[name]

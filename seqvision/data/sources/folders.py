@@ -1,7 +1,6 @@
 """The user's own data set from a folder for each class."""
 
 import functools
-import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from seqvision.data.alphabet import normalized
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.clips import (
     CLIP_SUFFIXES,
@@ -139,7 +139,7 @@ def _class_name(folder: Path) -> str:
             f"{shown(folder)}: its name is not UTF-8; rename it to the name of the class"
         ) from error
     # macOS writes é as two characters, others as one.
-    return unicodedata.normalize("NFC", folder.name)
+    return normalized(folder.name)
 
 
 def _of_clips(path: Path, rows: list[_Row]) -> bool:

@@ -1,7 +1,6 @@
 """The user's own images of lines, with a table of what is written on them."""
 
 import dataclasses
-import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,7 +150,7 @@ def _images(path: Path) -> dict[str, Path]:
         )
     images: dict[str, Path] = {}
     for entry in visible(folder):
-        name = unicodedata.normalize("NFC", entry.name)
+        name = normalized(entry.name)
         if name in images:
             raise UserError(
                 f"{shown(folder)}: two images are named {shown(name)}, once in composed and once in"
