@@ -41,12 +41,14 @@ MODES = {
 
 def main(argv: list[str]) -> int:
     """Runs the mode that a command line names; returns the exit code or raises `UserError`."""
-    from seqvision.config import command_line, flags
+    from absl.flags import FLAGS
+
+    from seqvision.config import command_line
     from seqvision.runtime.compilation_cache import enable_compilation_cache
 
     modes = {name: (*mode.arguments, *mode.place) for name, mode in MODES.items()}
     settings = command_line.parse(argv, modes)
-    name = flags.MODE.value
+    name = FLAGS.mode
     mode = MODES[name]
     enable_compilation_cache()
     if mode.place:
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> int:
     run = importlib.import_module(f"seqvision.{name}").run
     # From here on Ctrl-C lets what was begun be finished or saved.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = {argument: flags.value_of(argument) for argument in mode.arguments}
+    arguments = {argument: FLAGS[argument].value for argument in mode.arguments}
     if "workdir" in arguments:
         default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
         arguments["workdir"] = Path(arguments["workdir"] or default).expanduser()
@@ -64,16 +66,16 @@ def main(argv: list[str]) -> int:
 
 def _prepare_devices(mode: str, batch_size: int) -> None:
     """Makes the CPU some JAX devices and joins the other processes, if there are any."""
-    from seqvision.config import flags
+    from absl.flags import FLAGS
+
     from seqvision.runtime.cluster import find_cluster
     from seqvision.runtime.cpu_devices import prepare_host
 
-    address, count = flags.COORDINATOR_ADDRESS.value, flags.NUM_PROCESSES.value
-    cluster = find_cluster(address, count, flags.PROCESS_ID.value)
+    cluster = find_cluster(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     num_processes = cluster.num_processes if cluster else 1
-    prepare_host(flags.HOST_DEVICES.value, batch_size // num_processes)
-    if cluster and ("process_id" not in MODES[mode].place or flags.PROFILE.value):
-        flag = "--profile" if flags.PROFILE.value else f"--mode={mode}"
+    prepare_host(FLAGS.host_devices, batch_size // num_processes)
+    if cluster and ("process_id" not in MODES[mode].place or FLAGS.profile):
+        flag = "--profile" if FLAGS.profile else f"--mode={mode}"
         raise UserError(
             f"{flag}: it takes one process, and this is one of {num_processes}; start it alone,"
             " with --num_processes=1"

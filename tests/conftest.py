@@ -32,6 +32,7 @@ from ml_collections import ConfigDict
 
 from configs import default
 from seqvision.data.dataset import Dataset
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.tfds import load_tfds
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -45,13 +46,14 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:
         home = home.parent  # The workers' folders lie in one that they share.
     with FileLock(home / "data.lock"):  # Prepared and decoded by one of them.
-        load_tfds("mnist", str(home / "tfds"), str(home / "cache"), say=lambda line: None)
+        loading = Loading(cache_dir=home / "cache", say=lambda line: None)
+        load_tfds("mnist", str(home / "tfds"), loading)
     return home
 
 
 @pytest.fixture(scope="session")
 def mnist(data_home: Path) -> Dataset:
-    return load_tfds("mnist", str(data_home / "tfds"), str(data_home / "cache"))
+    return load_tfds("mnist", str(data_home / "tfds"), Loading(cache_dir=data_home / "cache"))
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""The declaration of a config field: its default, its bound and its meaning."""
+"""The declaration of a config field: its default and its bound."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from seqvision.config.durations import LARGEST, Duration
@@ -61,29 +60,21 @@ FRACTION = Range(0, 1)
 BELOW_ONE = Range(0, 1, below=True)
 
 
-def declare(default: Any, bound: Bound, meaning: str = "") -> Any:
-    """A field of a section.
+def declare(default: Any, bound: Bound = None) -> Any:
+    """A field of a section, which the docstring of its class describes.
 
     Args:
       default: its value in `configs/default.py`.
       bound: the values that it may have.
-      meaning: the comment above it in `configs/default.py`, with its unit; it may be wrapped
-        anywhere. Empty where the field above describes both.
     """
-    metadata = {"bound": bound, "meaning": " ".join(meaning.split())}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"bound": bound})
 
 
-def declare_duration(default: str, meaning: str) -> Any:
+def declare_duration(default: str) -> Any:
     """A field of type `Duration`; see `declare`."""
-    return declare(Duration.parse(default), None, meaning)
+    return declare(Duration.parse(default))
 
 
 def section(cls: type) -> Any:
     """A field that holds the fields of another dataclass."""
     return dataclasses.field(default_factory=cls)
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b or c`."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"

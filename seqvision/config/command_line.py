@@ -1,6 +1,7 @@
 """The command line: flags and config overrides, with one clear line for each mistake."""
 
 import ast
+import re
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from seqvision.config.schema import Settings
 from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
 from seqvision.config.validation import a_type, unknown_key, validate
 from seqvision.errors import UserError
+
+_OF_CONFIG = re.compile(r"--?config(\.[^=]*)?")
 
 
 def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
@@ -74,38 +77,39 @@ def _checked(arguments: list[str]) -> list[str]:
 
     A wrong key or value is named in more detail than config_flags does.
     """
-    path, overrides, position = None, [], 0
-    arguments = list(arguments)
-    while position < len(arguments):
-        flag, equals, value = arguments[position].partition("=")
-        flag = "--" + flag.lstrip("-") if flag.startswith("-") else flag
-        position += 1
-        text: str | None = value if equals else None
-        if not equals and position < len(arguments) and not arguments[position].startswith("-"):
-            text = arguments[position]
-        if flag == "--config":
-            if path is not None:
-                raise UserError(f"--config: given twice, as {path} and {text}; choose one")
-            path = text
-            if text:
-                at = position - 1 if equals else position
-                arguments[at] = f"{'--config=' if equals else ''}{find_config(text)}"
-        elif flag.startswith("--config."):
-            if path is None:
-                raise UserError(
-                    f"{flag}: it stands before --config, or that is missing; name the config first,"
-                    f" such as {_example()}"
-                )
-            overrides.append((flag.removeprefix("--config."), text))
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and _OF_CONFIG.fullmatch(joined[-1]) and not argument.startswith("-"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    path, overrides = "", []
+    for number, argument in enumerate(joined):
+        flag, equals, value = argument.partition("=")
+        if not _OF_CONFIG.fullmatch(flag):
+            continue
+        key = flag.lstrip("-").removeprefix("config").removeprefix(".")
+        if key and not path:
+            raise UserError(
+                f"--config.{key}: it stands before --config, or that is missing; name the config"
+                f" first, such as {_example()}"
+            )
+        if key:
+            overrides.append((key, value if equals else None))
+        elif path:
+            raise UserError(f"--config: given twice, as {path} and {value}; choose one")
+        elif value:
+            path = find_config(value)
+            joined[number] = f"--config={path}"
     if not path:
         raise UserError(
             f"--config: missing; name a config, such as {_example()}; shipped are"
             f" {', '.join(shipped_names())}"
         )
-    config = _load(find_config(path))
+    config = _load(path)
     for key, text in overrides:
         check_override(config, key, text)
-    return arguments
+    return joined
 
 
 def _load(path: str) -> ConfigDict:
@@ -148,13 +152,11 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
     Raises:
       UserError: no such field, a whole section, or text that is not of the field's type.
     """
-    names = key.split(".")
-    value: Any = config
-    for depth, name in enumerate(names):
-        path = ".".join(["config", *names[: depth + 1]])
+    path, value = "config", config
+    for name in key.split("."):
         if not isinstance(value, ConfigDict):
-            parent = ".".join(["config", *names[:depth]])
-            raise UserError(f"{path}: no such field; {parent} is {a_type(type(value))}")
+            raise UserError(f"{path}.{name}: no such field; {path} is {a_type(type(value))}")
+        path = f"{path}.{name}"
         if name not in value:
             raise UserError(unknown_key(path, list(value)))
         value = value[name]
@@ -163,24 +165,23 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
             f"config.{key}: it is a section; set one of its fields, such as"
             f" --config.{key}.{next(iter(value))}=..."
         )
-    if text is None:
-        return
+    if text is not None and not _is_value(text, type(value)):
+        allowed = _ALLOWED.get(type(value), a_type(type(value)))
+        raise UserError(f"config.{key}: '{text}' is not {allowed}; the default is {value!r}")
+
+
+_ALLOWED = {bool: "true or false", tuple: "a tuple of ints, such as '(32,)' or '(32, 64)'"}
+
+
+def _is_value(text: str, kind: type) -> bool:
+    """Whether a text stands for a value of this type."""
+    if kind is bool:
+        return text.lower() in ("true", "false", "1", "0")
     try:
-        if isinstance(value, bool):
-            if text.lower() not in ("true", "false", "1", "0"):
-                raise ValueError
-        elif isinstance(value, tuple):
-            parsed = ast.literal_eval(text)
-            if not isinstance(parsed, tuple) or not all(type(part) is int for part in parsed):
-                raise ValueError
-        else:
-            type(value)(text)
+        if kind is tuple:
+            value = ast.literal_eval(text)
+            return isinstance(value, tuple) and all(type(part) is int for part in value)
+        kind(text)
     except (ValueError, SyntaxError):
-        allowed = a_type(type(value))
-        if isinstance(value, bool):
-            allowed = "true or false"
-        elif isinstance(value, tuple):
-            allowed = "a tuple of ints, such as '(32,)' or '(32, 64)'"
-        raise UserError(
-            f"config.{key}: '{text}' is not {allowed}; the default is {value!r}"
-        ) from None
+        return False
+    return True

@@ -7,170 +7,124 @@ from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
 
-def data_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
-    """Rules of `config.data` and `config.clips`; see `rules.Rule`."""
+def data_rules(settings: Settings) -> Iterator[str]:
+    """Rules of `config.data` and `config.clips`; see `rules.check_together`."""
     yield from _source_rules(settings)
     if settings.data.source == "moving_digits":
         yield from _clip_rules(settings)
     yield from _size_rules(settings)
 
 
-def _source_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _source_rules(settings: Settings) -> Iterator[str]:
     data = settings.data
-    is_own = data.source in PATHS
-    held_out = data.validation_fraction + data.test_fraction
-    yield (
-        is_own and not data.path,
-        f"config.data.path: it is empty; name {PATHS.get(data.source)}",
-    )
-    yield (
-        is_own and held_out >= 1,
-        "config.data.test_fraction: with config.data.validation_fraction it is"
-        f" {held_out:g}, which leaves nothing to train on; lower one of them",
-    )
-    yield (
-        not is_own and not data.name,
-        "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'",
-    )
     no_effect = f"has no effect with config.data.source={data.source}"
-    yield (
-        not is_own and bool(data.path),
-        f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines",
-    )
-    yield (
-        data.kind != "auto" and data.source != "npz",
-        f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto",
-    )
-    yield (
-        data.broken_files != "fail" and data.source != "folders",
-        f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail",
-    )
+    if data.source in PATHS:
+        if not data.path:
+            yield f"config.data.path: it is empty; name {PATHS[data.source]}"
+        held_out = data.validation_fraction + data.test_fraction
+        if held_out >= 1:
+            yield f"""config.data.test_fraction: with config.data.validation_fraction it is
+                {held_out:g}, which leaves nothing to train on; lower one of them"""
+    else:
+        if not data.name:
+            yield "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'"
+        if data.path:
+            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines"
+    if data.kind != "auto" and data.source != "npz":
+        yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
+    if data.broken_files != "fail" and data.source != "folders":
+        yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"
 
 
-def _clip_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _clip_rules(settings: Settings) -> Iterator[str]:
     data, clips = settings.data, settings.clips
-    yield (
-        (data.height, data.width, data.channels) != (0, 0, 0),
-        "config.data.height, width, channels: they have no effect on generated clips; set"
-        " config.clips.height, width and channels",
-    )
-    yield (
-        clips.validation_clips > 0 and data.validation_examples == 0,
-        f"config.clips.validation_clips: {clips.validation_clips} clips need digits, but"
-        " config.data.validation_examples is 0; hold out some, or set it to 0",
-    )
-    yield (
-        clips.turn > 0 and clips.task == "digit",
-        f"config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits are"
-        " upright; set it to 0 or choose config.clips.task=motion",
-    )
-    yield (
-        clips.min_frames > clips.num_frames,
-        f"config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,"
-        f" {clips.num_frames}; lower it, or 0 for clips of one length",
-    )
-    yield (
-        clips.digit_size > min(clips.height, clips.width),
-        f"config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of"
-        f" {clips.height}x{clips.width}; lower it, or enlarge the frame",
-    )
+    if (data.height, data.width, data.channels) != (0, 0, 0):
+        yield """config.data.height, width, channels: they have no effect on generated clips; set
+            config.clips.height, width and channels"""
+    if clips.validation_clips > 0 and data.validation_examples == 0:
+        yield f"""config.clips.validation_clips: {clips.validation_clips} clips need digits, but
+            config.data.validation_examples is 0; hold out some, or set it to 0"""
+    if clips.turn > 0 and clips.task == "digit":
+        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits
+            are upright; set it to 0 or choose config.clips.task=motion"""
+    if clips.min_frames > clips.num_frames:
+        yield f"""config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,
+            {clips.num_frames}; lower it, or 0 for clips of one length"""
+    if clips.digit_size > min(clips.height, clips.width):
+        yield f"""config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of
+            {clips.height}x{clips.width}; lower it, or enlarge the frame"""
 
 
-def _size_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _size_rules(settings: Settings) -> Iterator[str]:
     data, sequence = settings.data, settings.model.sequence
-    yield (
-        not settings.reads_text and (data.height == 0) != (data.width == 0),
-        f"config.data.height: {data.height} with config.data.width={data.width}; give both, or"
-        " 0 for both to keep the size that the data has",
-    )
-    yield (
-        data.window_stride > 0 and data.window == 0,
-        f"config.data.window_stride: {data.window_stride} has no effect without"
-        " config.data.window; give the frames of a window",
-    )
-    yield (
-        data.window > 0 and sequence != "frames",
-        f"config.data.window: {data.window} has no effect with"
-        f" config.model.sequence={sequence}; windows are cut from clips (frames)",
-    )
-    yield (
-        data.source == "moving_digits" and sequence != "frames",
-        f"config.model.sequence: '{sequence}' reads images, but"
-        " config.data.source=moving_digits generates clips; choose frames",
-    )
+    if not settings.reads_text and (data.height == 0) != (data.width == 0):
+        yield f"""config.data.height: {data.height} with config.data.width={data.width}; give both,
+            or 0 for both to keep the size that the data has"""
+    if data.window_stride > 0 and data.window == 0:
+        yield f"""config.data.window_stride: {data.window_stride} has no effect without
+            config.data.window; give the frames of a window"""
+    if data.window > 0 and sequence != "frames":
+        yield f"""config.data.window: {data.window} has no effect with
+            config.model.sequence={sequence}; windows are cut from clips (frames)"""
+    if data.source == "moving_digits" and sequence != "frames":
+        yield f"""config.model.sequence: '{sequence}' reads images, but
+            config.data.source=moving_digits generates clips; choose frames"""
 
 
-def line_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
-    """Rules of lines of writing; see `rules.Rule`."""
+def line_rules(settings: Settings) -> Iterator[str]:
+    """Rules of lines of writing; see `rules.check_together`."""
     if not settings.reads_text:
         for name in DECODING_FIELDS:
             value, default = getattr(settings.reading, name), getattr(Reading(), name)
-            yield (
-                value != default,
-                f"config.reading.{name}: {value!r} has no effect on runs that read no text; leave"
-                f" it at {default!r}",
-            )
+            if value != default:
+                yield f"""config.reading.{name}: {value!r} has no effect on runs that read no text;
+                    leave it at {default!r}"""
         return
     data, lines, model = settings.data, settings.lines, settings.model
     is_made = data.source == "digit_lines"
-    yield (
-        bool(data.width or data.channels or (is_made and data.height)),
-        "config.data.height, width, channels: lines are grey, as wide as they are, and generated"
-        " lines 32 rows high; leave them at 0 (config.data.height scales your own lines)",
-    )
-    yield (
-        lines.min_symbols > lines.max_symbols,
-        f"config.lines.min_symbols: {lines.min_symbols} is more than config.lines.max_symbols,"
-        f" {lines.max_symbols}; lower it",
-    )
-    yield (
-        is_made and lines.validation_lines > 0 and data.validation_examples == 0,
-        f"config.lines.validation_lines: {lines.validation_lines} lines need digits, but"
-        " config.data.validation_examples is 0; hold out some, or set it to 0",
-    )
-    yield (
-        is_made and bool(settings.reading.alphabet),
-        f"config.reading.alphabet: '{settings.reading.alphabet}' has no effect on generated lines,"
-        " which are of digits and spaces; leave it empty",
-    )
-    yield (
-        model.sequence not in LINE_SEQUENCES,
-        f"config.model.sequence: '{model.sequence}' does not read lines of writing"
-        f" (config.data.source={data.source}); choose {' or '.join(LINE_SEQUENCES)}",
-    )
-    yield (
-        model.readout != "per_step",
-        f"config.model.readout: '{model.readout}' gives one prediction for a whole line, and lines"
-        " are read symbol by symbol; choose per_step",
-    )
+    if data.width or data.channels or (is_made and data.height):
+        yield """config.data.height, width, channels: lines are grey, as wide as they are, and
+            generated lines 32 rows high; leave them at 0 (config.data.height scales your own
+            lines)"""
+    if lines.min_symbols > lines.max_symbols:
+        yield f"""config.lines.min_symbols: {lines.min_symbols} is more than
+            config.lines.max_symbols, {lines.max_symbols}; lower it"""
+    if is_made and lines.validation_lines > 0 and data.validation_examples == 0:
+        yield f"""config.lines.validation_lines: {lines.validation_lines} lines need digits, but
+            config.data.validation_examples is 0; hold out some, or set it to 0"""
+    if is_made and settings.reading.alphabet:
+        yield f"""config.reading.alphabet: '{settings.reading.alphabet}' has no effect on generated
+            lines, which are of digits and spaces; leave it empty"""
+    if model.sequence not in LINE_SEQUENCES:
+        yield f"""config.model.sequence: '{model.sequence}' does not read lines of writing
+            (config.data.source={data.source}); choose {" or ".join(LINE_SEQUENCES)}"""
+    if model.readout != "per_step":
+        yield f"""config.model.readout: '{model.readout}' gives one prediction for a whole line,
+            and lines are read symbol by symbol; choose per_step"""
     yield from _prior_rules(settings)
-    unused = {
-        "augment.max_shift": settings.augment.max_shift,
-        "augment.max_rotation": settings.augment.max_rotation,
-        "loss.label_smoothing": settings.loss.label_smoothing,
-        "loss.step_weight": settings.loss.step_weight,
-    }
-    for name, value in unused.items():
-        yield (
-            value > 0,
-            f"config.{name}: {value:g} has no effect on lines of writing; set it to 0",
-        )
+    for section, name in (
+        ("augment", "max_shift"),
+        ("augment", "max_rotation"),
+        ("loss", "label_smoothing"),
+        ("loss", "step_weight"),
+    ):
+        value = getattr(getattr(settings, section), name)
+        if value > 0:
+            yield f"""config.{section}.{name}: {value:g} has no effect on lines of writing; set it
+                to 0"""
 
 
-def _prior_rules(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _prior_rules(settings: Settings) -> Iterator[str]:
     reading = settings.reading
+    if not reading.prior:
+        if reading.prior_weight != 1:
+            yield f"""config.reading.prior_weight: {reading.prior_weight:g} has no effect without
+                config.reading.prior; leave it at 1"""
+        return
     kind, _, file = reading.prior.partition(":")
-    yield (
-        bool(reading.prior) and (kind not in PRIORS or not file),
-        f"config.reading.prior: '{reading.prior}' is no prior; give words:FILE or bigram:FILE",
-    )
-    yield (
-        bool(reading.prior) and reading.beam_width == 0,
-        f"config.reading.prior: '{reading.prior}' has no effect on greedy decoding; set"
-        " config.reading.beam_width, such as 8",
-    )
-    yield (
-        not reading.prior and reading.prior_weight != 1,
-        f"config.reading.prior_weight: {reading.prior_weight:g} has no effect without"
-        " config.reading.prior; leave it at 1",
-    )
+    if kind not in PRIORS or not file:
+        yield f"""config.reading.prior: '{reading.prior}' is no prior; give words:FILE or
+            bigram:FILE"""
+    if reading.beam_width == 0:
+        yield f"""config.reading.prior: '{reading.prior}' has no effect on greedy decoding; set
+            config.reading.beam_width, such as 8"""

@@ -40,217 +40,162 @@ DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    source: str = declare(
-        "tfds",
-        OneOf(SOURCES),
-        """tfds (a set by its TFDS name), npz (one file), folders (class folders of images or
+    """`config.data`: the examples.
+
+    Attributes:
+      source: tfds (a set by its TFDS name), npz (one file), folders (class folders of images or
         clips), moving_digits (clips generated from a TFDS set of digits; see config.clips),
         digit_lines (lines of writing generated from one; see config.lines) or lines (images of
         lines, and a table of their texts). Networks for digit_lines and lines read text; others
-        classify.""",
-    )
-    name: str = declare(
-        "mnist",
-        None,
-        """digit_lines: mnist, or another grey set whose classes are single symbols. tfds,
-        moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...""",
-    )
-    dir: str = declare(
-        "",
-        None,
-        """tfds, moving_digits, digit_lines: where TFDS keeps prepared data ("" = TFDS's own:
-        $TFDS_DATA_DIR or ~/tensorflow_datasets).""",
-    )
-    cache_dir: str = declare(
-        "",
-        None,
-        """Where files are kept for the next start ("" = the user's cache folder). tfds,
+        classify.
+      name: digit_lines: mnist, or another grey set whose classes are single symbols. tfds,
+        moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
+      dir: tfds, moving_digits, digit_lines: where TFDS keeps prepared data ("" = TFDS's own:
+        $TFDS_DATA_DIR or ~/tensorflow_datasets).
+      cache_dir: Where files are kept for the next start ("" = the user's cache folder). tfds,
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
-        streamed set.""",
-    )
-    path: str = declare(
-        "",
-        None,
-        """npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
-        that holds `images` and `labels.tsv`.""",
-    )
-    kind: str = declare(
-        "auto",
-        OneOf(("auto", "images", "clips")),
-        "npz: what its arrays hold: images, clips, or auto (by their shape).",
-    )
-    broken_files: str = declare(
-        "fail",
-        OneOf(("fail", "skip")),
-        """folders: a file that cannot be decoded ends the run (fail) or is left out and counted
-        (skip).""",
-    )
-    resident_bytes: int = declare(
-        2 * 2**30,
-        Range(0, 2**50),
-        """tfds, npz, folders: sets whose images would take more bytes than this in memory are
-        streamed: each example is read (and decoded) when it is needed. It changes speed, not
-        results.""",
-    )
-    height: int = declare(
-        0,
-        PIXELS,
-        "Pixels that images and frames are scaled to, proportions kept (0 = as they are).",
-    )
+        streamed set.
+      path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
+        that holds `images` and `labels.tsv`.
+      kind: npz: what its arrays hold: images, clips, or auto (by their shape).
+      broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
+        counted (skip).
+      resident_bytes: tfds, npz, folders: sets whose images would take more bytes than this in
+        memory are streamed: each example is read (and decoded) when it is needed. It changes speed,
+        not results.
+      height, width: Pixels that images and frames are scaled to, proportions kept (0 = as they
+        are).
+      channels: 1 (grey), 3 (RGB) or 0 (as they are).
+      batch_size: Examples per optimizer step, over all devices together.
+      eval_batch_size: Examples per evaluation step; it changes speed and memory, not results.
+      validation_examples: tfds, moving_digits, digit_lines: the validation split is this many
+        examples from the end of the train split (0 = none).
+      validation_fraction, test_fraction: npz, folders, lines: without splits of their own, these
+        fractions of the examples become the validation and the test split, chosen by the SHA-256 of
+        each example's content (0 = none).
+      window: Clips: frames that the network reads at once; longer clips are cut into windows (0 =
+        whole clips). In training, each clip's window is drawn at random.
+      window_stride: Clips: frames from the start of a window to that of the next, in evaluation and
+        prediction (0 = as many as a window has; with more, the frames between are not read).
+    """
+
+    source: str = declare("tfds", OneOf(SOURCES))
+    name: str = declare("mnist")
+    dir: str = declare("")
+    cache_dir: str = declare("")
+    path: str = declare("")
+    kind: str = declare("auto", OneOf(("auto", "images", "clips")))
+    broken_files: str = declare("fail", OneOf(("fail", "skip")))
+    resident_bytes: int = declare(2 * 2**30, Range(0, 2**50))
+    height: int = declare(0, PIXELS)
     width: int = declare(0, PIXELS)
-    channels: int = declare(0, OneOf((0, 1, 3)), "1 (grey), 3 (RGB) or 0 (as they are).")
-    batch_size: int = declare(128, SIZE, "Examples per optimizer step, over all devices together.")
-    eval_batch_size: int = declare(
-        1000, SIZE, "Examples per evaluation step; it changes speed and memory, not results."
-    )
-    validation_examples: int = declare(
-        5000,
-        COUNT,
-        """tfds, moving_digits, digit_lines: the validation split is this many examples from the
-        end of the train split (0 = none).""",
-    )
-    validation_fraction: float = declare(
-        0.1,
-        BELOW_ONE,
-        """npz, folders, lines: without splits of their own, these fractions of the examples become
-        the validation and the test split, chosen by the SHA-256 of each example's content
-        (0 = none).""",
-    )
+    channels: int = declare(0, OneOf((0, 1, 3)))
+    batch_size: int = declare(128, SIZE)
+    eval_batch_size: int = declare(1000, SIZE)
+    validation_examples: int = declare(5000, COUNT)
+    validation_fraction: float = declare(0.1, BELOW_ONE)
     test_fraction: float = declare(0.1, BELOW_ONE)
-    window: int = declare(
-        0,
-        COUNT,
-        """Clips: frames that the network reads at once; longer clips are cut into windows
-        (0 = whole clips). In training, each clip's window is drawn at random.""",
-    )
-    window_stride: int = declare(
-        0,
-        COUNT,
-        """Clips: frames from the start of a window to that of the next, in evaluation and
-        prediction (0 = as many as a window has; with more, the frames between are not read).""",
-    )
+    window: int = declare(0, COUNT)
+    window_stride: int = declare(0, COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
 class Clips:
-    task: str = declare(
-        "motion",
-        OneOf(("motion", "digit")),
-        """moving_digits: motion (left, right, up or down, and with config.clips.turn also
+    """`config.clips`: generated clips of moving digits.
+
+    Attributes:
+      task: moving_digits: motion (left, right, up or down, and with config.clips.turn also
         clockwise or counterclockwise: not to be seen in one frame) or digit (which digit, through
-        noise and occlusion).""",
-    )
-    num_frames: int = declare(
-        8, SIZE, "Frames of the longest clips, and of the shortest (0 = all are of one length)."
-    )
+        noise and occlusion).
+      num_frames, min_frames: Frames of the longest clips, and of the shortest (0 = all are of one
+        length).
+      height, width, channels: Pixels of a frame, and its channels (1 or 3).
+      digit_size: Pixels that the 28 pixels of an MNIST digit are scaled to.
+      speed, turn: Pixels from frame to frame, and degrees of the clips that turn (0 = none does).
+      noise: Standard deviation of the noise on each pixel of each frame; 1 is from black to white.
+      occlusion: Fraction of each frame that is hidden.
+      train_clips, validation_clips, test_clips: Number of clips in each split; their digits come
+        from the same split of the digits.
+    """
+
+    task: str = declare("motion", OneOf(("motion", "digit")))
+    num_frames: int = declare(8, SIZE)
     min_frames: int = declare(0, COUNT)
-    height: int = declare(28, Range(1, _CLIP_SIDE), "Pixels of a frame, and its channels (1 or 3).")
+    height: int = declare(28, Range(1, _CLIP_SIDE))
     width: int = declare(28, Range(1, _CLIP_SIDE))
     channels: int = declare(1, OneOf((1, 3)))
-    digit_size: int = declare(
-        20, Range(1, _CLIP_SIDE), "Pixels that the 28 pixels of an MNIST digit are scaled to."
-    )
-    speed: float = declare(
-        2.0,
-        Range(0, _CLIP_SIDE),
-        "Pixels from frame to frame, and degrees of the clips that turn (0 = none does).",
-    )
+    digit_size: int = declare(20, Range(1, _CLIP_SIDE))
+    speed: float = declare(2.0, Range(0, _CLIP_SIDE))
     turn: float = declare(0.0, Range(0, 180))
-    noise: float = declare(
-        0.1,
-        Range(0, 10),
-        "Standard deviation of the noise on each pixel of each frame; 1 is from black to white.",
-    )
-    occlusion: float = declare(0.0, FRACTION, "Fraction of each frame that is hidden.")
-    train_clips: int = declare(
-        60000,
-        SIZE,
-        """Number of clips in each split; their digits come from the same split of the digits.""",
-    )
+    noise: float = declare(0.1, Range(0, 10))
+    occlusion: float = declare(0.0, FRACTION)
+    train_clips: int = declare(60000, SIZE)
     validation_clips: int = declare(2000, COUNT)
     test_clips: int = declare(10000, COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    level: str = declare(
-        "clean",
-        OneOf(LEVELS),
-        """digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
-        seqvision/data/synthetic).""",
-    )
-    train_level: str = declare(
-        "",
-        OneOf(("", *LEVELS, *MIXED_LEVELS)),
-        """digit_lines: the same for the training lines ("" = as the others), or two levels in
-        turn: clean+natural, clean+hard, natural+hard. More variation teaches more.""",
-    )
-    min_symbols: int = declare(
-        1,
-        Range(1, 1000),
-        "digit_lines: symbols of the shortest lines, and of the longest, spaces included.",
-    )
+    """`config.lines`: lines of writing.
+
+    Attributes:
+      level: digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
+        seqvision/data/synthetic).
+      train_level: digit_lines: the same for the training lines ("" = as the others), or two levels
+        in turn: clean+natural, clean+hard, natural+hard. More variation teaches more.
+      min_symbols, max_symbols: digit_lines: symbols of the shortest lines, and of the longest,
+        spaces included.
+      width: digit_lines: columns of a line's image (symbols that would not fit are left out).
+        lines: the most columns that an image may have.
+      train_width: digit_lines: the same for the training lines (0 = as the others). Narrow lines
+        are processed faster, and teach as much.
+      train_lines, validation_lines, test_lines: digit_lines: number of lines in each split; their
+        digits come from the same split of the digits.
+    """
+
+    level: str = declare("clean", OneOf(LEVELS))
+    train_level: str = declare("", OneOf(("", *LEVELS, *MIXED_LEVELS)))
+    min_symbols: int = declare(1, Range(1, 1000))
     max_symbols: int = declare(20, Range(1, 1000))
-    width: int = declare(
-        400,
-        Range(1, LARGEST_SIDE),
-        """digit_lines: columns of a line's image (symbols that would not fit are left out). lines:
-        the most columns that an image may have.""",
-    )
-    train_width: int = declare(
-        0,
-        PIXELS,
-        """digit_lines: the same for the training lines (0 = as the others). Narrow lines are
-        processed faster, and teach as much.""",
-    )
-    train_lines: int = declare(
-        1_000_000,
-        SIZE,
-        """digit_lines: number of lines in each split; their digits come from the same split of the
-        digits.""",
-    )
+    width: int = declare(400, Range(1, LARGEST_SIDE))
+    train_width: int = declare(0, PIXELS)
+    train_lines: int = declare(1_000_000, SIZE)
     validation_lines: int = declare(2000, COUNT)
     test_lines: int = declare(10000, COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    alphabet: str = declare(
-        "", None, 'lines: the symbols, each one character ("" = those of the texts).'
-    )
-    # With 1, two equal letters that end side by side could not be told apart.
-    delay: int = declare(
-        7,
-        Range(2, 1000),
-        """digit_lines: a symbol must be output at most this many columns after the last column of
-        its ink. All lines: as many empty columns are appended to each.""",
-    )
-    beam_width: int = declare(
-        0,
-        Range(0, 1000),
-        "evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).",
-    )
-    prior: str = declare(
-        "",
-        None,
-        """beam search: what texts are likely. words:FILE allows the words of a file, with single
+    """`config.reading`: reading of lines.
+
+    Attributes:
+      alphabet: lines: the symbols, each one character ("" = those of the texts).
+      delay: digit_lines: a symbol must be output at most this many columns after the last column of
+        its ink. All lines: as many empty columns are appended to each.
+      beam_width: evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
+      prior: beam search: what texts are likely. words:FILE allows the words of a file, with single
         spaces between them; bigram:FILE takes the frequency of symbol pairs from a file of texts,
-        one a line ("" = any text).""",
-    )
-    prior_weight: float = declare(
-        1.0, POSITIVE, "Weight of the prior's log probability beside that of the network."
-    )
+        one a line ("" = any text).
+      prior_weight: Weight of the prior's log probability beside that of the network.
+    """
+
+    alphabet: str = declare("")
+    # With 1, two equal letters that end side by side could not be told apart.
+    delay: int = declare(7, Range(2, 1000))
+    beam_width: int = declare(0, Range(0, 1000))
+    prior: str = declare("")
+    prior_weight: float = declare(1.0, POSITIVE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    max_shift: float = declare(
-        0.0,
-        NON_NEGATIVE,
-        "Random shift of each training image, up to this many pixels each way (0 = none).",
-    )
-    max_rotation: float = declare(
-        0.0,
-        Range(0, 180),
-        "Random rotation of each training image, up to this many degrees each way (0 = none).",
-    )
+    """`config.augment`: random movements in training.
+
+    Attributes:
+      max_shift: Random shift of each training image, up to this many pixels each way (0 = none).
+      max_rotation: Random rotation of each training image, up to this many degrees each way (0 =
+        none).
+    """
+
+    max_shift: float = declare(0.0, NON_NEGATIVE)
+    max_rotation: float = declare(0.0, Range(0, 180))

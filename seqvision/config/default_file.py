@@ -1,6 +1,8 @@
 """The text of `configs/default.py`, made from the schema."""
 
 import dataclasses
+import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +39,7 @@ def default_file() -> str:
 
 
 def _section(cls: Any, path: str) -> Iterator[str]:
+    meanings = _meanings(cls)
     for field in dataclasses.fields(cls):
         name = f"{path}.{field.name}"
         if dataclasses.is_dataclass(field.default_factory):
@@ -44,8 +47,19 @@ def _section(cls: Any, path: str) -> Iterator[str]:
             yield f"{name} = ConfigDict()"
             yield from _section(field.default_factory, name)
         else:
-            yield from _comment(field.metadata["meaning"])
+            yield from _comment(meanings[field.name])
             yield f"{name} = {_literal(field.default)}"
+
+
+def _meanings(cls: Any) -> dict[str, str]:
+    """The text on each field in a class's docstring; "" of those listed after another: `a, b:`."""
+    attributes = (inspect.getdoc(cls) or "").partition("Attributes:\n")[2]
+    meanings: dict[str, str] = {}
+    for entry in re.split(r"^  (?=\w)", attributes, flags=re.MULTILINE)[1:]:
+        names, _, meaning = entry.partition(":")
+        first, *others = names.split(", ")
+        meanings |= {first: " ".join(meaning.split()), **dict.fromkeys(others, "")}
+    return meanings
 
 
 def _comment(meaning: str) -> list[str]:

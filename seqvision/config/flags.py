@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -20,13 +19,13 @@ def one_line(error: BaseException) -> str:
 
 
 try:
-    CONFIG = config_flags.DEFINE_config_file(
+    config_flags.DEFINE_config_file(
         "config", None, "A config file, or the name of a shipped config: NAME[:VARIANT]."
     )
 except flags.Error as error:  # It reads the command line already here: --flagfile.
     print(f"error: {one_line(error)}", file=sys.stderr)
     raise SystemExit(2) from None
-MODE = flags.DEFINE_string("mode", "train", "What to do.")
+flags.DEFINE_string("mode", "train", "What to do.")
 flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
 flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
 flags.DEFINE_string(
@@ -34,7 +33,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("output", "", "predict (printed by default), evaluate: a .csv or .jsonl file.")
 flags.DEFINE_string("invert", "auto", "predict, read: auto, always or never swap dark and light.")
-HOST_DEVICES = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "host_devices",
     0,
     "JAX devices on the CPU (0: one per core where the batch splits evenly, 1: one of many"
@@ -48,7 +47,7 @@ flags.DEFINE_integer(
     "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
     " the first, by default).",
 )
-PROFILE = flags.DEFINE_string(
+flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
 )
 flags.DEFINE_bool(
@@ -56,15 +55,13 @@ flags.DEFINE_bool(
     False,
     "train: measure the machine's peak first; the fraction reached is recorded.",
 )
-COORDINATOR_ADDRESS = flags.DEFINE_string(
+flags.DEFINE_string(
     "coordinator_address", "", "Of many processes: host:port on which process 0 waits for them."
 )
-NUM_PROCESSES = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "num_processes", None, "How many processes train together; 1: this alone.", lower_bound=1
 )
-PROCESS_ID = flags.DEFINE_integer(
-    "process_id", None, "Which of them this is, from 0.", lower_bound=0
-)
+flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0)
 flags.DEFINE_integer(
     "sweep_workers", 1, "sweep: how many runs at once.", lower_bound=1, upper_bound=1024
 )
@@ -76,11 +73,6 @@ flags.DEFINE_bool(
 )
 
 
-def value_of(name: str) -> Any:
-    """The value of a flag."""
-    return flags.FLAGS[name].value
-
-
 def check_flags(modes: Mapping[str, Collection[str]]) -> None:
     """Refuses an unknown mode, and flags that have no effect in this one.
 
@@ -90,7 +82,7 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
     Raises:
       UserError: one line that names the flag and the modes that take it.
     """
-    mode = MODE.value
+    mode = flags.FLAGS.mode
     if mode not in modes:
         raise UserError(
             f"--mode: '{mode}' is not known; choose one of {', '.join(modes)}"

@@ -15,7 +15,6 @@ from seqvision.config.bounds import (
     OneOf,
     Range,
     declare,
-    listed,
 )
 
 SEQUENCES = (
@@ -42,71 +41,51 @@ READOUTS = ("last", "mean", "max", "attention", "per_step")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    sequence: str = declare(
-        "rows",
-        OneOf(SEQUENCES),
-        """One time step: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn
-        (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN
+    """`config.model`: the network.
+
+    Attributes:
+      sequence: One time step: rows, columns, pixels, permuted_pixels (one fixed order), patches,
+        cnn (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN
         features of each frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that
-        sees no column to come).""",
-    )
-    patch_size: int = declare(
-        4, Range(1, LARGEST_SIDE), "patches: height and width of a patch in pixels."
-    )
-    cnn_channels: tuple = declare(
-        (32, 64),
-        SIZES,
-        """cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2
-        max-pool; cnn_columns: with a max-pool over two rows.""",
-    )
-    cell: str = declare("lstm", OneOf(CELLS), f"{listed(CELLS)}.")
-    hidden_size: int = declare(128, SIZE, "Units of each recurrent layer, in each direction.")
-    num_layers: int = declare(1, Range(1, 1000), "Recurrent layers on top of each other.")
-    bidirectional: bool = declare(False, None, "Read in both directions.")
-    readout: str = declare(
-        "last",
-        OneOf(READOUTS),
-        """Input of the classifier: last (final hidden state), mean, max, attention (over all
-        steps) or per_step (a prediction after every step).""",
-    )
-    dropout: float = declare(
-        0.0,
-        BELOW_ONE,
-        """Dropout rates: between recurrent layers; on the cells' candidate states, one mask for a
-        whole sequence; before the classifier.""",
-    )
+        sees no column to come).
+      patch_size: patches: height and width of a patch in pixels.
+      cnn_channels: cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2
+        max-pool; cnn_columns: with a max-pool over two rows.
+      cell: lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
+      hidden_size: Units of each recurrent layer, in each direction.
+      num_layers: Recurrent layers on top of each other.
+      bidirectional: Read in both directions.
+      readout: Input of the classifier: last (final hidden state), mean, max, attention (over all
+        steps) or per_step (a prediction after every step).
+      dropout, recurrent_dropout, readout_dropout: Dropout rates: between recurrent layers; on the
+        cells' candidate states, one mask for a whole sequence; before the classifier.
+      forget_bias: With gate_init of constant: initial bias of the gate that keeps memory.
+      gate_init: Initial bias of the gate that keeps memory: constant (forget_bias), chrono (for
+        memories as long as the sequence) or uniform (for memories of all lengths).
+      refine_gates: lstm, gru: a second gate refines the one that keeps memory (with uniform:
+        UR-LSTM, UR-GRU).
+      recurrent_init: Recurrent kernels start orthogonal or as the identity.
+      compute_dtype: Precision of the matrix products: float32 or bfloat16. Weights, carry and loss
+        stay float32.
+      execution: Implementation of the recurrent layers: scan (any cell), fused (lstm and gru,
+        gradients written out by hand), cudnn (lstm on an NVIDIA GPU) or auto (the one that was
+        measured to be faster on CPU, else scan). It changes speed, not results.
+    """
+
+    sequence: str = declare("rows", OneOf(SEQUENCES))
+    patch_size: int = declare(4, Range(1, LARGEST_SIDE))
+    cnn_channels: tuple = declare((32, 64), SIZES)
+    cell: str = declare("lstm", OneOf(CELLS))
+    hidden_size: int = declare(128, SIZE)
+    num_layers: int = declare(1, Range(1, 1000))
+    bidirectional: bool = declare(False)
+    readout: str = declare("last", OneOf(READOUTS))
+    dropout: float = declare(0.0, BELOW_ONE)
     recurrent_dropout: float = declare(0.0, BELOW_ONE)
     readout_dropout: float = declare(0.0, BELOW_ONE)
-    forget_bias: float = declare(
-        1.0, FINITE, "With gate_init of constant: initial bias of the gate that keeps memory."
-    )
-    gate_init: str = declare(
-        "constant",
-        OneOf(("constant", "chrono", "uniform")),
-        """Initial bias of the gate that keeps memory: constant (forget_bias), chrono (for memories
-        as long as the sequence) or uniform (for memories of all lengths).""",
-    )
-    refine_gates: bool = declare(
-        False,
-        None,
-        f"""{", ".join(REFINABLE_CELLS)}: a second gate refines the one that keeps memory (with
-        uniform: UR-LSTM, UR-GRU).""",
-    )
-    recurrent_init: str = declare(
-        "orthogonal",
-        OneOf(("orthogonal", "identity")),
-        "Recurrent kernels start orthogonal or as the identity.",
-    )
-    compute_dtype: str = declare(
-        "float32",
-        OneOf(("float32", "bfloat16")),
-        """Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay
-        float32.""",
-    )
-    execution: str = declare(
-        "auto",
-        OneOf(EXECUTIONS),
-        """Implementation of the recurrent layers: scan (any cell), fused (lstm and gru, gradients
-        written out by hand), cudnn (lstm on an NVIDIA GPU) or auto (the one that was measured to be
-        faster on CPU, else scan). It changes speed, not results.""",
-    )
+    forget_bias: float = declare(1.0, FINITE)
+    gate_init: str = declare("constant", OneOf(("constant", "chrono", "uniform")))
+    refine_gates: bool = declare(False)
+    recurrent_init: str = declare("orthogonal", OneOf(("orthogonal", "identity")))
+    compute_dtype: str = declare("float32", OneOf(("float32", "bfloat16")))
+    execution: str = declare("auto", OneOf(EXECUTIONS))

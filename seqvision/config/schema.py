@@ -1,7 +1,7 @@
 """Every field of a config: its type, its default, its bound and its meaning, declared once.
 
 The sections of the examples and of the network are in `data_schema` and `model_schema`. To add a
-field, declare it and write `configs/default.py` anew:
+field, declare it, describe it in the docstring of its class and write `configs/default.py` anew:
 
     python -m seqvision.config.schema > configs/default.py
 """
@@ -19,7 +19,6 @@ from seqvision.config.bounds import (
     Range,
     declare,
     declare_duration,
-    listed,
     section,
 )
 from seqvision.config.data_schema import LINE_SOURCES, Augment, Clips, Data, Lines, Reading
@@ -32,118 +31,114 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    label_smoothing: float = declare(
-        0.0,
-        BELOW_ONE,
-        "Fraction of the target spread evenly over all classes, in training only.",
-    )
-    step_weight: float = declare(
-        0.0,
-        FRACTION,
-        "per_step: this weight on the mean loss of all steps, the rest on that of the last step.",
-    )
+    """`config.loss`.
+
+    Attributes:
+      label_smoothing: Fraction of the target spread evenly over all classes, in training only.
+      step_weight: per_step: this weight on the mean loss of all steps, the rest on that of the last
+        step.
+    """
+
+    label_smoothing: float = declare(0.0, BELOW_ONE)
+    step_weight: float = declare(0.0, FRACTION)
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    name: str = declare("adam", OneOf(OPTIMIZERS), f"{listed(OPTIMIZERS)}.")
-    learning_rate: float = declare(
-        1e-3, POSITIVE, "The peak learning rate; config.schedule shapes it over time."
-    )
-    beta1: float = declare(0.9, BELOW_ONE, "adam, adamw: decay of the first and second moment.")
+    """`config.optimizer`.
+
+    Attributes:
+      name: adam, adamw, sgd or rmsprop.
+      learning_rate: The peak learning rate; config.schedule shapes it over time.
+      beta1, beta2: adam, adamw: decay of the first and second moment.
+      epsilon: adam, adamw, rmsprop: added to the denominator.
+      momentum: sgd, rmsprop: momentum.
+      decay: rmsprop: decay of the squared gradient's average.
+      weight_decay: adamw, sgd, rmsprop: decoupled weight decay, on kernels only, not on biases.
+      clip_norm: Gradients are scaled down to this global norm (0 = never).
+    """
+
+    name: str = declare("adam", OneOf(OPTIMIZERS))
+    learning_rate: float = declare(1e-3, POSITIVE)
+    beta1: float = declare(0.9, BELOW_ONE)
     beta2: float = declare(0.999, BELOW_ONE)
-    epsilon: float = declare(1e-8, POSITIVE, "adam, adamw, rmsprop: added to the denominator.")
-    momentum: float = declare(0.0, BELOW_ONE, "sgd, rmsprop: momentum.")
-    decay: float = declare(0.9, BELOW_ONE, "rmsprop: decay of the squared gradient's average.")
-    weight_decay: float = declare(
-        0.0,
-        NON_NEGATIVE,
-        "adamw, sgd, rmsprop: decoupled weight decay, on kernels only, not on biases.",
-    )
-    clip_norm: float = declare(
-        0.0, NON_NEGATIVE, "Gradients are scaled down to this global norm (0 = never)."
-    )
+    epsilon: float = declare(1e-8, POSITIVE)
+    momentum: float = declare(0.0, BELOW_ONE)
+    decay: float = declare(0.9, BELOW_ONE)
+    weight_decay: float = declare(0.0, NON_NEGATIVE)
+    clip_norm: float = declare(0.0, NON_NEGATIVE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    name: str = declare(
-        "constant",
-        OneOf(SCHEDULES),
-        """constant, cosine (decay to final_fraction) or one_cycle (cosine rise, then cosine
-        decay).""",
-    )
-    warmup: Duration = declare_duration(
-        "0 steps",
-        "Rise from start_fraction to the peak; may be given in % of the whole training.",
-    )
-    start_fraction: float = declare(
-        0.1,
-        Range(0, 1, above=True),
-        "First and last learning rate, as fractions of the peak.",
-    )
+    """`config.schedule`: the learning rate over time.
+
+    Attributes:
+      name: constant, cosine (decay to final_fraction) or one_cycle (cosine rise, then cosine
+        decay).
+      warmup: Rise from start_fraction to the peak; may be given in % of the whole training.
+      start_fraction, final_fraction: First and last learning rate, as fractions of the peak.
+    """
+
+    name: str = declare("constant", OneOf(SCHEDULES))
+    warmup: Duration = declare_duration("0 steps")
+    start_fraction: float = declare(0.1, Range(0, 1, above=True))
     final_fraction: float = declare(0.0, FRACTION)
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    every: Duration = declare_duration(
-        "1 epochs", 'How often to save ("never" = only at the end and when interrupted).'
-    )
-    keep: int = declare(2, SIZE, "How many of the newest checkpoints to keep.")
-    keep_best: bool = declare(
-        False,
-        None,
-        "Also keep the one with the best validation accuracy; evaluate and predict with it.",
-    )
+    """`config.checkpoint`.
+
+    Attributes:
+      every: How often to save ("never" = only at the end and when interrupted).
+      keep: How many of the newest checkpoints to keep.
+      keep_best: Also keep the one with the best validation accuracy; evaluate and predict with it.
+    """
+
+    every: Duration = declare_duration("1 epochs")
+    keep: int = declare(2, SIZE)
+    keep_best: bool = declare(False)
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    patience: int = declare(
-        0,
-        COUNT,
-        """Stop after this many evaluations in a row without a better validation accuracy
-        (0 = never).""",
-    )
+    """`config.early_stopping`.
+
+    Attributes:
+      patience: Stop after this many evaluations in a row without a better validation accuracy (0 =
+        never).
+    """
+
+    patience: int = declare(0, COUNT)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A config, typed. `validation.validate` checks it; `step_counts.Steps` are its durations."""
+    """A config, typed. `validation.validate` checks it; `step_counts.Steps` are its durations.
 
-    seed: int = declare(
-        0,
-        COUNT,
-        "Weights, order of examples, augmentation: all are functions of this number.",
-    )
-    num_seeds: int = declare(
-        1,
-        Range(1, 1000),
-        """Train this many at once, with the seeds from config.seed on, each as it would be trained
-        alone (early stopping and the best checkpoint go by their mean); reported are their mean,
-        their standard deviation and each. Clips and lines that are generated (config.data.source)
-        are the same for all: those of config.seed.""",
-    )
-    init_from: str = declare(
-        "",
-        None,
-        """A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and
-        shape match are taken; the run prints which did.""",
-    )
-    duration: Duration = declare_duration("10 epochs", "How long to train.")
-    log_every: Duration = declare_duration(
-        "100 steps", "How often to print and record the training loss and accuracy."
-    )
-    evaluate_every: Duration = declare_duration(
-        "1 epochs", 'How often to evaluate the validation split ("never" = only at the end).'
-    )
-    ema_decay: float = declare(
-        0.0,
-        BELOW_ONE,
-        """Evaluate, save and predict with an exponential moving average of the weights, with this
-        decay per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).""",
-    )
+    Attributes:
+      seed: Weights, order of examples, augmentation: all are functions of this number.
+      num_seeds: Train this many at once, with the seeds from config.seed on, each as it would be
+        trained alone (early stopping and the best checkpoint go by their mean); reported are their
+        mean, their standard deviation and each. Clips and lines that are generated
+        (config.data.source) are the same for all: those of config.seed.
+      init_from: A finished run's workdir to take weights from ("" = start afresh). Arrays whose
+        name and shape match are taken; the run prints which did.
+      duration: How long to train.
+      log_every: How often to print and record the training loss and accuracy.
+      evaluate_every: How often to evaluate the validation split ("never" = only at the end).
+      ema_decay: Evaluate, save and predict with an exponential moving average of the weights, with
+        this decay per step, at step t at most (1 + t) / (10 + t) (0 = with the weights themselves).
+    """
+
+    seed: int = declare(0, COUNT)
+    num_seeds: int = declare(1, Range(1, 1000))
+    init_from: str = declare("")
+    duration: Duration = declare_duration("10 epochs")
+    log_every: Duration = declare_duration("100 steps")
+    evaluate_every: Duration = declare_duration("1 epochs")
+    ema_decay: float = declare(0.0, BELOW_ONE)
     data: Data = section(Data)
     clips: Clips = section(Clips)
     lines: Lines = section(Lines)

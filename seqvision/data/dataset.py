@@ -15,31 +15,35 @@ from seqvision.shapes import HostInputs, HostLabels, HostLengths, Indices
 SPLITS = ("train", "validation", "test")
 
 
-@runtime_checkable
-class Split(Protocol):
-    """The examples of one split, in memory, made on the devices or streamed.
+class Split:
+    """The examples of one split: as here in memory, or made on the devices, or streamed.
 
     Attributes:
       arrays: of examples in memory or made, what has to lie on the devices: a tree of arrays. None
         where the examples are streamed.
       names: the file or array that each comes from; () where that is unknown.
       is_streamed: whether examples are read when they are needed.
-      num_bytes: size of `arrays`; of streamed examples, of their inputs as an array in memory.
     """
 
-    @property
-    def arrays(self) -> Any: ...
+    arrays: Any
+    names: tuple[str, ...] = ()
+    is_streamed = False
+
+    def __len__(self) -> int:
+        raise NotImplementedError
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def num_bytes(self) -> int:
+        """Size of `arrays`; of streamed examples, of their inputs as an array in memory."""
+        return sum(np.asarray(array).nbytes for array in jax.tree.leaves(self.arrays))
 
-    @property
-    def is_streamed(self) -> bool: ...
-
-    @property
-    def num_bytes(self) -> int: ...
-
-    def __len__(self) -> int: ...
+    def fingerprint(self) -> str:
+        """SHA-256 of the arrays: their shapes, then their bytes."""
+        arrays = self.arrays.values()
+        digest = hashlib.sha256(repr(tuple(array.shape for array in arrays)).encode())
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def read(self, indices: Indices) -> dict[str, np.ndarray]:
         """The examples with these numbers (B,), in the memory of the host; see `take`.
@@ -47,6 +51,7 @@ class Split(Protocol):
         Raises:
           UserError: a streamed example cannot be read (any more): one line that names it.
         """
+        return jax.device_get(self.take(self.arrays, indices))
 
     @staticmethod
     def take(arrays: Any, indices: Any) -> dict[str, Any]:
@@ -61,37 +66,11 @@ class Split(Protocol):
           (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
           Lines of writing: see `sources.line_images.LineSplit`.
         """
-
-
-class ResidentSplit:
-    """The part of `Split` that is common to examples in memory and to those made on the devices."""
-
-    arrays: Any
-    names: tuple[str, ...] = ()
-    is_streamed = False
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(np.asarray(array).nbytes for array in jax.tree.leaves(self.arrays))
-
-    def read(self, indices: Indices) -> dict[str, np.ndarray]:
-        return jax.device_get(self.take(self.arrays, indices))
-
-    @staticmethod
-    def take(arrays: Any, indices: Any) -> dict[str, Any]:
         return {name: array[indices] for name, array in arrays.items()}
 
 
-def fingerprint_of(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of arrays: their shapes, then their bytes."""
-    digest = hashlib.sha256(repr(tuple(array.shape for array in arrays.values())).encode())
-    for array in arrays.values():
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
 @dataclasses.dataclass(frozen=True)
-class ArraySplit(ResidentSplit):
+class ArraySplit(Split):
     """Images or clips as arrays in memory.
 
     Attributes:
@@ -121,10 +100,6 @@ class ArraySplit(ResidentSplit):
         names = self.names[start:stop]
         return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths, names)
 
-    def fingerprint(self) -> str:
-        """See `fingerprint_of`."""
-        return fingerprint_of(self.arrays)
-
 
 @runtime_checkable
 class Source(Protocol):
@@ -144,7 +119,7 @@ class Source(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class StreamedSplit:
+class StreamedSplit(Split):
     """A split of a set larger than memory: only the next batches are in memory.
 
     Attributes:
@@ -171,10 +146,6 @@ class StreamedSplit:
     def read(self, indices: Indices) -> dict[str, np.ndarray]:
         """See `Source.read`; numbers are those of the split."""
         return self.source.read(np.asarray(self.numbers.start + indices, np.int32))
-
-    @staticmethod
-    def take(arrays: Any, indices: Any) -> dict[str, Any]:
-        return ResidentSplit.take(arrays, indices)
 
     def part(self, start: int, stop: int) -> "StreamedSplit":
         """Examples number `start` to `stop`."""

@@ -103,11 +103,6 @@ def put_batch_rows(batch_size: int, mesh: Mesh) -> jax.Array:
     return to_devices(rows, batch_sharding(mesh))
 
 
-def _moderate_size(split: Split, batch_size: int) -> int:
-    """Examples to evaluate at once: `batch_size`, or fewer where streamed ones are large."""
-    return max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
-
-
 def evaluation_batches(
     split: Split, batch_size: int, mesh: Mesh
 ) -> Iterator[tuple[Any, jax.Array, HostMask]]:
@@ -129,9 +124,8 @@ def evaluation_batches(
       an example only fills up the batch.
     """
     if split.is_streamed:
-        size = shared_batch_size(_moderate_size(split, batch_size), len(split), mesh)
-    else:
-        size = shared_batch_size(batch_size, len(split), mesh)
+        batch_size = max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
+    size = shared_batch_size(batch_size, len(split), mesh)
     numbered = list(padded_indices(len(split), size))
     if not split.is_streamed:
         arrays = to_devices(split.arrays, replicated(mesh))

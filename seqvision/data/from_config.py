@@ -11,6 +11,7 @@ from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, h
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.line_images import load_lines
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
 from seqvision.data.synthetic.clip_recipe import MovingDigits
@@ -43,78 +44,56 @@ def load_dataset(
             f"config.data.source: '{source}' is not known; choose one of {', '.join(_SOURCES)}"
             f"{did_you_mean(source, _SOURCES)}"
         )
-    dataset = _SOURCES[source](settings, say, show_progress)
+    data = settings.data
+    loading = Loading(
+        size=(data.height, data.width, data.channels),
+        kind=data.kind,
+        broken_files=data.broken_files,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        resident_bytes=data.resident_bytes,
+        cache_dir=cache_folder(data.cache_dir),
+        say=say,
+        show_progress=show_progress,
+    )
+    dataset = _SOURCES[source](settings, loading)
     _check_fits(settings, dataset)
     return dataset
 
 
-def _npz(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
-    data = settings.data
-    return load_npz(
-        Path(data.path).expanduser(),
-        kind=data.kind,
-        size=_size(settings),
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        resident_bytes=data.resident_bytes,
-        cache_dir=cache_folder(data.cache_dir),
-        say=say,
-    )
+def _npz(settings: Settings, loading: Loading) -> Dataset:
+    return load_npz(Path(settings.data.path).expanduser(), loading)
 
 
-def _folders(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
-    data = settings.data
-    return load_folders(
-        Path(data.path).expanduser(),
-        size=_size(settings),
-        broken_files=data.broken_files,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        say=say,
-        show_progress=show_progress,
-        resident_bytes=data.resident_bytes,
-        cache_dir=cache_folder(data.cache_dir),
-    )
+def _folders(settings: Settings, loading: Loading) -> Dataset:
+    return load_folders(Path(settings.data.path).expanduser(), loading)
 
 
-def _lines(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
-    data, symbols = settings.data, settings.reading.alphabet
+def _lines(settings: Settings, loading: Loading) -> Dataset:
+    symbols = settings.reading.alphabet
     return load_lines(
-        Path(data.path).expanduser(),
-        height=data.height or LINE_HEIGHT,
+        Path(settings.data.path).expanduser(),
+        loading,
+        height=settings.data.height or LINE_HEIGHT,
         max_columns=settings.lines.width,
         alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        show_progress=show_progress,
     )
 
 
-def _tfds(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
-    return _named_set(settings, say, show_progress, settings.data.resident_bytes)
-
-
-def _moving_digits(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+def _moving_digits(settings: Settings, loading: Loading) -> Dataset:
     fields = dataclasses.asdict(settings.clips)
     num_clips = {name: fields.pop(f"{name}_clips") for name in SPLITS}
     recipe = MovingDigits(**fields | {"min_frames": fields["min_frames"] or fields["num_frames"]})
-    wanted = {name: number for name, number in num_clips.items() if number > 0}
-    digits = _named_set(settings, say, show_progress)
-    return moving_digits(recipe, digits, settings.seed, wanted)
+    return moving_digits(recipe, _digits(settings, loading), settings.seed, num_clips)
 
 
-def _digit_lines(settings: Settings, say: Callable[[str], None], show_progress: bool) -> Dataset:
+def _digit_lines(settings: Settings, loading: Loading) -> Dataset:
     lines = settings.lines
-    sizes = {name: getattr(lines, f"{name}_lines") for name in SPLITS}
 
     def recipes_of(levels: str, width: int) -> tuple[DigitLines, ...]:
+        least, most = lines.min_symbols, lines.max_symbols
         return tuple(
-            dataclasses.replace(
-                LEVELS[level],
-                min_symbols=lines.min_symbols,
-                max_symbols=lines.max_symbols,
-                width=width,
-            )
+            dataclasses.replace(LEVELS[level], min_symbols=least, max_symbols=most, width=width)
             for level in levels.split("+")
         )
 
@@ -122,11 +101,25 @@ def _digit_lines(settings: Settings, say: Callable[[str], None], show_progress: 
     recipes["train"] = recipes_of(
         lines.train_level or lines.level, lines.train_width or lines.width
     )
-    digits = _named_set(settings, say, show_progress)
-    return digit_lines(recipes, digits, settings.seed, sizes)
+    num_lines = {name: getattr(lines, f"{name}_lines") for name in SPLITS}
+    return digit_lines(recipes, _digits(settings, loading), settings.seed, num_lines)
 
 
-_SOURCES: dict[str, Callable[[Settings, Callable[[str], None], bool], Dataset]] = {
+def _digits(settings: Settings, loading: Loading) -> Dataset:
+    """Images that clips and lines are made of: always in memory."""
+    return _tfds(settings, dataclasses.replace(loading, resident_bytes=math.inf))
+
+
+def _tfds(settings: Settings, loading: Loading) -> Dataset:
+    """A TFDS set, its validation split held out of `train`."""
+    whole = load_tfds(settings.data.name, settings.data.dir, loading)
+    train = whole.splits["train"]
+    assert isinstance(train, ArraySplit | StreamedSplit)
+    held_out = hold_out_validation(train, settings.data.validation_examples, whole.name)
+    return dataclasses.replace(whole, splits={**held_out, "test": whole.splits["test"]})
+
+
+_SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
     "tfds": _tfds,
     "npz": _npz,
     "folders": _folders,
@@ -134,28 +127,6 @@ _SOURCES: dict[str, Callable[[Settings, Callable[[str], None], bool], Dataset]] 
     "moving_digits": _moving_digits,
     "digit_lines": _digit_lines,
 }
-
-
-def _named_set(
-    settings: Settings,
-    say: Callable[[str], None],
-    show_progress: bool,
-    resident_bytes: float = math.inf,
-) -> Dataset:
-    """A TFDS set, its validation split held out of `train`. Clips and lines are made of arrays."""
-    data = settings.data
-    whole = load_tfds(
-        data.name, data.dir, data.cache_dir, say, show_progress, _size(settings), resident_bytes
-    )
-    train = whole.splits["train"]
-    assert isinstance(train, ArraySplit | StreamedSplit)
-    held_out = hold_out_validation(train, data.validation_examples, whole.name)
-    return dataclasses.replace(whole, splits={**held_out, "test": whole.splits["test"]})
-
-
-def _size(settings: Settings) -> tuple[int, int, int]:
-    """Height, width and channels that examples are brought to; 0 is what they have."""
-    return settings.data.height, settings.data.width, settings.data.channels
 
 
 def _check_fits(settings: Settings, dataset: Dataset) -> None:

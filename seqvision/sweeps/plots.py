@@ -61,17 +61,13 @@ def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) 
         if min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
             panel.set_xscale("log")
     else:
-        places = _in_order(values)
+        places = list(dict.fromkeys(map(str, values)))
         panel.scatter([places.index(str(value)) for value in values], scores, c=colours)
         panel.set_xticks(range(len(places)), places)
 
 
 def _colours(plan: Plan) -> list[Any]:
     return [colormaps["turbo"](place / len(plan.runs)) for place in range(len(plan.runs))]
-
-
-def _in_order(values: Sequence[Any]) -> list[str]:
-    return list(dict.fromkeys(map(str, values)))
 
 
 def _draw_curves(

@@ -16,7 +16,7 @@ import filelock
 
 from seqvision.errors import BusyError, UserError, explain_os_error
 from seqvision.runs.compatibility import check_same_config
-from seqvision.runs.files import CONFIG, write_whole
+from seqvision.runs.files import CONFIG, write_json, write_whole
 from seqvision.runs.lock import is_locked
 from seqvision.runtime.console import duration_text, say
 from seqvision.runtime.cpu_devices import split_cores
@@ -24,14 +24,7 @@ from seqvision.runtime.interruption import Interruption
 from seqvision.sweeps.eta import SweepProgress
 from seqvision.sweeps.plan import Plan, PlannedRun
 from seqvision.sweeps.process import TrainingProcess, failure_reason, train_command
-from seqvision.sweeps.table import (
-    Outcome,
-    csv_text,
-    forget_failure,
-    note_failure,
-    outcome_of,
-    table_lines,
-)
+from seqvision.sweeps.table import FAILURE, Outcome, csv_text, outcome_of, table_lines
 
 TABLE, PICTURE = "sweep.csv", "sweep.png"
 _POLL_SECONDS = 0.1
@@ -134,12 +127,7 @@ class _Scheduler:
     """Queue of waiting runs, and the active ones by worker."""
 
     def __init__(
-        self,
-        plan: Plan,
-        folder: Path,
-        launch: Launch,
-        num_workers: int,
-        interruption: Interruption,
+        self, plan: Plan, folder: Path, launch: Launch, num_workers: int, interruption: Interruption
     ) -> None:
         self._plan, self._folder, self._launch = plan, folder, launch
         self._interruption = interruption
@@ -187,7 +175,7 @@ class _Scheduler:
             if outcome.is_final:  # Another process has done it.
                 self._say_ended(run, outcome, "elsewhere", "")
                 continue
-            forget_failure(self._folder / run.name)
+            (self._folder / run.name / FAILURE).unlink(missing_ok=True)
             worker = self._free.popleft()
             self._active[worker] = (run, self._launch(run, worker), time.monotonic())
             say(f"{run.name}: {'begins' if outcome.status == 'missing' else 'goes on'}")
@@ -196,10 +184,10 @@ class _Scheduler:
         """Whether another process trains a run, by its lock."""
         if time.monotonic() < self._busy.get(run.name, 0.0):
             return True
-        if is_locked(self._folder / run.name):
+        is_busy = is_locked(self._folder / run.name)
+        if is_busy:
             self._note_busy(run)
-            return True
-        return False
+        return is_busy
 
     def _note_busy(self, run: PlannedRun) -> None:
         if run.name not in self._busy:
@@ -215,7 +203,6 @@ class _Scheduler:
                 self._ended(run, process.output(), code, time.monotonic() - start)
 
     def _ended(self, run: PlannedRun, output: str, code: int, seconds: float) -> None:
-        workdir = self._folder / run.name
         if code == BusyError.exit_code:  # Another process locked the folder first.
             self._note_busy(run)
             self._waiting.append(run)
@@ -224,7 +211,8 @@ class _Scheduler:
         if code in _STOPPED:
             outcome = dataclasses.replace(outcome, status="interrupted")
         elif code != 0 and outcome.status != "diverged":
-            note_failure(workdir, failure_reason(code, output))
+            reason = failure_reason(code, output)
+            write_json(self._folder / run.name / FAILURE, {"reason": reason})
             outcome = self._outcome(run)
         self._say_ended(run, outcome, f"in {duration_text(seconds)}", output)
         _write_table(self._plan, self._folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqvision.config.validation import flatten
 from seqvision.errors import UserError
-from seqvision.runs.files import STATUS, read_json, write_json
+from seqvision.runs.files import STATUS, read_json
 from seqvision.runs.metrics_log import read_metrics
 from seqvision.runtime.console import aligned, duration_text
 from seqvision.sweeps.plan import Plan, PlannedRun
@@ -54,16 +54,6 @@ def outcome_of(workdir: Path, plan: Plan) -> Outcome:
         return Outcome("failed", reason=str(error))
 
 
-def note_failure(workdir: Path, reason: str) -> None:
-    """Writes the reason of a failure, which `outcome_of` reads."""
-    write_json(workdir / FAILURE, {"reason": reason})
-
-
-def forget_failure(workdir: Path) -> None:
-    """Deletes the reason of an earlier failure."""
-    (workdir / FAILURE).unlink(missing_ok=True)
-
-
 def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
     rows = read_metrics(workdir)
     curve = [
@@ -71,11 +61,9 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
         for row in rows
         if row["split"] == "validation" and plan.metric in row
     ]
-    best_step, best = None, None
-    if curve:
-        # The first of equals, as in training.
-        choose = max if plan.higher_is_better else min
-        best_step, best = choose(curve, key=lambda point: point[1])
+    # The first of equals, as in training.
+    choose = max if plan.higher_is_better else min
+    best_step, best = choose(curve, key=lambda point: point[1], default=(None, None))
     status: dict[str, Any] = {"status": "missing"}
     if (workdir / STATUS).exists():
         status = read_json(workdir / STATUS)
@@ -100,33 +88,23 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
 
 def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     """The table as CSV with a row for each run; all columns but `seconds` are reproducible."""
+    rows: list[dict[str, Any]] = [
+        {
+            "run": run.name,
+            **dict(zip(plan.keys, values_of(run, plan.keys), strict=True)),
+            "status": outcome.status,
+            f"best_validation_{plan.metric}": outcome.best,
+            "best_step": outcome.best_step,
+            f"test_{plan.metric}": outcome.test,
+            "reason": outcome.reason,
+            "seconds": outcome.seconds,
+        }
+        for run, outcome in zip(plan.runs, outcomes, strict=True)
+    ]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "run",
-            *plan.keys,
-            "status",
-            f"best_validation_{plan.metric}",
-            "best_step",
-            f"test_{plan.metric}",
-            "reason",
-            "seconds",
-        ]
-    )
-    for run, outcome in zip(plan.runs, outcomes, strict=True):
-        writer.writerow(
-            [
-                run.name,
-                *values_of(run, plan.keys),
-                outcome.status,
-                outcome.best,
-                outcome.best_step,
-                outcome.test,
-                outcome.reason,
-                outcome.seconds,
-            ]
-        )
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -136,7 +114,7 @@ def table_lines(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterat
     rows = [(*short_names(plan.keys).values(), "status", "best validation", "test", "time")]
     for run, outcome in zip(plan.runs, outcomes, strict=True):
         values = map(str, values_of(run, plan.keys))
-        best = "" if outcome.best is None else f"{format_metric(metric, outcome.best)}"
+        best = "" if outcome.best is None else format_metric(metric, outcome.best)
         at = "" if outcome.best_step is None else f" (step {outcome.best_step})"
         test = "" if outcome.test is None else format_metric(metric, outcome.test)
         time = "" if outcome.seconds is None else duration_text(outcome.seconds)
@@ -148,22 +126,20 @@ def table_lines(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterat
     number = best_of(plan, outcomes)
     if number is not None:
         run, outcome = plan.runs[number], outcomes[number]
-        yield (
-            f"best by validation {metric}: {folder / run.name}:"
-            f" {format_metric(metric, outcome.best or 0)}"
-            + ("" if outcome.test is None else f", test {format_metric(metric, outcome.test)}")
-        )
+        best = format_metric(metric, outcome.best or 0)
+        test = "" if outcome.test is None else f", test {format_metric(metric, outcome.test)}"
+        yield f"best by validation {metric}: {folder / run.name}: {best}{test}"
 
 
 def best_of(plan: Plan, outcomes: Sequence[Outcome]) -> int | None:
     """Index of the finished run with the best validation metric; the first of equals."""
-    sign = 1 if plan.higher_is_better else -1
     scores = {
-        number: sign * outcome.best
+        number: outcome.best
         for number, outcome in enumerate(outcomes)
         if outcome.status == "done" and outcome.best is not None
     }
-    return max(scores, key=lambda number: scores[number]) if scores else None
+    choose = max if plan.higher_is_better else min
+    return choose(scores, key=lambda number: scores[number], default=None)
 
 
 def values_of(run: PlannedRun, keys: Sequence[str]) -> list[Any]:

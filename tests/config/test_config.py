@@ -269,6 +269,11 @@ def test_the_default_config_is_the_generated_one() -> None:
     assert validate(default.get_config()) == Settings()
 
 
+def test_the_descriptions_name_all_cells_and_optimizers() -> None:
+    for names in (model_schema.CELLS, schema.OPTIMIZERS):
+        assert f"# {', '.join(names[:-1])} or {names[-1]}." in default_file()
+
+
 # Described together with the field above them.
 SHARED_COMMENT = {
     "optimizer.beta2", "schedule.final_fraction", "data.width", "data.test_fraction",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
 from seqvision.errors import UserError
 
@@ -20,13 +21,11 @@ Clip = np.ndarray
 
 
 def folders(path: Path, **options: Any) -> Dataset:
-    plain = {"broken_files": "fail", "validation_fraction": 0.0, "test_fraction": 0.0}
-    silent = {"say": lambda line: None, "show_progress": False}
-    return load_folders(path, **(plain | silent | options))
+    return load_folders(path, Loading(**({"say": lambda line: None} | options)))
 
 
 def npz(path: Path, **options: Any) -> Dataset:
-    return load_npz(path, **({"validation_fraction": 0.0, "test_fraction": 0.0} | options))
+    return load_npz(path, Loading(**options))
 
 
 def arrays(dataset: Dataset, split: str = "train") -> ArraySplit:

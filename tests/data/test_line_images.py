@@ -13,6 +13,7 @@ from PIL import Image
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.data.sources.line_images import LineSplit, load_lines
+from seqvision.data.sources.loading import Loading
 from seqvision.errors import UserError
 from seqvision.tasks.losses import is_feasible
 from seqvision.tasks.reading import TextReading
@@ -98,8 +99,8 @@ def save(path: Path, lines: dict[str, str], table: str = "labels.tsv", **sizes: 
 
 
 def load(path: Path, **options: Any) -> Dataset:
-    plain = {"max_columns": 400, "validation_fraction": 0.0, "test_fraction": 0.0}
-    return load_lines(path, **(plain | options))
+    fractions = {name: options.pop(name, 0.0) for name in ("validation_fraction", "test_fraction")}
+    return load_lines(path, Loading(**fractions), **({"max_columns": 400} | options))
 
 
 def lines_of(dataset: Dataset, split: str = "train") -> LineSplit:

@@ -337,19 +337,6 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
     assert fingerprint() == found[0]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"task": "motions"}, "config.clips.task: 'motions' is none of motion, digit"),
-        ({"min_frames": 9}, "config.clips.min_frames: 9 is more than"),
-        ({"channels": 2}, "config.clips.channels: 2 is neither 1"),
-        ({"digit_size": 25}, "config.clips.digit_size: 25 is larger than"),
-    ],
-)
-def test_recipes_without_clips_are_refused(wrong: dict[str, Any], message: str) -> None:
-    assert says(lambda: dataclasses.replace(MOTION, **wrong)).startswith(message)
-
-
 def test_colour_sources_are_refused() -> None:
     colour = grey_source(*2 * [np.repeat(ELBOWS, 3, axis=-1)])
     says(

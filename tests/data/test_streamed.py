@@ -1,5 +1,6 @@
 """Sets larger than memory: the same training, evaluation and order as in memory."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,9 +17,10 @@ from seqvision import evaluate
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
-from seqvision.data.sources.tfds_records import TfdsSource
+from seqvision.data.sources.tfds_records import ImageFormat, TfdsSource
 from seqvision.errors import UserError
 from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
@@ -128,15 +130,14 @@ def test_a_streamed_run_interrupted_mid_epoch_equals_a_resident_one(
 
 
 def test_npz_by_memory_map_is_what_is_loaded(images: Path, clips: Path, tmp_path: Path) -> None:
-    fractions = {"validation_fraction": 0.1, "test_fraction": 0.2}
+    fractions: Any = {"validation_fraction": 0.1, "test_fraction": 0.2}
+    streaming = fractions | {"resident_bytes": 100, "cache_dir": tmp_path / "cache"}
     for path in (images, clips):
         for size in ((0, 0, 0), (4, 4, 3)):
-            loaded = load_npz(path, size=size, **fractions)
-            mapped = load_npz(
-                path, size=size, resident_bytes=100, cache_dir=tmp_path / "cache", **fractions
-            )
+            loaded = load_npz(path, Loading(size=size, **fractions))
+            mapped = load_npz(path, Loading(size=size, **streaming))
             assert_same_sets(loaded, mapped)
-    again = load_npz(clips, resident_bytes=100, cache_dir=tmp_path / "cache", **fractions)
+    again = load_npz(clips, Loading(**streaming))
     assert len(list((tmp_path / "cache").iterdir())) == 2  # One for each file.
     assert list(again.fingerprints) == ["file by CRC-32"]
 
@@ -147,10 +148,12 @@ def test_images_read_as_clips_are_scanned_anew(tmp_path: Path) -> None:
     path, kept = tmp_path / "set.npz", tmp_path / "cache"
     pixels = rng.integers(0, 256, (90, 6, 6, 3)).astype(np.uint8)
     np.savez(path, images=pixels, labels=np.arange(90) % 2)
-    options = {"resident_bytes": 100, "validation_fraction": 0.0, "test_fraction": 0.3}
-    load_npz(path, kind="images", cache_dir=kept, **options)
-    found = load_npz(path, kind="clips", cache_dir=kept, **options).split("test")
-    expected = load_npz(path, kind="clips", cache_dir=tmp_path / "other", **options).split("test")
+    as_images = Loading(resident_bytes=100, test_fraction=0.3, kind="images", cache_dir=kept)
+    as_clips = dataclasses.replace(as_images, kind="clips")
+    load_npz(path, as_images)
+    found = load_npz(path, as_clips).split("test")
+    anew = dataclasses.replace(as_clips, cache_dir=tmp_path / "other")
+    expected = load_npz(path, anew).split("test")
     assert found.numbers == expected.numbers and len(found) == len(expected)
     numbers = np.arange(len(found), dtype=np.int32)
     np.testing.assert_array_equal(found.read(numbers)["inputs"], expected.read(numbers)["inputs"])
@@ -164,9 +167,10 @@ def test_fortran_order_and_given_splits(tmp_path: Path) -> None:
     }
     labels = {f"{split}_labels": np.arange(20) % 2 for split in ("train", "val", "test")}
     np.savez(tmp_path / "set.npz", **pixels, **labels)
-    fractions = {"validation_fraction": 0.1, "test_fraction": 0.1}
-    loaded = load_npz(tmp_path / "set.npz", **fractions)
-    assert_same_sets(loaded, load_npz(tmp_path / "set.npz", resident_bytes=100, **fractions))
+    loading = Loading(validation_fraction=0.1, test_fraction=0.1)
+    loaded = load_npz(tmp_path / "set.npz", loading)
+    streaming = dataclasses.replace(loading, resident_bytes=100)
+    assert_same_sets(loaded, load_npz(tmp_path / "set.npz", streaming))
 
 
 def test_a_compressed_npz_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -214,8 +218,9 @@ def test_folders_are_scanned_once(
         "say": said.append,
         "cache_dir": tmp_path / "cache",
     }
-    resident = load_folders(class_folders, **options)
-    streaming = load_folders(class_folders, resident_bytes=200, **options)
+    resident = load_folders(class_folders, Loading(**options))
+    options["resident_bytes"] = 200
+    streaming = load_folders(class_folders, Loading(**options))
     assert_same_sets(resident, streaming)
     assert said[0] == said[1] and "broken files skipped, 1 of 80" in said[0]
 
@@ -227,19 +232,19 @@ def test_folders_are_scanned_once(
         return read_frames(file)
 
     monkeypatch.setattr(folders, "read_frames", noted)
-    again = load_folders(class_folders, resident_bytes=200, **options)
+    again = load_folders(class_folders, Loading(**options))
     assert decoded == [] and said[2] == said[0]
     assert_same_sets(resident, again)
     assert dict(again.fingerprints) == dict(streaming.fingerprints)
     with pytest.raises(UserError, match=r"7\.png: cannot be read"):
-        load_folders(class_folders, resident_bytes=200, **options | {"broken_files": "fail"})
+        load_folders(class_folders, Loading(**options | {"broken_files": "fail"}))
 
     # Moved, it is the same set; with another image, it is not.
     moved = shutil.copytree(class_folders, tmp_path / "moved" / "pets", copy_function=shutil.copy)
-    same = load_folders(moved, resident_bytes=200, **options)
+    same = load_folders(moved, Loading(**options))
     assert dict(same.fingerprints) == dict(streaming.fingerprints)
     Image.fromarray(np.zeros((9, 7), np.uint8)).save(moved / "cat" / "0.png")
-    other = load_folders(moved, resident_bytes=200, **options)
+    other = load_folders(moved, Loading(**options))
     assert dict(other.fingerprints) != dict(streaming.fingerprints)
 
 
@@ -267,9 +272,8 @@ def test_a_file_that_fails_in_the_middle_of_an_epoch_is_named(
 
 
 def test_a_tfds_set_is_read_example_by_example(mnist: Dataset, data_home: Path) -> None:
-    streaming = load_tfds(
-        "mnist", str(data_home / "tfds"), str(data_home / "cache"), silent, resident_bytes=1000
-    )
+    loading = Loading(cache_dir=data_home / "cache", say=silent, resident_bytes=1000)
+    streaming = load_tfds("mnist", str(data_home / "tfds"), loading)
     assert streaming.is_streamed and streaming.input_shape == mnist.input_shape
     assert streaming.class_names == mnist.class_names
     assert list(streaming.fingerprints) == ["shards by size"]
@@ -289,7 +293,7 @@ def test_a_tfds_set_is_read_example_by_example(mnist: Dataset, data_home: Path) 
 
 
 def test_emnist_is_turned_as_it_is_read(tmp_path: Path) -> None:
-    """See `emnist.upright`: the same picture, the same class."""
+    """The same picture, the same class."""
 
     class Records:
         def __len__(self) -> int:
@@ -301,7 +305,9 @@ def test_emnist_is_turned_as_it_is_read(tmp_path: Path) -> None:
             return [{"image": image, "label": 26 if number == 0 else 0} for number in numbers]
 
     shape = (28, 20, 1)
-    source = TfdsSource(Records(), tmp_path, shape, shape, 26, first_label=1, on_its_side=True)
+    names = tuple("abcdefghijklmnopqrstuvwxyz")
+    form = ImageFormat(shape, shape, names, first_label=1, on_its_side=True)
+    source = TfdsSource(Records(), tmp_path, form)
     read = source.read(np.array([0], np.int32))
     assert read["labels"].tolist() == [25] and read["inputs"].shape == (1, 20, 28, 1)
     assert read["inputs"][0, :, 0].all() and not read["inputs"][0, :, 1:].any()

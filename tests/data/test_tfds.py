@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,14 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.dataset import Dataset
 from seqvision.data.files.pixels import fit
 from seqvision.data.sources import mnist_family
 from seqvision.data.sources import tfds as source
 from seqvision.data.sources.decoded_cache import DamagedCacheError, read_cache, write_cache
-from seqvision.data.sources.emnist import upright
 from seqvision.data.sources.idx import read_idx
-from seqvision.data.sources.tfds import load_tfds
+from seqvision.data.sources.loading import Loading
+from seqvision.data.sources.tfds import format_of, load_tfds
 from seqvision.errors import UserError
 from tests.conftest import smaller
 from tests.data.making import says
@@ -120,8 +121,8 @@ def load(small_prepared: Path, tmp_path: Path) -> Loader:
     """Loads that set; its cache is a folder of the test."""
 
     def load(cache: str = "cache", name: str = "fashion_mnist", **options: Any) -> Dataset:
-        options = {"say": silent} | options
-        return load_tfds(name, str(small_prepared), str(tmp_path / cache), **options)
+        loading = Loading(cache_dir=tmp_path / cache, **({"say": silent} | options))
+        return load_tfds(name, str(small_prepared), loading)
 
     return load
 
@@ -246,8 +247,8 @@ def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     damaged = copy / "t10k-labels-idx1-ubyte.gz"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     monkeypatch.setattr(mnist_family, "SHIPPED_MNIST", copy)
-    home = [str(tmp_path / name) for name in ("tfds", "cache")]
-    assert says(lambda: load_tfds("mnist", *home), "reinstall").startswith(f"{damaged}: damaged")
+    line = says(lambda: load_tfds("mnist", str(tmp_path / "tfds"), Loading()), "reinstall")
+    assert line.startswith(f"{damaged}: damaged")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def test_a_set_that_cannot_be_had(
         raise DownloadError("Failed to get url: no network")
 
     monkeypatch.setattr(_Downloader, "download", no_network)
-    says(lambda: load_tfds(name, str(tmp_path / "tfds"), str(tmp_path / "cache")), message)
+    says(lambda: load_tfds(name, str(tmp_path / "tfds"), Loading(say=silent)), message)
 
 
 # --- cache ---
@@ -372,15 +373,16 @@ def test_emnist_comes_out_of_its_zip(tmp_path: Path) -> None:
         ("digits", 9, "9"),
     ],
 )
-def test_emnist_is_upright_and_has_names(config: str, label: int, symbol: str) -> None:
+def test_emnist_is_upright_and_has_names(
+    monkeypatch: pytest.MonkeyPatch, config: str, label: int, symbol: str
+) -> None:
     """The symbols are those of EMNIST's mapping files. TFDS's top row is the left column."""
-    image = np.zeros((1, 28, 20, 1), np.uint8)
-    image[0, 0] = 255
-    sideways = ArraySplit(image, np.array([label], np.int32))
-    splits, fingerprints = {"train": sideways, "test": sideways}, {"train": "", "test": ""}
-    names = tuple(map(str, range(62)))
-    dataset = upright(Dataset("emnist", "1", names, splits, (28, 20, 1), fingerprints), config)
-    test = dataset.splits["test"]
-    assert dataset.class_names[test.labels[0]] == symbol
-    assert dataset.input_shape == (20, 28, 1) == test.inputs.shape[1:]
+    image = np.zeros((28, 20, 1), np.uint8)
+    image[0] = 255
+    builder = SimpleNamespace(builder_config=SimpleNamespace(name=config))
+    monkeypatch.setattr(source, "image_shape_and_classes", lambda *_: (image.shape, ()))
+    form = format_of(builder, f"emnist/{config}", (0, 0, 0))
+    test = form.decoded([{"image": image, "label": label}], 1)
+    assert form.class_names[test.labels[0]] == symbol
+    assert form.input_shape == (20, 28, 1) == test.inputs.shape[1:]
     assert test.inputs[0, :, 0].all() and not test.inputs[0, :, 1:].any()

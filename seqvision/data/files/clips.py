@@ -121,14 +121,10 @@ def _file_frames(path: Path) -> list[Image.Image]:
         # The first image of some animated PNGs is only for programs that show stills.
         first = 1 if getattr(opened, "default_image", False) else 0
         images = []
-        for number in range(first, _num_frames(opened)):
+        for number in range(first, getattr(opened, "n_frames", 1)):
             opened.seek(number)
             images.append(opened.copy())
         return images
-
-
-def _num_frames(opened: Image.Image) -> int:
-    return getattr(opened, "n_frames", 1)
 
 
 def _has_frames(opened: Image.Image) -> bool:

@@ -60,14 +60,8 @@ def read_cache(path: Path) -> Dataset:
     fingerprints = {name: split.fingerprint() for name, split in splits.items()}
     if fingerprints != meta["fingerprints"]:
         raise DamagedCacheError(f"{path}: its checksum does not match")
-    return Dataset(
-        name=meta["name"],
-        version=meta["version"],
-        class_names=tuple(meta["class_names"]),
-        splits=splits,
-        input_shape=tuple(splits["train"].inputs.shape[1:]),
-        fingerprints=fingerprints,
-    )
+    class_names, input_shape = tuple(meta["class_names"]), splits["train"].inputs.shape[1:]
+    return Dataset(meta["name"], meta["version"], class_names, splits, input_shape, fingerprints)
 
 
 def write_cache(path: Path, dataset: Dataset) -> None:
@@ -76,12 +70,8 @@ def write_cache(path: Path, dataset: Dataset) -> None:
     Raises:
       OSError: the folder cannot be written, or the disk is full.
     """
-    meta = {
-        "name": dataset.name,
-        "version": dataset.version,
-        "class_names": dataset.class_names,
-        "fingerprints": dataset.fingerprints,
-    }
+    stored = ("name", "version", "class_names", "fingerprints")
+    meta = {name: getattr(dataset, name) for name in stored}
     arrays: dict[str, Any] = {
         f"{name}_{kind}": array
         for name, split in dataset.splits.items()

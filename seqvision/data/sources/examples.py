@@ -12,6 +12,7 @@ from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.hash_split import cut
+from seqvision.data.sources.loading import Loading, Size, size_of
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 
@@ -34,10 +35,6 @@ class Example:
     fraction: float
     read: Callable[[], HostFrames]
 
-    @property
-    def num_bytes(self) -> int:
-        return math.prod(self.shape)
-
     def frames(self) -> HostFrames:
         """What `read` reads.
 
@@ -53,16 +50,45 @@ class Example:
         return frames
 
 
-def fit_known(frames: HostFrames, size: tuple[int, int, int]) -> HostFrames:
-    """Resizes frames as far as `size` (height, width, channels) is known; 0 is unknown."""
+def fit_known(frames: HostFrames, size: Size) -> HostFrames:
+    """Resizes frames as far as `size` is known."""
     return fit(frames, *known_shape(frames.shape, size)[1:])
 
 
-def known_shape(shape: tuple[int, ...], size: tuple[int, int, int]) -> tuple[int, int, int, int]:
+def known_shape(shape: tuple[int, ...], size: Size) -> tuple[int, int, int, int]:
     """The shape that frames of `shape` have after `fit_known`."""
-    num_frames, *own = shape
-    height, width, channels = (asked or given for asked, given in zip(size, own, strict=True))
-    return num_frames, height, width, channels
+    num_frames, height, width, channels = shape
+    return num_frames, *size_of((height, width, channels), size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What all examples of a set are brought to.
+
+    Attributes:
+      shape: T, the frames of the longest, height, width and channels.
+      of_clips: keep the time axis.
+    """
+
+    shape: tuple[int, int, int, int]
+    of_clips: bool
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """See `Dataset`."""
+        return self.shape if self.of_clips else self.shape[1:]
+
+    def stacked(self, examples: list[Example]) -> ArraySplit:
+        """The examples as arrays."""
+        inputs = np.zeros((len(examples), *self.shape), np.uint8)
+        for clip, example in zip(inputs, examples, strict=True):
+            clip[: example.shape[0]] = fit(example.frames(), *self.shape[1:])
+        labels = np.array([example.label for example in examples], np.int32)
+        names = tuple(example.name for example in examples)
+        if not self.of_clips:
+            return ArraySplit(inputs[:, 0], labels, names=names)
+        lengths = np.array([example.shape[0] for example in examples], np.int32)
+        return ArraySplit(inputs, labels, lengths, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +97,12 @@ class ExampleSource:
 
     Attributes:
       examples: by their numbers.
-      shape: height, width and channels to bring all to.
-      longest: frames of the longest.
-      of_clips: keep the time axis.
+      form: of all.
       check: called before examples are read.
     """
 
     examples: list[Example]
-    shape: tuple[int, int, int]
-    longest: int
-    of_clips: bool
+    form: Form
     check: Callable[[], None]
 
     def __len__(self) -> int:
@@ -89,8 +111,12 @@ class ExampleSource:
     def read(self, numbers: Indices) -> dict[str, np.ndarray]:
         """See `dataset.Source.read`."""
         self.check()
-        examples = [self.examples[number] for number in numbers]
-        return _stacked(examples, self.shape, self.longest, self.of_clips).arrays
+        return self.form.stacked([self.examples[number] for number in numbers]).arrays
+
+    def split(self) -> StreamedSplit:
+        """All examples, streamed."""
+        names = tuple(example.name for example in self.examples)
+        return StreamedSplit(self, range(len(self)), self.form.input_shape, names)
 
 
 def make_dataset(
@@ -98,10 +124,7 @@ def make_dataset(
     class_names: tuple[str, ...],
     given: dict[str, list[Example]],
     of_clips: bool,
-    size: tuple[int, int, int],
-    validation_fraction: float,
-    test_fraction: float,
-    resident_bytes: float = math.inf,
+    loading: Loading,
     stands_for: tuple[str, str] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Dataset:
@@ -113,16 +136,14 @@ def make_dataset(
       given: the examples by the splits that the user made; at least `train`. It is emptied, so
         that no more than one split lies in memory twice.
       of_clips: keep the time axis.
-      size: height, width and channels of all; 0 is what all examples have.
-      validation_fraction, test_fraction: of `train`, where that split is not given.
-      resident_bytes: the set is streamed where its arrays would be larger.
+      loading: the size of all, what to hold out of `train`, and from which size on to stream.
       stands_for: of a set that is streamed, a name and the SHA-256 of something that changes with
         its content; None takes what is known of each example.
       check: of a set that is streamed, called before each batch is read.
 
     Raises:
       UserError: fewer than two classes, a class without training examples, an empty split,
-        examples of different sizes without a `size`.
+        examples of different sizes without a size to bring them to.
     """
     where = shown(path)
     for split, examples in given.items():
@@ -131,49 +152,31 @@ def make_dataset(
     if len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")
-    splits = cut(given, validation_fraction, test_fraction)
-    _check_classes(where, class_names, splits)
-    shape = _common_shape(splits, size)
-    longest = max(e.shape[0] for examples in splits.values() for e in examples)
+    parts = cut(given, loading.validation_fraction, loading.test_fraction)
+    _check_classes(where, class_names, parts)
+    form = Form(_common_shape(parts, loading.size), of_clips)
+    num_examples = sum(map(len, parts.values()))
+    splits: dict[str, StreamedSplit] | dict[str, ArraySplit]
+    if num_examples * math.prod(form.shape) > loading.resident_bytes:
+        fingerprints = dict([stands_for]) if stands_for else _fingerprints(parts)
+        splits = {name: ExampleSource(part, form, check).split() for name, part in parts.items()}
+    else:
+        given.clear()
+        splits = _in_memory(where, parts, form)
+        fingerprints = {name: split.fingerprint() for name, split in splits.items()}
     name = shown(path.stem if path.is_file() else path.resolve().name)
-    input_shape = (longest, *shape) if of_clips else shape
-    num_examples = sum(len(examples) for examples in splits.values())
-    if num_examples * math.prod((longest, *shape)) > resident_bytes:
-        fingerprints = dict([stands_for]) if stands_for else _fingerprints(splits)
-        streamed = {
-            split: _streamed(ExampleSource(examples, shape, longest, of_clips, check), input_shape)
-            for split, examples in splits.items()
-        }
-        return Dataset(name, "own", class_names, streamed, input_shape, fingerprints)
-    given.clear()
-    arrays = _in_memory(where, splits, shape, longest, of_clips)
-    fingerprints = {split: array.fingerprint() for split, array in arrays.items()}
-    return Dataset(name, "own", class_names, arrays, input_shape, fingerprints)
+    return Dataset(name, "own", class_names, splits, form.input_shape, fingerprints)
 
 
-def _streamed(source: ExampleSource, input_shape: tuple[int, ...]) -> StreamedSplit:
-    names = tuple(example.name for example in source.examples)
-    return StreamedSplit(source, range(len(source)), input_shape, names)
-
-
-def _in_memory(
-    where: str,
-    splits: dict[str, list[Example]],
-    shape: tuple[int, int, int],
-    longest: int,
-    of_clips: bool,
-) -> dict[str, ArraySplit]:
-    """The examples as arrays. `splits` is emptied, so that one split at most is there twice."""
-    arrays: dict[str, ArraySplit] = {}
+def _in_memory(where: str, parts: dict[str, list[Example]], form: Form) -> dict[str, ArraySplit]:
+    """The examples as arrays. `parts` is emptied, so that one split at most is there twice."""
     try:
-        for split in list(splits):
-            arrays[split] = _stacked(splits.pop(split), shape, longest, of_clips)
+        return {name: form.stacked(parts.pop(name)) for name in list(parts)}
     except MemoryError as error:
         raise UserError(
-            f"{where}: does not fit into memory at {shape} (height, width, channels); choose a"
-            " smaller config.data.height and config.data.width, or fewer examples"
+            f"{where}: does not fit into memory at {form.shape[1:]} (height, width, channels);"
+            " choose a smaller config.data.height and config.data.width, or fewer examples"
         ) from error
-    return arrays
 
 
 def _fingerprints(splits: dict[str, list[Example]]) -> dict[str, str]:
@@ -200,33 +203,17 @@ def _check_classes(
         )
 
 
-def _common_shape(
-    splits: dict[str, list[Example]], size: tuple[int, int, int]
-) -> tuple[int, int, int]:
+def _common_shape(splits: dict[str, list[Example]], size: Size) -> tuple[int, int, int, int]:
     examples = [example for split in splits.values() for example in split]
     first = examples[0]
+    height, width = first.shape[1:3]
     for example in examples:
         # Those of `size` have been brought to it.
-        if example.shape[1:3] != first.shape[1:3]:
-            (height, width), (other_height, other_width) = (e.shape[1:3] for e in (first, example))
+        if example.shape[1:3] != (height, width):
             raise UserError(
-                f"{first.name} is {height} x {width} and {example.name} {other_height} x"
-                f" {other_width} (height x width); set config.data.height and config.data.width to"
-                " bring all to one size"
+                f"{first.name} is {height} x {width} and {example.name} {example.shape[1]} x"
+                f" {example.shape[2]} (height x width); set config.data.height and"
+                " config.data.width to bring all to one size"
             )
-    height, width = first.shape[1:3]
-    return height, width, size[2] or max(example.shape[3] for example in examples)
-
-
-def _stacked(
-    examples: list[Example], shape: tuple[int, int, int], longest: int, of_clips: bool
-) -> ArraySplit:
-    inputs = np.zeros((len(examples), longest, *shape), np.uint8)
-    for clip, example in zip(inputs, examples, strict=True):
-        clip[: example.shape[0]] = fit(example.frames(), *shape)
-    labels = np.array([example.label for example in examples], np.int32)
-    names = tuple(example.name for example in examples)
-    if not of_clips:
-        return ArraySplit(inputs[:, 0], labels, names=names)
-    lengths = np.array([example.shape[0] for example in examples], np.int32)
-    return ArraySplit(inputs, labels, lengths, names)
+    longest = max(example.shape[0] for example in examples)
+    return longest, height, width, size[2] or max(example.shape[3] for example in examples)

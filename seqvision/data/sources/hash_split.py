@@ -39,9 +39,7 @@ def side_of(fraction: float, validation_fraction: float, test_fraction: float) -
 
 
 def cut(
-    given: dict[str, list[Example]],
-    validation_fraction: float,
-    test_fraction: float,
+    given: dict[str, list[Example]], validation_fraction: float, test_fraction: float
 ) -> dict[str, list[Example]]:
     """The given splits, those that are missing and asked for being cut from `train`.
 

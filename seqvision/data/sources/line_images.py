@@ -1,8 +1,8 @@
 """The user's own images of lines, with a table of what is written on them."""
 
 import dataclasses
-import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -10,11 +10,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import Dataset, ResidentSplit, fingerprint_of
+from seqvision.data.dataset import Dataset, Split
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.files.paths import few, shown, visible
 from seqvision.data.sources.hash_split import cut, fraction_of
+from seqvision.data.sources.loading import Loading
 from seqvision.errors import UserError, explain_os_error
 from seqvision.shapes import HostLengths
 
@@ -28,7 +29,7 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 @dataclasses.dataclass(frozen=True)
-class LineSplit(ResidentSplit):
+class LineSplit(Split):
     """Lines of writing as arrays in memory.
 
     Attributes:
@@ -57,22 +58,17 @@ class LineSplit(ResidentSplit):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def fingerprint(self) -> str:
-        """See `dataset.fingerprint_of`."""
-        return fingerprint_of(self.arrays)
 
+class _Row(NamedTuple):
+    """A row of a table: its split, its place, its image's name, and what is written there."""
 
-@dataclasses.dataclass(frozen=True)
-class _Row:
-    """A row of a table: where it stands, the image that it names, and what is written there."""
-
+    split: str
     where: str
     name: str
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A line: its image's name, its pixels and class numbers; and see `hash_split`."""
 
     name: str
@@ -83,14 +79,12 @@ class _Line:
 
 def load_lines(
     path: Path,
+    loading: Loading,
     *,
     height: int = 32,
     max_columns: int,
     alphabet: Alphabet | None = None,
     invert: str = "auto",
-    validation_fraction: float,
-    test_fraction: float,
-    show_progress: bool = False,
 ) -> Dataset:
     """Loads images of lines from `path/images/`, and what is written on them from a table.
 
@@ -103,14 +97,12 @@ def load_lines(
 
     Args:
       path: the folder.
+      loading: what to hold out, and whether to draw a progress bar.
       height: rows to scale all to.
       max_columns: the longest line, once it is scaled.
       alphabet: the symbols that texts are made of; without it, those that the texts of all splits
         have.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
-      validation_fraction, test_fraction: how much to hold out of `train` where there is no table of
-        that split; see `hash_split`.
-      show_progress: draw a progress bar.
 
     Returns:
       Lines, of which class_names are the symbols of the alphabet; all splits have the width of the
@@ -123,15 +115,19 @@ def load_lines(
     """
     try:
         images = _images(path)
-        tables = {split: _read_table(table) for split, table in _tables(path).items()}
+        rows = [row for split, table in _tables(path).items() for row in _rows(split, table)]
     except OSError as error:
         raise UserError(explain_os_error(error, path, "config.data.path")) from error
-    rows = [row for table in tables.values() for row in table]
     _check_named_once(path, rows, images)
     if alphabet is None:
         alphabet = Alphabet.of_texts(row.text for row in rows)
-    given = _read_lines(tables, images, alphabet, height, max_columns, invert, show_progress)
-    parts = cut(given, validation_fraction, test_fraction)
+    texts = [_encode(alphabet, row) for row in rows]
+    given: dict[str, list[_Line]] = {row.split: [] for row in rows}
+    progress = tqdm(rows, disable=not loading.show_progress, leave=False)
+    for row, numbers in zip(progress, texts, strict=True):
+        pixels, fraction = _read_training_line(images[row.name], height, max_columns, invert)
+        given[row.split].append(_Line(row.name, pixels, numbers, fraction))
+    parts = cut(given, loading.validation_fraction, loading.test_fraction)
     if not parts["train"]:
         raise UserError(
             f"{shown(path)}: all its {len(rows)} lines are held out; choose a smaller"
@@ -154,7 +150,7 @@ def _images(path: Path) -> dict[str, Path]:
         )
     images: dict[str, Path] = {}
     for entry in visible(folder):
-        name = unicodedata.normalize("NFC", entry.name)
+        name = normalized(entry.name)
         if name in images:
             raise UserError(
                 f"{shown(folder)}: two images are named {shown(name)}, once in composed and once in"
@@ -182,7 +178,7 @@ def _tables(path: Path) -> dict[str, Path]:
     return parts
 
 
-def _read_table(table: Path) -> list[_Row]:
+def _rows(split: str, table: Path) -> list[_Row]:
     try:
         content = table.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -200,7 +196,7 @@ def _read_table(table: Path) -> list[_Row]:
         name, text = (normalized(field).strip() for field in fields)
         if not text:
             raise UserError(f"{where}: no text for {shown(name)}; write it, or remove the image")
-        rows.append(_Row(where, name, text))
+        rows.append(_Row(split, where, name, text))
     if not rows:
         raise UserError(f"{shown(table)}: it is empty; write a row for each image, or remove it")
     return rows
@@ -233,28 +229,6 @@ def _encode(alphabet: Alphabet, row: _Row) -> np.ndarray:
         return alphabet.encode(row.text)
     except UserError as error:
         raise UserError(f"{row.where}: {error}") from error
-
-
-def _read_lines(
-    tables: dict[str, list[_Row]],
-    images: dict[str, Path],
-    alphabet: Alphabet,
-    height: int,
-    max_columns: int,
-    invert: str,
-    show_progress: bool,
-) -> dict[str, list[_Line]]:
-    rows = [row for table in tables.values() for row in table]
-    numbers = {row.where: _encode(alphabet, row) for row in rows}
-    lines: dict[str, list[_Line]] = {split: [] for split in tables}
-    with tqdm(total=len(rows), disable=not show_progress, leave=False) as progress:
-        for split, table in tables.items():
-            for row in table:
-                file = images[row.name]
-                pixels, fraction = _read_training_line(file, height, max_columns, invert)
-                lines[split].append(_Line(row.name, pixels, numbers[row.where], fraction))
-                progress.update()
-    return lines
 
 
 def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:

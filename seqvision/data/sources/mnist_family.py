@@ -108,7 +108,9 @@ def move_aside(prepared: Path) -> Path:
 
 
 def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
-    if is_disk_full(error) or (isinstance(error, OSError) and not _is_network(error)):
+    library = type(error).__module__.partition(".")[0]
+    is_network = library in ("requests", "urllib", "urllib3", "socket")
+    if is_disk_full(error) or (isinstance(error, OSError) and not is_network):
         return UserError(explain_os_error(error, data_dir, "config.data.dir"))
     reason = first_line(error, width=120)
     if name == "mnist":
@@ -117,10 +119,6 @@ def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
         f"{name}: not prepared in {data_dir}, and its download failed ({reason}); run again with"
         f" a network, or put its files into {data_dir / 'downloads' / 'manual'}"
     )
-
-
-def _is_network(error: OSError) -> bool:
-    return type(error).__module__.partition(".")[0] in ("requests", "urllib", "urllib3", "socket")
 
 
 def _builder(name: str, data_dir: Path) -> Any:

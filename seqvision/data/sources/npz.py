@@ -2,21 +2,16 @@
 
 import difflib
 import functools
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
-from seqvision.data.sources.examples import (
-    Example,
-    fit_known,
-    known_shape,
-    make_dataset,
-)
+from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
 from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
 from seqvision.errors import UserError
@@ -28,32 +23,13 @@ _IMAGES = tuple(f"{prefix}images" for prefix in ("", *_PREFIXES))
 _KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
 
 
-def load_npz(
-    path: Path,
-    *,
-    kind: str = "auto",
-    size: tuple[int, int, int] = (0, 0, 0),
-    validation_fraction: float,
-    test_fraction: float,
-    resident_bytes: float = math.inf,
-    cache_dir: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> Dataset:
+def load_npz(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
     It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
     `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, and
-    `class_names`. Frames after a clip's length become 0.
-
-    Args:
-      path: the file.
-      kind: see `npz_file.example_frames`.
-      size: height, width and channels to bring all to; 0 is what the file has.
-      validation_fraction, test_fraction: how much of the examples to hold out where the file has
-        no such split; see `hash_split`.
-      resident_bytes: a larger set is streamed from the file, by a memory map.
-      cache_dir: where it is kept which examples of such a set are held out; None keeps nothing.
-      say: called with lines about what went wrong.
+    `class_names`. Frames after a clip's length become 0. A set that is streamed is read from the
+    file by a memory map.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
@@ -63,80 +39,54 @@ def load_npz(
       UserError: missing or damaged file, other keys, shapes or types; arrays too large for memory
         and compressed: one line.
     """
-    file = read_npz(path, _KNOWN, _IMAGES, resident_bytes)
-    prefixes = _prefixes(file)
-    labels = {prefix: _labels(file, prefix) for prefix in prefixes}
+    file = read_npz(path, _KNOWN, _IMAGES, loading.resident_bytes)
+    splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in _prefixes(file)}
+    labels = {prefix: _labels(file, prefix) for prefix in splits}
     class_names = _class_names(file, labels)
-    splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in prefixes}
-    held_out = {"validation": validation_fraction, "test": test_fraction}
+    held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
     is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
-    scan = scan_path(cache_dir, [path]) if cache_dir and file.stamp else None
     given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
     for prefix, split in splits.items():
         key = f"{prefix}images"
-        frames, of_clips = _frames(file, prefix, len(labels[prefix]), kind)
+        frames, of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
         kinds[of_clips] = key
         numbers = _numbered(file, prefix, labels[prefix], class_names)
         fractions = [0.0] * len(frames)
         if is_cut and split == "train":
-            fractions = _fractions(frames, scan, say)
-        given[split] = _examples(f"{shown(path)}: {key}", frames, numbers, fractions, size)
+            fractions = _fractions(file, frames, loading)
+        given[split] = [
+            Example(
+                name=f"{shown(path)}: {key}[{index}]",
+                shape=known_shape(clip.shape, loading.size),
+                label=numbers[index],
+                fraction=fractions[index],
+                read=functools.partial(fit_known, clip, loading.size),
+            )
+            for index, clip in enumerate(frames)
+        ]
         del frames  # `given` alone keeps them, and `make_dataset` empties it.
-    of_clips = _one_kind(path, kinds)
-    return make_dataset(
-        path,
-        class_names,
-        given,
-        of_clips,
-        size,
-        validation_fraction,
-        test_fraction,
-        resident_bytes,
-        ("file by CRC-32", file.checksums),
-        file.check_unchanged,
-    )
-
-
-def _one_kind(path: Path, kinds: dict[bool, str]) -> bool:
-    """Whether all arrays are clips; `kinds` names one of each kind."""
     if len(kinds) == 2:
         raise UserError(
             f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
             " config.data.kind, or save both alike"
         )
-    return True in kinds
+    stands_for = ("file by CRC-32", file.checksums)
+    return make_dataset(
+        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged
+    )
 
 
-def _examples(
-    name: str,
-    frames: list[np.ndarray],
-    labels: list[int],
-    fractions: list[float],
-    size: tuple[int, int, int],
-) -> list[Example]:
-    return [
-        Example(
-            name=f"{name}[{index}]",
-            shape=known_shape(clip.shape, size),
-            label=label,
-            fraction=fraction,
-            read=functools.partial(fit_known, clip, size),
-        )
-        for index, (clip, label, fraction) in enumerate(zip(frames, labels, fractions, strict=True))
-    ]
-
-
-def _fractions(
-    frames: list[np.ndarray], scan: Path | None, say: Callable[[str], None]
-) -> list[float]:
+def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:
     """See `hash_split.fraction_of`. All examples are read for it, unless a scan was kept."""
+    kept = None
+    if loading.cache_dir and file.stamp:
+        kept = scan_path(loading.cache_dir, [file.path])
     shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
-    scans = load_scan(scan, lambda scans: [one.shape for one in scans] == shapes)
+    scans = load_scan(kept, lambda scans: [one.shape for one in scans] == shapes)
     if scans is None:
         scans = [FileScan(clip.shape, fraction_of(clip)) for clip in frames]
-        if scan is not None:
-            save_scan(scan, scans, say)
+        save_scan(kept, scans, loading.say)
     return [one.fraction for one in scans]
 
 

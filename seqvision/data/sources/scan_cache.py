@@ -62,8 +62,10 @@ def load_scan(path: Path | None, fits: Callable[[list[FileScan]], bool]) -> list
     return scans if fits(scans) else None
 
 
-def save_scan(path: Path, scans: list[FileScan], say: Callable[[str], None]) -> None:
-    """Writes the file atomically; `say` is called with a line where that fails."""
+def save_scan(path: Path | None, scans: list[FileScan], say: Callable[[str], None]) -> None:
+    """Writes the file atomically, if any; `say` is called with a line where that fails."""
+    if path is None:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write(json.dumps(scans).encode()))

@@ -2,11 +2,10 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
@@ -17,7 +16,8 @@ from seqvision.data.sources.decoded_cache import (
     read_cache,
     write_cache,
 )
-from seqvision.data.sources.emnist import FIRST_LABEL, SYMBOLS, upright
+from seqvision.data.sources.emnist import FIRST_LABEL, SYMBOLS
+from seqvision.data.sources.loading import Loading, Size, size_of
 from seqvision.data.sources.tfds_builder import (
     Builder,
     damaged,
@@ -28,32 +28,23 @@ from seqvision.data.sources.tfds_builder import (
     prepared_builder,
     stem,
 )
-from seqvision.data.sources.tfds_records import TfdsSource, scaled, shards_digest
+from seqvision.data.sources.tfds_records import ImageFormat, TfdsSource, shards_digest
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runtime.console import quiet
 
 _DECODE_BATCH = 5000
+_DEFAULTS = Loading()
 
 
-def load_tfds(
-    name: str,
-    data_dir: str = "",
-    cache_dir: str = "",
-    say: Callable[[str], None] = print,
-    show_progress: bool = False,
-    size: tuple[int, int, int] = (0, 0, 0),
-    resident_bytes: float = math.inf,
-) -> Dataset:
+def load_tfds(name: str, data_dir: str = "", loading: Loading = _DEFAULTS) -> Dataset:
     """Loads a TFDS image classification set, preparing it first where that is possible.
 
     Args:
       name: TFDS name, such as `mnist`, `emnist/letters` or `cifar10:3.0.2`.
       data_dir: TFDS's data directory; "" is TFDS's own default.
-      cache_dir: where decoded arrays are kept; "" is the user's cache folder.
-      say: called with lines about what takes time or went wrong.
-      show_progress: draw progress bars.
-      size: height, width and channels that images are scaled to; 0 is as they are.
-      resident_bytes: a larger set is streamed, example by example from its prepared files.
+      loading: the size of all images, from which size on the set is streamed, example by example
+        from its prepared files, and where decoded arrays are kept: by default in the user's cache
+        folder.
 
     Returns:
       The train and test splits as uint8 images and int32 labels, in TFDS's order; EMNIST upright.
@@ -62,144 +53,92 @@ def load_tfds(
       UserError: unknown name, nothing prepared and no way to prepare it, damaged files: one line.
     """
     folder = data_folder(data_dir)
-    cache = cache_folder(cache_dir)
+    cache = loading.cache_dir or cache_folder("")
     try:
         with quiet("absl", "urllib3"):  # Of folders, decoders and connections.
             builder = None
             prepared = only_prepared(folder, name)
             if prepared is None:
-                builder = prepared_builder(name, folder, say, show_progress)
+                builder = prepared_builder(name, folder, loading.say, loading.show_progress)
                 prepared = Path(builder.data_path)
-            path = cache_path(cache, name, prepared, size)
-            dataset = _from_cache(path, resident_bytes, say)
+            path = cache_path(cache, name, prepared, loading.size)
+            dataset = _from_cache(path, loading)
             if dataset is not None:
                 return dataset
-            builder = builder or prepared_builder(name, folder, say, show_progress)
-            if _num_bytes(builder, name, size) > resident_bytes:
-                return _streamed(builder, name, size)
-            dataset = _read(builder, name, say, show_progress, size)
+            if builder is None:
+                builder = prepared_builder(name, folder, loading.say, loading.show_progress)
+            dataset = _read(builder, name, loading)
     except OSError as error:
         raise UserError(explain_os_error(error, folder, "config.data.dir")) from error
-    try:
-        write_cache(path, dataset)
-    except OSError as error:
-        reason = explain_os_error(error, cache, "config.data.cache_dir")
-        say(f"not cached, so the next start decodes again: {reason}")
+    if not dataset.is_streamed:
+        try:
+            write_cache(path, dataset)
+        except OSError as error:
+            reason = explain_os_error(error, cache, "config.data.cache_dir")
+            loading.say(f"not cached, so the next start decodes again: {reason}")
     return dataset
 
 
-def _from_cache(path: Path, resident_bytes: float, say: Callable[[str], None]) -> Dataset | None:
+def _from_cache(path: Path, loading: Loading) -> Dataset | None:
     try:
-        if path.stat().st_size > resident_bytes:  # It is hardly larger than its arrays.
+        if path.stat().st_size > loading.resident_bytes:  # It is hardly larger than its arrays.
             return None
         return read_cache(path)
     except FileNotFoundError:
         return None
     except DamagedCacheError as error:
-        say(f"{error}; reading the prepared data again")
+        loading.say(f"{error}; reading the prepared data again")
         return None
 
 
-def _read(
-    builder: Builder,
-    name: str,
-    say: Callable[[str], None],
-    show_progress: bool,
-    size: tuple[int, int, int],
-) -> Dataset:
+def _read(builder: Builder, name: str, loading: Loading) -> Dataset:
+    form = format_of(builder, name, loading.size)
+    num_examples = {split: builder.info.splits[split].num_examples for split in ("train", "test")}
+    splits: dict[str, StreamedSplit] | dict[str, ArraySplit]
+    if sum(num_examples.values()) * math.prod(form.read_shape) > loading.resident_bytes:
+        splits = {split: _streamed(builder, split, form) for split in num_examples}
+        fingerprints = {"shards by size": shards_digest(Path(builder.data_path))}
+    else:
+        loading.say(f"decoding {builder.info.full_name}, once")
+        try:
+            splits = {split: _decoded(builder, split, form, loading) for split in num_examples}
+        except (UserError, MemoryError, PermissionError):
+            raise
+        except Exception as error:  # array_record, Pillow and TFDS each raise their own.
+            raise damaged(Path(builder.data_path), name, error) from error
+        for split_name, split in splits.items():
+            if not form.names(split.labels):
+                raise UserError(f"{name}: its {split_name} split has no labels; choose another set")
+        fingerprints = {split_name: split.fingerprint() for split_name, split in splits.items()}
+    version = str(builder.version)
+    return Dataset(name, version, form.class_names, splits, form.input_shape, fingerprints)
+
+
+def _streamed(builder: Builder, split: str, form: ImageFormat) -> StreamedSplit:
+    source = TfdsSource(open_records(builder, split), Path(builder.data_path), form)
+    return StreamedSplit(source, range(len(source)), form.input_shape)
+
+
+def _decoded(builder: Builder, split: str, form: ImageFormat, loading: Loading) -> ArraySplit:
+    count, examples = builder.info.splits[split].num_examples, _examples(builder, split)
+    shown = tqdm(examples, split, count, disable=not loading.show_progress, leave=False)
+    return form.decoded(shown, count)
+
+
+def format_of(builder: Builder, name: str, size: Size) -> ImageFormat:
+    """The format of a set whose images are brought to a size, see `Loading`; EMNIST upright."""
     image_shape, class_names = image_shape_and_classes(builder, name)
-    read_shape, on_its_side = _read_shape(name, image_shape, size)
-    say(f"decoding {builder.info.full_name}, once")
-    try:
-        train, test = (
-            _read_split(builder, split, image_shape, read_shape, show_progress)
-            for split in ("train", "test")
-        )
-    except (UserError, MemoryError, PermissionError):
-        raise
-    except Exception as error:  # array_record, Pillow and TFDS each raise their own.
-        raise damaged(Path(builder.data_path), name, error) from error
-    for split_name, split in (("train", train), ("test", test)):
-        if split.labels.min() < 0 or split.labels.max() >= len(class_names):
-            raise UserError(f"{name}: its {split_name} split has no labels; choose another set")
-    dataset = Dataset(
-        name=name,
-        version=str(builder.version),
-        class_names=class_names,
-        splits={"train": train, "test": test},
-        input_shape=read_shape,
-        fingerprints={"train": train.fingerprint(), "test": test.fingerprint()},
+    if stem(name) != "emnist":
+        return ImageFormat(image_shape, size_of(image_shape, size), class_names)
+    height, width, channels = size
+    variant = builder.builder_config.name
+    return ImageFormat(
+        image_shape,
+        size_of(image_shape, (width, height, channels)),
+        tuple(SYMBOLS[variant]),
+        FIRST_LABEL.get(variant, 0),
+        on_its_side=True,
     )
-    return upright(dataset, builder.builder_config.name) if on_its_side else dataset
-
-
-def _read_shape(
-    name: str, image_shape: tuple[int, int, int], size: tuple[int, int, int]
-) -> tuple[tuple[int, int, int], bool]:
-    """What images are scaled to as TFDS has them, and whether they lie on their side."""
-    height, width, channels = (asked or own for asked, own in zip(size, image_shape, strict=True))
-    if stem(name) == "emnist":
-        return (width, height, channels), True
-    return (height, width, channels), False
-
-
-def _num_bytes(builder: Builder, name: str, size: tuple[int, int, int]) -> int:
-    """What the images of both splits are as arrays in memory."""
-    image_shape, _ = image_shape_and_classes(builder, name)
-    read_shape, _ = _read_shape(name, image_shape, size)
-    splits = builder.info.splits
-    return (splits["train"].num_examples + splits["test"].num_examples) * math.prod(read_shape)
-
-
-def _streamed(builder: Builder, name: str, size: tuple[int, int, int]) -> Dataset:
-    image_shape, class_names = image_shape_and_classes(builder, name)
-    read_shape, on_its_side = _read_shape(name, image_shape, size)
-    height, width, channels = read_shape
-    input_shape = (width, height, channels) if on_its_side else read_shape
-    variant = builder.builder_config.name if on_its_side else ""
-    class_names = tuple(SYMBOLS[variant]) if on_its_side else class_names
-    prepared = Path(builder.data_path)
-    splits = {}
-    for split in ("train", "test"):
-        source = TfdsSource(
-            open_records(builder, split),
-            prepared,
-            image_shape,
-            read_shape,
-            len(class_names),
-            FIRST_LABEL.get(variant, 0),
-            on_its_side,
-        )
-        splits[split] = StreamedSplit(source, range(len(source)), input_shape)
-    return Dataset(
-        name=name,
-        version=str(builder.version),
-        class_names=class_names,
-        splits=splits,
-        input_shape=input_shape,
-        fingerprints={"shards by size": shards_digest(prepared)},
-    )
-
-
-def _read_split(
-    builder: Builder,
-    split: str,
-    image_shape: tuple[int, int, int],
-    read_shape: tuple[int, ...],
-    show_progress: bool,
-) -> ArraySplit:
-    num_examples = builder.info.splits[split].num_examples
-    images = np.empty((num_examples, *read_shape), np.uint8)
-    labels = np.empty(num_examples, np.int32)
-    examples = _examples(builder, split)
-    index = -1
-    progress = tqdm(examples, split, num_examples, disable=not show_progress, leave=False)
-    for index, example in enumerate(progress):
-        images[index] = scaled(example["image"], image_shape, read_shape)
-        labels[index] = example["label"]
-    if index + 1 != num_examples:
-        raise ValueError(f"{index + 1} {split} examples where {num_examples} belong")
-    return ArraySplit(images, labels)
 
 
 def _examples(builder: Builder, split: str) -> Iterator[dict[str, Any]]:

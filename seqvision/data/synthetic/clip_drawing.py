@@ -6,16 +6,20 @@ from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 
 from seqvision.data.synthetic.clip_recipe import MovingDigits
-from seqvision.data.synthetic.random_integers import LEVEL, below, noise, words
+from seqvision.data.synthetic.random_integers import (
+    LEVEL,
+    PLACE,
+    below,
+    four_pixels,
+    interpolated,
+    noise,
+    words,
+)
 from seqvision.shapes import PRNGKey
 
 Digits = UInt8[Array, "N size size"]
 DigitLabels = Int32[Array, "N"]
 
-# A compiler may round a sum of floats otherwise in a larger batch or on another device, and one
-# grey level would then depend on it. Whole numbers leave no choice, so places, angles and
-# brightness are counted in small parts of their units.
-_PLACE = 256  # parts of a pixel
 _ANGLE = 4096  # parts of a turn
 _WAVE = 4096  # parts of 1, of sines and cosines
 
@@ -30,18 +34,16 @@ _NUM_SHADES = 193  # Of a colour's red, green and blue: the brightest ones, lest
 
 
 def draw_clip(
-    recipe: MovingDigits,
-    digits: Digits,
-    labels: DigitLabels,
-    key: PRNGKey,
+    recipe: MovingDigits, digits: Digits, labels: DigitLabels, key: PRNGKey
 ) -> dict[str, Array]:
     """One clip, every random number of which comes from its key."""
     courses = _courses(recipe)
-    around = [_PLACE * recipe.height, _PLACE * recipe.width, _ANGLE]
+    around = [PLACE * recipe.height, PLACE * recipe.width, _ANGLE]
     lengths = recipe.num_frames + 1 - recipe.min_frames
     spans = [len(labels), lengths, len(courses), *around, *3 * [_NUM_SHADES]]
     blocks = _blocks_shape(recipe) if recipe.occlusion else [0]
-    pixels = _frames_shape(recipe) if recipe.noise else [0]
+    frames_shape = [recipe.num_frames, recipe.height, recipe.width, recipe.channels]
+    pixels = frames_shape if recipe.noise else [0]
     chances, block_words, pixel_words = words(key, [len(spans)], blocks, pixels)
     draws = below(chances, np.array(spans))
     number, length, course = draws[0], recipe.min_frames + draws[1], draws[2]
@@ -78,8 +80,8 @@ def _courses(recipe: MovingDigits) -> np.ndarray:
     else:
         heading = 2 * np.pi * np.arange(_NUM_HEADINGS) / _NUM_HEADINGS
         directions = np.stack([np.sin(heading), np.cos(heading), 0 * heading], axis=-1)
-    pace = np.array([_PLACE * recipe.speed, _PLACE * recipe.speed, _ANGLE * recipe.turn / 360])
-    around = np.array([_PLACE * recipe.height, _PLACE * recipe.width, _ANGLE])
+    pace = np.array([PLACE * recipe.speed, PLACE * recipe.speed, _ANGLE * recipe.turn / 360])
+    around = np.array([PLACE * recipe.height, PLACE * recipe.width, _ANGLE])
     moved = np.arange(recipe.num_frames)[:, None] * (directions * pace)[:, None]
     return (np.round(moved).astype(np.int64) % around).astype(np.int32)
 
@@ -94,40 +96,25 @@ def _drawn(
     """
     size = len(digit)
     row, column, angle = (poses[:, axis, None, None] for axis in range(3))
-    down = _nearest(_PLACE * jnp.arange(height)[None, :, None] - row, _PLACE * height)
-    right = _nearest(_PLACE * jnp.arange(width)[None, None, :] - column, _PLACE * width)
+    down = _nearest(PLACE * jnp.arange(height)[None, :, None] - row, PLACE * height)
+    right = _nearest(PLACE * jnp.arange(width)[None, None, :] - column, PLACE * width)
     waves = jnp.asarray(_WAVES)[angle]
     cosine, sine = waves[..., 0], waves[..., 1]
 
     def place(turned: Int32[Array, "T height width"]) -> Int32[Array, "T height width"]:
         """From offsets in parts of parts to a place in the digit, 1 pixel of margin included."""
-        middle = _PLACE * (size + 1) // 2
-        return jnp.clip((turned + _WAVE // 2) // _WAVE + middle, 0, _PLACE * (size + 1))
+        middle = PLACE * (size + 1) // 2
+        return jnp.clip((turned + _WAVE // 2) // _WAVE + middle, 0, PLACE * (size + 1))
 
     source_row = place(cosine * down - sine * right)
     source_column = place(sine * down + cosine * right)
-    # Looking up is what takes time, so each pixel is packed with the three that are mixed with it.
-    padded = jnp.pad(digit, ((1, 2), (1, 2))).astype(jnp.uint32)
-    upper, lower = padded[:-1], padded[1:]
-    four = upper[:, :-1] | upper[:, 1:] << 8 | lower[:, :-1] << 16 | lower[:, 1:] << 24
-    found = four.ravel()[source_row // _PLACE * (size + 2) + source_column // _PLACE]
-    upper_left, upper_right, lower_left, lower_right = (
-        (found >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24)
-    )
-    lower_part, right_part = source_row % _PLACE, source_column % _PLACE
-    upper_part, left_part = _PLACE - lower_part, _PLACE - right_part
-    return upper_part * (left_part * upper_left + right_part * upper_right) + lower_part * (
-        left_part * lower_left + right_part * lower_right
-    )
+    padded = jnp.pad(digit, ((1, 2), (1, 2)))
+    return interpolated(four_pixels(padded), source_row, source_column)
 
 
 def _nearest(offset: Int32[Array, "..."], around: int) -> Int32[Array, "..."]:
     """The shorter way round, in [-around / 2, around / 2)."""
     return (offset + around // 2) % around - around // 2
-
-
-def _frames_shape(recipe: MovingDigits) -> list[int]:
-    return [recipe.num_frames, recipe.height, recipe.width, recipe.channels]
 
 
 def _blocks_shape(recipe: MovingDigits) -> list[int]:

@@ -1,25 +1,23 @@
 """Lines of handwriting, made on the devices from images of digits."""
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Int32, UInt8
 
 from seqvision.data.alphabet import Alphabet
-from seqvision.data.dataset import ArraySplit, Dataset, ResidentSplit, Split
+from seqvision.data.dataset import ArraySplit, Dataset, Split
 from seqvision.data.files.paths import few
 from seqvision.data.files.pixels import fit
 from seqvision.data.synthetic.line_drawing import draw_line, largest_glyph
 from seqvision.data.synthetic.line_recipe import DigitLines
+from seqvision.data.synthetic.made_split import MadeArrays, MadeSplit, check_grey, make
 from seqvision.errors import UserError
-from seqvision.shapes import Count, HostImages, HostLabels
+from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
 
 # The test lines are the same for whatever seed a run has, so that figures can be compared.
 TEST_SEED = 0
@@ -32,33 +30,21 @@ Symbols: TypeAlias = tuple[UInt8[np.ndarray, "_ _ _ 1"], Int32[np.ndarray, "..."
 HostDigits = UInt8[np.ndarray, "num_digits box_height box_width"]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class LineArrays:
-    """What lines are a function of, besides their numbers: a tree of three arrays.
+class DigitLinesSplit(MadeSplit):
+    """The lines of one split. Its digits stand each at the bottom of a box as small as they allow.
 
-    Attributes:
-      digits: (num_digits, box_height, box_width) uint8.
-      labels: (num_digits,) int32, class numbers from 1.
-      key: (2,) uint32, the data of a random key.
-      recipes: how the lines look. To jax they are part of the tree's structure, so that a program
-        is compiled for them, and takes any split of lines that look so.
-      space: the class number of a space.
-    """
+    Args:
+      recipes: how the lines look: each in its turn, in pictures of one size with as many symbols at
+        most.
+      images: grey digits on black, each with some ink, (N, height, width, 1); the lines show no
+        others.
+      labels: which digits they are, (N,), 0 to num_classes - 1.
+      num_classes: how many digits there are; the space has the class number after theirs.
+      seed, split: what the random numbers are drawn from.
+      num_lines: how many lines there are.
 
-    digits: Any
-    labels: Any
-    key: Any
-    recipes: tuple[DigitLines, ...] = dataclasses.field(metadata={"static": True})
-    space: int = dataclasses.field(metadata={"static": True})
-
-
-class DigitLinesSplit(ResidentSplit):
-    """The lines of one split: line i is a pure function of (recipes, digits, seed, split, i).
-
-    Attributes:
-      arrays: the split's digits, each at the bottom of a box that is as small as they allow, and
-        its key.
+    Raises:
+      UserError: digits too large for the picture.
     """
 
     def __init__(
@@ -71,49 +57,15 @@ class DigitLinesSplit(ResidentSplit):
         split: str,
         num_lines: int,
     ) -> None:
-        """Cuts the digits out.
-
-        Args:
-          recipes: how the lines look: each in its turn, in pictures of one size with as many
-            symbols at most.
-          images: grey digits on black, each with some ink, (N, height, width, 1); the lines show
-            no others.
-          labels: which digits they are, (N,), 0 to num_classes - 1.
-          num_classes: how many digits there are; the space has the class number after theirs.
-          seed, split: what the random numbers are drawn from.
-          num_lines: how many lines there are.
-
-        Raises:
-          UserError: digits too large for the picture.
-        """
-        self._seed, self._split, self._num_lines = seed, split, num_lines
-        random = hashlib.sha256(repr((seed, split)).encode()).digest()
         digits = _cut_out(images)
         for recipe in recipes:
             _check_fits(recipe, digits.shape[1], digits.shape[2])
-        self.arrays = LineArrays(
-            digits=digits,
-            labels=labels + np.int32(1),
-            key=np.frombuffer(random, "<u4", count=2).astype(np.uint32),
-            recipes=recipes,
-            space=num_classes + 1,
-        )
-
-    def __len__(self) -> int:
-        return self._num_lines
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the recipes, the seed, the split, the count and the digits."""
-        arrays = self.arrays
-        made_of = (arrays.recipes, arrays.space, self._seed, self._split, self._num_lines)
-        digest = hashlib.sha256(repr((*made_of, arrays.digits.shape)).encode())
-        for array in (arrays.digits, arrays.labels):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        recipe_and_space = (recipes, num_classes + 1)
+        super().__init__(recipe_and_space, digits, labels + np.int32(1), seed, split, num_lines)
 
     @staticmethod
-    def take(arrays: LineArrays, indices: Any) -> dict[str, Any]:
-        """The lines with these numbers (B,): the same bits in any batch and on any device.
+    def take(arrays: MadeArrays, indices: Any) -> dict[str, Any]:
+        """The lines with these numbers (B,); see `made_split.make`.
 
         Returns:
           `inputs` (B, height, width, 1) uint8, light ink on dark; `lengths` (B,) int32, their
@@ -121,13 +73,10 @@ class DigitLinesSplit(ResidentSplit):
           `label_lengths` (B,) int32; `starts` and `ends` (B, N) int32, the first and the last
           column of each symbol's ink, or of a space.
         """
-        split_key = jax.random.wrap_key_data(jnp.asarray(arrays.key), impl="threefry2x32")
-        digits, labels = jnp.asarray(arrays.digits), jnp.asarray(arrays.labels)
+        recipes, space = arrays.recipe
 
-        def line(index: Count) -> dict[str, Array]:
-            key = jax.random.fold_in(split_key, index)
-            turn = index % len(arrays.recipes)
-            drawn = draw_line(arrays.recipes, turn, digits, labels, arrays.space, key)
+        def line(digits: Array, labels: Array, key: PRNGKey, index: Count) -> dict[str, Array]:
+            drawn = draw_line(recipes, index % len(recipes), digits, labels, space, key)
             return {
                 "inputs": drawn.picture[..., None],
                 "lengths": drawn.length,
@@ -137,7 +86,7 @@ class DigitLinesSplit(ResidentSplit):
                 "ends": drawn.ends,
             }
 
-        return jax.vmap(line)(jnp.asarray(indices))
+        return make(line, arrays, indices)
 
 
 def digit_lines(
@@ -163,12 +112,7 @@ def digit_lines(
     Raises:
       UserError: the source's images are not grey, or its classes not named by one symbol each.
     """
-    if source.of_clips or source.input_shape[-1] != 1:
-        shape = "x".join(map(str, source.input_shape))
-        raise UserError(
-            f"config.data.name: lines are made of grey images, and {source.name} has {shape};"
-            " choose a grey set, such as mnist"
-        )
+    check_grey(source, "lines")
     if any(len(name) != 1 for name in source.class_names):
         names = few(list(source.class_names))
         raise UserError(

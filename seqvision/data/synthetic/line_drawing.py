@@ -1,4 +1,4 @@
-"""Drawing of one line of digits, in whole numbers for the same reason as in `clip_drawing`."""
+"""Drawing of one line of digits, in whole numbers: see `random_integers`."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,15 @@ from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 
 from seqvision.data.synthetic.line_recipe import DigitLines
-from seqvision.data.synthetic.random_integers import LEVEL, below, noise, words
+from seqvision.data.synthetic.random_integers import (
+    LEVEL,
+    PLACE,
+    below,
+    four_pixels,
+    interpolated,
+    noise,
+    words,
+)
 from seqvision.shapes import Count, PRNGKey
 
 # Ink is what is this bright; fainter columns around a symbol are cut off.
@@ -29,7 +37,6 @@ Picture = UInt8[Array, "height width"]
 Tables = UInt8[Array, "N table_height table_width"]
 Grain = Int32[Array, "height width"]  # In parts of grey levels.
 
-_PLACE = 256  # parts of a pixel, of a scale, of a slant and of a thickness
 _CHANCE = 65536  # parts of a probability
 # Rows and columns of a digit's table that are left empty around it: one for strokes that grow, one
 # to fade into. One more is added below and to the right, for what is mixed with them.
@@ -153,15 +160,15 @@ def choose(recipe: DigitLines, num_digits: int, key: PRNGKey) -> tuple[Choices, 
     )
     choices = Choices(
         num_symbols=_between(line[0], (recipe.min_symbols, recipe.max_symbols)),
-        slant=_between(line[1], recipe.slant, _PLACE),
-        thickness=_between(line[2], recipe.thickness, _PLACE),
+        slant=_between(line[1], recipe.slant, PLACE),
+        thickness=_between(line[2], recipe.thickness, PLACE),
         left=_between(line[3], recipe.margin),
         right=_between(line[4], recipe.margin),
-        noise=_between(line[5], (least / most if most else 0, 1), _PLACE),
+        noise=_between(line[5], (least / most if most else 0, 1), PLACE),
         digits=_between(digit, (0, num_digits - 1)),
         coins=(coin >> 16).astype(jnp.int32) < round(_CHANCE * recipe.spaces),
-        scales=_between(scale, recipe.scale, _PLACE),
-        shifts=_between(shift, recipe.shift, _PLACE),
+        scales=_between(scale, recipe.scale, PLACE),
+        shifts=_between(shift, recipe.shift, PLACE),
         gaps=_between(gap, recipe.gap),
         word_gaps=_between(word_gap, recipe.word_gap),
     )
@@ -197,25 +204,22 @@ def draw_glyphs(
     glyph_width = max(largest_glyph(recipe, box_height, box_width)[1] for recipe in recipes)
     # The baseline leaves as much room above the tallest digit as below, but for half a row.
     baselines = [(height + round(box_height * recipe.scale[1])) // 2 for recipe in recipes]
-    baseline = _PLACE * jnp.array(baselines, jnp.int32)[turn]
-    step = (_PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
+    baseline = PLACE * jnp.array(baselines, jnp.int32)[turn]
+    step = (PLACE**2 // choices.scales)[:, None]  # Of the source, for one pixel here.
 
     # Where the middles of pixels are found in a digit's table, in parts of a pixel.
-    row = _PLACE * jnp.arange(height)[None] + _PLACE // 2
+    row = PLACE * jnp.arange(height)[None] + PLACE // 2
     below_baseline = (row - baseline - choices.shifts[:, None]) * step >> 8
-    column = _PLACE * jnp.arange(glyph_width)[None] + (_PLACE - _PLACE * glyph_width) // 2
+    column = PLACE * jnp.arange(glyph_width)[None] + (PLACE - PLACE * glyph_width) // 2
     right_of_middle = column * step >> 8
-    leaning = choices.slant * (below_baseline + _PLACE * box_height // 2) >> 8
-    down = below_baseline + _PLACE * (box_height + _MARGIN) - _PLACE // 2
-    right = right_of_middle + _PLACE * (box_width + 2 * _MARGIN - 1) // 2
+    leaning = choices.slant * (below_baseline + PLACE * box_height // 2) >> 8
+    down = below_baseline + PLACE * (box_height + _MARGIN) - PLACE // 2
+    right = right_of_middle + PLACE * (box_width + 2 * _MARGIN - 1) // 2
 
-    # Looking up is what takes time, so each pixel is packed with the three that are mixed with it.
     table = jnp.pad(digits, ((0, 0), *2 * [(_MARGIN, _MARGIN + 1)]))
     if any(recipe.thickness != (0.0, 0.0) for recipe in recipes):
         table = _thickened(table, choices.thickness)
-    table = table.astype(jnp.uint32)
-    upper, lower = table[:, :-1], table[:, 1:]
-    four = upper[..., :-1] | upper[..., 1:] << 8 | lower[..., :-1] << 16 | lower[..., 1:] << 24
+    four = four_pixels(table)
     # In a loop, since the compiler would else make all this anew for each pixel.
     return jax.lax.map(_looked_up, (four, down, right, leaning))
 
@@ -226,17 +230,9 @@ def _looked_up(
     """Bilinear interpolation at rows `down` and columns `right + leaning`, in parts of a pixel."""
     four, down, right, leaning = places
     rows, columns = four.shape
-    row = jnp.clip(down, 0, _PLACE * (rows - 1))[None]
-    column = jnp.clip(right[:, None] + leaning[None], 0, _PLACE * (columns - 1))
-    found = four.ravel()[(row >> 8) * columns + (column >> 8)]
-    upper_left, upper_right, lower_left, lower_right = (
-        (found >> shift & 255).astype(jnp.int32) for shift in (0, 8, 16, 24)
-    )
-    lower_part, right_part = row & 255, column & 255
-    upper_part, left_part = _PLACE - lower_part, _PLACE - right_part
-    levels = upper_part * (left_part * upper_left + right_part * upper_right) + lower_part * (
-        left_part * lower_left + right_part * lower_right
-    )
+    row = jnp.clip(down, 0, PLACE * (rows - 1))[None]
+    column = jnp.clip(right[:, None] + leaning[None], 0, PLACE * (columns - 1))
+    levels = interpolated(four, row, column)
     return (levels + LEVEL // 2 >> 16).astype(jnp.uint8)
 
 
@@ -249,7 +245,7 @@ def _thickened(table: Tables, thickness: Count) -> Tables:
         thick, thin = jnp.maximum(thick, neighbour), jnp.minimum(thin, neighbour)
     old = inner.astype(jnp.int32)
     new = jnp.where(thickness > 0, thick, thin).astype(jnp.int32)
-    mixed = (_PLACE * old + jnp.abs(thickness) * (new - old) + _PLACE // 2) >> 8
+    mixed = (PLACE * old + jnp.abs(thickness) * (new - old) + PLACE // 2) >> 8
     return jnp.pad(mixed.astype(jnp.uint8), ((0, 0), (1, 1), (1, 1)))
 
 

@@ -50,47 +50,36 @@ class DigitLines:
     width: int = 400
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_symbols <= self.max_symbols:
-            raise UserError(
-                f"recipe.min_symbols: {self.min_symbols} is not from 1 to"
-                f" max_symbols ({self.max_symbols}); choose such a number"
-            )
-        if not 0 <= self.spaces <= 1:
-            raise UserError(f"recipe.spaces: {self.spaces} is no probability; choose 0 to 1")
-        ranges = {
-            "gap": self.gap,
-            "word_gap": self.word_gap,
-            "margin": self.margin,
-            "scale": self.scale,
-            "slant": self.slant,
-            "shift": self.shift,
-            "thickness": self.thickness,
-            "noise": self.noise,
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise UserError(f"recipe.{field.name}: {value} ends before it begins; swap the two")
+        thinnest, thickest = self.thickness
+        wrong = {
+            "min_symbols": (
+                not 1 <= self.min_symbols <= self.max_symbols,
+                f"is not from 1 to max_symbols ({self.max_symbols}); choose such a number",
+            ),
+            "spaces": (not 0 <= self.spaces <= 1, "is no probability; choose 0 to 1"),
+            "word_gap": (
+                self.word_gap[0] <= max(0, self.gap[1]),
+                f"has spaces no wider than recipe.gap {self.gap}; they could not be told apart: let"
+                f" it begin above {self.gap[1]}",
+            ),
+            "margin": (self.margin[0] < 0, "begins below 0; choose 0 or more"),
+            "scale": (
+                self.scale[0] < 0.25,
+                "begins below 0.25, where digits are no longer readable; choose more",
+            ),
+            "thickness": (
+                not -1 < thinnest <= thickest <= 1,
+                "is not above -1, where thin strokes vanish, and up to 1; choose a range there",
+            ),
+            "noise": (self.noise[0] < 0, "begins below 0; choose 0 or more"),
         }
-        for name, (least, most) in ranges.items():
-            if least > most:
-                raise UserError(
-                    f"recipe.{name}: ({least}, {most}) ends before it begins; swap the two"
-                )
-        if self.word_gap[0] <= max(0, self.gap[1]):
-            raise UserError(
-                f"recipe.word_gap: {self.word_gap} has spaces no wider than recipe.gap"
-                f" {self.gap}; they could not be told apart: let it begin above {self.gap[1]}"
-            )
-        if self.margin[0] < 0:
-            raise UserError(f"recipe.margin: {self.margin} begins below 0; choose 0 or more")
-        if self.scale[0] < 0.25:
-            raise UserError(
-                f"recipe.scale: {self.scale} begins below 0.25, where digits are no longer"
-                " readable; choose more"
-            )
-        if not -1 < self.thickness[0] <= self.thickness[1] <= 1:
-            raise UserError(
-                f"recipe.thickness: {self.thickness} is not above -1, where thin strokes"
-                " vanish, and up to 1; choose a range there"
-            )
-        if self.noise[0] < 0:
-            raise UserError(f"recipe.noise: {self.noise} begins below 0; choose 0 or more")
+        for name, (is_wrong, reason) in wrong.items():
+            if is_wrong:
+                raise UserError(f"recipe.{name}: {getattr(self, name)} {reason}")
 
 
 _CLEAN = DigitLines(

@@ -1,0 +1,44 @@
+"""Options with which the user's own examples are loaded."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+Size = tuple[int, int, int]
+"""Height, width and channels; 0 is as they are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Loading:
+    """Options of all sources of the user's own examples.
+
+    Attributes:
+      size: height, width and channels to bring all to; 0 is what the examples have, which is one
+        channel where all of them are grey.
+      kind: of arrays; see `npz_file.example_frames`.
+      broken_files: `fail` or `skip`, where a file cannot be read.
+      validation_fraction, test_fraction: how much of the examples to hold out where the user made
+        no such split; see `hash_split`.
+      resident_bytes: a larger set is streamed.
+      cache_dir: where the scan of such a set is kept (which examples can be read, their sizes, and
+        which are held out); None keeps nothing.
+      say: called with lines about what is left out or went wrong.
+      show_progress: draw a progress bar.
+    """
+
+    size: Size = (0, 0, 0)
+    kind: str = "auto"
+    broken_files: str = "fail"
+    validation_fraction: float = 0.0
+    test_fraction: float = 0.0
+    resident_bytes: float = math.inf
+    cache_dir: Path | None = None
+    say: Callable[[str], None] = print
+    show_progress: bool = False
+
+
+def size_of(own: Size, asked: Size) -> Size:
+    """What an example of its own size is brought to."""
+    height, width, channels = (new or old for new, old in zip(asked, own, strict=True))
+    return height, width, channels
