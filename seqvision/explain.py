@@ -169,7 +169,11 @@ def check_axes(model: nn.Module, input_shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     inputs = rng.uniform(size=(2, *input_shape)).astype(np.float32)
     lengths = jnp.full(2, input_shape[0], jnp.int32) if len(input_shape) == 4 else None
-    variables = jax.jit(model.init)(jax.random.key(0), inputs, lengths)
+    # Noise for weights too: to compile the initializers would take longer than all the rest.
+    shapes = jax.eval_shape(model.init, jax.random.key(0), inputs, lengths)
+    variables = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(0, 0.1, leaf.shape), leaf.dtype), shapes
+    )
 
     @jax.jit
     def read(inputs: Any) -> Any:

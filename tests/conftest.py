@@ -8,6 +8,8 @@ import tempfile
 # Before jax is imported anywhere: two devices, so that sharding is real in every test.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+# To compile takes most of the time, and programs of a few steps gain nothing by optimization.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Runs that are repeated, cut or resumed compile once. The workers share the first one's folder.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="seqvision-compiled-")
@@ -20,6 +22,7 @@ import tests.typechecker  # noqa: F401  (named below)
 
 jaxtyping.install_import_hook("seqvision", "tests.typechecker.typechecker").__enter__()
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +68,7 @@ def small_config(data_home: Path) -> ConfigDict:
     config.data.batch_size = 64
     config.data.validation_examples = 1000
     config.model.hidden_size = 16
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes long to compile.
     config.duration = "12 steps"
     config.log_every = "5 steps"
     config.evaluate_every = "4 steps"
@@ -119,7 +123,7 @@ def tiny_config(tiny_set: Path) -> ConfigDict:
     config.data.validation_fraction = config.data.test_fraction = 0.2
     config.model.hidden_size = 8
     config.model.execution = "scan"
-    config.model.recurrent_init = "identity"  # An orthogonal matrix takes seconds to compile.
+    config.model.recurrent_init = "identity"
     config.augment.max_shift = 1.0
     config.duration = "12 steps"
     config.log_every = config.evaluate_every = "4 steps"
@@ -150,3 +154,13 @@ def smaller(dataset: Dataset, num_train: int, num_test: int) -> Dataset:
         "test": dataset.splits["test"].part(0, num_test),
     }
     return dataclasses.replace(dataset, splits=splits)
+
+
+@contextlib.contextmanager
+def optimized() -> Iterator[None]:
+    """Here programs are compiled as in ordinary runs."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", True)

@@ -52,7 +52,8 @@ class Executed:
 
 def execute(notebook: NotebookNode, folder: Path, home: Path, **variables: str) -> Executed:
     """Runs all cells in `folder`, with `home` as the user's home."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTHONPATH")}
+    ours = ("XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS", "PYTHONPATH")
+    inherited = {k: v for k, v in os.environ.items() if k not in ours}
     own = {
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),

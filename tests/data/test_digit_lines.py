@@ -16,7 +16,6 @@ from seqvision.data.synthetic.digit_lines import DigitLinesSplit, digit_lines
 from seqvision.data.synthetic.line_drawing import Choices, choose, draw_glyphs, largest_glyph
 from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from tests.data.making import grey_source, says
-from tests.quick import quick_jit
 
 CLEAN, HARD = LEVELS["clean"], LEVELS["hard"]
 # Wide enough for all that is drawn.
@@ -25,7 +24,7 @@ OVERLAPPING = dataclasses.replace(WIDE, gap=(-20, -1))
 HEIGHT, SPACE = 32, 4
 
 Batch = dict[str, np.ndarray]
-take = quick_jit(DigitLinesSplit.take)
+take = jax.jit(DigitLinesSplit.take)
 
 
 def soft_digit(height: int, width: int, brightness: int) -> np.ndarray:
@@ -288,7 +287,7 @@ def test_what_does_not_fit_is_not_written() -> None:
 def test_draws_are_all_between_the_bounds(level: str) -> None:
     recipe = dataclasses.replace(LEVELS[level], noise=(0.0, 0.0))
     keys = jax.random.split(jax.random.key(0), 4000)
-    draw = quick_jit(jax.vmap(lambda key: choose(recipe, 3, key)[0]))
+    draw = jax.jit(jax.vmap(lambda key: choose(recipe, 3, key)[0]))
     drawn: Choices = jax.tree.map(np.asarray, draw(keys))
     bounds = [
         (drawn.num_symbols, (1, 20), 1),
@@ -310,7 +309,7 @@ def test_draws_are_all_between_the_bounds(level: str) -> None:
         assert values.mean() == pytest.approx(middle, abs=0.05 * span + 0.5)
 
 
-@partial(quick_jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def drawn(recipe: DigitLines, digit: Any) -> Any:
     choices, _ = choose(recipe, 1, jax.random.key(0))
     boxes = jnp.repeat(digit[None], recipe.max_symbols, axis=0)

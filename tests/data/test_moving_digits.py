@@ -12,7 +12,6 @@ from scipy import ndimage, stats
 from seqvision.data.synthetic.clip_recipe import MOTIONS, MovingDigits
 from seqvision.data.synthetic.moving_digits import MovingDigitsSplit, moving_digits
 from tests.data.making import grey_source, says
-from tests.quick import quick_jit
 
 # Speed and turn are such that a full turn is 8 frames, and steps are not whole pixels.
 MOTION = MovingDigits(
@@ -37,7 +36,7 @@ STEPS = {"left": (0, -1.5), "right": (0, 1.5), "up": (-1.5, 0), "down": (1.5, 0)
 SENSES = {"clockwise": 1, "counterclockwise": -1}  # From right to below, or to above.
 
 Clips = dict[str, np.ndarray]
-take = quick_jit(MovingDigitsSplit.take)
+take = jax.jit(MovingDigitsSplit.take)
 
 
 def elbow(brightness: int) -> np.ndarray:

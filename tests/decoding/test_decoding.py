@@ -25,7 +25,6 @@ from seqvision.decoding import (
 )
 from seqvision.decoding.prefix_search import Scoring, prefix_search
 from seqvision.decoding.prior import prior_log_probability
-from tests.quick import quick_jit
 from tests.tasks import numpy_ctc
 from tests.tasks.numpy_ctc import Text
 
@@ -33,11 +32,11 @@ INF = np.float32(np.inf)
 TEXTS: list[Text] = [(1, 2, 2, 1), (2,), (1, 1, 2), ()]
 WORDS: list[Text] = [(1,), (1, 2), (2, 2, 1), (2, 1)]
 
-align, text_log_probability = quick_jit(decoding.align), quick_jit(decoding.text_log_probability)
-greedy_decode = quick_jit(decoding.greedy_decode, static_argnames="max_symbols")
-beam_decode = quick_jit(decoding.beam_decode, static_argnames=("beam_width", "max_symbols"))
-search = quick_jit(jax.vmap(prefix_search, (0, 0, None, None, None)), static_argnums=(3, 4))
-log_probabilities = quick_jit(jax.vmap(prior_log_probability, (None, 0, 0)))
+align, text_log_probability = jax.jit(decoding.align), jax.jit(decoding.text_log_probability)
+greedy_decode = jax.jit(decoding.greedy_decode, static_argnames="max_symbols")
+beam_decode = jax.jit(decoding.beam_decode, static_argnames=("beam_width", "max_symbols"))
+search = jax.jit(jax.vmap(prefix_search, (0, 0, None, None, None)), static_argnums=(3, 4))
+log_probabilities = jax.jit(jax.vmap(prior_log_probability, (None, 0, 0)))
 
 
 def random_log_probs(
@@ -140,7 +139,7 @@ def test_live_greedy_is_the_offline_one(rng: np.random.Generator) -> None:
     offline = greedy_decode(together, lengths)
 
     state, events = greedy_start(batch), []
-    read = quick_jit(greedy_read)
+    read = jax.jit(greedy_read)
     cuts = [0, *sorted(rng.choice(np.arange(1, num_steps), 2, replace=False).tolist()), num_steps]
     for first, last in itertools.pairwise(cuts):
         state, some = read(state, log_probs[:, first:last], real[:, first:last])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from seqvision.tasks.losses import ctc, is_feasible
-from tests.quick import quick_jit
 from tests.tasks.numpy_ctc import Text, add, all_paths, spelled
 
 NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3
@@ -19,8 +18,8 @@ ENDS: list[Text] = [(2,), (0, 1), (0, 1), (-1, 1, 2), (-1, 0, 2), (-1, 1, 2), ()
 DELAY = 2
 
 inner = jax.jit(ctc, static_argnames="max_delay")
-jitted = quick_jit(ctc, static_argnames="max_delay")
-jitted_fits = quick_jit(is_feasible)
+jitted = jax.jit(ctc, static_argnames="max_delay")
+jitted_fits = jax.jit(is_feasible)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -98,7 +97,7 @@ def test_gradient_equals_finite_differences(logits: np.ndarray, limited: bool) -
         losses = inner(logits, FULL, padded(TEXTS), counts(TEXTS), columns, max_delay=DELAY)
         return losses.sum()
 
-    found = np.asarray(quick_jit(jax.grad(loss))(jnp.asarray(logits)))
+    found = np.asarray(jax.jit(jax.grad(loss))(jnp.asarray(logits)))
     step = 1e-5
     for line in (1, 2, 3):
         text, ends = TEXTS[line], ENDS[line] if limited else None
@@ -133,7 +132,7 @@ def test_texts_that_do_not_fit_cost_nothing(logits: np.ndarray, limited: bool) -
         losses = inner(logits, lengths, padded(texts), counts(texts), ends, max_delay=DELAY)
         return losses.sum(), losses
 
-    grads, losses = quick_jit(jax.grad(total, has_aux=True))(logits[:4])
+    grads, losses = jax.jit(jax.grad(total, has_aux=True))(logits[:4])
     fits = jitted_fits(lengths, padded(texts), counts(texts))
     assert fits.tolist() == [True, False, False, False]
     assert losses[0] > 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from seqvision.decoding import prior as decoding_prior
 from seqvision.errors import UserError
 from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading import TextReading
-from tests.quick import quick_jit
 
 ALPHABET = Alphabet(("a", "b", "c", " "))
 
@@ -21,7 +21,7 @@ def read(prior: str, weight: float = 1.0, beam_width: int = 8) -> str:
     """Two columns: a or (less likely) b, then c or (less likely) b."""
     probabilities = np.array([[[0.02, 0.5, 0.45, 0.02, 0.01], [0.02, 0.02, 0.45, 0.5, 0.01]]])
     task = TextReading(ALPHABET.symbols, 0, 0, beam_width, prior, weight)
-    decoded = quick_jit(task.decoder())(
+    decoded = jax.jit(task.decoder())(
         jnp.log(jnp.asarray(probabilities, jnp.float32)), jnp.array([2])
     )
     return ALPHABET.decode(np.asarray(decoded.symbols[0, : int(decoded.num_symbols[0])]))

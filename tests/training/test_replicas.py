@@ -35,6 +35,7 @@ from seqvision.training.optimizer import create_optimizer
 from seqvision.training.replicas import Replicas
 from seqvision.training.state import TrainState, make_init
 from seqvision.training.steps import make_train_steps
+from tests.conftest import optimized
 from tests.test_main import main_here
 from tests.test_train import assert_same_run, interrupt_at, rows
 
@@ -76,6 +77,7 @@ def training(seed: int, num_seeds: int, together: bool = False) -> tuple[Callabl
         recurrent_dropout=0.2,
         readout_dropout=0.3,
         execution="fused",
+        options=CellOptions(recurrent_init="identity"),
         axis_name=DATA_AXIS,
     )
     optimizer = create_optimizer("adam", 1e-2, clip_norm=1.0)
@@ -97,7 +99,11 @@ def training(seed: int, num_seeds: int, together: bool = False) -> tuple[Callabl
         table = replicas.index_table(NUM_CLIPS, start, NUM_STEPS, BATCH)
         return train_steps(state, clips().arrays, table, np.int32(num_steps))
 
-    return functools.partial(replicas.create_state, init, mesh), steps
+    def new() -> TrainState:
+        with optimized():  # Without, several seeds begin with other last digits than one alone.
+            return replicas.create_state(init, mesh)
+
+    return new, steps
 
 
 @functools.cache
@@ -159,15 +165,10 @@ def test_devices_share_the_seeds_or_else_their_batches(
 
 
 CELLS: dict[str, dict[str, Any]] = {
-    "lstm, scan": {"execution": "scan"},
     "lstm, fused, both directions": {"execution": "fused", "bidirectional": True},
-    "lstm, fused, bfloat16": {"execution": "fused", "compute_dtype": "bfloat16"},
     "gru, scan": {"cell": "gru", "execution": "scan", "options": CellOptions(refine_gates=True)},
-    "gru, fused": {"cell": "gru", "execution": "fused"},
     "layer_norm_lstm": {"cell": "layer_norm_lstm"},
-    "janet": {"cell": "janet"},
     "min_lstm": {"cell": "min_lstm", "readout": "attention"},
-    "min_gru": {"cell": "min_gru", "bidirectional": True},
 }
 
 
@@ -195,10 +196,9 @@ def test_cells_are_the_same_in_one_step_of_all_seeds(name: str, rng: np.random.G
         return jax.vmap(step)(params, inputs, lengths), alone
 
     together, alone = both(params)
-    tolerance = 3e-2 if "bfloat16" in name else 1e-4
     for index in range(2):
         jax.tree.map(
-            functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance),
+            functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4),
             of_seed(together, index),
             alone[index],
         )
