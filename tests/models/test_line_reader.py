@@ -199,8 +199,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_a_network_learns_to_read(
     reading_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reading_config.duration = "300 steps"
-    reading_config.log_every = "50 steps"
+    reading_config.duration = "200 steps"
+    reading_config.log_every = "40 steps"
     reading_config.evaluate_every = reading_config.checkpoint.every = "never"
     reading_config.checkpoint.keep_best = False
     reading_config.model.hidden_size = 32
