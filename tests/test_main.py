@@ -324,7 +324,6 @@ def test_train_evaluate_predict(
 @pytest.mark.parametrize(
     ("arguments", "flags", "devices", "batch"),
     [
-        (("--host_devices=2",), "", 2, "64 = 2 device(s) x 32"),
         (("--host_devices=1",), "", 1, "64 = 1 device(s) x 64"),
         ((), "--xla_force_host_platform_device_count=3", 3, "64 = 2 device(s) x 32 (not all 3"),
     ],
