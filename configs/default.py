@@ -54,6 +54,13 @@ def get_config() -> ConfigDict:
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape).
     config.data.kind = "auto"
+    # folders: of pictures of more than 8 bits, the values that are black and white, such as
+    # "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training
+    # split.
+    config.data.value_range = "auto"
+    # folders: what transparent pictures lie on: black, white, or auto (black where the training
+    # split's ink is light).
+    config.data.paper = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"
     # tfds, npz, folders: sets whose images would take more bytes than this in memory are streamed:

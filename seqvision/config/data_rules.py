@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import DECODING_FIELDS, PATHS, PRIORS, Reading
+from seqvision.config.data_schema import DECODING_FIELDS, PATHS, PRIORS, Reading, parse_range
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -32,6 +32,14 @@ def _source_rules(settings: Settings) -> Iterator[str]:
             yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines"
     if data.kind != "auto" and data.source != "npz":
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
+    for name, value in (("value_range", data.value_range), ("paper", data.paper)):
+        if value != "auto" and data.source != "folders":
+            yield f"config.data.{name}: '{value}' {no_effect}; leave it at auto"
+    try:
+        parse_range(data.value_range)
+    except ValueError:
+        yield f"""config.data.value_range: '{data.value_range}' is no range; write auto, or two
+            numbers, the smaller one first, such as 0,4095"""
     if data.broken_files != "fail" and data.source != "folders":
         yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"
 

@@ -1,6 +1,7 @@
 """The config fields of the examples: `data`, `clips`, `lines`, `reading`, `augment`."""
 
 import dataclasses
+import math
 
 from seqvision.config.bounds import (
     BELOW_ONE,
@@ -38,6 +39,20 @@ PRIORS = ("bigram", "words")
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
 
+def parse_range(text: str) -> tuple[float, float] | None:
+    """`config.data.value_range`: None for "auto".
+
+    Raises:
+      ValueError: it is not two finite numbers, the first one smaller.
+    """
+    if text == "auto":
+        return None
+    low, high = map(float, text.split(","))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(text)
+    return low, high
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """`config.data`: the examples.
@@ -58,6 +73,11 @@ class Data:
       path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
         that holds `images` and `labels.tsv`.
       kind: npz: what its arrays hold: images, clips, or auto (by their shape).
+      value_range: folders: of pictures of more than 8 bits, the values that are black and white,
+        such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
+        training split.
+      paper: folders: what transparent pictures lie on: black, white, or auto (black where the
+        training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
         counted (skip).
       resident_bytes: tfds, npz, folders: sets whose images would take more bytes than this in
@@ -85,6 +105,8 @@ class Data:
     cache_dir: str = declare("")
     path: str = declare("")
     kind: str = declare("auto", OneOf(("auto", "images", "clips")))
+    value_range: str = declare("auto")
+    paper: str = declare("auto", OneOf(("auto", "black", "white")))
     broken_files: str = declare("fail", OneOf(("fail", "skip")))
     resident_bytes: int = declare(2 * 2**30, Range(0, 2**50))
     height: int = declare(0, PIXELS)

@@ -5,9 +5,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from seqvision.config.data_schema import parse_range
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
+from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.line_images import load_lines
@@ -48,6 +50,7 @@ def load_dataset(
     loading = Loading(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
+        tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,

@@ -17,6 +17,7 @@ from seqvision.data.files.clips import (
 from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.sources.line_images import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
@@ -86,6 +87,7 @@ def read_inputs(
     input_shape: tuple[int, ...],
     of_clips: bool,
     read_image_file: Callable[[Path], np.ndarray],
+    tones: Tones = FILE_BY_FILE,
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
@@ -97,6 +99,7 @@ def read_inputs(
       input_shape: ends in the height, width and channels that the network reads.
       of_clips: whether it reads clips, or images.
       read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
+      tones: of the clips that the network was trained on.
 
     Yields:
       Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames
@@ -116,7 +119,7 @@ def read_inputs(
                     raise UnreadableImageError(
                         "a single image; this run reads clips: a folder of frames, a GIF or a video"
                     )
-                yield Input(name, read_clip(path, input_shape), None)
+                yield Input(name, read_clip(path, input_shape, tones), None)
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
                     raise UnreadableImageError("a clip; this run reads single images")

@@ -75,6 +75,8 @@ def _training_facts(
         "saving": f"{_interval(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
     }
+    if text := str(dataset.tones):
+        facts["values"] = text
     if settings.num_seeds > 1:
         first, last = settings.seeds[0], settings.seeds[-1]
         made = settings.data.source in MADE_SOURCES

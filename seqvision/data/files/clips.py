@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from seqvision.data.files.images import UnreadableImageError, reading
 from seqvision.data.files.paths import shown, visible
-from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
+from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
 
 # Files of these kinds may hold one image or several: they are opened to see.
@@ -55,11 +56,12 @@ def frame_files(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def read_frames(path: Path) -> HostFrames:
+def read_frames(path: Path, tones: Tones = FILE_BY_FILE) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
       path: an image file, a GIF (or an animated PNG, WebP, TIFF), a video, or a folder of images.
+      tones: those of the set, for deep and transparent pictures.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is
@@ -77,15 +79,15 @@ def read_frames(path: Path) -> HostFrames:
         sizes = [(image.height, image.width) for image in images]
         _check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
-        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB")])
+        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB", tones)])
         return frames[..., None] if grey else without_colour(frames)
 
 
-def read_clip(path: Path, input_shape: tuple[int, ...]) -> HostFrames:
+def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_FILE) -> HostFrames:
     """Reads a clip as training does.
 
     Args:
-      path: see `read_frames`.
+      path, tones: see `read_frames`.
       input_shape: ends in the height, width and channels that the network reads.
 
     Returns:
@@ -95,7 +97,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...]) -> HostFrames:
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path), height, width, channels)
+    return fit(read_frames(path, tones), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:
@@ -106,7 +108,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     for path in paths:
         try:
             with reading(), Image.open(path) as opened:
-                images.append(ImageOps.exif_transpose(opened))
+                images.append(upright(opened))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"its frame {shown(path.name)}: {error}") from error
     return images
@@ -115,7 +117,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 def _file_frames(path: Path) -> list[Image.Image]:
     with Image.open(path) as opened:
         if not _has_frames(opened):
-            return [ImageOps.exif_transpose(opened)]
+            return [upright(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
             raise UnreadableImageError("it is cut short: a GIF's last byte is missing")
         # The first image of some animated PNGs is only for programs that show stills.
@@ -123,7 +125,7 @@ def _file_frames(path: Path) -> list[Image.Image]:
         images = []
         for number in range(first, getattr(opened, "n_frames", 1)):
             opened.seek(number)
-            images.append(opened.copy())
+            images.append(frame_of(opened))
         return images
 
 
