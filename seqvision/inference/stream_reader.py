@@ -179,7 +179,10 @@ class StreamReader:
         self._event_maker.start(streams)
 
     def save(self) -> StreamState:
-        """All that it keeps, as numpy arrays: to be pickled, and restored in another process."""
+        """All that it keeps, as numpy arrays: to be pickled, and restored in another process.
+
+        A pickle can run code when it is loaded: load only your own.
+        """
         memory = jax.tree.map(np.array, jax.device_get(self._memory))
         return StreamState(self._network, memory, self._event_maker.ends.copy())
 
@@ -190,7 +193,7 @@ class StreamReader:
           state: what `save` returned.
 
         Raises:
-          ValueError: no state, or one of another network or number of streams.
+          ValueError: no state, one of another network or number of streams, or a damaged one.
         """
         if not isinstance(state, StreamState):
             raise ValueError(
@@ -202,6 +205,9 @@ class StreamReader:
             raise ValueError(
                 f"the state is of {len(state.ends)} streams; this reader has {self.num_streams}"
             )
+        shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), self._memory)
+        if jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state.memory) != shapes:
+            raise ValueError("the state is damaged: its arrays have other shapes than those here")
         self._memory = jax.device_put(state.memory, self._sharding)
         self._event_maker.ends = state.ends.copy()
 
