@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 MAPPED = "0000000000000000FFFF0000"  # Before an IPv4 address within IPv6 (RFC 4291).
 
 
