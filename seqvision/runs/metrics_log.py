@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seqvision.runs.event_file import EventFile
 from seqvision.runs.files import METRICS, write_whole
 from seqvision.runtime.processes import is_primary
 
@@ -25,13 +26,10 @@ class MetricsLog:
         self._records = is_primary()
         if not self._records:
             return
-        from tensorboardX import SummaryWriter
-
         kept = [row for row in read_metrics(workdir) if _is_kept(row, resumed_step)]
         write_whole(workdir / METRICS, "".join(_line(row) for row in kept))
         self._metrics = (workdir / METRICS).open("a")
-        # TensorBoard ignores what a killed process recorded after this step.
-        self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_step + 1)
+        self._tensorboard = EventFile(workdir / "tensorboard", first_step=resumed_step + 1)
 
     def metrics(self, step: int, split: str, values: Mapping[str, Any], seconds: float) -> None:
         """Records one row; `seconds` is the time of the run so far, all its restarts added up."""
@@ -41,11 +39,12 @@ class MetricsLog:
         self._metrics.write(_line(row))
         self._metrics.flush()
         self.scalars(step, split, {k: v for k, v in values.items() if isinstance(v, float)})
+        self._tensorboard.flush()
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Records values in TensorBoard only."""
         for name, value in values.items() if self._records else ():
-            self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+            self._tensorboard.scalar(f"{split}/{name}", value, step)
 
     def sync(self) -> None:
         """Flushes all rows to the disk. Call it before a checkpoint is saved."""
