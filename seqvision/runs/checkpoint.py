@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,22 @@ LoopFacts = dict[str, Any]
 
 class TornCheckpointError(Exception):
     """The files of a checkpoint are damaged; the message is the reason."""
+
+
+def check_path(workdir: Path, read_only: bool = False) -> None:
+    """Refuses a workdir in whose path orbax 0.12 loses the arrays that it writes.
+
+    It gives the path to `glob` when it saves, and tensorstore takes a backslash for a separator.
+
+    Raises:
+      UserError: the path has a backslash or, where checkpoints are written, a pair of brackets.
+    """
+    path = str(workdir.absolute())
+    if "\\" in path or (not read_only and re.search(r"\[[^/]+\]", path)):
+        raise UserError(
+            f"--workdir: '{path}': checkpoints cannot be kept where a path has [, ] or \\; choose"
+            " another folder, or rename this one"
+        )
 
 
 class _Best:
@@ -57,6 +74,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
+        check_path(workdir, read_only)
         # What orbax logs, it also raises.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
@@ -227,7 +245,9 @@ class Checkpoints:
         import tensorstore
 
         folder = self._folder / str(step) / "state"
-        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{folder}/"}).result()
+        # A path, not a URL, in which `#` and `%` would have a meaning.
+        files = {"driver": "file", "path": f"{folder}/"}
+        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": files}).result()
         keys = store.list().result()
         if not keys:
             raise ValueError("it holds no arrays")

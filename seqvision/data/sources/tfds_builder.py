@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, did_you_mean, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
@@ -20,7 +21,8 @@ Builder: TypeAlias = Any
 
 def data_folder(data_dir: str) -> Path:
     """TFDS's data directory: `data_dir`, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    named = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return expanded(named, "config.data.dir")
 
 
 def only_prepared(folder: Path, name: str) -> Path | None:
