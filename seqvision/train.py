@@ -224,6 +224,7 @@ class _Training:
                 saved = step
             if signal:
                 checkpoints.wait()
+                reporter.log.sync()
                 write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
                 return Result("interrupted", step, {}, signal)
@@ -237,6 +238,7 @@ class _Training:
             step = reached
             if not finite:
                 checkpoints.wait()
+                reporter.log.sync()
                 return self._diverged(state, checkpoints)
             if step == steps.total or is_due(step, steps.log_every):
                 state = reporter.training(state, step, self._seconds)

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
+from seqvision.runs.files import gone
 from seqvision.runtime import processes
 from seqvision.training.state import TrainState
 
@@ -76,11 +77,13 @@ class Checkpoints:
 
         check_path(workdir, read_only)
         # What orbax logs, it also raises.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
         self._say = say
         self._read_only = read_only
         self._best = _Best()
+        self._saved: int | None = None
         self._manager = ocp.CheckpointManager(
             self._folder,
             item_handlers={
@@ -118,6 +121,7 @@ class Checkpoints:
         items = args.Composite(state=args.StandardSave(state), contents=args.JsonSave(contents))
         with self._explained():
             self._manager.save(state.num_steps, args=items, force=True)
+        self._saved = state.num_steps
 
     def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
         """Restores the newest intact checkpoint; None where there is none.
@@ -210,10 +214,12 @@ class Checkpoints:
         """Waits until the save in progress is on the disk.
 
         Raises:
-          UserError: it failed.
+          UserError: it failed, or its folder was deleted meanwhile.
         """
         with self._explained():
             self._manager.wait_until_finished()
+        if self._saved is not None and not (self._folder / str(self._saved)).is_dir():
+            raise gone(self._folder.parent, f"checkpoint {self._saved}")
 
     def __enter__(self) -> "Checkpoints":
         # Errors in orbax's threads are raised in this thread too; the threads would also print a
@@ -236,8 +242,11 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # tensorstore quotes the operating system in its own errors.
-            if not isinstance(error, OSError) and not is_disk_full(error):
-                raise
+            if not is_disk_full(error):
+                if isinstance(error, FileNotFoundError) or "NOT_FOUND" in str(error):
+                    raise gone(self._folder.parent, "a checkpoint that was being saved") from error
+                if not isinstance(error, OSError):
+                    raise
             raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
     def _read_through(self, step: int) -> None:

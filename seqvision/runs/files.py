@@ -49,6 +49,14 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
+def gone(workdir: Path, name: str) -> UserError:
+    """The error where a file of a run vanished while it was training."""
+    return UserError(
+        f"{workdir}: {name} was deleted, moved or replaced while training, and what was recorded"
+        " with it; run the same command again, and leave the folder alone meanwhile"
+    )
+
+
 def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:
     """Writes `status.json`: `status` is running, done, diverged or interrupted."""
     write_json(workdir / STATUS, {"status": status, "step": step, **more})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqvision.runs.files import METRICS, write_whole
+from seqvision.runs.files import CONFIG, ENVIRONMENT, METRICS, gone, write_whole
 from seqvision.runtime.processes import is_primary
 
 
@@ -29,6 +29,7 @@ class MetricsLog:
 
         kept = [row for row in read_metrics(workdir) if _is_kept(row, resumed_step)]
         write_whole(workdir / METRICS, "".join(_line(row) for row in kept))
+        self._workdir = workdir
         self._metrics = (workdir / METRICS).open("a")
         # TensorBoard ignores what a killed process recorded after this step.
         self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_step + 1)
@@ -48,10 +49,20 @@ class MetricsLog:
             self._tensorboard.add_scalar(f"{split}/{name}", value, step)
 
     def sync(self) -> None:
-        """Flushes all rows to the disk. Call it before a checkpoint is saved."""
+        """Flushes all rows to the disk. Call it before a checkpoint is saved and before the end.
+
+        Raises:
+          UserError: records of the run were deleted, moved or replaced meanwhile.
+        """
         if self._records:
             os.fsync(self._metrics.fileno())
             self._tensorboard.flush()
+            for name in (METRICS, CONFIG, ENVIRONMENT):
+                if not (self._workdir / name).exists():
+                    raise gone(self._workdir, name)
+            here, written = (self._workdir / METRICS).stat(), os.fstat(self._metrics.fileno())
+            if not os.path.samestat(here, written):
+                raise gone(self._workdir, METRICS)
 
     def close(self) -> None:
         if self._records:
