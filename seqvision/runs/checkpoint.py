@@ -16,6 +16,7 @@ import numpy as np
 
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 from seqvision.runs.files import gone
+from seqvision.runs.records import NUMBER, mismatch
 from seqvision.runtime import processes
 from seqvision.training.state import TrainState
 
@@ -208,6 +209,9 @@ class Checkpoints:
         state, contents = restored["state"], restored["contents"]
         if _digest(state) != contents["sha256"]:
             raise ValueError("its arrays do not have the checksum they were saved with")
+        problem = mismatch(contents["loop"], {"seconds": NUMBER, "best_step?": (int, type(None))})
+        if problem:
+            raise ValueError(problem)
         return state, contents["loop"]
 
     def wait(self) -> None:

@@ -33,7 +33,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        holder = owner.read_text().strip() if owner.exists() else "another process"
+        holder = owner.read_text(errors="replace").strip() if owner.exists() else "another process"
         raise BusyError(
             f"{workdir}: {holder} is training here; wait for it, or choose another --workdir"
         ) from None

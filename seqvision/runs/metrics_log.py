@@ -1,6 +1,5 @@
 """The log of a run's metrics: `metrics.jsonl` and TensorBoard's event files."""
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqvision.runs.files import CONFIG, ENVIRONMENT, METRICS, gone, write_whole
+from seqvision.runs.records import read_metrics
 from seqvision.runtime.processes import is_primary
 
 
@@ -68,16 +68,6 @@ class MetricsLog:
         if self._records:
             self._metrics.close()
             self._tensorboard.close()
-
-
-def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """Reads the rows of `metrics.jsonl`; a last line cut short by a kill is left out."""
-    path = workdir / METRICS
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
 
 
 def _is_kept(row: Mapping[str, Any], resumed_step: int) -> bool:
