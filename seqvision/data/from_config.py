@@ -3,10 +3,10 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 from seqvision.config.data_schema import parse_range
 from seqvision.config.schema import Settings
+from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.files.tones import Tones
@@ -65,17 +65,17 @@ def load_dataset(
 
 
 def _npz(settings: Settings, loading: Loading) -> Dataset:
-    return load_npz(Path(settings.data.path).expanduser(), loading)
+    return load_npz(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _folders(settings: Settings, loading: Loading) -> Dataset:
-    return load_folders(Path(settings.data.path).expanduser(), loading)
+    return load_folders(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _lines(settings: Settings, loading: Loading) -> Dataset:
     symbols = settings.reading.alphabet
     return load_lines(
-        Path(settings.data.path).expanduser(),
+        expanded(settings.data.path, "config.data.path"),
         loading,
         height=settings.data.height or LINE_HEIGHT,
         max_columns=settings.lines.width,

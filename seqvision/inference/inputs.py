@@ -1,12 +1,14 @@
 """Inputs to predict: image files, clips, arrays in `.npz` files, images of lines."""
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import (
     VIDEO_SUFFIXES,
     frame_files,
@@ -48,7 +50,7 @@ def check_pattern(pattern: str) -> None:
     """
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
-    if not glob.glob(pattern, recursive=True):
+    if not _matching(pattern):
         raise _no_match(pattern, "file", "digits/*.png")
 
 
@@ -56,13 +58,13 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
     """The files that match, in the order of their names.
 
     Args:
-      pattern: a glob pattern, such as `digits/*.png`.
+      pattern: a glob pattern, such as `digits/*.png`; see `_matching`.
       of_clips: folders that hold images are clips, and found too (their frames are not).
 
     Raises:
       UserError: nothing matches.
     """
-    matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    matches = [Path(name) for name in sorted(_matching(pattern))]
     folders = {path: _frames_of(path) for path in matches if path.is_dir()}
     clips = {path: frames for path, frames in folders.items() if of_clips and frames is not None}
     frames = {path for inside in clips.values() for path in inside}
@@ -71,6 +73,26 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
         kind, example = ("clip", "clips/*") if of_clips else ("file", "digits/*.png")
         raise _no_match(pattern, kind, example)
     return paths
+
+
+def _matching(pattern: str) -> list[str]:
+    """What a pattern matches, in any order; `~` is the home folder.
+
+    Where files or folders have `[` in their names, it stands for itself: `img[1].png` is then that
+    file, and not `img1.png`.
+    """
+    path = expanded(pattern, "--inputs")
+    known = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
+    rest, there = path.relative_to(known).parts, _literal(str(known))
+    for ending in ([_literal(part) for part in rest], rest):
+        found = glob.glob(str(Path(there, *ending)), recursive=True)
+        if found:
+            return found
+    return []
+
+
+def _literal(text: str) -> str:
+    return text.replace("[", "[[]")
 
 
 def _no_match(pattern: str, kind: str, example: str) -> UserError:

@@ -1,6 +1,5 @@
 """Compatibility of a run with a config: a run is resumed with the config it began with."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -9,7 +8,8 @@ from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, validate, with_defaults
 from seqvision.errors import UserError
-from seqvision.runs.files import CONFIG, read_json
+from seqvision.runs.files import CONFIG
+from seqvision.runs.records import read_record
 
 # Fields that may differ when a run resumes: they change no weight, except by rounding.
 _FREE = (
@@ -37,12 +37,10 @@ def read_settings(workdir: Path) -> Settings:
       UserError: there is no run, or it is from another version of seqvision.
     """
     path = workdir / CONFIG
-    content = read_json(path)
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path}: not of this version of seqvision: it holds no fields")
+    content = read_record(path, dict)
     try:
         return validate(ConfigDict(with_defaults(content, _NEWER)))
-    except UserError as error:
+    except (UserError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not of this version of seqvision: {error}") from None
 
 

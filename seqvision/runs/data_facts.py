@@ -11,9 +11,16 @@ from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.data.files.images import background_of
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
-from seqvision.runs.files import ENVIRONMENT, read_json
+from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.records import read_record
 
 _BACKGROUND_EXAMPLES = 1000
+_FACTS = {
+    **dict.fromkeys(("name", "version", "background"), str),
+    "input_shape": [int],
+    "class_names": [str],
+    "fingerprints": {"*": str},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +87,7 @@ def read_data_facts(workdir: Path) -> DataFacts:
       UserError: the file is missing, damaged or of another version of seqvision.
     """
     path = workdir / ENVIRONMENT
-    content = read_json(path)
+    content = read_record(path, {"data": _FACTS})
     try:
         return DataFacts.from_json(content["data"])
     except (KeyError, TypeError):

@@ -28,6 +28,8 @@ def scalars(folder: Path) -> list[tuple[str, int, float]]:
 
 def test_a_kill_after_sync_loses_no_point(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
+    for name in ("config.json", "environment.json"):
+        (tmp_path / "run" / name).write_text("{}")
     log = MetricsLog(tmp_path / "run", 0)
     for step in range(1, 30):
         log.metrics(step, "train", {"loss": step / 8, "count": 4}, 1.0)
