@@ -90,7 +90,13 @@ class TextReading(Task):
 
     def is_feasible(self, batch: dict[str, Array]) -> Mask:
         """See `losses.is_feasible`."""
-        return is_feasible(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])
+        return is_feasible(
+            batch["lengths"] + self.delay,
+            batch["labels"],
+            batch["label_lengths"],
+            batch.get("ends"),
+            self.delay,
+        )
 
     def create_predict_step(self, model: nn.Module, mesh: Mesh) -> Callable[..., Decoded]:
         decode = self.decoder()
