@@ -133,6 +133,11 @@ def get_config() -> ConfigDict:
     config.reading = ConfigDict()
     # lines: the symbols, each one character ("" = those of the texts).
     config.reading.alphabet = ""
+    # lines: in which direction a text runs as a whole, for texts with letters from right to left:
+    # right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt in the
+    # order in which they stand, and read in that in which they are typed. as_typed: they are learnt
+    # as they are.
+    config.reading.direction = "auto"
     # digit_lines: a symbol must be output at most this many columns after the last column of its
     # ink. All lines: as many empty columns are appended to each.
     config.reading.delay = 7

@@ -34,6 +34,7 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 _CLIP_SIDE = 1024
 
 PRIORS = ("bigram", "words")
+DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
@@ -170,6 +171,10 @@ class Reading:
 
     Attributes:
       alphabet: lines: the symbols, each one character ("" = those of the texts).
+      direction: lines: in which direction a text runs as a whole, for texts with letters from right
+        to left: right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt
+        in the order in which they stand, and read in that in which they are typed. as_typed: they
+        are learnt as they are.
       delay: digit_lines: a symbol must be output at most this many columns after the last column of
         its ink. All lines: as many empty columns are appended to each.
       beam_width: evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
@@ -180,6 +185,7 @@ class Reading:
     """
 
     alphabet: str = declare("")
+    direction: str = declare("auto", OneOf(DIRECTIONS))
     # With 1, two equal letters that end side by side could not be told apart.
     delay: int = declare(7, Range(2, 1000))
     beam_width: int = declare(0, Range(0, 1000))

@@ -70,13 +70,14 @@ def _folders(settings: Settings, loading: Loading) -> Dataset:
 
 
 def _lines(settings: Settings, loading: Loading) -> Dataset:
-    symbols = settings.reading.alphabet
+    symbols, direction = settings.reading.alphabet, settings.reading.direction
     return load_lines(
         Path(settings.data.path).expanduser(),
         loading,
         height=settings.data.height or LINE_HEIGHT,
         max_columns=settings.lines.width,
-        alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
+        alphabet=Alphabet(tuple(normalized(symbols)), direction) if symbols else None,
+        direction=direction,
     )
 
 

@@ -45,6 +45,7 @@ class TextReading(Task):
       beam_width: texts kept by the beam search; 0 decodes greedily.
       prior: of the texts, see `priors.load_prior`; read when the first decoder is made.
       prior_weight: see `decoding.beam_decode`.
+      direction: of the writing, see `Alphabet`.
     """
 
     symbols: tuple[str, ...]
@@ -53,6 +54,7 @@ class TextReading(Task):
     beam_width: int = 0
     prior: str = ""
     prior_weight: float = 1.0
+    direction: str = "as_typed"
 
     outputs: ClassVar[str] = "symbols, and the blank of CTC"
     reads_lines: ClassVar[bool] = True
@@ -113,12 +115,12 @@ class TextReading(Task):
         assert lengths is not None
         for index in range(count):
             symbols = slice(int(outputs.num_symbols[index]))
+            text, order = self._alphabet.read(outputs.symbols[index, symbols])
+            starts = outputs.starts[index, symbols][order]
             yield Transcription(
-                text=self._alphabet.decode(outputs.symbols[index, symbols]),
-                confidences=outputs.confidences[index, symbols],
-                ends=letter_ends(
-                    outputs.starts[index, symbols], self.letter_delay, int(lengths[index])
-                ),
+                text=text,
+                confidences=outputs.confidences[index, symbols][order],
+                ends=letter_ends(starts, self.letter_delay, int(lengths[index])),
             )
 
     def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
@@ -212,7 +214,7 @@ class TextReading(Task):
 
     @functools.cached_property
     def _alphabet(self) -> Alphabet:
-        return Alphabet(self.symbols)
+        return Alphabet(self.symbols, self.direction)
 
 
 class ReadOutput(NamedTuple):

@@ -9,13 +9,14 @@ from jaxtyping import Int32, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from seqvision.data.alphabet import Alphabet, normalized
+from seqvision.data.alphabet import Alphabet, invisible_in, is_invisible, normalized
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
 from seqvision.data.files.paths import few, shown, visible
 from seqvision.data.sources.hash_split import cut, fraction_of
 from seqvision.data.sources.loading import Loading
+from seqvision.data.writing_order import comes_back
 from seqvision.errors import UserError, explain_os_error
 from seqvision.shapes import HostLengths
 
@@ -84,6 +85,7 @@ def load_lines(
     height: int = 32,
     max_columns: int,
     alphabet: Alphabet | None = None,
+    direction: str = "as_typed",
     invert: str = "auto",
 ) -> Dataset:
     """Loads images of lines from `path/images/`, and what is written on them from a table.
@@ -102,6 +104,7 @@ def load_lines(
       max_columns: the longest line, once it is scaled.
       alphabet: the symbols that texts are made of; without it, those that the texts of all splits
         have.
+      direction: of the writing where there is no alphabet, see `Alphabet`.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
 
     Returns:
@@ -120,7 +123,8 @@ def load_lines(
         raise UserError(explain_os_error(error, path, "config.data.path")) from error
     _check_named_once(path, rows, images)
     if alphabet is None:
-        alphabet = Alphabet.of_texts(row.text for row in rows)
+        alphabet = Alphabet.of_texts((row.text for row in rows), direction)
+    _say_what_is_not_seen(path, rows, alphabet, loading)
     texts = [_encode(alphabet, row) for row in rows]
     given: dict[str, list[_Line]] = {row.split: [] for row in rows}
     progress = tqdm(rows, disable=not loading.show_progress, leave=False)
@@ -221,6 +225,26 @@ def _check_named_once(path: Path, rows: list[_Row], images: dict[str, Path]) -> 
         raise UserError(
             f"{shown(path / IMAGES)}: no text for {few(without)}; add a row for each, or move the"
             " image elsewhere"
+        )
+
+
+def _say_what_is_not_seen(
+    path: Path, rows: list[_Row], alphabet: Alphabet, loading: Loading
+) -> None:
+    """Names characters without ink, and texts that share their look with one of another order."""
+    known = [symbol for symbol in alphabet.symbols if is_invisible(symbol)]
+    invisible = invisible_in(symbol for row in rows for symbol in row.text if symbol in known)
+    if invisible:
+        loading.say(
+            f"{shown(path)}: symbols that are not to be seen: {few(invisible)}; if they do not"
+            " differ on paper, replace them in the texts"
+        )
+    other = [row for row in rows if not comes_back(row.text, alphabet.direction)]
+    if other:
+        loading.say(
+            f"{shown(path)}: {len(other)} of {len(rows)} texts look the same in another order, and"
+            f" are read in that: {few([shown(row.name) for row in other])};"
+            " config.reading.direction may decide it"
         )
 
 
