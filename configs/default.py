@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
     config.data.cache_dir = ""
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
-    # holds `images` and `labels.tsv`.
+    # holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape).
     config.data.kind = "auto"
@@ -109,6 +109,9 @@ def get_config() -> ConfigDict:
     config.clips.test_clips = 10000
 
     config.lines = ConfigDict()
+    # lines: whether dark and light are swapped, since networks read light ink on dark: auto (where
+    # the ink of a line is dark), always or never.
+    config.lines.invert = "auto"
     # digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
     # seqvision/data/synthetic).
     config.lines.level = "clean"

@@ -27,7 +27,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     Args:
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
-      invert: see `data.sources.line_images.read_line`.
+      invert: see `data.sources.line_reading.read_line`.
       seed: of a run of several seeds, whose weights; by default those of the first.
 
     Returns:
@@ -40,7 +40,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     check_pattern(inputs)
     paths = find_inputs(inputs, of_clips=False)
     reader = StreamReader.from_run(workdir, seed=seed)
-    failed = 0
+    failed, invert = 0, reader.invert if invert == "auto" else invert
     for name, line, error in read_lines(paths, reader.height, invert):
         if line is None:
             print(f"unreadable: {name}: {error}", file=sys.stderr)

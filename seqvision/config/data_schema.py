@@ -25,7 +25,7 @@ SOURCES = ("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES)
 PATHS = {
     "npz": "an .npz file",
     "folders": "a folder of class folders",
-    "lines": "a folder that holds `images` and `labels.tsv`",
+    "lines": "a folder of images of lines and their texts",
 }
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
@@ -33,6 +33,7 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 # Generated clips count positions in 32-bit integers.
 _CLIP_SIDE = 1024
 
+INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
 DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
 # Fields of `reading` that are no part of what was trained.
@@ -57,7 +58,7 @@ class Data:
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
         streamed set.
       path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
-        that holds `images` and `labels.tsv`.
+        that holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
       kind: npz: what its arrays hold: images, clips, or auto (by their shape).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
         counted (skip).
@@ -140,6 +141,8 @@ class Lines:
     """`config.lines`: lines of writing.
 
     Attributes:
+      invert: lines: whether dark and light are swapped, since networks read light ink on dark: auto
+        (where the ink of a line is dark), always or never.
       level: digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
         seqvision/data/synthetic).
       train_level: digit_lines: the same for the training lines ("" = as the others), or two levels
@@ -154,6 +157,7 @@ class Lines:
         digits come from the same split of the digits.
     """
 
+    invert: str = declare("auto", OneOf(INVERSIONS))
     level: str = declare("clean", OneOf(LEVELS))
     train_level: str = declare("", OneOf(("", *LEVELS, *MIXED_LEVELS)))
     min_symbols: int = declare(1, Range(1, 1000))

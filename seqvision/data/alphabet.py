@@ -104,8 +104,14 @@ class Alphabet:
         return "".join(symbol for _, symbol in typed), [place for place, _ in typed]
 
     def text(self, looks: Iterable[str]) -> str:
-        """Symbols from left to right as the text that is typed."""
-        return "".join(symbol for _, symbol in typed_order(list(looks), self.direction))
+        """Symbols from left to right as the text that is typed, without spaces at its ends."""
+        return "".join(symbol for _, symbol in typed_order(list(looks), self.direction)).strip(" ")
+
+    def trimmed(self, numbers: Numbers) -> slice:
+        """The class numbers without spaces at both ends, which no text has."""
+        space = self._numbers.get(" ")
+        inner = np.flatnonzero(numbers != space)
+        return slice(int(inner[0]), int(inner[-1]) + 1) if len(inner) else slice(0)
 
     def described(self) -> str:
         """How many symbols there are, and the first; invisible ones by their code points."""

@@ -78,6 +78,7 @@ def _lines(settings: Settings, loading: Loading) -> Dataset:
         max_columns=settings.lines.width,
         alphabet=Alphabet(tuple(normalized(symbols)), direction) if symbols else None,
         direction=direction,
+        invert=settings.lines.invert,
     )
 
 

@@ -59,6 +59,7 @@ class StreamReader:
       num_streams: S, how many lines it reads side by side.
       height: rows of a column.
       symbols: its alphabet.
+      invert: `config.lines.invert` of the run, for images of lines.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class StreamReader:
         self._event_maker = EventMaker(run.data.class_names, run.settings.letter_delay, num_streams)
         self.symbols = self._event_maker.symbols
         self._alphabet = Alphabet(self.symbols, run.settings.reading.direction)
+        self.invert = run.settings.lines.invert
         self._empty = np.zeros((self.height, run.model.delay), np.uint8)
         self._on_logits = on_logits
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))

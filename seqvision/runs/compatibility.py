@@ -30,7 +30,7 @@ _FREE = (
 )
 
 # Fields that runs of version 0.1 lack. They did what the defaults do.
-_NEWER = ("reading.prior", "reading.prior_weight", "reading.direction")
+_NEWER = ("reading.prior", "reading.prior_weight", "reading.direction", "lines.invert")
 
 
 def read_settings(workdir: Path) -> Settings:

@@ -114,7 +114,7 @@ class TextReading(Task):
     ) -> Iterator[Transcription]:
         assert lengths is not None
         for index in range(count):
-            symbols = slice(int(outputs.num_symbols[index]))
+            symbols = self.read_symbols(outputs, index)
             text, order = self._alphabet.read(outputs.symbols[index, symbols])
             starts = outputs.starts[index, symbols][order]
             yield Transcription(
@@ -122,6 +122,11 @@ class TextReading(Task):
                 confidences=outputs.confidences[index, symbols][order],
                 ends=letter_ends(starts, self.letter_delay, int(lengths[index])),
             )
+
+    def read_symbols(self, decoded: Any, index: int) -> slice:
+        """Which symbols of a line were read; no text begins or ends with a space."""
+        count = int(decoded.num_symbols[index])
+        return self._alphabet.trimmed(decoded.symbols[index, :count])
 
     def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
         if prediction is None:
@@ -142,7 +147,7 @@ class TextReading(Task):
                 count = int(mask.sum())
                 found = self.predictions(output.decoded, output.batch["lengths"], count)
                 for number, prediction in enumerate(found):
-                    line = _scored_line(output, number)
+                    line = _scored_line(output, number, self.read_symbols(output.decoded, number))
                     if keep is not None:
                         keep(prediction, line.truth)
                     yield line
@@ -247,9 +252,8 @@ def make_read_step(
     return shard_batch(read_step, mesh, num_replicated=2)
 
 
-def _scored_line(output: ReadOutput, number: int) -> ScoredLine:
+def _scored_line(output: ReadOutput, number: int, read: slice) -> ScoredLine:
     decoded, batch = output.decoded, output.batch
-    read = slice(int(decoded.num_symbols[number]))
     written = slice(int(batch["label_lengths"][number]))
     return ScoredLine(
         symbols=decoded.symbols[number, read],

@@ -77,8 +77,18 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
+    return toned(read_upright(path, channels), background, invert)
+
+
+def read_upright(path: Path, channels: int) -> Image.Image:
+    """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
     with reading(), Image.open(path) as opened:
         [image] = in_mode([ImageOps.exif_transpose(opened)], "L" if channels == 1 else "RGB")
+    return image
+
+
+def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImage:
+    """Ink and paper of an image as those of the training images; see `read_unscaled`."""
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5
@@ -87,7 +97,7 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
     if background != "mixed" and (pixels == pixels[0, 0]).all():
         raise UnreadableImageError("it is blank: all its pixels are alike")
     return pixels
