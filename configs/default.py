@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
     config.data.cache_dir = ""
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
-    # holds `images` and `labels.tsv`.
+    # holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape).
     config.data.kind = "auto"
@@ -116,6 +116,9 @@ def get_config() -> ConfigDict:
     config.clips.test_clips = 10000
 
     config.lines = ConfigDict()
+    # lines: whether dark and light are swapped, since networks read light ink on dark: auto (where
+    # the ink of a line is dark), always or never.
+    config.lines.invert = "auto"
     # digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
     # seqvision/data/synthetic).
     config.lines.level = "clean"
@@ -140,6 +143,11 @@ def get_config() -> ConfigDict:
     config.reading = ConfigDict()
     # lines: the symbols, each one character ("" = those of the texts).
     config.reading.alphabet = ""
+    # lines: in which direction a text runs as a whole, for texts with letters from right to left:
+    # right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt in the
+    # order in which they stand, and read in that in which they are typed. as_typed: they are learnt
+    # as they are.
+    config.reading.direction = "auto"
     # digit_lines: a symbol must be output at most this many columns after the last column of its
     # ink. All lines: as many empty columns are appended to each.
     config.reading.delay = 7

@@ -103,6 +103,12 @@ def line_rules(settings: Settings) -> Iterator[str]:
     if is_made and settings.reading.alphabet:
         yield f"""config.reading.alphabet: '{settings.reading.alphabet}' has no effect on generated
             lines, which are of digits and spaces; leave it empty"""
+    if is_made and lines.invert != "auto":
+        yield f"""config.lines.invert: '{lines.invert}' has no effect on generated lines, whose ink
+            is light; leave it at auto"""
+    if is_made and settings.reading.direction != Reading().direction:
+        yield f"""config.reading.direction: '{settings.reading.direction}' has no effect on
+            generated lines, which run from left to right; leave it at {Reading().direction}"""
     if model.sequence not in LINE_SEQUENCES:
         yield f"""config.model.sequence: '{model.sequence}' does not read lines of writing
             (config.data.source={data.source}); choose {" or ".join(LINE_SEQUENCES)}"""

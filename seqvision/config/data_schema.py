@@ -26,7 +26,7 @@ SOURCES = ("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES)
 PATHS = {
     "npz": "an .npz file",
     "folders": "a folder of class folders",
-    "lines": "a folder that holds `images` and `labels.tsv`",
+    "lines": "a folder of images of lines and their texts",
 }
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
@@ -34,7 +34,9 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 # Generated clips count positions in 32-bit integers.
 _CLIP_SIDE = 1024
 
+INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
+DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
@@ -71,7 +73,7 @@ class Data:
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
         streamed set.
       path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
-        that holds `images` and `labels.tsv`.
+        that holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
       kind: npz: what its arrays hold: images, clips, or auto (by their shape).
       value_range: folders: of pictures of more than 8 bits, the values that are black and white,
         such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
@@ -161,6 +163,8 @@ class Lines:
     """`config.lines`: lines of writing.
 
     Attributes:
+      invert: lines: whether dark and light are swapped, since networks read light ink on dark: auto
+        (where the ink of a line is dark), always or never.
       level: digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
         seqvision/data/synthetic).
       train_level: digit_lines: the same for the training lines ("" = as the others), or two levels
@@ -175,6 +179,7 @@ class Lines:
         digits come from the same split of the digits.
     """
 
+    invert: str = declare("auto", OneOf(INVERSIONS))
     level: str = declare("clean", OneOf(LEVELS))
     train_level: str = declare("", OneOf(("", *LEVELS, *MIXED_LEVELS)))
     min_symbols: int = declare(1, Range(1, 1000))
@@ -192,6 +197,10 @@ class Reading:
 
     Attributes:
       alphabet: lines: the symbols, each one character ("" = those of the texts).
+      direction: lines: in which direction a text runs as a whole, for texts with letters from right
+        to left: right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt
+        in the order in which they stand, and read in that in which they are typed. as_typed: they
+        are learnt as they are.
       delay: digit_lines: a symbol must be output at most this many columns after the last column of
         its ink. All lines: as many empty columns are appended to each.
       beam_width: evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
@@ -202,6 +211,7 @@ class Reading:
     """
 
     alphabet: str = declare("")
+    direction: str = declare("auto", OneOf(DIRECTIONS))
     # With 1, two equal letters that end side by side could not be told apart.
     delay: int = declare(7, Range(2, 1000))
     beam_width: int = declare(0, Range(0, 1000))

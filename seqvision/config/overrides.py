@@ -13,6 +13,7 @@ _CNN_SEQUENCES = ("cnn", "cnn_rows", "cnn_columns", "frames")
 _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("clips", lambda s: s.data.source == "moving_digits", "config.data.source=moving_digits"),
     ("lines.width", lambda s: s.data.source in LINE_SOURCES, "config.data.source=digit_lines"),
+    ("lines.invert", lambda s: s.data.source == "lines", "config.data.source=lines"),
     ("lines", lambda s: s.data.source == "digit_lines", "config.data.source=digit_lines"),
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),
     (

@@ -73,13 +73,15 @@ def _folders(settings: Settings, loading: Loading) -> Dataset:
 
 
 def _lines(settings: Settings, loading: Loading) -> Dataset:
-    symbols = settings.reading.alphabet
+    symbols, direction = settings.reading.alphabet, settings.reading.direction
     return load_lines(
         expanded(settings.data.path, "config.data.path"),
         loading,
         height=settings.data.height or LINE_HEIGHT,
         max_columns=settings.lines.width,
-        alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
+        alphabet=Alphabet(tuple(normalized(symbols)), direction) if symbols else None,
+        direction=direction,
+        invert=settings.lines.invert,
     )
 
 

@@ -20,7 +20,7 @@ from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
-from seqvision.data.sources.line_images import read_line
+from seqvision.data.sources.line_reading import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
 
@@ -155,7 +155,7 @@ def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Inpu
 
     Args:
       paths: from `find_inputs`.
-      height, invert: see `data.sources.line_images.read_line`.
+      height, invert: see `data.sources.line_reading.read_line`.
     """
     for path in paths:
         try:

@@ -85,8 +85,18 @@ def read_unscaled(
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
+    return toned(read_upright(path, channels, tones), background, invert)
+
+
+def read_upright(path: Path, channels: int, tones: Tones = FILE_BY_FILE) -> Image.Image:
+    """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
     with reading(), Image.open(path) as opened:
         [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones)
+    return image
+
+
+def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImage:
+    """Ink and paper of an image as those of the training images; see `read_unscaled`."""
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5
@@ -95,7 +105,7 @@ def read_unscaled(
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
     if background != "mixed" and (pixels == pixels[0, 0]).all():
         raise UnreadableImageError("it is blank: all its pixels are alike")
     return pixels
