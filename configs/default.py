@@ -52,7 +52,9 @@ def get_config() -> ConfigDict:
     # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
     # holds `images` and `labels.tsv`.
     config.data.path = ""
-    # npz: what its arrays hold: images, clips, or auto (by their shape).
+    # npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the folders
+    # inside a class folder are: groups of single images (images), clips, or auto (clips for
+    # model.sequence=frames, or where they hold numbered series of images of one size).
     config.data.kind = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"

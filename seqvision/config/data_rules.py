@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import DECODING_FIELDS, PATHS, PRIORS, Reading
+from seqvision.config.data_schema import DECODING_FIELDS, KIND_SOURCES, PATHS, PRIORS, Reading
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -30,7 +30,7 @@ def _source_rules(settings: Settings) -> Iterator[str]:
             yield "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'"
         if data.path:
             yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines"
-    if data.kind != "auto" and data.source != "npz":
+    if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
     if data.broken_files != "fail" and data.source != "folders":
         yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"

@@ -27,6 +27,8 @@ PATHS = {
     "folders": "a folder of class folders",
     "lines": "a folder that holds `images` and `labels.tsv`",
 }
+# Sources whose examples `config.data.kind` can tell.
+KIND_SOURCES = ("npz", "folders")
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
@@ -57,7 +59,9 @@ class Data:
         streamed set.
       path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
         that holds `images` and `labels.tsv`.
-      kind: npz: what its arrays hold: images, clips, or auto (by their shape).
+      kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
+        folders inside a class folder are: groups of single images (images), clips, or auto (clips
+        for model.sequence=frames, or where they hold numbered series of images of one size).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
         counted (skip).
       resident_bytes: tfds, npz, folders: sets whose images would take more bytes than this in

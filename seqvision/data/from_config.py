@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from seqvision.config.data_schema import KIND_SOURCES
 from seqvision.config.schema import Settings
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
@@ -48,6 +49,7 @@ def load_dataset(
     loading = Loading(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
+        reads_clips=settings.model.sequence == "frames",
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
@@ -135,13 +137,12 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
     if dataset.of_clips and sequence != "frames":
         raise UserError(
             f"config.model.sequence: '{sequence}' reads images, but {dataset.name} holds clips of"
-            f" {dataset.input_shape[0]} frames; choose frames"
+            f" {dataset.input_shape[0]} frames; choose frames{_or_kind(settings, 'images')}"
         )
     if not dataset.of_clips and sequence == "frames":
-        volumes = ", or config.data.kind=clips if these are clips"
         raise UserError(
             f"config.model.sequence: 'frames' reads clips, but {dataset.name} holds images; choose"
-            f" another one, such as cnn_rows{volumes if settings.data.source == 'npz' else ''}"
+            f" another one, such as cnn_rows{_or_kind(settings, 'clips')}"
         )
     height, width = dataset.input_shape[-3:-1]
     patch = settings.model.patch_size
@@ -151,3 +152,9 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
             f" {height}x{width}; choose a size that divides both, or scale the images with"
             " config.data.height and config.data.width"
         )
+
+
+def _or_kind(settings: Settings, kind: str) -> str:
+    if settings.data.source not in KIND_SOURCES:
+        return ""
+    return f", or config.data.kind={kind} if these are {kind}"

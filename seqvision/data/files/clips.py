@@ -13,9 +13,9 @@ from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.errors import UserError
 
 # Files of these kinds may hold one image or several: they are opened to see.
-_PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff"}
+_PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff", ".avif"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
-    ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
 }  # fmt: skip
 # A video is decoded whole before it is scaled: this much and as much again.
 _MOST_BYTES = 2**31
@@ -24,24 +24,37 @@ VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"}
 CLIP_SUFFIXES = VIDEO_SUFFIXES | {".gif"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # Pillow's; 16 bits are "I;16".
 # Other formats keep a preview, not a next frame, in their second image.
-_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF"}
+_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
 
 
 def kind_of(path: Path) -> str:
-    """What a file or a folder of frames is: `image`, `clip`, or "" where it cannot be opened."""
+    """What a file or a folder of frames is: `image` or `clip`.
+
+    "" is a file that cannot be opened, or a GIF of one frame: an image or a clip, as one likes.
+    """
     suffix = path.suffix.lower()
-    if suffix in CLIP_SUFFIXES or path.is_dir():
+    if suffix in VIDEO_SUFFIXES or path.is_dir():
         return "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
     try:
-        return "clip" if is_animated(path) else "image"
+        still = "" if suffix == ".gif" else "image"
+        return "clip" if is_animated(path) else still
     except UnreadableImageError:
         return ""
 
 
+def size_in_header(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image file; None where it cannot be opened."""
+    try:
+        with reading(), Image.open(path) as opened:
+            return opened.size
+    except UnreadableImageError:
+        return None
+
+
 def is_animated(path: Path) -> bool:
-    """True for an image file (GIF, PNG, WebP, TIFF) of several frames.
+    """True for an image file (GIF, PNG, WebP, TIFF, AVIF) of several frames.
 
     Raises:
       UnreadableImageError: it cannot be opened.
@@ -59,7 +72,8 @@ def read_frames(path: Path) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
-      path: an image file, a GIF (or an animated PNG, WebP, TIFF), a video, or a folder of images.
+      path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, or a folder of
+        images.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is

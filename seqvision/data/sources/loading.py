@@ -16,7 +16,8 @@ class Loading:
     Attributes:
       size: height, width and channels to bring all to; 0 is what the examples have, which is one
         channel where all of them are grey.
-      kind: of arrays; see `npz_file.example_frames`.
+      kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
+      reads_clips: whether the network reads clips.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
         no such split; see `hash_split`.
@@ -29,6 +30,7 @@ class Loading:
 
     size: Size = (0, 0, 0)
     kind: str = "auto"
+    reads_clips: bool = False
     broken_files: str = "fail"
     validation_fraction: float = 0.0
     test_fraction: float = 0.0
