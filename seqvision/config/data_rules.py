@@ -29,7 +29,7 @@ def _source_rules(settings: Settings) -> Iterator[str]:
         if not data.name:
             yield "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'"
         if data.path:
-            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines"
+            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders, idx or lines"
     if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
     if data.broken_files != "fail" and data.source != "folders":

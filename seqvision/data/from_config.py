@@ -11,6 +11,7 @@ from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.line_images import load_lines
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
@@ -65,6 +66,10 @@ def load_dataset(
 
 def _npz(settings: Settings, loading: Loading) -> Dataset:
     return load_npz(Path(settings.data.path).expanduser(), loading)
+
+
+def _idx(settings: Settings, loading: Loading) -> Dataset:
+    return load_idx(Path(settings.data.path).expanduser(), loading)
 
 
 def _folders(settings: Settings, loading: Loading) -> Dataset:
@@ -125,6 +130,7 @@ _SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
     "tfds": _tfds,
     "npz": _npz,
     "folders": _folders,
+    "idx": _idx,
     "lines": _lines,
     "moving_digits": _moving_digits,
     "digit_lines": _digit_lines,

@@ -163,7 +163,7 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
             lengths = file.arrays.get(key.replace("images", "lengths"))
             kind = "clips" if of_clips else "images"
             examples, _ = example_frames(key, file.arrays[key], lengths, kind)
-            where = name if key == "images" else f"{name}:{key}"
+            where = name if key == "images" else f"{name}:{file.own_names.get(key, key)}"
             if not examples:
                 yield Input(where, None, "no examples in it")
             for number, frames in enumerate(examples):

@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST family: a header of big-endian sizes, then bytes, gzipped."""
+"""The IDX format of the MNIST family: a header of big-endian sizes, then bytes; often gzipped."""
 
 import gzip
 import math
@@ -8,23 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-_UNSIGNED_BYTE = 0x08
+# Two zeros, then the type: unsigned bytes.
+_IDX_START = bytes([0, 0, 0x08])
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Reads a gzipped IDX file of unsigned bytes.
+    """Reads an IDX file of unsigned bytes, gzipped or not.
 
     Returns:
       A uint8 array of the shape that the header states.
 
     Raises:
-      ValueError: the file is no whole gzipped IDX file of bytes; the message names the file.
+      ValueError: the file is no whole IDX file of bytes; the message names the file.
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = path.read_bytes()
+        if content[:3] != _IDX_START:
+            content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error})") from None
-    if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
+    if len(content) < 4 or content[:3] != _IDX_START:
         raise ValueError(f"{path}: not an IDX file of bytes (it starts {content[:4].hex()})")
     num_axes = content[3]
     header = 4 + 4 * num_axes
