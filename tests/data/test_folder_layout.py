@@ -127,7 +127,8 @@ def test_numbered_series_are_clips(
 def test_numbered_images_of_different_sizes_are_images(tmp_path: Path) -> None:
     for place in ("a/x", "a/y", "b/z"):
         for number in range(3):
-            save_png(tmp_path / place / f"{number}.png", np.ones((6, 5 + number, 1), np.uint8))
+            pixels = np.full((6, 5 + number, 1), 80 * number, np.uint8)
+            save_png(tmp_path / place / f"{number}.png", pixels)
     assert folders(tmp_path, size=(6, 6, 1)).input_shape == (6, 6, 1)
 
 

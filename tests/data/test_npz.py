@@ -50,11 +50,11 @@ def test_medmnist(
 
 
 def test_kind_decides(tmp_path: Path) -> None:
-    labels = [0, 1, 0, 1]
-    np.savez(tmp_path / "x.npz", images=np.ones((4, 6, 5, 3), np.uint8), labels=labels)
+    pixels, labels = np.arange(360).astype(np.uint8), [0, 1, 0, 1]
+    np.savez(tmp_path / "x.npz", images=pixels.reshape(4, 6, 5, 3), labels=labels)
     assert npz(tmp_path / "x.npz").input_shape == (6, 5, 3)
     assert npz(tmp_path / "x.npz", kind="clips").input_shape == (6, 5, 3, 1)
-    np.savez(tmp_path / "x.npz", images=np.ones((4, 3, 6, 5), np.uint8), labels=labels)
+    np.savez(tmp_path / "x.npz", images=pixels.reshape(4, 3, 6, 5), labels=labels)
     says(lambda: npz(tmp_path / "x.npz"), "np.moveaxis(images, 1, -1)", "config.data.kind")
     assert npz(tmp_path / "x.npz", kind="clips").input_shape == (3, 6, 5, 1)
     says(lambda: npz(tmp_path / "x.npz", kind="images"), "channels come last")
@@ -234,7 +234,8 @@ def test_names_of_others(
 
 def test_what_is_complete_is_not_renamed(tmp_path: Path) -> None:
     lines: list[str] = []
-    np.savez(tmp_path / "x.npz", images=IMAGES, labels=LABELS, x_test=IMAGES, data=LABELS)
+    images = np.arange(120, dtype=np.uint8).reshape(4, 6, 5)
+    np.savez(tmp_path / "x.npz", images=images, labels=LABELS, x_test=IMAGES, data=LABELS)
     assert list(npz(tmp_path / "x.npz", say=lines.append).splits) == ["train"] and not lines
 
 
