@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from seqvision.data.files.images import UnreadableImageError, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
+from seqvision.data.files.stacks import check_stack
 from seqvision.errors import UserError
 
 # Files of these kinds may hold one image or several: they are opened to see.
@@ -57,9 +58,10 @@ def is_animated(path: Path) -> bool:
     """True for an image file (GIF, PNG, WebP, TIFF, AVIF) of several frames.
 
     Raises:
-      UnreadableImageError: it cannot be opened.
+      UnreadableImageError: it cannot be opened, or is a stack of several axes.
     """
     with reading(), Image.open(path) as opened:
+        check_stack(opened)
         return _has_frames(opened)
 
 
@@ -128,6 +130,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 
 def _file_frames(path: Path) -> list[Image.Image]:
     with Image.open(path) as opened:
+        check_stack(opened)
         if not _has_frames(opened):
             return [ImageOps.exif_transpose(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
