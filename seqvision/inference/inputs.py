@@ -7,16 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqvision.data.files.clips import (
-    VIDEO_SUFFIXES,
-    frame_files,
-    is_animated,
-    kind_of,
-    read_clip,
-)
+from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
 from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
+from seqvision.data.files.videos import VIDEO_SUFFIXES
 from seqvision.data.sources.line_images import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqvision.data.files.clips import VIDEO_SUFFIXES, kind_of, read_clip, read_frames
+from seqvision.data.files.clips import kind_of, read_clip, read_frames
 from seqvision.data.files.images import UnreadableImageError, read_image
 from seqvision.data.files.pixels import fit
+from seqvision.data.files.videos import VIDEO_SUFFIXES
 from seqvision.inference.inputs import read_inputs
 from tests.data.making import (
     CLASSES,

@@ -227,9 +227,9 @@ def test_folders_are_scanned_once(
     decoded: list[Path] = []
     read_frames = folders.read_frames
 
-    def noted(file: Path) -> np.ndarray:
+    def noted(file: Path, size: tuple[int, int]) -> np.ndarray:
         decoded.append(file)
-        return read_frames(file)
+        return read_frames(file, size)
 
     monkeypatch.setattr(folders, "read_frames", noted)
     again = load_folders(class_folders, Loading(**options))
