@@ -149,7 +149,7 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
     name = shown(path)
     height, width, channels = input_shape[-3:]
     try:
-        file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS)
+        file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS, large=_IMAGE_KEYS)
         present = [key for key in _IMAGE_KEYS if key in file.arrays]
         if not present:
             found = few([shown(key) for key in file.keys])

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.opening import opened_image
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.data.files.stacks import check_stack
@@ -42,7 +43,7 @@ def kind_of(path: Path) -> str:
 def size_in_header(path: Path) -> tuple[int, int] | None:
     """Width and height of an image file; None where it cannot be opened."""
     try:
-        with reading(), Image.open(path) as opened:
+        with opened_image(path) as opened:
             return opened.size
     except UnreadableImageError:
         return None
@@ -54,7 +55,7 @@ def is_animated(path: Path) -> bool:
     Raises:
       UnreadableImageError: it cannot be opened, or is a stack of several axes.
     """
-    with reading(), Image.open(path) as opened:
+    with opened_image(path) as opened:
         check_stack(opened)
         return _has_frames(opened)
 
@@ -117,7 +118,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     images = []
     for path in paths:
         try:
-            with reading(), Image.open(path) as opened:
+            with opened_image(path) as opened:
                 check_stack(opened)
                 if _has_frames(opened):
                     raise UnreadableImageError("a clip itself; a frame is one image")
@@ -128,7 +129,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 
 
 def _file_frames(path: Path) -> list[Image.Image]:
-    with Image.open(path) as opened:
+    with opened_image(path) as opened:
         check_stack(opened)
         if not _has_frames(opened):
             return [ImageOps.exif_transpose(opened)]

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames
 from seqvision.errors import UserError
@@ -17,8 +18,6 @@ VIDEO_SUFFIXES = {
     ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
     ".wmv", ".asf", ".flv", ".3gp", ".ogv", ".vob",
 }  # fmt: skip
-# A video is decoded whole before it is scaled: this much and as much again.
-MOST_BYTES = 2**31
 # Of the pixels of all standards: no more than 4 times as wide as high, or as high as wide.
 _MOST_ASPECT = 4
 

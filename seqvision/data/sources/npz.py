@@ -39,7 +39,8 @@ def load_npz(path: Path, loading: Loading) -> Dataset:
       UserError: missing or damaged file, other keys, shapes or types; arrays too large for memory
         and compressed: one line.
     """
-    file = read_npz(path, _KNOWN, _IMAGES, loading.resident_bytes)
+    limit = loading.resident_bytes
+    file = read_npz(path, _KNOWN, _IMAGES, limit, or_raise="config.data.resident_bytes")
     if file.own_names:
         named = [f"{shown(own)} as {name}" for name, own in file.own_names.items()]
         loading.say(f"{shown(path)}: arrays read: {few(named, 6)}")

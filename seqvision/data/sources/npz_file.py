@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.data.sources.npz_names import own_names
@@ -71,7 +71,8 @@ def read_npz(
     path: Path,
     wanted: Collection[str],
     large: Collection[str] = (),
-    resident_bytes: float = math.inf,
+    resident_bytes: float = MOST_BYTES,
+    or_raise: str = "",
 ) -> NpzFile:
     """Reads those arrays of a file that are wanted; others may be anything.
 
@@ -80,9 +81,12 @@ def read_npz(
       wanted: the names of the arrays.
       large: those of them that stay in the file where they would be more than `resident_bytes`
         together.
+      resident_bytes: see `large`; other arrays may have MOST_BYTES each.
+      or_raise: the field that `resident_bytes` comes from, for errors.
 
     Raises:
-      UserError: it is missing, damaged, no `.npz` file, or an array is made of Python objects.
+      UserError: it is missing, damaged, too large, no `.npz` file, or an array is made of Python
+        objects.
     """
     where = shown(path)
     if path.is_dir():
@@ -101,7 +105,9 @@ def read_npz(
                 names = _own_names(where, members)
                 ours = {own: name for name, own in names.items()}
                 keys = [ours.get(key, key) for key in members]
-                arrays = _mapped(path, members.zip, large, resident_bytes, names)
+                arrays = _mapped(path, members.zip, large, resident_bytes, names, or_raise)
+                held = [names.get(key, key) for key in wanted if key not in (*arrays, *large)]
+                _check_sizes(where, members.zip, held)
                 stamp = _stamp(path) if arrays else None
                 checksums = _checksums(members.zip, [names.get(key, key) for key in wanted])
                 for key in keys:
@@ -139,6 +145,7 @@ def _mapped(
     keys: Collection[str],
     resident_bytes: float,
     names: Mapping[str, str],
+    or_raise: str,
 ) -> dict[str, np.ndarray]:
     """Memory maps of these arrays, where they are too large for memory; else none."""
     members = {
@@ -148,7 +155,17 @@ def _mapped(
     }
     if sum(member.num_bytes for member in members.values()) <= resident_bytes:
         return {}
-    return {key: map_member(path, key, member) for key, member in members.items()}
+    return {key: map_member(path, key, member, or_raise) for key, member in members.items()}
+
+
+def _check_sizes(where: str, archive: zipfile.ZipFile, keys: Collection[str]) -> None:
+    """Refuses arrays that would fill the memory: labels, lengths and names are small."""
+    for info in archive.infolist():
+        if info.file_size > MOST_BYTES and info.filename.removesuffix(".npy") in keys:
+            raise UserError(
+                f"{where}: '{shown(info.filename)}' takes {info.file_size:,} bytes; up to"
+                f" {MOST_BYTES:,} are read"
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
