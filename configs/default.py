@@ -35,10 +35,11 @@ def get_config() -> ConfigDict:
     config.ema_decay = 0.0
 
     config.data = ConfigDict()
-    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips),
-    # moving_digits (clips generated from a TFDS set of digits; see config.clips), digit_lines
-    # (lines of writing generated from one; see config.lines) or lines (images of lines, and a table
-    # of their texts). Networks for digit_lines and lines read text; others classify.
+    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips), idx
+    # (the four IDX files of the MNIST family), moving_digits (clips generated from a TFDS set of
+    # digits; see config.clips), digit_lines (lines of writing generated from one; see config.lines)
+    # or lines (images of lines, and a table of their texts). Networks for digit_lines and lines
+    # read text; others classify.
     config.data.source = "tfds"
     # digit_lines: mnist, or another grey set whose classes are single symbols. tfds, moving_digits:
     # mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
@@ -49,10 +50,13 @@ def get_config() -> ConfigDict:
     # Where files are kept for the next start ("" = the user's cache folder). tfds, moving_digits,
     # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
     config.data.cache_dir = ""
-    # npz, folders, lines: the .npz file, the folder that holds the class folders, or the one that
-    # holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
+    # npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the four IDX
+    # files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE
+    # or ALTO files.
     config.data.path = ""
-    # npz: what its arrays hold: images, clips, or auto (by their shape).
+    # npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the folders
+    # inside a class folder are: groups of single images (images), clips, or auto (clips for
+    # model.sequence=frames, or where they hold numbered series of images of one size).
     config.data.kind = "auto"
     # folders: of pictures of more than 8 bits, the values that are black and white, such as
     # "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training
@@ -78,8 +82,8 @@ def get_config() -> ConfigDict:
     # tfds, moving_digits, digit_lines: the validation split is this many examples from the end of
     # the train split (0 = none).
     config.data.validation_examples = 5000
-    # npz, folders, lines: without splits of their own, these fractions of the examples become the
-    # validation and the test split, chosen by the SHA-256 of each example's content (0 = none).
+    # npz, folders, idx, lines: without splits of their own, these fractions of the examples become
+    # the validation and the test split, chosen by the SHA-256 of each example's content (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import DECODING_FIELDS, PATHS, PRIORS, Reading, parse_range
+from seqvision.config.data_schema import (
+    DECODING_FIELDS,
+    KIND_SOURCES,
+    PATHS,
+    PRIORS,
+    Reading,
+    parse_range,
+)
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -29,8 +36,8 @@ def _source_rules(settings: Settings) -> Iterator[str]:
         if not data.name:
             yield "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'"
         if data.path:
-            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders or lines"
-    if data.kind != "auto" and data.source != "npz":
+            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders, idx or lines"
+    if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
     for name, value in (("value_range", data.value_range), ("paper", data.paper)):
         if value != "auto" and data.source != "folders":

@@ -21,13 +21,16 @@ from seqvision.config.bounds import (
 LINE_SOURCES = ("digit_lines", "lines")
 # Sources whose examples are generated from digits and the seed.
 MADE_SOURCES = ("moving_digits", "digit_lines")
-SOURCES = ("tfds", "npz", "folders", "moving_digits", *LINE_SOURCES)
+SOURCES = ("tfds", "npz", "folders", "idx", "moving_digits", *LINE_SOURCES)
 # Sources that `config.data.path` names, and what it names.
 PATHS = {
     "npz": "an .npz file",
     "folders": "a folder of class folders",
+    "idx": "a folder of the four IDX files of the MNIST family",
     "lines": "a folder of images of lines and their texts",
 }
+# Sources whose examples `config.data.kind` can tell.
+KIND_SOURCES = ("npz", "folders")
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
@@ -61,10 +64,10 @@ class Data:
 
     Attributes:
       source: tfds (a set by its TFDS name), npz (one file), folders (class folders of images or
-        clips), moving_digits (clips generated from a TFDS set of digits; see config.clips),
-        digit_lines (lines of writing generated from one; see config.lines) or lines (images of
-        lines, and a table of their texts). Networks for digit_lines and lines read text; others
-        classify.
+        clips), idx (the four IDX files of the MNIST family), moving_digits (clips generated from a
+        TFDS set of digits; see config.clips), digit_lines (lines of writing generated from one; see
+        config.lines) or lines (images of lines, and a table of their texts). Networks for
+        digit_lines and lines read text; others classify.
       name: digit_lines: mnist, or another grey set whose classes are single symbols. tfds,
         moving_digits: mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
       dir: tfds, moving_digits, digit_lines: where TFDS keeps prepared data ("" = TFDS's own:
@@ -72,9 +75,12 @@ class Data:
       cache_dir: Where files are kept for the next start ("" = the user's cache folder). tfds,
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
         streamed set.
-      path: npz, folders, lines: the .npz file, the folder that holds the class folders, or the one
-        that holds lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE or ALTO files.
-      kind: npz: what its arrays hold: images, clips, or auto (by their shape).
+      path: npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the
+        four IDX files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and
+        `.gt.txt`, PAGE or ALTO files.
+      kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
+        folders inside a class folder are: groups of single images (images), clips, or auto (clips
+        for model.sequence=frames, or where they hold numbered series of images of one size).
       value_range: folders: of pictures of more than 8 bits, the values that are black and white,
         such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
         training split.
@@ -92,9 +98,9 @@ class Data:
       eval_batch_size: Examples per evaluation step; it changes speed and memory, not results.
       validation_examples: tfds, moving_digits, digit_lines: the validation split is this many
         examples from the end of the train split (0 = none).
-      validation_fraction, test_fraction: npz, folders, lines: without splits of their own, these
-        fractions of the examples become the validation and the test split, chosen by the SHA-256 of
-        each example's content (0 = none).
+      validation_fraction, test_fraction: npz, folders, idx, lines: without splits of their own,
+        these fractions of the examples become the validation and the test split, chosen by the
+        SHA-256 of each example's content (0 = none).
       window: Clips: frames that the network reads at once; longer clips are cut into windows (0 =
         whole clips). In training, each clip's window is drawn at random.
       window_stride: Clips: frames from the start of a window to that of the next, in evaluation and

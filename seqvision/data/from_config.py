@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from seqvision.config.data_schema import parse_range
+from seqvision.config.data_schema import KIND_SOURCES, parse_range
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet, normalized
@@ -12,6 +12,7 @@ from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, h
 from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
+from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.line_images import load_lines
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
@@ -51,6 +52,7 @@ def load_dataset(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
         tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
+        reads_clips=settings.model.sequence == "frames",
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
@@ -66,6 +68,10 @@ def load_dataset(
 
 def _npz(settings: Settings, loading: Loading) -> Dataset:
     return load_npz(expanded(settings.data.path, "config.data.path"), loading)
+
+
+def _idx(settings: Settings, loading: Loading) -> Dataset:
+    return load_idx(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _folders(settings: Settings, loading: Loading) -> Dataset:
@@ -128,6 +134,7 @@ _SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
     "tfds": _tfds,
     "npz": _npz,
     "folders": _folders,
+    "idx": _idx,
     "lines": _lines,
     "moving_digits": _moving_digits,
     "digit_lines": _digit_lines,
@@ -140,13 +147,12 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
     if dataset.of_clips and sequence != "frames":
         raise UserError(
             f"config.model.sequence: '{sequence}' reads images, but {dataset.name} holds clips of"
-            f" {dataset.input_shape[0]} frames; choose frames"
+            f" {dataset.input_shape[0]} frames; choose frames{_or_kind(settings, 'images')}"
         )
     if not dataset.of_clips and sequence == "frames":
-        volumes = ", or config.data.kind=clips if these are clips"
         raise UserError(
             f"config.model.sequence: 'frames' reads clips, but {dataset.name} holds images; choose"
-            f" another one, such as cnn_rows{volumes if settings.data.source == 'npz' else ''}"
+            f" another one, such as cnn_rows{_or_kind(settings, 'clips')}"
         )
     height, width = dataset.input_shape[-3:-1]
     patch = settings.model.patch_size
@@ -156,3 +162,9 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
             f" {height}x{width}; choose a size that divides both, or scale the images with"
             " config.data.height and config.data.width"
         )
+
+
+def _or_kind(settings: Settings, kind: str) -> str:
+    if settings.data.source not in KIND_SOURCES:
+        return ""
+    return f", or config.data.kind={kind} if these are {kind}"

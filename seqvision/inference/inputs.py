@@ -9,17 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from seqvision.config.user_path import expanded
-from seqvision.data.files.clips import (
-    VIDEO_SUFFIXES,
-    frame_files,
-    is_animated,
-    kind_of,
-    read_clip,
-)
+from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
 from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.files.videos import VIDEO_SUFFIXES
 from seqvision.data.sources.line_reading import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
@@ -179,7 +174,7 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
     name = shown(path)
     height, width, channels = input_shape[-3:]
     try:
-        file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS)
+        file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS, large=_IMAGE_KEYS)
         present = [key for key in _IMAGE_KEYS if key in file.arrays]
         if not present:
             found = few([shown(key) for key in file.keys])
@@ -188,7 +183,7 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
             lengths = file.arrays.get(key.replace("images", "lengths"))
             kind = "clips" if of_clips else "images"
             examples, _ = example_frames(key, file.arrays[key], lengths, kind)
-            where = name if key == "images" else f"{name}:{key}"
+            where = name if key == "images" else f"{name}:{file.own_names.get(key, key)}"
             if not examples:
                 yield Input(where, None, "no examples in it")
             for number, frames in enumerate(examples):

@@ -160,7 +160,10 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
         ({"loss.step_weight": 0.5}, "no effect with config.model.readout=last; choose per_step"),
         ({"data.channels": 2}, "choose one of 0, 1, 3"),
         ({"data.height": 14}, "give both"),
-        ({"data.path": "x.npz"}, "no effect with config.data.source=tfds; choose npz, folders or"),
+        (
+            {"data.path": "x.npz"},
+            "no effect with config.data.source=tfds; choose npz, folders, idx or",
+        ),
         ({"data.source": "npz"}, "config.data.path: it is empty; name an .npz file"),
         ({"data.source": "folders"}, "config.data.path: it is empty; name a folder"),
         ({"data.source": "moving_digits"}, "generates clips; choose frames"),

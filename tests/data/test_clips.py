@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqvision.data.files.clips import VIDEO_SUFFIXES, kind_of, read_clip, read_frames
+from seqvision.data.files.clips import kind_of, read_clip, read_frames
 from seqvision.data.files.images import UnreadableImageError, read_image
 from seqvision.data.files.pixels import fit
+from seqvision.data.files.videos import VIDEO_SUFFIXES
 from seqvision.inference.inputs import read_inputs
 from tests.data.making import (
     CLASSES,
@@ -127,7 +128,7 @@ def test_deep_and_transparent_frames_share_one_scale_and_one_paper(tmp_path: Pat
 def test_kinds(tmp_path: Path, rng: np.random.Generator) -> None:
     clip = clips_of(rng, 2)[0]
     assert kind_of(save_frames(tmp_path / "folder", clip)) == "clip"
-    assert kind_of(save_animation(tmp_path / "x.gif", clip[:1])) == "clip"
+    assert kind_of(save_animation(tmp_path / "x.gif", clip[:1])) == ""  # As the others.
     assert kind_of(save_animation(tmp_path / "x.tif", clip)) == "clip"
     assert kind_of(save_animation(tmp_path / "y.tif", clip[:1])) == "image"
     assert kind_of(tmp_path / "missing.png") == ""

@@ -50,11 +50,11 @@ def test_medmnist(
 
 
 def test_kind_decides(tmp_path: Path) -> None:
-    labels = [0, 1, 0, 1]
-    np.savez(tmp_path / "x.npz", images=np.ones((4, 6, 5, 3), np.uint8), labels=labels)
+    pixels, labels = np.arange(360).astype(np.uint8), [0, 1, 0, 1]
+    np.savez(tmp_path / "x.npz", images=pixels.reshape(4, 6, 5, 3), labels=labels)
     assert npz(tmp_path / "x.npz").input_shape == (6, 5, 3)
     assert npz(tmp_path / "x.npz", kind="clips").input_shape == (6, 5, 3, 1)
-    np.savez(tmp_path / "x.npz", images=np.ones((4, 3, 6, 5), np.uint8), labels=labels)
+    np.savez(tmp_path / "x.npz", images=pixels.reshape(4, 3, 6, 5), labels=labels)
     says(lambda: npz(tmp_path / "x.npz"), "np.moveaxis(images, 1, -1)", "config.data.kind")
     assert npz(tmp_path / "x.npz", kind="clips").input_shape == (3, 6, 5, 1)
     says(lambda: npz(tmp_path / "x.npz", kind="images"), "channels come last")
@@ -68,7 +68,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
     ("saved", "parts"),
     [
         ({"image": IMAGES, "labels": LABELS}, ["'image'", "did you mean 'images'"]),
-        ({"x": IMAGES, "y": LABELS}, ["no 'images'", "it has x, y", "train_images"]),
+        ({"u": IMAGES, "v": LABELS}, ["no 'images'", "it has u, v", "train_images"]),
         ({}, ["no 'images'", "nothing"]),
         ({"images": IMAGES}, ["no 'labels'"]),
         ({"train_images": IMAGES}, ["no 'train_labels'"]),
@@ -83,6 +83,33 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
             ["both validation_images and val_images"],
         ),
         ({"images": IMAGES / 255, "labels": LABELS}, ["float64", "uint8", ".astype(np.uint8)"]),
+        (  # scikit-learn's digits.
+            {"images": IMAGES * 16.0, "target": LABELS},
+            ["from 16 to 16", "if 16 is white, save np.round(images * (255 / 16))"],
+        ),
+        ({"images": IMAGES, "labels": np.eye(4)}, ["one-hot", "argmax(axis=1)"]),
+        ({"images": IMAGES, "labels": np.tri(4)}, ["(4, 4)", "multi-label", "save one column"]),
+        ({"x": IMAGES, "data": IMAGES, "y": LABELS}, ["both 'x' and 'data' may be its images"]),
+        (
+            {"images": np.ones((4, 20, 20, 4), np.uint8), "labels": LABELS},
+            ["4 channels", "[..., :3]"],
+        ),
+        (
+            {"images": np.ones((4, 20, 30, 2), np.uint8), "labels": LABELS},
+            ["2 channels", "'clips'"],
+        ),
+        (
+            {"images": np.ones((4, 20, 20, 16), np.uint8), "labels": LABELS},
+            ["axis 3 (of 16) is time", "np.moveaxis(images, -1, 1)", "config.data.kind = 'clips'"],
+        ),
+        (
+            {"images": np.ones((4, 20, 30, 8), np.uint8), "labels": LABELS},
+            ["axis 3 (of 8) is time"],
+        ),
+        (
+            {"images": np.ones((4, 20, 20, 7, 3), np.uint8), "labels": LABELS},
+            ["axis 3 (of 7) is time", "np.moveaxis(images, -2, 1)"],
+        ),
         ({"images": IMAGES.astype(object), "labels": LABELS}, ["Python objects"]),
         ({"images": IMAGES, "labels": LABELS.astype(object)}, ["'labels' holds Python objects"]),
         ({"images": np.ones((4, 30), np.uint8), "labels": LABELS}, ["(4, 30)", "images are"]),
@@ -93,7 +120,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
         ({"images": IMAGES, "labels": np.ones((4, 1, 1), int)}, ["(4, 1, 1)"]),
         ({"images": IMAGES, "labels": LABELS / 1.0}, ["float64", "whole numbers"]),
         ({"images": IMAGES, "labels": LABELS - 1}, ["labels has -1"]),
-        ({"images": IMAGES, "labels": LABELS + 1}, ["class 0 has no training examples"]),
+        ({"images": IMAGES, "labels": LABELS + 2}, ["classes 0, 1 have no training examples"]),
         ({"images": IMAGES, "labels": LABELS * 10**9}, ["a label is 1000000000"]),
         ({"images": IMAGES, "labels": LABELS * 0}, ["only one class"]),
         ({"images": IMAGES, "labels": LABELS[:3]}, ["(4, 6, 5)", "3 labels"]),
@@ -166,3 +193,68 @@ def test_npz_files_that_are_none(tmp_path: Path) -> None:
         says(lambda: npz(path), "damaged")
         path.write_bytes(content[:300] + bytes(b ^ 85 for b in content[300:340]) + content[340:])
         says(lambda: npz(path), "damaged")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (("x_train", "y_train"), ("x_test", "y_test")),  # Keras.
+        (("X_train", "Y_train"), ("X_test", "Y_test")),
+        (("train_x", "train_y"), ("valid_x", "valid_y")),
+        (("arr_0", "arr_1"), ("arr_2", "arr_3")),
+        (("arr_0", "arr_2"), ("arr_1", "arr_3")),  # As train_test_split returns them.
+        (("data", "target"), None),
+        (("images", "target"), None),
+        (("X", "y"), None),
+        (("arr_1", "arr_0"), None),
+    ],
+)
+def test_names_of_others(
+    tmp_path: Path, rng: np.random.Generator, train: tuple[str, str], test: tuple[str, str] | None
+) -> None:
+    images, labels = rng.integers(0, 256, (9, 6, 5), np.uint8), np.arange(9) % 2
+    saved = {train[0]: images[:6], train[1]: labels[:6], "lengths_of_words": np.arange(3)}
+    ours = {"train_images": images[:6], "train_labels": labels[:6]}
+    if test:
+        name = "val" if test[0].startswith("valid") else "test"
+        saved |= {test[0]: images[6:], test[1]: labels[6:]}
+        ours |= {f"{name}_images": images[6:], f"{name}_labels": labels[6:]}
+    if "arr_0" in saved:
+        del saved["lengths_of_words"]
+    np.savez(tmp_path / "a.npz", **dict(sorted(saved.items())))
+    np.savez(tmp_path / "b.npz", **ours)
+    lines: list[str] = []
+    assert_equal(npz(tmp_path / "a.npz", say=lines.append), npz(tmp_path / "b.npz"))
+    assert f"{train[1]} as " in lines[0]
+    # Streamed: read by the file's own names.
+    streamed = npz(tmp_path / "a.npz", resident_bytes=10, say=lines.append)
+    read = streamed.split("train").read(np.arange(6, dtype=np.int32))
+    np.testing.assert_array_equal(read["inputs"][..., 0], images[:6])
+
+
+def test_what_is_complete_is_not_renamed(tmp_path: Path) -> None:
+    lines: list[str] = []
+    images = np.arange(120, dtype=np.uint8).reshape(4, 6, 5)
+    np.savez(tmp_path / "x.npz", images=images, labels=LABELS, x_test=IMAGES, data=LABELS)
+    assert list(npz(tmp_path / "x.npz", say=lines.append).splits) == ["train"] and not lines
+
+
+def test_labels_that_begin_at_1(tmp_path: Path) -> None:
+    images = np.arange(6 * 30, dtype=np.uint8).reshape(6, 6, 5)
+    labels = np.array([1, 2, 3, 1, 2, 3], np.uint8)
+    lines: list[str] = []
+    np.savez(tmp_path / "x.npz", images=images, labels=labels)
+    found = npz(tmp_path / "x.npz", say=lines.append)
+    assert arrays(found).labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.class_names == ("1", "2", "3")
+    assert "labels begin at 1: taken as classes 1 to 3" in lines[0]
+    np.savez(tmp_path / "x.npz", images=images, labels=labels, class_names=["a", "b", "c"])
+    assert npz(tmp_path / "x.npz").class_names == ("a", "b", "c")
+    np.savez(tmp_path / "x.npz", images=images, labels=labels, class_names=["a", "b", "c", "d"])
+    says(lambda: npz(tmp_path / "x.npz"), "class a has no training examples")
+    # One split alone without class 0 says nothing about the set.
+    ours = {"train_images": images, "train_labels": labels - 1, "test_images": images}
+    np.savez(tmp_path / "x.npz", **ours, test_labels=np.array([1, 2] * 3))
+    found = npz(tmp_path / "x.npz")
+    assert found.class_names == ("0", "1", "2")
+    assert arrays(found, "test").labels.tolist() == [1, 2] * 3

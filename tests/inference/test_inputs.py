@@ -31,7 +31,7 @@ def test_inputs_for_images(tmp_path: Path, rng: np.random.Generator) -> None:
     save_frames(tmp_path / "f", clip)
     np.savez(tmp_path / "g.npz", images=clip)
     np.savez(tmp_path / "h.npz", images=clip[None])
-    np.savez(tmp_path / "i.npz", x=clip)
+    np.savez(tmp_path / "i.npz", z=clip)
     paths = find_inputs(f"{tmp_path}/*", of_clips=False)
     assert [p.name for p in paths] == [
         "a.png", "b.gif", "c.gif", "d.mkv", "e.txt", "g.npz", "h.npz", "i.npz",
@@ -47,7 +47,7 @@ def test_inputs_for_images(tmp_path: Path, rng: np.random.Generator) -> None:
         assert found[name] == (None, "a clip; this run reads single images")
     assert "no image" in found["e.txt"][1]
     assert "images are (N, height, width)" in found["h.npz"][1]
-    assert found["i.npz"][1] == "no 'images' in it; it has x"
+    assert found["i.npz"][1] == "no 'images' in it; it has z"
 
 
 def test_inputs_for_clips(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -1,53 +1,63 @@
 """Frames of the user's clips: folders of images, animations, videos."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.opening import opened_image
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
+from seqvision.data.files.stacks import check_stack
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
-from seqvision.errors import UserError
+from seqvision.data.files.videos import VIDEO_SUFFIXES, check_sizes, video_frames
 
 # Files of these kinds may hold one image or several: they are opened to see.
-_PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff"}
+_PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff", ".avif"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
-    ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
 }  # fmt: skip
-# A video is decoded whole before it is scaled: this much and as much again.
-_MOST_BYTES = 2**31
-
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v"}
 CLIP_SUFFIXES = VIDEO_SUFFIXES | {".gif"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # Pillow's; 16 bits are "I;16".
 # Other formats keep a preview, not a next frame, in their second image.
-_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF"}
+_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
 
 
 def kind_of(path: Path) -> str:
-    """What a file or a folder of frames is: `image`, `clip`, or "" where it cannot be opened."""
+    """What a file or a folder of frames is: `image` or `clip`.
+
+    "" is a file that cannot be opened, or a GIF of one frame: an image or a clip, as one likes.
+    """
     suffix = path.suffix.lower()
-    if suffix in CLIP_SUFFIXES or path.is_dir():
+    if suffix in VIDEO_SUFFIXES or path.is_dir():
         return "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
     try:
-        return "clip" if is_animated(path) else "image"
+        still = "" if suffix == ".gif" else "image"
+        return "clip" if is_animated(path) else still
     except UnreadableImageError:
         return ""
 
 
+def size_in_header(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image file; None where it cannot be opened."""
+    try:
+        with opened_image(path) as opened:
+            return opened.size
+    except UnreadableImageError:
+        return None
+
+
 def is_animated(path: Path) -> bool:
-    """True for an image file (GIF, PNG, WebP, TIFF) of several frames.
+    """True for an image file (GIF, PNG, WebP, TIFF, AVIF) of several frames.
 
     Raises:
-      UnreadableImageError: it cannot be opened.
+      UnreadableImageError: it cannot be opened, or is a stack of several axes.
     """
-    with reading(), Image.open(path) as opened:
+    with opened_image(path) as opened:
+        check_stack(opened)
         return _has_frames(opened)
 
 
@@ -56,11 +66,16 @@ def frame_files(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def read_frames(path: Path, tones: Tones = FILE_BY_FILE) -> HostFrames:
+def read_frames(
+    path: Path, size: tuple[int, int] = (0, 0), tones: Tones = FILE_BY_FILE
+) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
-      path: an image file, a GIF (or an animated PNG, WebP, TIFF), a video, or a folder of images.
+      path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, or a folder of
+        images.
+      size: height and width that they are going to have, 0 where that is open. A video too large
+        for memory is scaled to fit into it while it is decoded.
       tones: those of the set, for deep and transparent pictures.
 
     Returns:
@@ -73,11 +88,11 @@ def read_frames(path: Path, tones: Tones = FILE_BY_FILE) -> HostFrames:
       UserError: it is a video, and PyAV is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        return without_colour(_video_frames(path))
+        return without_colour(video_frames(path, *size))
     with reading():
         images = _folder_frames(path) if path.is_dir() else _file_frames(path)
         sizes = [(image.height, image.width) for image in images]
-        _check_sizes(sizes)
+        check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
         frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB", tones)])
         return frames[..., None] if grey else without_colour(frames)
@@ -97,7 +112,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_F
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, tones), height, width, channels)
+    return fit(read_frames(path, (height, width), tones), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:
@@ -107,7 +122,10 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     images = []
     for path in paths:
         try:
-            with reading(), Image.open(path) as opened:
+            with opened_image(path) as opened:
+                check_stack(opened)
+                if _has_frames(opened):
+                    raise UnreadableImageError("a clip itself; a frame is one image")
                 images.append(upright(opened))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"its frame {shown(path.name)}: {error}") from error
@@ -115,7 +133,8 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 
 
 def _file_frames(path: Path) -> list[Image.Image]:
-    with Image.open(path) as opened:
+    with opened_image(path) as opened:
+        check_stack(opened)
         if not _has_frames(opened):
             return [upright(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
@@ -136,68 +155,3 @@ def _has_frames(opened: Image.Image) -> bool:
 def _has_gif_end(path: Path) -> bool:
     # Pillow takes a GIF that ends between two frames for a whole one.
     return path.read_bytes().rstrip(b"\0\r\n").endswith(b";")
-
-
-def _check_sizes(sizes: list[tuple[int, int]]) -> None:
-    for number, size in enumerate(sizes):
-        if size != sizes[0]:
-            raise UnreadableImageError(
-                f"its frames differ in size: frame 1 is {sizes[0][0]} x {sizes[0][1]}, frame"
-                f" {number + 1} is {size[0]} x {size[1]} (height x width)"
-            )
-
-
-def _video_frames(path: Path) -> HostFrames:
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
-            " again"
-        ) from error
-    with reading(), av.open(str(path)) as container:
-        if not container.streams.video:
-            raise UnreadableImageError("no video in it")
-        frames: list[np.ndarray] = []
-        for frame in _decoded(container):
-            frames.append(frame)
-            if len(frames) * frame.nbytes > _MOST_BYTES:
-                raise UnreadableImageError(
-                    f"longer than {_MOST_BYTES / 2**30:g} GiB of frames of {frame.shape[0]} x"
-                    f" {frame.shape[1]} (height x width); cut it, or make it smaller"
-                )
-        if not frames:
-            raise UnreadableImageError("a clip with no frames")
-        _check_sizes([frame.shape[:2] for frame in frames])
-        return np.stack(frames)
-
-
-def _decoded(container: Any) -> Iterator[np.ndarray]:
-    """The frames of the first video stream, upright, as RGB.
-
-    Raises:
-      UnreadableImageError: the file ends before its video does.
-    """
-    stream = container.streams.video[0]
-    start = end = None
-    for packet in container.demux(stream):
-        if packet.is_corrupt:
-            raise UnreadableImageError("it is damaged or cut short")
-        for frame in packet.decode():
-            if frame.time is not None:
-                start = frame.time if start is None else start
-                end = frame.time
-            # Counter-clockwise degrees, from the phone that was held upright.
-            yield np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-    announced = None
-    if stream.duration is not None:
-        announced = float(stream.duration * stream.time_base)
-    elif container.duration is not None and len(container.streams) == 1:
-        announced = container.duration / 1e6  # In microseconds.
-    if announced is None or end is None or not stream.average_rate:
-        return
-    # Containers round and leave out the last frame's own duration: two frames of grace.
-    if announced - (end - start) > max(3 / float(stream.average_rate), 0.05 * announced):
-        raise UnreadableImageError(
-            f"it is cut short: {end - start:.2f} of {announced:.2f} seconds can be decoded"
-        )

@@ -13,6 +13,7 @@ from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.hash_split import cut
 from seqvision.data.sources.loading import Loading, Size, size_of
+from seqvision.data.sources.value_range import check_values
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 
@@ -143,7 +144,7 @@ def make_dataset(
 
     Raises:
       UserError: fewer than two classes, a class without training examples, an empty split,
-        examples of different sizes without a size to bring them to.
+        examples of different sizes without a size to bring them to, all pixels equal.
     """
     where = shown(path)
     for split, examples in given.items():
@@ -164,6 +165,7 @@ def make_dataset(
         given.clear()
         splits = _in_memory(where, parts, form)
         fingerprints = {name: split.fingerprint() for name, split in splits.items()}
+    check_values(where, splits["train"], loading.say)
     name = shown(path.stem if path.is_file() else path.resolve().name)
     return Dataset(name, "own", class_names, splits, form.input_shape, fingerprints)
 

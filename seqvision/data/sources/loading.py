@@ -18,7 +18,8 @@ class Loading:
     Attributes:
       size: height, width and channels to bring all to; 0 is what the examples have, which is one
         channel where all of them are grey.
-      kind: of arrays; see `npz_file.example_frames`.
+      kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
+      reads_clips: whether the network reads clips.
       tones: what the user chose for deep and transparent pictures.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
@@ -32,6 +33,7 @@ class Loading:
 
     size: Size = (0, 0, 0)
     kind: str = "auto"
+    reads_clips: bool = False
     tones: Tones = FILE_BY_FILE
     broken_files: str = "fail"
     validation_fraction: float = 0.0

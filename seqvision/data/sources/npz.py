@@ -39,10 +39,25 @@ def load_npz(path: Path, loading: Loading) -> Dataset:
       UserError: missing or damaged file, other keys, shapes or types; arrays too large for memory
         and compressed: one line.
     """
-    file = read_npz(path, _KNOWN, _IMAGES, loading.resident_bytes)
+    limit = loading.resident_bytes
+    file = read_npz(path, _KNOWN, _IMAGES, limit, or_raise="config.data.resident_bytes")
+    if file.own_names:
+        named = [f"{shown(own)} as {name}" for name, own in file.own_names.items()]
+        loading.say(f"{shown(path)}: arrays read: {few(named, 6)}")
+    return load_arrays(file, loading)
+
+
+def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
+    """Makes a data set of the arrays of a file; see `load_npz`."""
+    path = file.path
     splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in _prefixes(file)}
     labels = {prefix: _labels(file, prefix) for prefix in splits}
-    class_names = _class_names(file, labels)
+    first = _first_label(file, labels)
+    if first:
+        labels = {prefix: array.astype(np.int64) - first for prefix, array in labels.items()}
+        highest = max(int(array.max()) for array in labels.values() if len(array)) + first
+        loading.say(f"{shown(path)}: labels begin at 1: taken as classes 1 to {highest}")
+    class_names = _class_names(file, labels, first)
     held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
     is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
     given: dict[str, list[Example]] = {}
@@ -136,9 +151,17 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
     labels = file.arrays[key]
     where = f"{shown(file.path)}: {key}"
     if labels.ndim == 2 and labels.shape[1] > 1:
+        one_hot = labels.dtype.kind in "biuf" and bool(
+            ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
+        )
+        hint = (
+            "these are one-hot rows: save labels.argmax(axis=1)"
+            if one_hot
+            else "several labels of one example (multi-label) cannot be learnt; save one column"
+        )
         raise UserError(
             f"{where} has the shape {labels.shape}, several labels for an example; one class for"
-            " each is needed (of one-hot rows, save labels.argmax(axis=1))"
+            f" each is needed: {hint}"
         )
     if labels.ndim not in (1, 2):
         raise UserError(f"{where} has the shape {labels.shape}; (N,) or (N, 1) is needed")
@@ -149,7 +172,18 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
     return labels.reshape(-1)
 
 
-def _class_names(file: NpzFile, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
+def _first_label(file: NpzFile, labels: dict[str, np.ndarray]) -> int:
+    """1 where the labels of all splits are 1 to K, of K names if there are names; else 0."""
+    arrays = [array for array in labels.values() if len(array)]
+    if not arrays or any(array.dtype.kind not in "iu" for array in arrays):
+        return 0
+    lowest, highest = min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)
+    names = file.arrays.get("class_names")
+    fits = highest <= sum(map(len, arrays)) if names is None else np.shape(names) == (highest,)
+    return 1 if lowest == 1 < highest and fits else 0
+
+
+def _class_names(file: NpzFile, labels: dict[str, np.ndarray], first: int) -> tuple[str, ...]:
     where = f"{shown(file.path)}: class_names"
     kinds = {"strings" if array.dtype.kind in "US" else "numbers" for array in labels.values()}
     if len(kinds) > 1:
@@ -176,7 +210,7 @@ def _class_names(file: NpzFile, labels: dict[str, np.ndarray]) -> tuple[str, ...
             f"{shown(file.path)}: a label is {highest}, with {count} examples in all; labels are"
             " whole numbers from 0 to K - 1"
         )
-    return tuple(str(label) for label in range(highest + 1))
+    return tuple(str(label + first) for label in range(highest + 1))
 
 
 def _numbered(

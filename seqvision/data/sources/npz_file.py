@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.npz_memory_map import find_member, map_member
+from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
 
 _AXES = {
@@ -26,9 +27,10 @@ class NpzFile:
 
     Attributes:
       path: where it lies.
-      keys: the names of all that is in it.
+      keys: the names of all that is in it, ours where it has others; see `npz_names`.
       arrays: those that were wanted.
       stamp: size and time of modification, where some of the arrays stay in the file; else None.
+      own_names: from our names to the file's, where they differ.
       checksums: SHA-256 of the zip's checksums of the arrays, which it has without reading them.
     """
 
@@ -37,6 +39,7 @@ class NpzFile:
     arrays: dict[str, np.ndarray]
     stamp: tuple[int, int] | None = None
     checksums: str = ""
+    own_names: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def check_unchanged(self) -> None:
         """Raises UserError where arrays stay in the file, and it is not what it was."""
@@ -68,7 +71,8 @@ def read_npz(
     path: Path,
     wanted: Collection[str],
     large: Collection[str] = (),
-    resident_bytes: float = math.inf,
+    resident_bytes: float = MOST_BYTES,
+    or_raise: str = "",
 ) -> NpzFile:
     """Reads those arrays of a file that are wanted; others may be anything.
 
@@ -77,9 +81,12 @@ def read_npz(
       wanted: the names of the arrays.
       large: those of them that stay in the file where they would be more than `resident_bytes`
         together.
+      resident_bytes: see `large`; other arrays may have MOST_BYTES each.
+      or_raise: the field that `resident_bytes` comes from, for errors.
 
     Raises:
-      UserError: it is missing, damaged, no `.npz` file, or an array is made of Python objects.
+      UserError: it is missing, damaged, too large, no `.npz` file, or an array is made of Python
+        objects.
     """
     where = shown(path)
     if path.is_dir():
@@ -95,13 +102,17 @@ def read_npz(
                     f"{where}: {kind}; save with np.savez('set.npz', images=..., labels=...)"
                 )
             with np.load(file, allow_pickle=False) as members:
-                keys = list(members)
-                arrays = _mapped(path, members.zip, large, resident_bytes)
+                names = _own_names(where, members)
+                ours = {own: name for name, own in names.items()}
+                keys = [ours.get(key, key) for key in members]
+                arrays = _mapped(path, members.zip, large, resident_bytes, names, or_raise)
+                held = [names.get(key, key) for key in wanted if key not in (*arrays, *large)]
+                _check_sizes(where, members.zip, held)
                 stamp = _stamp(path) if arrays else None
-                checksums = _checksums(members.zip, wanted)
+                checksums = _checksums(members.zip, [names.get(key, key) for key in wanted])
                 for key in keys:
                     if key in wanted and key not in arrays:
-                        arrays[key] = _array(where, members, key)
+                        arrays[key] = _array(where, members, names.get(key, key))
     except UserError:
         raise
     except FileNotFoundError as error:
@@ -114,17 +125,47 @@ def read_npz(
         raise UserError(
             f"{where}: damaged ({first_line(error)}); copy it or make it again"
         ) from error
-    return NpzFile(path, keys, arrays, stamp, checksums)
+    return NpzFile(path, keys, arrays, stamp, checksums, names)
+
+
+def _own_names(where: str, members: Any) -> dict[str, str]:
+    def axes_of(key: str) -> int:
+        member = find_member(members.zip, key)
+        return len(member.shape) if member else np.ndim(members[key])
+
+    try:
+        return own_names(list(members), axes_of)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _mapped(
-    path: Path, archive: zipfile.ZipFile, keys: Collection[str], resident_bytes: float
+    path: Path,
+    archive: zipfile.ZipFile,
+    keys: Collection[str],
+    resident_bytes: float,
+    names: Mapping[str, str],
+    or_raise: str,
 ) -> dict[str, np.ndarray]:
     """Memory maps of these arrays, where they are too large for memory; else none."""
-    members = {key: member for key in keys if (member := find_member(archive, key)) is not None}
+    members = {
+        key: member
+        for key in keys
+        if (member := find_member(archive, names.get(key, key))) is not None
+    }
     if sum(member.num_bytes for member in members.values()) <= resident_bytes:
         return {}
-    return {key: map_member(path, key, member) for key, member in members.items()}
+    return {key: map_member(path, key, member, or_raise) for key, member in members.items()}
+
+
+def _check_sizes(where: str, archive: zipfile.ZipFile, keys: Collection[str]) -> None:
+    """Refuses arrays that would fill the memory: labels, lengths and names are small."""
+    for info in archive.infolist():
+        if info.file_size > MOST_BYTES and info.filename.removesuffix(".npy") in keys:
+            raise UserError(
+                f"{where}: '{shown(info.filename)}' takes {info.file_size:,} bytes; up to"
+                f" {MOST_BYTES:,} are read"
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -173,10 +214,7 @@ def example_frames(
       UserError: other axes or types, or lengths that are not 1 to T.
     """
     if images.dtype != np.uint8:
-        raise UserError(
-            f"{where} is {images.dtype}; uint8 from 0 (black) to 255 is needed: scale it, round it"
-            " and save it .astype(np.uint8)"
-        )
+        raise _not_bytes(where, images)
     allowed = [f"{name} are {axes}" for name, axes in _AXES.items() if kind in (name, "auto")]
     if kind == "auto":
         kind = _kind(where, images.shape, lengths is not None)
@@ -201,15 +239,47 @@ def example_frames(
     return [clip[:length] for clip, length in zip(images, numbers, strict=True)], True
 
 
+def _not_bytes(where: str, images: np.ndarray) -> UserError:
+    """Names the range that is found, and how to bring it to 0 to 255."""
+    found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
+    if images.dtype.kind in "biuf" and images.size and not images.dtype.hasobject:
+        low, high = np.nanmin(images), np.nanmax(images)
+        found += f" from {low:g} to {high:g}"
+        if low >= 0 and 0 < high < 1e6:
+            formula = f"if {high:g} is white, save np.round(images * (255 / {high:g}))"
+    return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
+
+
 def _kind(where: str, shape: tuple[int, ...], with_lengths: bool) -> str:
     if len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3)):
         return "images"
+    if len(shape) in (4, 5):
+        _check_axes(where, shape)
     if len(shape) == 4 and shape[1] in (1, 3) and not with_lengths:
         raise UserError(
             f"{where} has the shape {shape}: if its second axis is channels, save"
             " np.moveaxis(images, 1, -1); if it is time, set config.data.kind = 'clips'"
         )
     return "clips"
+
+
+def _check_axes(where: str, shape: tuple[int, ...]) -> None:
+    """Refuses what would be read as clips, and looks like channels or time in another place."""
+    force = "if it is (N, T, height, width), set config.data.kind = 'clips'"
+    first, second, third = shape[1:4]
+    if len(shape) == 4 and third in (2, 4):
+        colour = "np.ascontiguousarray(images[..., :3])" if third == 4 else "one or three of them"
+        raise UserError(
+            f"{where} has the shape {shape}: if its last axis is {third} channels, save {colour};"
+            f" {force}"
+        )
+    # Frames are rarely so narrow, or of equal sides in the first two axes only.
+    if (first == second != third) or 2 * third <= min(first, second):
+        axis = -1 if len(shape) == 4 else -2
+        raise UserError(
+            f"{where} has the shape {shape}: if axis 3 (of {third}) is time, which comes"
+            f" before height and width, save np.moveaxis(images, {axis}, 1); {force}"
+        )
 
 
 def _checked_lengths(where: str, shape: tuple[int, ...], lengths: np.ndarray) -> list[int]:

@@ -53,8 +53,10 @@ def find_member(archive: zipfile.ZipFile, key: str) -> Member | None:
         return Member(shape, dtype, in_fortran_order, file.tell(), info)
 
 
-def map_member(path: Path, key: str, member: Member) -> np.ndarray:
+def map_member(path: Path, key: str, member: Member, or_raise: str) -> np.ndarray:
     """The array, of which only the parts that are accessed come into memory.
+
+    `or_raise` is the field that holds the limit, for errors; "" where there is none.
 
     Raises:
       UserError: it is compressed.
@@ -64,9 +66,9 @@ def map_member(path: Path, key: str, member: Member) -> np.ndarray:
     if member.info.compress_type != zipfile.ZIP_STORED:
         raise UserError(
             f"{shown(path)}: '{key}' is compressed and too large for memory"
-            f" ({member.num_bytes:,} bytes; config.data.resident_bytes is less), and what is"
-            " compressed cannot be read piece by piece; save it with np.savez, not"
-            " np.savez_compressed, or raise config.data.resident_bytes"
+            f" ({member.num_bytes:,} bytes), and what is compressed cannot be read piece by piece;"
+            " save it with np.savez, not np.savez_compressed"
+            f"{f', or raise {or_raise}' if or_raise else ''}"
         )
     with path.open("rb") as file:
         file.seek(member.info.header_offset)

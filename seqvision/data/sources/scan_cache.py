@@ -10,7 +10,7 @@ from seqvision.errors import explain_os_error
 from seqvision.runtime.atomic_write import write_atomically
 
 # To be raised when the same files come to be scanned otherwise.
-_VERSION = 1
+_VERSION = 2
 
 
 class FileScan(NamedTuple):

@@ -1,0 +1,38 @@
+"""Opening of image files: which formats are tried, and how large they may be."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from seqvision.data.files.images import UnreadableImageError, reading
+
+# Those of `clips.IMAGE_SUFFIXES` and GIFs.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
+MOST_BYTES = 2**31
+"""What the frames of a file, or an array of another one, may take when they are decoded."""
+# The longest that a JPEG can be: one of 1 x 60,000,000 takes minutes to be scaled.
+_LONGEST_SIDE = 65535
+
+
+@contextlib.contextmanager
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """Opens an image file, its pixels not being read yet.
+
+    Raises:
+      UnreadableImageError: it is missing, none of FORMATS, or too large by its header.
+    """
+    with reading(), Image.open(path, formats=FORMATS) as opened:
+        if max(opened.size) > _LONGEST_SIDE:
+            raise UnreadableImageError(
+                f"{opened.height} x {opened.width} pixels (height x width); sides of up to"
+                f" {_LONGEST_SIDE} are read"
+            )
+        frames = getattr(opened, "n_frames", 1) if getattr(opened, "is_animated", False) else 1
+        if opened.width * opened.height * 3 * frames > MOST_BYTES:
+            raise UnreadableImageError(
+                f"longer than {MOST_BYTES / 2**30:g} GiB: {frames} frame(s) of {opened.height} x"
+                f" {opened.width} (height x width); cut it, or make it smaller"
+            )
+        yield opened

@@ -1,0 +1,68 @@
+"""Stacks in TIFF files: what their pages are, as ImageJ, OME and tifffile describe them."""
+
+import json
+import math
+import re
+
+from PIL import Image
+
+from seqvision.data.files.images import UnreadableImageError
+
+_DESCRIPTION = 270
+_SAMPLES_PER_PIXEL = 277
+_OME_AXES = {"T": "frames", "Z": "slices", "C": "channels"}
+
+
+def check_stack(opened: Image.Image) -> None:
+    """Refuses a TIFF whose pages are no frames in a row.
+
+    Sources: ImageJ's TiffDecoder (`images=`, `channels=`, `slices=`, `frames=` in the description;
+    more images than pages follow the first one without pages of their own), the OME model (SizeT,
+    SizeZ, SizeC), tifffile (`shape` as JSON).
+
+    Raises:
+      UnreadableImageError: its pages run along several axes, are channels, or are fewer than the
+        images in it; the message names the axes.
+    """
+    if opened.format != "TIFF":
+        return
+    tags = getattr(opened, "tag_v2", {})
+    axes = _axes(str(tags.get(_DESCRIPTION, "")), int(tags.get(_SAMPLES_PER_PIXEL, 1)))
+    long = {name: size for name, size in axes.items() if size > 1}
+    if not long:
+        return
+    described = " x ".join(f"{size} {name}" for name, size in long.items())
+    if len(long) > 1 or "channels" in long:
+        raise UnreadableImageError(
+            f"a stack of {described}: the pages of a clip are its frames (or slices) alone; save"
+            " one file for each of the others"
+        )
+    if getattr(opened, "n_frames", 1) < math.prod(long.values()):
+        raise UnreadableImageError(
+            f"a stack of {described} with {getattr(opened, 'n_frames', 1)} page(s), so that the"
+            " others cannot be read; save it with a page for each"
+        )
+
+
+def _axes(description: str, samples: int) -> dict[str, int]:
+    """The sizes of the axes over the pages, by name; {} where nothing is known."""
+    if description.startswith("ImageJ="):
+        found = dict(re.findall(r"^(images|channels|slices|frames)=(\d+)\s*$", description, re.M))
+        sizes = {name: int(size) for name, size in found.items()}
+        images = sizes.pop("images", 1)
+        return sizes if math.prod(sizes.values()) == images else {"images": images}
+    if "<OME" in description:
+        pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
+        found = dict(re.findall(r'\bSize([TZC])="(\d+)"', pixels[0] if pixels else ""))
+        axes = {_OME_AXES[axis]: int(found.get(axis, 1)) for axis in _OME_AXES}
+        # Red, green and blue of one page.
+        axes["channels"] = max(axes["channels"] // samples, 1)
+        return axes
+    if description.startswith("{"):
+        try:
+            shape = json.loads(description)["shape"]
+            rest = [int(n) for n in shape[: -3 if samples > 1 else -2]]
+        except (ValueError, KeyError, TypeError):
+            return {}
+        return {f"of axis {number}": size for number, size in enumerate(rest)}
+    return {}

@@ -1,0 +1,157 @@
+"""Frames of the user's videos, decoded by PyAV: upright, with square pixels."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.opening import MOST_BYTES
+from seqvision.data.files.paths import shown
+from seqvision.data.files.pixels import HostFrames
+from seqvision.errors import UserError
+
+VIDEO_SUFFIXES = {
+    ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".asf", ".flv", ".3gp", ".ogv", ".vob",
+}  # fmt: skip
+# Of the pixels of all standards: no more than 4 times as wide as high, or as high as wide.
+_MOST_ASPECT = 4
+
+
+def video_frames(path: Path, height: int, width: int) -> HostFrames:
+    """Reads all frames of a video.
+
+    Args:
+      path: the file.
+      height, width: what the frames are going to be fitted into, 0 where that is open. Frames that
+        are more than MOST_BYTES together are scaled to fit into it, proportions kept, one by one.
+
+    Returns:
+      uint8 (T, height, width, 3).
+
+    Raises:
+      UnreadableImageError: it is damaged, cut short, without frames, or too large to be decoded.
+      UserError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(
+            f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
+            " again"
+        ) from error
+    with reading(), av.open(str(path)) as container:
+        if not container.streams.video:
+            raise UnreadableImageError("no video in it")
+        frames: list[np.ndarray] = []
+        is_large = False
+        for frame in _decoded(container):
+            frames.append(_contained(frame, height, width) if is_large else frame)
+            if len(frames) * frames[-1].nbytes <= MOST_BYTES:
+                continue
+            if is_large or not (height and width):
+                raise UnreadableImageError(
+                    f"longer than {MOST_BYTES / 2**30:g} GiB of frames of {frame.shape[0]} x"
+                    f" {frame.shape[1]} (height x width); cut it, make it smaller, or set"
+                    " config.data.height and config.data.width"
+                )
+            is_large = True
+            frames = [_contained(one, height, width) for one in frames]
+        if not frames:
+            raise UnreadableImageError("a clip with no frames")
+        check_sizes([frame.shape[:2] for frame in frames])
+        return np.stack(frames)
+
+
+def check_sizes(sizes: Sequence[tuple[int, ...]]) -> None:
+    """Raises UnreadableImageError where frames of (height, width) differ in size."""
+    for number, size in enumerate(sizes):
+        if size != sizes[0]:
+            raise UnreadableImageError(
+                f"its frames differ in size: frame 1 is {sizes[0][0]} x {sizes[0][1]}, frame"
+                f" {number + 1} is {size[0]} x {size[1]} (height x width)"
+            )
+
+
+def _contained(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The frame scaled as `pixels.fit` does before it fills the borders."""
+    scale = min(height / frame.shape[0], width / frame.shape[1])
+    size = max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1)
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+
+
+def _decoded(container: Any) -> Iterator[np.ndarray]:
+    """The frames of the first video stream, upright, with square pixels, as RGB.
+
+    Raises:
+      UnreadableImageError: the file ends before its video does.
+    """
+    stream = container.streams.video[0]
+    start = end = None
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise UnreadableImageError("it is damaged or cut short")
+        if packet.pts is not None:
+            # A last frame that stands is as long as its packet says.
+            stop = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            end = stop if end is None else max(end, stop)
+        for frame in packet.decode():
+            if frame.time is not None:
+                start = frame.time if start is None else start
+            yield _upright(frame, stream)
+    if start is None or end is None or not stream.average_rate or _is_avi(container.name):
+        return
+    if stream.duration is not None:
+        announced, shown_for = float(stream.duration * stream.time_base), end - start
+    elif container.duration is not None and len(container.streams) == 1:
+        # In microseconds; from zero, also where the video starts later.
+        announced, shown_for = container.duration / 1e6, max(end, end - start)
+    else:
+        return
+    # Containers round and leave out the last frame's own duration: two frames of grace.
+    if announced - shown_for > max(3 / float(stream.average_rate), 0.05 * announced):
+        raise UnreadableImageError(
+            f"it is cut short: {shown_for:.2f} of {announced:.2f} seconds can be decoded"
+        )
+
+
+def _is_avi(path: str) -> bool:
+    """Whether a file is an AVI, which says itself how long the file is.
+
+    Its last frame may stand, and FFmpeg takes the time of a cut one from what is left of it.
+
+    Raises:
+      UnreadableImageError: it is shorter than it says.
+    """
+    with Path(path).open("rb") as file:
+        name, size = struct.unpack("<4sI", file.read(8))
+        if name != b"RIFF":
+            return False
+        if size + 8 > (found := file.seek(0, 2)):
+            raise UnreadableImageError(f"it is cut short: {found:,} of {size + 8:,} bytes")
+    return True
+
+
+def _upright(frame: Any, stream: Any) -> np.ndarray:
+    # Of a pixel: its width by its height.
+    aspect = stream.sample_aspect_ratio or 1
+    known = 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT
+    width = round(frame.width * aspect) if known else frame.width
+    sizes = {} if width == frame.width else {"width": max(width, 1), "height": frame.height}
+    pixels = frame.to_ndarray(format="rgb24", **sizes)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    # Rows of (a, b, u), (c, d, v), (x, y, w): a pixel is shown at (a x + c y, b x + d y).
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, right, down = pixels.swapaxes(0, 1), c, b
+    else:
+        right, down = a, d
+    if right < 0:
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if down < 0 else pixels
