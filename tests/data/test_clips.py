@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from seqvision.data.files.clips import kind_of, read_clip, read_frames
-from seqvision.data.files.images import UnreadableImageError, read_image
+from seqvision.data.files.images import read_image
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.pixels import fit
 from seqvision.data.files.videos import VIDEO_SUFFIXES
 from seqvision.inference.inputs import read_inputs

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError, reading
-from seqvision.data.files.opening import opened_image
+from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
 from seqvision.data.files.stacks import check_stack

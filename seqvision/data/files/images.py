@@ -1,14 +1,12 @@
 """The user's own image files, brought into the form that a network was trained on."""
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.pixels import border, fit, in_mode, upright
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError, did_you_mean
@@ -18,10 +16,6 @@ HostImage = UInt8[np.ndarray, "_ _ _"]
 INVERSIONS = ("auto", "always", "never")
 _DARK, _LIGHT = 64, 192
 _LEAST_CONTRAST = 16
-
-
-class UnreadableImageError(Exception):
-    """The file is missing or no image; the message gives the reason."""
 
 
 def check_inversion(invert: str) -> None:
@@ -90,7 +84,7 @@ def read_unscaled(
 
 def read_upright(path: Path, channels: int, tones: Tones = FILE_BY_FILE) -> Image.Image:
     """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
-    with reading(), Image.open(path) as opened:
+    with opened_image(path) as opened:
         [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones)
     return image
 
@@ -109,28 +103,6 @@ def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImag
     if background != "mixed" and (pixels == pixels[0, 0]).all():
         raise UnreadableImageError("it is blank: all its pixels are alike")
     return pixels
-
-
-@contextlib.contextmanager
-def reading() -> Iterator[None]:
-    """Turns any error of a decoder in this block into one with a short reason.
-
-    Raises:
-      UnreadableImageError: for any error, since a damaged file makes decoders raise almost
-        anything.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of odd metadata, over several lines.
-            yield
-    except (UnreadableImageError, MemoryError):
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError("it is no image, or a damaged one") from error
-    except Exception as error:
-        reason = getattr(error, "strerror", None)  # Of the operating system and of FFmpeg.
-        lines = (reason or str(error)).splitlines()
-        raise UnreadableImageError(lines[0] if lines else type(error).__name__) from error
 
 
 def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError, toned
+from seqvision.data.files.images import toned
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.pixels import border
 
 Values = Float64[np.ndarray, "height width"]

@@ -1,12 +1,11 @@
 """Opening of image files: which formats are tried, and how large they may be."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
-from seqvision.data.files.images import UnreadableImageError, reading
+from PIL import Image, UnidentifiedImageError
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
@@ -14,6 +13,32 @@ MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
 # The longest that a JPEG can be: one of 1 x 60,000,000 takes minutes to be scaled.
 _LONGEST_SIDE = 65535
+
+
+class UnreadableImageError(Exception):
+    """The file is missing or no image; the message gives the reason."""
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Turns any error of a decoder in this block into one with a short reason.
+
+    Raises:
+      UnreadableImageError: for any error, since a damaged file makes decoders raise almost
+        anything.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of odd metadata, over several lines.
+            yield
+    except (UnreadableImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("it is no image, or a damaged one") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None)  # Of the operating system and of FFmpeg.
+        lines = (reason or str(error)).splitlines()
+        raise UnreadableImageError(lines[0] if lines else type(error).__name__) from error
 
 
 @contextlib.contextmanager

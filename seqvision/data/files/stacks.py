@@ -6,7 +6,7 @@ import re
 
 from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 
 _DESCRIPTION = 270
 _SAMPLES_PER_PIXEL = 277

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError, reading
-from seqvision.data.files.opening import MOST_BYTES
+from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, reading
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames
 from seqvision.errors import UserError

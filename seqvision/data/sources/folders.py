@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.clips import frame_files, read_frames
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
 from seqvision.data.files.tones import Tones

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet, invisible_in, is_invisible
 from seqvision.data.dataset import Dataset, Split
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.hash_split import cut, fraction_of
 from seqvision.data.sources.line_pages import lines_of_pages

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from seqvision.data.files.images import UnreadableImageError, background_of, read_image
+from seqvision.data.files.images import background_of, read_image
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.sources.idx import read_idx
 
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError, read_unscaled
+from seqvision.data.files.images import read_unscaled
 from seqvision.data.files.line_ink import check_no_page, inked_line
+from seqvision.data.files.opening import UnreadableImageError
 from tests.data.test_line_images import load, picture, save, says
 
 INK = picture(3, 24, 90) == 0

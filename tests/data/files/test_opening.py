@@ -14,7 +14,7 @@ from PIL import Image
 
 from seqvision.data.files import opening
 from seqvision.data.files.clips import read_frames
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.sources.idx import read_idx
 from seqvision.inference.inputs import read_inputs
 from tests.data.making import npz, save_animation, says

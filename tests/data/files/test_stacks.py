@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from seqvision.data.files.clips import is_animated, kind_of, read_frames
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.inference.inputs import read_inputs
 
 SHAPE = (6, 5)

@@ -10,7 +10,7 @@ import pytest
 
 from seqvision.data.files import videos
 from seqvision.data.files.clips import read_clip, read_frames
-from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.pixels import fit
 from seqvision.inference.inputs import read_inputs
 from tests.data.making import arrays, folders, save_video
