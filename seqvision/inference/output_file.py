@@ -27,8 +27,15 @@ def checked_output(output: str) -> Path | None:
         raise UserError(
             f"--output: '{output}' ends in '{target.suffix}'; choose {' or '.join(FORMATS)}"
         )
+    try:
+        # A link stays, and what it leads to is replaced.
+        target = target.resolve() if target.is_symlink() else target
+    except (OSError, RuntimeError):
+        raise UserError(f"--output: {target} is a link to itself; name a file") from None
     if not target.parent.is_dir():
         raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
+    if target.exists() and not target.is_file():
+        raise UserError(f"--output: {target} is no regular file; name a file, or leave it out")
     return target
 
 

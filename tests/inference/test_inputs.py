@@ -1,5 +1,6 @@
 """Files to predict on."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from seqvision.data.files.images import read_image
 from seqvision.data.files.pixels import fit
-from seqvision.inference.inputs import find_inputs, read_inputs
+from seqvision.inference.inputs import find_inputs, read_inputs, read_lines
 from tests.data.making import (
     HEIGHT,
     WIDTH,
@@ -104,6 +105,22 @@ def test_the_home_folder_in_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a.png").touch()
     assert find_inputs("~/*.png", of_clips=False) == [tmp_path / "a.png"]
     says(lambda: find_inputs("~nouser/*.png", False), "--inputs: '~nouser/*.png'", "is not known")
+
+
+def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
+    for name in ("a.png", "b.gif", "c.npz", "d.mkv", "e.jpg"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "f.png").symlink_to("f.png")
+    shape = (4, 4, 1)
+    paths = find_inputs(f"{tmp_path}/*", of_clips=False)
+    for of_clips in (False, True):
+        rows = list(
+            read_inputs(paths, shape, of_clips, lambda path: read_image(path, shape, "mixed"))
+        )
+        assert len(rows) == 6
+        assert all(row.array is None and row.error for row in rows)
+    for row in read_lines(paths, 8, "auto"):
+        assert row.array is None and row.error
 
 
 def test_no_inputs(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from seqvision.data.files.images import UnreadableImageError, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
 from seqvision.errors import UserError
+from seqvision.runtime.regular_file import regular
 
 # Files of these kinds may hold one image or several: they are opened to see.
 _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff"}
@@ -46,7 +47,7 @@ def is_animated(path: Path) -> bool:
     Raises:
       UnreadableImageError: it cannot be opened.
     """
-    with reading(), Image.open(path) as opened:
+    with reading(), Image.open(regular(path)) as opened:
         return _has_frames(opened)
 
 
@@ -105,7 +106,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     images = []
     for path in paths:
         try:
-            with reading(), Image.open(path) as opened:
+            with reading(), Image.open(regular(path)) as opened:
                 images.append(ImageOps.exif_transpose(opened))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"its frame {shown(path.name)}: {error}") from error
@@ -113,7 +114,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 
 
 def _file_frames(path: Path) -> list[Image.Image]:
-    with Image.open(path) as opened:
+    with Image.open(regular(path)) as opened:
         if not _has_frames(opened):
             return [ImageOps.exif_transpose(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
@@ -153,7 +154,7 @@ def _video_frames(path: Path) -> HostFrames:
             f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
             " again"
         ) from error
-    with reading(), av.open(str(path)) as container:
+    with reading(), av.open(str(regular(path))) as container:
         if not container.streams.video:
             raise UnreadableImageError("no video in it")
         frames: list[np.ndarray] = []

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seqvision.data.files.pixels import border, fit, in_mode
 from seqvision.errors import UserError, did_you_mean
+from seqvision.runtime.regular_file import regular
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
 
@@ -77,7 +78,7 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
-    with reading(), Image.open(path) as opened:
+    with reading(), Image.open(regular(path)) as opened:
         [image] = in_mode([ImageOps.exif_transpose(opened)], "L" if channels == 1 else "RGB")
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (

@@ -10,6 +10,7 @@ import platformdirs
 
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.runtime.atomic_write import write_atomically
+from seqvision.runtime.regular_file import open_regular
 
 # To be raised when the arrays made of the same files change.
 _VERSION = 2
@@ -47,7 +48,7 @@ def read_cache(path: Path) -> Dataset:
     """
     try:
         # Opened here: np.load leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays["meta"]))
             splits = {
                 name: ArraySplit(arrays[f"{name}_images"], arrays[f"{name}_labels"])

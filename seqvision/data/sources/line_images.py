@@ -17,6 +17,7 @@ from seqvision.data.files.paths import few, shown, visible
 from seqvision.data.sources.hash_split import cut, fraction_of
 from seqvision.data.sources.loading import Loading
 from seqvision.errors import UserError, explain_os_error
+from seqvision.runtime.regular_file import regular
 from seqvision.shapes import HostLengths
 
 HostLines = UInt8[np.ndarray, "N height width 1"]
@@ -180,7 +181,7 @@ def _tables(path: Path) -> dict[str, Path]:
 
 def _rows(split: str, table: Path) -> list[_Row]:
     try:
-        content = table.read_bytes().decode("utf-8-sig")
+        content = regular(table).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{shown(table)}: it is not UTF-8; save it as that") from error
     rows = []
