@@ -86,6 +86,8 @@ BAD = [
     ((CONFIG, "--config.data.window=4"), "config.data.window: 4 has no effect", "(frames)"),
     ((CONFIG, "--config.optimizer.learning_rate=1e40"), "1e+40 is out of range", "at most 1e+38"),
     ((CONFIG, "--host_devices=-1"), "--host_devices=-1", "in the range [0, 1024]"),
+    ((CONFIG, "--workdir=~nouser/x"), "'~nouser' is not known", "write the path in full"),
+    (("--config=" + "x" * 5000,), "(5000 characters)': File name too long", "name a config file"),
     ((CONFIG, "stray"), "'stray' is not understood", "--name=value"),
 ]
 
@@ -111,7 +113,7 @@ def test_a_bad_command_line_is_one_line_before_jax_is_imported(
     assert found in result.stderr
 
 
-@pytest.mark.parametrize(("arguments", "found", "allowed"), BAD, ids=[str(b[0]) for b in BAD])
+@pytest.mark.parametrize(("arguments", "found", "allowed"), BAD, ids=[str(b[0])[:80] for b in BAD])
 def test_a_bad_command_line_says_what_was_found_and_what_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -133,6 +135,8 @@ def test_a_bad_command_line_says_what_was_found_and_what_is_allowed(
         ("def get_config(): return {}", "must return an ml_collections.ConfigDict"),
         ("x = 1 / 0", "division by zero"),
         ("x = (", "does not load"),
+        ("import sys; sys.exit(0)", "ends the program (sys.exit(0))"),
+        ("import sys\ndef get_config(): sys.exit('no')", "ends the program (sys.exit('no'))"),
     ],
 )
 def test_a_config_file_that_does_not_load(

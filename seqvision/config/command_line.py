@@ -116,6 +116,11 @@ def _load(path: str) -> ConfigDict:
     """The config as its file gives it, before any override."""
     try:
         config = ConfigFileFlagParser("config").parse(path)
+    except SystemExit as error:
+        raise UserError(
+            f"--config: {path} ends the program (sys.exit({error.code!r})); let get_config() return"
+            " a config"
+        ) from None
     except Exception as error:  # Whatever the user's Python file raises.
         raise UserError(f"--config: {path} does not load: {one_line(error)}") from None
     if not isinstance(config, ConfigDict):

@@ -10,6 +10,7 @@ from typing import Any
 from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runs.files import write_whole
+from seqvision.runtime.csv_cell import csv_cell
 
 FORMATS = (".csv", ".jsonl")
 
@@ -39,13 +40,18 @@ def checked_output(output: str) -> Path | None:
     return target
 
 
-def write_rows(rows: list[dict[str, Any]], target: Path | None) -> None:
+def write_rows(rows: list[dict[str, Any]], target: Path | None, csv_guard: bool = True) -> None:
     """Writes the file whole or not at all; prints CSV where there is none.
+
+    Args:
+      rows: at least one.
+      target: from `checked_output`.
+      csv_guard: see `csv_cell`; for CSV only.
 
     Raises:
       UserError: it cannot be written.
     """
-    text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows)
+    text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows, csv_guard)
     if target is None:
         sys.stdout.write(text)
         return
@@ -59,17 +65,16 @@ def _as_jsonl(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
+def _as_csv(rows: list[dict[str, Any]], guard: bool) -> str:
     """CSV with a header; lists become JSON in their cell."""
     buffer = io.StringIO()
     columns = max((list(row) for row in rows), key=len)
     writer = csv.DictWriter(buffer, fieldnames=columns)
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-                for key, value in row.items()
-            }
-        )
+        cells = {
+            key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+            for key, value in row.items()
+        }
+        writer.writerow({key: csv_cell(cell) for key, cell in cells.items()} if guard else cells)
     return buffer.getvalue()

@@ -62,6 +62,21 @@ def test_the_home_folder_of_an_output(tmp_path: Path, monkeypatch: pytest.Monkey
         checked_output("x\0.csv")
 
 
+@pytest.mark.parametrize("guard", [True, False])
+def test_text_that_a_spreadsheet_would_compute(tmp_path: Path, guard: bool) -> None:
+    """The signs are those of OWASP's page on CSV injection."""
+    texts = ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1", "", "'=1"]
+    rows = [{"file": text, "number": -1.5, "list": ["=1"]} for text in texts]
+    write_rows(rows, tmp_path / "x.csv", guard)
+    with (tmp_path / "x.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    expected = [f"'{text}" for text in texts[:6]] + texts[6:] if guard else texts
+    assert [row["file"] for row in found] == expected
+    assert {(row["number"], row["list"]) for row in found} == {("-1.5", '["=1"]')}
+    write_rows(rows, tmp_path / "x.jsonl", guard)
+    assert [json.loads(row) for row in (tmp_path / "x.jsonl").read_text().splitlines()] == rows
+
+
 def test_an_output_that_is_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.csv").symlink_to("folder/real.csv")
