@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
+from seqvision.config.user_path import expanded, user_cache
 from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.errors import UserError
 from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.regular_file import open_regular
 
@@ -18,7 +19,12 @@ _VERSION = 2
 
 def cache_folder(cache_dir: str) -> Path:
     """`cache_dir`, or the user's cache folder where it is ""."""
-    return Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
+    folder = expanded(cache_dir, "config.data.cache_dir") if cache_dir else user_cache()
+    if folder is None:
+        raise UserError(
+            "config.data.cache_dir: no home folder is known here (HOME is not set); name a folder"
+        )
+    return folder
 
 
 class DamagedCacheError(Exception):
