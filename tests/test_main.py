@@ -150,6 +150,25 @@ def test_a_config_file_that_does_not_load(
     assert "\n" not in str(error.value)
 
 
+def test_a_config_file_and_a_flag_file_lead_to_others(tmp_path: Path) -> None:
+    (tmp_path / "beside_own.py").write_text("SIZE = 24\n")
+    (tmp_path / "own.py").write_text(
+        "import beside_own\nfrom configs import row_lstm\n"
+        "def get_config():\n"
+        "    config = row_lstm.get_config()\n"
+        "    config.model.hidden_size = beside_own.SIZE\n"
+        "    return config\n"
+    )
+    flags = f"--config={tmp_path}/own.py\n--config.optimizer.name=sdg\n"
+    (tmp_path / "flags.txt").write_text(flags)
+    result = main(f"--flagfile={tmp_path}/flags.txt", "--mode=explain")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'sgd'?" in result.stderr
+    (tmp_path / "flags.txt").write_text(flags.replace("sdg", "sgd"))
+    result = main(f"--flagfile={tmp_path}/flags.txt", "--mode=explain", "--config.data.source=x")
+    assert "config.data.source: 'x' is not known" in result.stderr
+
+
 def test_an_empty_config_file(tmp_path: Path) -> None:
     (tmp_path / "own.py").touch()
     result = main(f"--config={tmp_path}/own.py")
