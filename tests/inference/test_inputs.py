@@ -107,6 +107,21 @@ def test_the_home_folder_in_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     says(lambda: find_inputs("~nouser/*.png", False), "--inputs: '~nouser/*.png'", "is not known")
 
 
+def test_links_that_lead_round(tmp_path: Path) -> None:
+    """Python's `glob` finds a file 41 times through one such link, and does not end with two."""
+    for name in ("a/x.png", "b/y.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b")
+    assert len(find_inputs(f"{tmp_path}/**/*.png", of_clips=False)) == 3
+    for link in (tmp_path / "b" / "to_a", tmp_path / "a" / "loop", tmp_path / "up"):
+        link.symlink_to(tmp_path / ("a" if link.name == "to_a" else "."))
+        says(lambda: find_inputs(f"{tmp_path}/**/*.png", False), "--inputs: ", "a link to a folder")
+    assert len(find_inputs(f"{tmp_path}/*/*.png", of_clips=False)) == 2
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    assert len(find_inputs(f"{tmp_path}/*.png", of_clips=False)) == 1
+
+
 def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
     for name in ("a.png", "b.gif", "c.npz", "d.mkv", "e.jpg"):
         os.mkfifo(tmp_path / name)
