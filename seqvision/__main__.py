@@ -30,8 +30,8 @@ _ALONE = ("host_devices", "num_processes")
 _TOGETHER = (*_ALONE, "coordinator_address", "process_id")
 MODES = {
     "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
-    "evaluate": Mode(("workdir", "split", "output", "seed"), _TOGETHER),
-    "predict": Mode(("workdir", "inputs", "output", "invert", "seed"), _ALONE),
+    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed"), _TOGETHER),
+    "predict": Mode(("workdir", "inputs", "output", "csv_guard", "invert", "seed"), _ALONE),
     "read": Mode(("workdir", "inputs", "invert", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
@@ -50,6 +50,10 @@ def main(argv: list[str]) -> int:
     settings = command_line.parse(argv, modes)
     name = FLAGS.mode
     mode = MODES[name]
+    arguments = {argument: FLAGS[argument].value for argument in mode.arguments}
+    if "workdir" in arguments:
+        default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
+        arguments["workdir"] = expanded(arguments["workdir"] or default, "--workdir")
     enable_compilation_cache()
     if mode.place:
         batch_size = settings.data.batch_size * settings.num_seeds if mode.splits_batch else 0
@@ -57,10 +61,6 @@ def main(argv: list[str]) -> int:
     run = importlib.import_module(f"seqvision.{name}").run
     # From here on Ctrl-C lets what was begun be finished or saved.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = {argument: FLAGS[argument].value for argument in mode.arguments}
-    if "workdir" in arguments:
-        default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
-        arguments["workdir"] = expanded(arguments["workdir"] or default, "--workdir")
     return run(settings, **arguments)
 
 

@@ -50,6 +50,7 @@ def evaluate_run(
     split_name: str,
     output: str = "",
     seed: int | None = None,
+    csv_guard: bool = True,
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -63,6 +64,7 @@ def evaluate_run(
       split_name: `train`, `validation` or `test`.
       output: a `.csv` or `.jsonl` file for the prediction of each example; "" for none.
       seed: of a run of several seeds, which one to evaluate, as if it were the only one.
+      csv_guard: see `inference.output_file.write_rows`.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
@@ -117,7 +119,7 @@ def evaluate_run(
     for line in report:
         say(line)
     if target is not None:
-        write_rows(_rows(task, split, examples), target)
+        write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
     return metrics
 
@@ -176,7 +178,14 @@ def _check_trained_with(run: Run, settings: Settings) -> None:
         )
 
 
-def run(settings: Settings, workdir: Path, split: str, output: str, seed: int | None) -> int:
+def run(
+    settings: Settings,
+    workdir: Path,
+    split: str,
+    output: str,
+    csv_guard: bool,
+    seed: int | None,
+) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed)
+    evaluate_run(settings, workdir, split, output, seed, csv_guard)
     return 0

@@ -28,6 +28,7 @@ def predict_files(
     invert: str,
     seed: int | None = None,
     decoding: Mapping[str, Any] = MappingProxyType({}),
+    csv_guard: bool = True,
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -39,6 +40,7 @@ def predict_files(
       seed: of a run of several seeds, whose weights; by default those of the first.
       decoding: `beam_width`, `prior` and `prior_weight` of `config.reading`, where they are not to
         be those of the run.
+      csv_guard: see `inference.output_file.write_rows`.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -59,7 +61,7 @@ def predict_files(
     predictor = (Transcriber if trained.task.reads_lines else Predictor)(trained)
     rows = _rows(predictor.read_files(paths, invert), predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
-    write_rows(rows, target)
+    write_rows(rows, target, csv_guard)
     if target is not None:
         say(f"{len(rows) - failed} predictions written to {target}")
     for row in rows:
@@ -93,7 +95,13 @@ def _rows(
 
 
 def run(
-    settings: Settings, workdir: Path, inputs: str, output: str, invert: str, seed: int | None
+    settings: Settings,
+    workdir: Path,
+    inputs: str,
+    output: str,
+    csv_guard: bool,
+    invert: str,
+    seed: int | None,
 ) -> int:
     """`--mode=predict`, with the settings of the run; returns the exit code."""
     overrides = command_line.config_overrides()
@@ -102,4 +110,4 @@ def run(
         for name in DECODING_FIELDS
         if f"reading.{name}" in overrides
     }
-    return min(1, predict_files(workdir, inputs, output, invert, seed, decoding))
+    return min(1, predict_files(workdir, inputs, output, invert, seed, decoding, csv_guard))

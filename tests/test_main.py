@@ -86,6 +86,8 @@ BAD = [
     ((CONFIG, "--config.data.window=4"), "config.data.window: 4 has no effect", "(frames)"),
     ((CONFIG, "--config.optimizer.learning_rate=1e40"), "1e+40 is out of range", "at most 1e+38"),
     ((CONFIG, "--host_devices=-1"), "--host_devices=-1", "in the range [0, 1024]"),
+    ((CONFIG, "--workdir=~nouser/x"), "'~nouser' is not known", "write the path in full"),
+    (("--config=" + "x" * 5000,), "(5000 characters)': File name too long", "name a config file"),
     ((CONFIG, "stray"), "'stray' is not understood", "--name=value"),
 ]
 
@@ -111,7 +113,7 @@ def test_a_bad_command_line_is_one_line_before_jax_is_imported(
     assert found in result.stderr
 
 
-@pytest.mark.parametrize(("arguments", "found", "allowed"), BAD, ids=[str(b[0]) for b in BAD])
+@pytest.mark.parametrize(("arguments", "found", "allowed"), BAD, ids=[str(b[0])[:80] for b in BAD])
 def test_a_bad_command_line_says_what_was_found_and_what_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -133,6 +135,8 @@ def test_a_bad_command_line_says_what_was_found_and_what_is_allowed(
         ("def get_config(): return {}", "must return an ml_collections.ConfigDict"),
         ("x = 1 / 0", "division by zero"),
         ("x = (", "does not load"),
+        ("import sys; sys.exit(0)", "ends the program (sys.exit(0))"),
+        ("import sys\ndef get_config(): sys.exit('no')", "ends the program (sys.exit('no'))"),
     ],
 )
 def test_a_config_file_that_does_not_load(
@@ -144,6 +148,25 @@ def test_a_config_file_that_does_not_load(
         main_here(monkeypatch, f"--config={path}")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_config_file_and_a_flag_file_lead_to_others(tmp_path: Path) -> None:
+    (tmp_path / "beside_own.py").write_text("SIZE = 24\n")
+    (tmp_path / "own.py").write_text(
+        "import beside_own\nfrom configs import row_lstm\n"
+        "def get_config():\n"
+        "    config = row_lstm.get_config()\n"
+        "    config.model.hidden_size = beside_own.SIZE\n"
+        "    return config\n"
+    )
+    flags = f"--config={tmp_path}/own.py\n--config.optimizer.name=sdg\n"
+    (tmp_path / "flags.txt").write_text(flags)
+    result = main(f"--flagfile={tmp_path}/flags.txt", "--mode=explain")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'sgd'?" in result.stderr
+    (tmp_path / "flags.txt").write_text(flags.replace("sdg", "sgd"))
+    result = main(f"--flagfile={tmp_path}/flags.txt", "--mode=explain", "--config.data.source=x")
+    assert "config.data.source: 'x' is not known" in result.stderr
 
 
 def test_an_empty_config_file(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
         print(_usage(Path(program).name, modes))
         raise SystemExit(0)
     make_configs_importable()
-    arguments = _checked(arguments)
+    arguments = _checked(_with_flagfiles(program, arguments))
     try:
         rest = FLAGS([program, *arguments])[1:]
     except Exception as error:  # absl and config_flags raise many kinds.
@@ -73,6 +73,18 @@ def this_program() -> list[str]:
     if file is None or program.__spec__ is not None:  # Such as python -m seqvision.
         return [sys.executable, "-m", "seqvision"]
     return [sys.executable, file]
+
+
+def _with_flagfiles(program: str, arguments: list[str]) -> list[str]:
+    """The arguments, and in place of `--flagfile=FILE` those of the file."""
+    if not any(argument.lstrip("-").startswith("flagfile") for argument in arguments):
+        return arguments
+    try:
+        arguments = FLAGS.read_flags_from_files(arguments, force_gnu=False)
+    except Exception as error:  # absl raises its own, and those of the file.
+        raise UserError(f"--flagfile: {one_line(error)}") from None
+    sys.argv = [program, *arguments]  # config_flags reads the overrides there.
+    return arguments
 
 
 def _checked(arguments: list[str]) -> list[str]:
@@ -117,8 +129,14 @@ def _checked(arguments: list[str]) -> list[str]:
 
 def _load(path: str) -> ConfigDict:
     """The config as its file gives it, before any override."""
+    sys.path.append(str(Path(path.partition(":")[0]).absolute().parent))  # It may import others.
     try:
         config = ConfigFileFlagParser("config").parse(path)
+    except SystemExit as error:
+        raise UserError(
+            f"--config: {path} ends the program (sys.exit({error.code!r})); let get_config() return"
+            " a config"
+        ) from None
     except Exception as error:  # Whatever the user's Python file raises.
         raise UserError(f"--config: {path} does not load: {one_line(error)}") from None
     if not isinstance(config, ConfigDict):

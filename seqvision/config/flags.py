@@ -32,6 +32,12 @@ flags.DEFINE_string(
     "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
 )
 flags.DEFINE_string("output", "", "predict (printed by default), evaluate: a .csv or .jsonl file.")
+flags.DEFINE_bool(
+    "csv_guard",
+    True,
+    "predict, evaluate: an apostrophe before text of a .csv that begins with = + - or @, which a"
+    " spreadsheet would compute.",
+)
 flags.DEFINE_string("invert", "auto", "predict, read: auto, always or never swap dark and light.")
 flags.DEFINE_integer(
     "host_devices",

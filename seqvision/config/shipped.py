@@ -41,6 +41,11 @@ def find_config(name: str) -> str:
     """
     path, colon, variant = name.partition(":")
     file = Path(path)
+    try:
+        file.is_file()
+    except OSError as error:
+        shortened = path if len(path) <= 40 else f"{path[:40]}... ({len(path)} characters)"
+        raise UserError(f"--config: '{shortened}': {error.strerror}; name a config file") from None
     if not file.is_file() and path in (*shipped_names(), "default"):
         file = shipped_folder() / f"{path}.py"
     if file.is_file():

@@ -30,6 +30,12 @@ class Steps:
             return duration.steps(batch_size, num_examples, total)
 
         warmup = steps(settings.schedule.warmup)
+        if warmup >= total and batch_size > num_examples:
+            raise UserError(
+                f"config.data.batch_size: {batch_size} is more than the {num_examples} examples of"
+                f" the train split, so config.duration is {total} steps and {warmup} of them are"
+                " config.schedule.warmup; choose a smaller batch"
+            )
         if warmup >= total:
             raise UserError(
                 f"config.schedule.warmup: {warmup} steps of warm-up do not fit the {total} steps"

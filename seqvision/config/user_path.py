@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
+import platformdirs
+
 from seqvision.errors import UserError
+
+
+def user_cache() -> Path | None:
+    """The user's cache folder of seqvision; None where no home folder is known."""
+    try:
+        folder = platformdirs.user_cache_path("seqvision")
+    except RuntimeError:
+        return None
+    return None if folder.parts[0].startswith("~") else folder
 
 
 def expanded(text: str, field: str) -> Path:

@@ -79,11 +79,30 @@ def _matching(pattern: str) -> list[str]:
     path = expanded(pattern, "--inputs")
     known = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
     rest, there = path.relative_to(known).parts, _literal(str(known))
+    if "**" in rest:
+        _check_links(known)
     for ending in ([_literal(part) for part in rest], rest):
         found = glob.glob(str(Path(there, *ending)), recursive=True)
         if found:
             return found
     return []
+
+
+def _check_links(folder: Path, around: frozenset[tuple[int, int]] = frozenset()) -> None:
+    """Refuses links round which `**` would go: it would find a file many times, or never end."""
+    try:
+        stat = folder.stat()
+        inside = [Path(entry) for entry in os.scandir(folder) if entry.is_dir()]
+    except OSError:  # No folder, or no permission.
+        return
+    if (stat.st_dev, stat.st_ino) in around:
+        raise UserError(
+            f"--inputs: {shown(folder)} is a link to a folder around it, and ** would go round;"
+            " remove the link, or write a pattern without **"
+        )
+    for entry in inside:
+        if not entry.name.startswith("."):
+            _check_links(entry, around | {(stat.st_dev, stat.st_ino)})
 
 
 def _literal(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runs.files import write_whole
+from seqvision.runtime.csv_cell import csv_cell
 
 FORMATS = (".csv", ".jsonl")
 
@@ -27,18 +28,30 @@ def checked_output(output: str) -> Path | None:
         raise UserError(
             f"--output: '{output}' ends in '{target.suffix}'; choose {' or '.join(FORMATS)}"
         )
+    try:
+        # A link stays, and what it leads to is replaced.
+        target = target.resolve() if target.is_symlink() else target
+    except (OSError, RuntimeError):
+        raise UserError(f"--output: {target} is a link to itself; name a file") from None
     if not target.parent.is_dir():
         raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
+    if target.exists() and not target.is_file():
+        raise UserError(f"--output: {target} is no regular file; name a file, or leave it out")
     return target
 
 
-def write_rows(rows: list[dict[str, Any]], target: Path | None) -> None:
+def write_rows(rows: list[dict[str, Any]], target: Path | None, csv_guard: bool = True) -> None:
     """Writes the file whole or not at all; prints CSV where there is none.
+
+    Args:
+      rows: at least one.
+      target: from `checked_output`.
+      csv_guard: see `csv_cell`; for CSV only.
 
     Raises:
       UserError: it cannot be written.
     """
-    text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows)
+    text = _as_jsonl(rows) if target and target.suffix == ".jsonl" else _as_csv(rows, csv_guard)
     if target is None:
         sys.stdout.write(text)
         return
@@ -52,17 +65,16 @@ def _as_jsonl(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
+def _as_csv(rows: list[dict[str, Any]], guard: bool) -> str:
     """CSV with a header; lists become JSON in their cell."""
     buffer = io.StringIO()
     columns = max((list(row) for row in rows), key=len)
     writer = csv.DictWriter(buffer, fieldnames=columns)
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-                for key, value in row.items()
-            }
-        )
+        cells = {
+            key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+            for key, value in row.items()
+        }
+        writer.writerow({key: csv_cell(cell) for key, cell in cells.items()} if guard else cells)
     return buffer.getvalue()

@@ -18,6 +18,7 @@ from seqvision.errors import UserError, explain_os_error, first_line, is_disk_fu
 from seqvision.runs.files import gone
 from seqvision.runs.records import NUMBER, mismatch
 from seqvision.runtime import processes
+from seqvision.runtime.regular_file import regular
 from seqvision.training.state import TrainState
 
 # orbax is imported where it is used: explaining a config and repeating a result do without it, a
@@ -257,6 +258,8 @@ class Checkpoints:
         """Reads the files one by one, up to the first torn one: orbax would print all of them."""
         import tensorstore
 
+        for file in (self._folder / str(step)).rglob("*"):
+            regular(file)
         folder = self._folder / str(step) / "state"
         # A path, not a URL, in which `#` and `%` would have a meaning.
         files = {"driver": "file", "path": f"{folder}/"}

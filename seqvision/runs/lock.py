@@ -9,7 +9,9 @@ from pathlib import Path
 import filelock
 
 from seqvision.errors import BusyError
+from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.processes import is_primary
+from seqvision.runtime.regular_file import regular
 
 _LOCK, _OWNER = ".lock", ".lock-owner"
 
@@ -33,12 +35,17 @@ def exclusive(workdir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        holder = owner.read_text(errors="replace").strip() if owner.exists() else "another process"
+        holder = (
+            regular(owner).read_text(errors="replace").strip()
+            if owner.exists()
+            else "another process"
+        )
         raise BusyError(
             f"{workdir}: {holder} is training here; wait for it, or choose another --workdir"
         ) from None
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        content = f"process {os.getpid()} on {socket.gethostname()}\n".encode()
+        write_atomically(owner, lambda file: file.write(content))
         yield
     finally:
         owner.unlink(missing_ok=True)

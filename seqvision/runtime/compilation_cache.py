@@ -7,8 +7,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
+from seqvision.config.user_path import user_cache
 from seqvision.errors import explain_os_error
 
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
@@ -30,7 +29,11 @@ def enable_compilation_cache(say: Callable[[str], None] = print) -> None:
     if is_off:
         return
     if _FOLDER not in os.environ:
-        folder = platformdirs.user_cache_path("seqvision") / "compiled" / _processor()
+        cache = user_cache()
+        if cache is None:
+            say(f"compiled anew at each start: no home folder is known here; set HOME or {_FOLDER}")
+            return
+        folder = cache / "compiled" / _processor()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / ".writable").touch()

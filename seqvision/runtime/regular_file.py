@@ -14,6 +14,21 @@ class SpecialFileError(OSError):
         super().__init__(errno.EINVAL, "a pipe, socket or device, and no regular file", str(path))
 
 
+def regular(path: Path) -> Path:
+    """The path itself, which may as well be missing.
+
+    Raises:
+      SpecialFileError: it is neither a file nor a folder.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # Opening it gives the error.
+        return path
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise SpecialFileError(path)
+    return path
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Opens a file to read its bytes.
 

@@ -70,7 +70,7 @@ def read_sweep(path: str) -> list[Any]:
         )
     try:
         sweep = get_sweep()
-    except Exception as error:  # The user's code may raise anything.
+    except (Exception, SystemExit) as error:  # The user's code may raise anything.
         reason = str(error) if isinstance(error, ValueError) else first_line(error)
         raise UserError(f"get_sweep() in {file}: {reason}") from None
     if not isinstance(sweep, list) or not sweep:

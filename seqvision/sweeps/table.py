@@ -11,6 +11,7 @@ from seqvision.config.validation import flatten
 from seqvision.errors import UserError
 from seqvision.runs.records import read_metrics, read_record, read_status
 from seqvision.runtime.console import aligned, duration_text
+from seqvision.runtime.csv_cell import csv_cell
 from seqvision.sweeps.plan import Plan, PlannedRun
 from seqvision.tasks.metric_text import format_metric
 
@@ -101,7 +102,7 @@ def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 

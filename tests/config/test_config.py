@@ -261,6 +261,13 @@ def test_warmup_longer_than_training() -> None:
         Steps.of(validate(config), 10 * config.data.batch_size)
 
 
+def test_a_batch_larger_than_the_set_is_named_and_not_the_warmup() -> None:
+    config = default.get_config()
+    config.duration, config.schedule.warmup = "1 epochs", "1 steps"
+    with pytest.raises(UserError, match=r"config\.data\.batch_size: \d+ is more than the 10 examp"):
+        Steps.of(validate(config), 10)
+
+
 def test_flatten_and_nest_are_inverse() -> None:
     settings = validate(default.get_config())
     assert validate(ConfigDict(nest(flatten(settings)))) == settings

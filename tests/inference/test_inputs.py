@@ -1,5 +1,6 @@
 """Files to predict on."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from seqvision.data.files.images import read_image
 from seqvision.data.files.pixels import fit
-from seqvision.inference.inputs import find_inputs, read_inputs
+from seqvision.inference.inputs import find_inputs, read_inputs, read_lines
 from tests.data.making import (
     HEIGHT,
     WIDTH,
@@ -104,6 +105,37 @@ def test_the_home_folder_in_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a.png").touch()
     assert find_inputs("~/*.png", of_clips=False) == [tmp_path / "a.png"]
     says(lambda: find_inputs("~nouser/*.png", False), "--inputs: '~nouser/*.png'", "is not known")
+
+
+def test_links_that_lead_round(tmp_path: Path) -> None:
+    """Python's `glob` finds a file 41 times through one such link, and does not end with two."""
+    for name in ("a/x.png", "b/y.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b")
+    assert len(find_inputs(f"{tmp_path}/**/*.png", of_clips=False)) == 3
+    for link in (tmp_path / "b" / "to_a", tmp_path / "a" / "loop", tmp_path / "up"):
+        link.symlink_to(tmp_path / ("a" if link.name == "to_a" else "."))
+        says(lambda: find_inputs(f"{tmp_path}/**/*.png", False), "--inputs: ", "a link to a folder")
+    assert len(find_inputs(f"{tmp_path}/*/*.png", of_clips=False)) == 2
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    assert len(find_inputs(f"{tmp_path}/*.png", of_clips=False)) == 1
+
+
+def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
+    for name in ("a.png", "b.gif", "c.npz", "d.mkv", "e.jpg"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "f.png").symlink_to("f.png")
+    shape = (4, 4, 1)
+    paths = find_inputs(f"{tmp_path}/*", of_clips=False)
+    for of_clips in (False, True):
+        rows = list(
+            read_inputs(paths, shape, of_clips, lambda path: read_image(path, shape, "mixed"))
+        )
+        assert len(rows) == 6
+        assert all(row.array is None and row.error for row in rows)
+    for row in read_lines(paths, 8, "auto"):
+        assert row.array is None and row.error
 
 
 def test_no_inputs(tmp_path: Path) -> None:

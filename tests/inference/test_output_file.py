@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,47 @@ def test_the_home_folder_of_an_output(tmp_path: Path, monkeypatch: pytest.Monkey
         checked_output("~nouser/x.csv")
     with pytest.raises(UserError, match=r"--output: .* no NUL"):
         checked_output("x\0.csv")
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_text_that_a_spreadsheet_would_compute(tmp_path: Path, guard: bool) -> None:
+    """The signs are those of OWASP's page on CSV injection."""
+    texts = ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1", "", "'=1"]
+    rows = [{"file": text, "number": -1.5, "list": ["=1"]} for text in texts]
+    write_rows(rows, tmp_path / "x.csv", guard)
+    with (tmp_path / "x.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    expected = [f"'{text}" for text in texts[:6]] + texts[6:] if guard else texts
+    assert [row["file"] for row in found] == expected
+    assert {(row["number"], row["list"]) for row in found} == {("-1.5", '["=1"]')}
+    write_rows(rows, tmp_path / "x.jsonl", guard)
+    assert [json.loads(row) for row in (tmp_path / "x.jsonl").read_text().splitlines()] == rows
+
+
+def test_an_output_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.csv").symlink_to("folder/real.csv")
+    for text in ("a", "b"):
+        write_rows([{"file": text}], checked_output(str(tmp_path / "link.csv")))
+        assert (tmp_path / "folder" / "real.csv").read_text().splitlines() == ["file", text]
+    assert (tmp_path / "link.csv").is_symlink()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["real.csv"]
+
+
+def test_an_output_of_the_longest_name(tmp_path: Path) -> None:
+    for name in (f"{'x' * 251}.csv", f"{'é' * 125}.csv"):  # 255 and 254 bytes; 255 are allowed.
+        write_rows([{"file": "a"}], checked_output(str(tmp_path / name)))
+        assert (tmp_path / name).read_text().splitlines() == ["file", "a"]
+
+
+def test_outputs_that_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "lost.csv").symlink_to("no/x.csv")
+    for name in ("pipe.csv", "folder.csv", "loop.csv", "lost.csv"):
+        with pytest.raises(UserError, match=r"^--output: "):
+            checked_output(str(tmp_path / name))
 
 
 def test_outputs_that_cannot_be_written(tmp_path: Path) -> None:

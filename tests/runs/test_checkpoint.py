@@ -1,5 +1,6 @@
 """Checkpoints: what is kept, what is restored, what happens to a torn one."""
 
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ def data_files(workdir: Path, step: int) -> list[Path]:
     )
 
 
-@pytest.mark.parametrize("damage", ["delete", "truncate", "flip"])
+@pytest.mark.parametrize("damage", ["delete", "truncate", "flip", "pipe"])
 def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage: str) -> None:
     """Each file of the newest checkpoint is damaged in turn: right arrays, whatever happens."""
     rng = np.random.default_rng(0)
@@ -118,6 +119,9 @@ def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage:
         content = bytearray(path.read_bytes())
         if damage == "delete":
             path.unlink()
+        elif damage == "pipe":
+            path.unlink()
+            os.mkfifo(path)
         elif damage == "truncate":
             path.write_bytes(content[: len(content) // 2])
         else:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from seqvision.runtime.regular_file import regular
+
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
 MOST_BYTES = 2**31
@@ -48,7 +50,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     Raises:
       UnreadableImageError: it is missing, none of FORMATS, or too large by its header.
     """
-    with reading(), Image.open(path, formats=FORMATS) as opened:
+    with reading(), Image.open(regular(path), formats=FORMATS) as opened:
         if max(opened.size) > _LONGEST_SIDE:
             raise UnreadableImageError(
                 f"{opened.height} x {opened.width} pixels (height x width); sides of up to"

@@ -12,6 +12,7 @@ from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, readi
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames
 from seqvision.errors import UserError
+from seqvision.runtime.regular_file import regular
 
 VIDEO_SUFFIXES = {
     ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
@@ -43,7 +44,7 @@ def video_frames(path: Path, height: int, width: int) -> HostFrames:
             f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
             " again"
         ) from error
-    with reading(), av.open(str(path)) as container:
+    with reading(), av.open(str(regular(path))) as container:
         if not container.streams.video:
             raise UnreadableImageError("no video in it")
         frames: list[np.ndarray] = []

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
+from seqvision.config.user_path import expanded, user_cache
 from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.errors import UserError
 from seqvision.runtime.atomic_write import write_atomically
+from seqvision.runtime.regular_file import open_regular
 
 # To be raised when the arrays made of the same files change.
 _VERSION = 2
@@ -17,7 +19,12 @@ _VERSION = 2
 
 def cache_folder(cache_dir: str) -> Path:
     """`cache_dir`, or the user's cache folder where it is ""."""
-    return Path(cache_dir).expanduser() if cache_dir else platformdirs.user_cache_path("seqvision")
+    folder = expanded(cache_dir, "config.data.cache_dir") if cache_dir else user_cache()
+    if folder is None:
+        raise UserError(
+            "config.data.cache_dir: no home folder is known here (HOME is not set); name a folder"
+        )
+    return folder
 
 
 class DamagedCacheError(Exception):
@@ -47,7 +54,7 @@ def read_cache(path: Path) -> Dataset:
     """
     try:
         # Opened here: np.load leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays["meta"]))
             splits = {
                 name: ArraySplit(arrays[f"{name}_images"], arrays[f"{name}_labels"])

@@ -8,6 +8,7 @@ from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.sources.written_line import WrittenLine, split_of
 from seqvision.errors import UserError
+from seqvision.runtime.regular_file import regular
 
 _TEXT = ".gt.txt"
 # Copies that are binarized or normalized, where there is no plain image.
@@ -50,7 +51,7 @@ def _line(text: Path, root: Path, images: dict[Path, list[Path]]) -> WrittenLine
             f" {shown(stem.name)}.png"
         )
     try:
-        content = normalized(text.read_bytes().decode("utf-8-sig"))
+        content = normalized(regular(text).read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(f"{shown(text)}: it is not UTF-8; save it as that") from error
     rows = [row.strip() for row in content.split("\n") if row.strip()]

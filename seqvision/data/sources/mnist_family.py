@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import shutil
+import urllib.parse
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
@@ -24,6 +25,7 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.util import DownloadError
 from tensorflow_datasets.core.utils import tqdm_utils
 
+from seqvision.data.sources.download import giving_up_soon
 from seqvision.data.sources.idx import read_idx
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
 
@@ -69,14 +71,16 @@ def _prepare_alone(
     target = data_dir / Path(builder.data_path).relative_to(staging)
     if (target / "dataset_info.json").exists():
         return  # Another process prepared it while this one waited for the lock.
-    say(f"preparing {builder.info.full_name} in {data_dir}, once")
+    host = urllib.parse.urlsplit(builder.URL).hostname
+    source = "" if name == "mnist" else f"; downloading from {host} what is not there"
+    say(f"preparing {builder.info.full_name} in {data_dir}, once{source}")
     config = tfds.download.DownloadConfig(
         manual_dir=SHIPPED_MNIST if name == "mnist" else None,
         try_download_gcs=False,
         force_checksums_validation=True,
     )
     try:
-        with _quiet(show_progress):
+        with _quiet(show_progress), giving_up_soon():
             builder.download_and_prepare(
                 file_format="array_record",
                 download_dir=data_dir / "downloads",

@@ -14,6 +14,7 @@ from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
+from seqvision.runtime.regular_file import open_regular
 
 _AXES = {
     "images": "(N, height, width) or (N, height, width, 1 or 3)",
@@ -93,7 +94,7 @@ def read_npz(
         raise UserError(f"{where}: a folder, where a .npz file is needed (config.data.path)")
     try:
         # Opened here: np.load leaves a damaged file open.
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(6)
             file.seek(0)
             if not start.startswith(b"PK"):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from seqvision.errors import explain_os_error
 from seqvision.runtime.atomic_write import write_atomically
+from seqvision.runtime.regular_file import regular
 
 # To be raised when the same files come to be scanned otherwise.
 _VERSION = 2
@@ -60,7 +61,7 @@ def load_scan(path: Path | None, fits: Callable[[list[FileScan]], bool]) -> list
     try:
         scans = [
             FileScan(tuple(shape), fraction, problem)
-            for shape, fraction, problem in json.loads(path.read_text())
+            for shape, fraction, problem in json.loads(regular(path).read_text())
         ]
     except (OSError, ValueError, TypeError):
         return None

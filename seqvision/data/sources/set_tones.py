@@ -13,6 +13,7 @@ from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import frame_of, ink, is_deep, paper_for
 from seqvision.data.files.tones import Tones, range_of_extremes
 from seqvision.runtime.atomic_write import write_atomically
+from seqvision.runtime.regular_file import regular
 
 
 def tones_of(files: Iterable[Path], stated: Tones, say: Callable[[str], None]) -> Tones:
@@ -68,7 +69,7 @@ def kept_tones(path: Path | None, find: Callable[[], Tones]) -> Tones:
     if path is None:
         return find()
     try:
-        return Tones.from_json(json.loads(path.read_text()))
+        return Tones.from_json(json.loads(regular(path).read_text()))
     except (OSError, ValueError, TypeError, KeyError):
         tones = find()
     content = json.dumps(dataclasses.asdict(tones)).encode()
