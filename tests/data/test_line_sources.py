@@ -178,6 +178,11 @@ def test_texts_of_alto(tmp_path: Path, line: str, text: str) -> None:
             size="400 200",
             place='HPOS="20" VPOS="40" WIDTH="120" HEIGHT="40"',
         ),
+        alto(  # Of its words.
+            '<String CONTENT="a" HPOS="10" VPOS="22" WIDTH="20" HEIGHT="18"/>'
+            '<String CONTENT="b" HPOS="35" VPOS="20" WIDTH="35" HEIGHT="5"/>',
+            place='STYLEREFS="s"',
+        ),
         alto(
             '<Shape><Polygon POINTS="10 20 70 20 70 40 10 40"/></Shape><String CONTENT="a"/>',
             place='HPOS="0" VPOS="0" WIDTH="9" HEIGHT="9"',

@@ -160,11 +160,23 @@ def _alto_lines(root: ET.Element, file: str) -> Iterator[Found]:
             for shape in _children(line, "Shape"):
                 for polygon in _children(shape, "Polygon"):
                     points = _points(polygon.get("POINTS", ""), file)
-            corner, extent = _numbers(line, "HPOS", "VPOS"), _numbers(line, "WIDTH", "HEIGHT")
-            if not points and corner and extent:
-                (x, y), (width, height) = corner, extent
-                points = (x, y), (x + width, y), (x + width, y + height), (x, y + height)
+            points = points or _box([line]) or _box(_children(line, "String"))
             yield name, _alto_text(line), _region(points, size, f"{file}: line {shown(name)}")
+
+
+def _box(elements: list[ET.Element]) -> Points:
+    """The box around the boxes of ALTO elements; () where they have none."""
+    boxes = []
+    for element in elements:
+        corner = _numbers(element, "HPOS", "VPOS")
+        extent = _numbers(element, "WIDTH", "HEIGHT")
+        if corner and extent:
+            boxes.append((*corner, corner[0] + extent[0], corner[1] + extent[1]))
+    if not boxes:
+        return ()
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def _alto_text(line: ET.Element) -> str:
