@@ -241,9 +241,11 @@ def test_many_pages(tmp_path: Path) -> None:
         (page('<Coords points="1,2 x"/>' + reading("a")), ("'1,2 x' are no points",)),
         (page('<Coords points="1,2 1,9"/>' + reading("a")), ("its outline is no area",)),
         (page(BOX.replace("70", "7e999") + reading("a")), ("it has no outline",)),
+        (page(BOX.replace("70", "1e308") + reading("a"), size="1 1"), ("it has no outline",)),
         (page(BOX.replace("10,", "300,").replace("70,", "400,") + reading("a")), ("outside",)),
         (page(BOX + reading("a"), size="100 100"), ("another one", "200x100")),
         (page(BOX.replace("20", "60").replace("40", "90") + reading("a")), ("no ink", "1.xml:l0")),
+        (page(BOX + reading("a"), size="200 1e-9"), ("another one", "200x100")),
         (page(BOX), ("images: no such folder",)),
     ],
 )

@@ -3,7 +3,6 @@
 PAGE: https://ocr-d.de/en/gt-guidelines/pagexml/; ALTO: https://www.loc.gov/standards/alto/.
 """
 
-import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ from seqvision.errors import UserError
 
 # Of one file; the largest newspaper pages have some 20 MB.
 _MOST_BYTES = 2**26
+# Pixels, or tenths of a millimetre.
+_LARGEST = 1e7
 
 Points = tuple[tuple[float, float], ...]
 
@@ -192,7 +193,7 @@ def _alto_text(line: ET.Element) -> str:
 
 
 def _region(points: Points, size: tuple[float, float] | None, where: str) -> Region:
-    if len(points) < 2 or not all(map(math.isfinite, sum(points, ()))):
+    if len(points) < 2 or not all(abs(x) + abs(y) < _LARGEST for x, y in points):
         raise UserError(f"{where}: it has no outline; give its points, or remove it")
     if len({x for x, _ in points}) < 2 or len({y for _, y in points}) < 2:
         raise UserError(f"{where}: its outline is no area; correct its points, or remove it")
@@ -215,9 +216,10 @@ def _numbers(element: ET.Element, *names: str) -> tuple[float, float] | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text or "nan")
     except ValueError:
         return None
+    return number if abs(number) < _LARGEST else None
 
 
 def _name(element: ET.Element) -> str:

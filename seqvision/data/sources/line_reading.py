@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from seqvision.data.files.images import HostImage, UnreadableImageError, read_upright
+from seqvision.data.files.images import HostImage, UnreadableImageError, read_upright, reading
 from seqvision.data.files.line_ink import InkedLine, check_no_page, inked_line
 from seqvision.data.sources.written_line import Region, WrittenLine
 
@@ -42,7 +42,9 @@ def read_written(line: WrittenLine, invert: str) -> InkedLine:
     """
     if line.region is None:
         return inked_line(read_upright(line.file, 1), invert)
-    page = _page(line.file, line.file.stat().st_mtime_ns)
+    with reading():
+        changed = line.file.stat().st_mtime_ns
+    page = _page(line.file, changed)
     return inked_line(cut_out(page, line.region), invert)
 
 
