@@ -72,14 +72,16 @@ def pair(path: Path, name: str, text: str, suffix: str = ".png") -> None:
 
 def test_pairs_of_an_image_and_its_text(tmp_path: Path) -> None:
     pair(tmp_path, "1", "\ufeffété\r\n")
+    pair(tmp_path / "images", "3", "d")
     pair(tmp_path / "book", "line.2", " b a \n\n", ".jpg")
     pair(tmp_path / "book", "010001", "c", ".bin.png")
     said: list[str] = []
     Image.fromarray(picture(9)).save(tmp_path / "alone.png")
     assert texts_of(load(tmp_path, height=20, say=said.append)) == {
         "1.png": "été",
-        "book/line.2.jpg": "b a",
         "book/010001.bin.png": "c",
+        "book/line.2.jpg": "b a",
+        "images/3.png": "d",
     }
     assert said == [f"{tmp_path}: images without a text (.gt.txt) are left out: alone.png"]
 

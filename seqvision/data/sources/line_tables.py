@@ -14,10 +14,8 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 def has_table(path: Path) -> bool:
-    """Whether there is a table, or the folder of its images."""
-    return (path / IMAGES).is_dir() or any(
-        (path / name).is_file() for name in (TABLE, *_TABLES.values())
-    )
+    """Whether there is a table."""
+    return any((path / name).is_file() for name in (TABLE, *_TABLES.values()))
 
 
 def lines_of_tables(path: Path) -> list[WrittenLine]:
