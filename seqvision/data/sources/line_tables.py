@@ -44,7 +44,7 @@ def _images(path: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UserError(
             f"{shown(folder)}: no such folder; put the images of lines there, and their texts into"
-            f" {shown(path / TABLE)}"
+            f" {shown(path / TABLE)}; or a text beside each image, NAME.gt.txt, or PAGE or ALTO XML"
         )
     images: dict[str, Path] = {}
     for entry in _files(folder):
