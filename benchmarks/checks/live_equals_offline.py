@@ -66,7 +66,7 @@ def read_live(
             texts[number_in[event.stream]] += [event.symbol] * event.final
         for stream in ending:
             del number_in[stream]
-    return ["".join(text) for text in texts], logits
+    return ["".join(text).strip(" ") for text in texts], logits
 
 
 def largest_difference(run: Any, lines: Sequence[Any], live: Sequence[list[Any]]) -> float:

@@ -115,7 +115,8 @@ class Alphabet:
 
     def described(self) -> str:
         """How many symbols there are, and the first; invisible ones by their code points."""
-        names = [named(one) if is_invisible(one) else shown(one) for one in self.symbols]
+        plain = {" ": "space"} | {one: named(one) for one in self.symbols if is_invisible(one)}
+        names = [plain.get(one, one) for one in self.symbols]
         return f"{len(names)} symbols: {few(names, 100, ' ')}"
 
     @cached_property
@@ -139,7 +140,15 @@ def named(symbol: str) -> str:
 
 def is_invisible(symbol: str) -> bool:
     """Whether it leaves no ink of its own, or joins that before it; the space is known."""
-    return symbol != " " and unicodedata.category(symbol) in ("Zs", "Zl", "Zp", "Cf", "Mn", "Cn")
+    return symbol != " " and unicodedata.category(symbol) in (
+        "Zs",
+        "Zl",
+        "Zp",
+        "Cf",
+        "Mn",
+        "Cn",
+        "Co",
+    )
 
 
 def invisible_in(texts: Iterable[str]) -> list[str]:

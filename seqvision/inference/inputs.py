@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
+from seqvision.data.files.images import background_of
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
@@ -20,6 +21,8 @@ from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
 
 _IMAGE_KEYS = ("images", "train_images", "val_images", "validation_images", "test_images")
+# So many examples of an array show which background it has.
+_SAMPLE = 100
 _LENGTH_KEYS = tuple(key.replace("images", "lengths") for key in _IMAGE_KEYS)
 
 
@@ -124,6 +127,8 @@ def read_inputs(
     of_clips: bool,
     read_image_file: Callable[[Path], np.ndarray],
     tones: Tones = FILE_BY_FILE,
+    background: str = "mixed",
+    invert: str = "never",
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
@@ -136,6 +141,9 @@ def read_inputs(
       of_clips: whether it reads clips, or images.
       read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
       tones: of the clips that the network was trained on.
+      background: of the training images, for arrays.
+      invert: of arrays and clips: `always`, `never`, or `auto`: where the borders of most images of
+        an array are light and those of the training images dark, or the other way round.
 
     Yields:
       Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames
@@ -147,7 +155,7 @@ def read_inputs(
     for path in paths:
         name = shown(path)
         if path.suffix.lower() == ".npz":
-            yield from _npz_inputs(path, input_shape, of_clips)
+            yield from _npz_inputs(path, input_shape, of_clips, background, invert)
             continue
         try:
             if of_clips:
@@ -155,7 +163,8 @@ def read_inputs(
                     raise UnreadableImageError(
                         "a single image; this run reads clips: a folder of frames, a GIF or a video"
                     )
-                yield Input(name, read_clip(path, input_shape, tones), None)
+                clip = read_clip(path, input_shape, tones)
+                yield Input(name, 255 - clip if invert == "always" else clip, None)
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
                     raise UnreadableImageError("a clip; this run reads single images")
@@ -188,7 +197,17 @@ def _frames_of(folder: Path) -> list[Path] | None:
         return []
 
 
-def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Iterator[Input]:
+def _is_swapped(examples: Sequence[np.ndarray], background: str, invert: str) -> bool:
+    """Whether dark and light of an array's examples are to be swapped; see `read_inputs`."""
+    if invert != "auto" or background == "mixed":
+        return invert == "always"
+    own = background_of(np.concatenate(examples[:_SAMPLE]))
+    return own != "mixed" and own != background
+
+
+def _npz_inputs(
+    path: Path, input_shape: tuple[int, ...], of_clips: bool, background: str, invert: str
+) -> Iterator[Input]:
     """The examples of `images`, or of each array such as `test_images` (MedMNIST's names)."""
     name = shown(path)
     height, width, channels = input_shape[-3:]
@@ -205,8 +224,9 @@ def _npz_inputs(path: Path, input_shape: tuple[int, ...], of_clips: bool) -> Ite
             where = name if key == "images" else f"{name}:{file.own_names.get(key, key)}"
             if not examples:
                 yield Input(where, None, "no examples in it")
+            swapped = examples and _is_swapped(examples, background, invert)
             for number, frames in enumerate(examples):
-                fitted = fit(frames, height, width, channels)
+                fitted = fit(255 - frames if swapped else frames, height, width, channels)
                 yield Input(f"{where}[{number}]", fitted if of_clips else fitted[0], None)
     except UserError as error:
         yield Input(name, None, str(error).removeprefix(f"{name}: "))

@@ -55,14 +55,16 @@ class Predictor(BatchReader):
 
         Args:
           paths: see `inputs.find_inputs`.
-          invert: see `data.files.images.read_image`.
+          invert: see `data.files.images.read_image`, and `inputs.read_inputs`.
         """
         data = self.data
 
         def image_of(path: Path) -> np.ndarray:
             return read_image(path, data.input_shape[-3:], data.background, invert, data.tones)
 
-        yield from read_inputs(paths, data.input_shape, data.of_clips, image_of, data.tones)
+        yield from read_inputs(
+            paths, data.input_shape, data.of_clips, image_of, data.tones, data.background, invert
+        )
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape

@@ -37,6 +37,14 @@ def test_texts_become_numbers_and_texts_again() -> None:
             ALPHABET.decode(np.array([number], np.int32))
 
 
+def test_no_text_begins_or_ends_with_a_space() -> None:
+    for text in ("a", " a", "a ", "  a a ", "a  ", " ", "", "é"):
+        numbers = ALPHABET.encode(text)
+        assert ALPHABET.decode(numbers[ALPHABET.trimmed(numbers)]) == text.strip(" ")
+    without = Alphabet(("a",)).encode("aa")
+    assert Alphabet(("a",)).trimmed(without) == slice(0, 2)
+
+
 def test_texts_are_taken_in_their_normal_form() -> None:
     typed = unicodedata.normalize("NFD", "é")
     assert len(typed) == 2

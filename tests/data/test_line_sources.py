@@ -72,14 +72,16 @@ def pair(path: Path, name: str, text: str, suffix: str = ".png") -> None:
 
 def test_pairs_of_an_image_and_its_text(tmp_path: Path) -> None:
     pair(tmp_path, "1", "\ufeffété\r\n")
+    pair(tmp_path / "images", "3", "d")
     pair(tmp_path / "book", "line.2", " b a \n\n", ".jpg")
     pair(tmp_path / "book", "010001", "c", ".bin.png")
     said: list[str] = []
     Image.fromarray(picture(9)).save(tmp_path / "alone.png")
     assert texts_of(load(tmp_path, height=20, say=said.append)) == {
         "1.png": "été",
-        "book/line.2.jpg": "b a",
         "book/010001.bin.png": "c",
+        "book/line.2.jpg": "b a",
+        "images/3.png": "d",
     }
     assert said == [f"{tmp_path}: images without a text (.gt.txt) are left out: alone.png"]
 
@@ -178,6 +180,11 @@ def test_texts_of_alto(tmp_path: Path, line: str, text: str) -> None:
             size="400 200",
             place='HPOS="20" VPOS="40" WIDTH="120" HEIGHT="40"',
         ),
+        alto(  # Of its words.
+            '<String CONTENT="a" HPOS="10" VPOS="22" WIDTH="20" HEIGHT="18"/>'
+            '<String CONTENT="b" HPOS="35" VPOS="20" WIDTH="35" HEIGHT="5"/>',
+            place='STYLEREFS="s"',
+        ),
         alto(
             '<Shape><Polygon POINTS="10 20 70 20 70 40 10 40"/></Shape><String CONTENT="a"/>',
             place='HPOS="0" VPOS="0" WIDTH="9" HEIGHT="9"',
@@ -236,9 +243,11 @@ def test_many_pages(tmp_path: Path) -> None:
         (page('<Coords points="1,2 x"/>' + reading("a")), ("'1,2 x' are no points",)),
         (page('<Coords points="1,2 1,9"/>' + reading("a")), ("its outline is no area",)),
         (page(BOX.replace("70", "7e999") + reading("a")), ("it has no outline",)),
+        (page(BOX.replace("70", "1e308") + reading("a"), size="1 1"), ("it has no outline",)),
         (page(BOX.replace("10,", "300,").replace("70,", "400,") + reading("a")), ("outside",)),
         (page(BOX + reading("a"), size="100 100"), ("another one", "200x100")),
         (page(BOX.replace("20", "60").replace("40", "90") + reading("a")), ("no ink", "1.xml:l0")),
+        (page(BOX + reading("a"), size="200 1e-9"), ("another one", "200x100")),
         (page(BOX), ("images: no such folder",)),
     ],
 )

@@ -108,6 +108,6 @@ def test_what_is_not_to_be_seen_is_named(tmp_path: Path) -> None:
         " space (1); if they do not differ on paper, replace them in the texts"
     ]
     described = Alphabet(dataset.class_names).described()
-    assert described.startswith("7 symbols:   a b '?' (U+00A0) é")
+    assert described.startswith("7 symbols: space a b '?' (U+00A0) é")
     assert "U+200B" in described and "U+200D" in described
     assert invisible_in(["a b", "\ufeff"]) == ["U+FEFF zero width no-break space (1)"]

@@ -141,3 +141,36 @@ def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
 def test_no_inputs(tmp_path: Path) -> None:
     says(lambda: find_inputs(f"{tmp_path}", False), "no file matches", f"{tmp_path}/*")
     says(lambda: find_inputs(f"{tmp_path}/*.png", True), "no clip matches")
+
+
+def test_dark_and_light_of_arrays_and_clips(tmp_path: Path, rng: np.random.Generator) -> None:
+    """By the network's background, as for image files, or as asked for."""
+    dark = rng.integers(0, 40, (5, 8, 8, 1), np.uint8)
+    dark[:, 3:5, 3:5] = 250
+    np.savez(tmp_path / "light.npz", images=255 - dark)
+    np.savez(tmp_path / "dark.npz", images=dark)
+    np.savez(tmp_path / "mixed.npz", images=rng.integers(0, 256, (5, 8, 8, 1), np.uint8))
+
+    def read(name: str, background: str, invert: str) -> np.ndarray:
+        rows = read_inputs(
+            [tmp_path / name], (8, 8, 1), False, lambda path: dark, background, invert
+        )
+        return np.stack([row.array for row in rows if row.array is not None])
+
+    for name in ("light.npz", "dark.npz", "mixed.npz"):
+        own = np.load(tmp_path / name)["images"]
+        for background in ("dark", "light", "mixed"):
+            np.testing.assert_array_equal(read(name, background, "never"), own)
+            np.testing.assert_array_equal(read(name, background, "always"), 255 - own)
+            other = {background, name.removesuffix(".npz")} == {"dark", "light"}
+            expected = 255 - own if other else own
+            np.testing.assert_array_equal(read(name, background, "auto"), expected)
+    clip = clips_of(rng, 2)[0]
+    save_animation(tmp_path / "clip.gif", clip[:4, ..., :1])
+    shape = (4, HEIGHT, WIDTH, 1)
+    [plain], [swapped] = (
+        list(read_inputs([tmp_path / "clip.gif"], shape, True, lambda p: dark, "mixed", invert))
+        for invert in ("never", "always")
+    )
+    assert plain.array is not None and swapped.array is not None
+    np.testing.assert_array_equal(swapped.array, 255 - plain.array)

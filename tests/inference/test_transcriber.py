@@ -20,7 +20,7 @@ def test_whole_lines_and_live_reading_agree(line_run: object, transcriber: Trans
     reader = StreamReader.from_run(str(line_run))
     for line, expected in zip(lines, whole, strict=True):
         final = [event for event in reader.push(line) + reader.finish() if event.final]
-        assert "".join(event.symbol for event in final) == expected["text"]
+        assert reader.text(final) == expected["text"]
         assert [event.columns[1] for event in final] == expected["ends"].tolist()
         assert max(expected["ends"]) < line.shape[1]
         np.testing.assert_allclose(

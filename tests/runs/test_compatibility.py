@@ -18,6 +18,20 @@ def test_a_run_without_the_newer_fields_has_their_defaults(tmp_path: Path) -> No
     assert flatten(read_settings(tmp_path)) == fields | {"seed": 7}
 
 
+@pytest.mark.parametrize(("source", "direction"), [("tfds", "auto"), ("lines", "as_typed")])
+def test_older_runs_learnt_their_own_texts_as_typed(
+    tmp_path: Path, source: str, direction: str
+) -> None:
+    fields = flatten(Settings())
+    if source == "lines":
+        fields |= {"data.source": source, "data.path": "x", "model.readout": "per_step"}
+        fields |= {"model.sequence": "columns"}
+    older = {k: v for k, v in fields.items() if k not in ("reading.direction", "lines.invert")}
+    write_json(tmp_path / CONFIG, nest(older))
+    found = read_settings(tmp_path)
+    assert (found.reading.direction, found.lines.invert) == (direction, "auto")
+
+
 @pytest.mark.parametrize("content", [{}, {"data": {}}, []])
 def test_a_config_that_is_not_whole_is_refused(tmp_path: Path, content: object) -> None:
     write_json(tmp_path / CONFIG, content)

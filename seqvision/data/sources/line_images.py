@@ -133,7 +133,8 @@ def _written_lines(path: Path, loading: Loading) -> list[WrittenLine]:
     Raises:
       OSError: it is no folder, or something cannot be read.
     """
-    if not any(path.iterdir()) or has_table(path):
+    next(path.iterdir(), None)  # An error where it is no folder.
+    if has_table(path):
         return lines_of_tables(path)
     return (
         lines_of_pairs(path, loading.say)

@@ -3,7 +3,6 @@
 PAGE: https://ocr-d.de/en/gt-guidelines/pagexml/; ALTO: https://www.loc.gov/standards/alto/.
 """
 
-import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ from seqvision.runtime.regular_file import regular
 
 # Of one file; the largest newspaper pages have some 20 MB.
 _MOST_BYTES = 2**26
+# Pixels, or tenths of a millimetre.
+_LARGEST = 1e7
 
 Points = tuple[tuple[float, float], ...]
 
@@ -161,11 +162,23 @@ def _alto_lines(root: ET.Element, file: str) -> Iterator[Found]:
             for shape in _children(line, "Shape"):
                 for polygon in _children(shape, "Polygon"):
                     points = _points(polygon.get("POINTS", ""), file)
-            corner, extent = _numbers(line, "HPOS", "VPOS"), _numbers(line, "WIDTH", "HEIGHT")
-            if not points and corner and extent:
-                (x, y), (width, height) = corner, extent
-                points = (x, y), (x + width, y), (x + width, y + height), (x, y + height)
+            points = points or _box([line]) or _box(_children(line, "String"))
             yield name, _alto_text(line), _region(points, size, f"{file}: line {shown(name)}")
+
+
+def _box(elements: list[ET.Element]) -> Points:
+    """The box around the boxes of ALTO elements; () where they have none."""
+    boxes = []
+    for element in elements:
+        corner = _numbers(element, "HPOS", "VPOS")
+        extent = _numbers(element, "WIDTH", "HEIGHT")
+        if corner and extent:
+            boxes.append((*corner, corner[0] + extent[0], corner[1] + extent[1]))
+    if not boxes:
+        return ()
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def _alto_text(line: ET.Element) -> str:
@@ -181,7 +194,7 @@ def _alto_text(line: ET.Element) -> str:
 
 
 def _region(points: Points, size: tuple[float, float] | None, where: str) -> Region:
-    if len(points) < 2 or not all(map(math.isfinite, sum(points, ()))):
+    if len(points) < 2 or not all(abs(x) + abs(y) < _LARGEST for x, y in points):
         raise UserError(f"{where}: it has no outline; give its points, or remove it")
     if len({x for x, _ in points}) < 2 or len({y for _, y in points}) < 2:
         raise UserError(f"{where}: its outline is no area; correct its points, or remove it")
@@ -204,9 +217,10 @@ def _numbers(element: ET.Element, *names: str) -> tuple[float, float] | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text or "nan")
     except ValueError:
         return None
+    return number if abs(number) < _LARGEST else None
 
 
 def _name(element: ET.Element) -> str:

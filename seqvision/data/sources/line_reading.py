@@ -43,7 +43,9 @@ def read_written(line: WrittenLine, invert: str) -> InkedLine:
     """
     if line.region is None:
         return inked_line(read_upright(line.file, 1), invert)
-    page = _page(line.file, line.file.stat().st_mtime_ns)
+    with reading():
+        changed = line.file.stat().st_mtime_ns
+    page = _page(line.file, changed)
     return inked_line(cut_out(page, line.region), invert)
 
 

@@ -15,10 +15,8 @@ _TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "te
 
 
 def has_table(path: Path) -> bool:
-    """Whether there is a table, or the folder of its images."""
-    return (path / IMAGES).is_dir() or any(
-        (path / name).is_file() for name in (TABLE, *_TABLES.values())
-    )
+    """Whether there is a table."""
+    return any((path / name).is_file() for name in (TABLE, *_TABLES.values()))
 
 
 def lines_of_tables(path: Path) -> list[WrittenLine]:
@@ -47,7 +45,7 @@ def _images(path: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UserError(
             f"{shown(folder)}: no such folder; put the images of lines there, and their texts into"
-            f" {shown(path / TABLE)}"
+            f" {shown(path / TABLE)}; or a text beside each image, NAME.gt.txt, or PAGE or ALTO XML"
         )
     images: dict[str, Path] = {}
     for entry in _files(folder):
