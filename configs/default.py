@@ -51,12 +51,20 @@ def get_config() -> ConfigDict:
     # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
     config.data.cache_dir = ""
     # npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the four IDX
-    # files (plain or gzipped), or `images` and `labels.tsv`.
+    # files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE
+    # or ALTO files.
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the folders
     # inside a class folder are: groups of single images (images), clips, or auto (clips for
     # model.sequence=frames, or where they hold numbered series of images of one size).
     config.data.kind = "auto"
+    # folders: of pictures of more than 8 bits, the values that are black and white, such as
+    # "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training
+    # split.
+    config.data.value_range = "auto"
+    # folders: what transparent pictures lie on: black, white, or auto (black where the training
+    # split's ink is light).
+    config.data.paper = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"
     # tfds, npz, folders: sets whose images would take more bytes than this in memory are streamed:
@@ -112,6 +120,9 @@ def get_config() -> ConfigDict:
     config.clips.test_clips = 10000
 
     config.lines = ConfigDict()
+    # lines: whether dark and light are swapped, since networks read light ink on dark: auto (where
+    # the ink of a line is dark), always or never.
+    config.lines.invert = "auto"
     # digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
     # seqvision/data/synthetic).
     config.lines.level = "clean"
@@ -136,6 +147,11 @@ def get_config() -> ConfigDict:
     config.reading = ConfigDict()
     # lines: the symbols, each one character ("" = those of the texts).
     config.reading.alphabet = ""
+    # lines: in which direction a text runs as a whole, for texts with letters from right to left:
+    # right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt in the
+    # order in which they stand, and read in that in which they are typed. as_typed: they are learnt
+    # as they are.
+    config.reading.direction = "auto"
     # digit_lines: a symbol must be output at most this many columns after the last column of its
     # ink. All lines: as many empty columns are appended to each.
     config.reading.delay = 7

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from seqvision.errors import UserError, explain_out_of_memory, is_out_of_memory
@@ -44,6 +43,7 @@ def main(argv: list[str]) -> int:
     from absl.flags import FLAGS
 
     from seqvision.config import command_line
+    from seqvision.config.user_path import expanded
     from seqvision.runtime.compilation_cache import enable_compilation_cache
 
     modes = {name: (*mode.arguments, *mode.place) for name, mode in MODES.items()}
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     arguments = {argument: FLAGS[argument].value for argument in mode.arguments}
     if "workdir" in arguments:
         default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
-        arguments["workdir"] = Path(arguments["workdir"] or default).expanduser()
+        arguments["workdir"] = expanded(arguments["workdir"] or default, "--workdir")
     return run(settings, **arguments)
 
 

@@ -161,7 +161,9 @@ def _check_trained_with(run: Run, settings: Settings) -> None:
     fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
     if settings.data.source == "moving_digits":
         fixed.add("seed")
-    free = ("model.execution", *(f"reading.{name}" for name in DECODING_FIELDS))
+    # The direction, where it matters, changes the fingerprint of the data.
+    fields = (*DECODING_FIELDS, "direction")
+    free = ("model.execution", *(f"reading.{name}" for name in fields))
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()

@@ -27,7 +27,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     Args:
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
-      invert: see `data.sources.line_images.read_line`.
+      invert: see `data.sources.line_reading.read_line`.
       seed: of a run of several seeds, whose weights; by default those of the first.
 
     Returns:
@@ -40,7 +40,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     check_pattern(inputs)
     paths = find_inputs(inputs, of_clips=False)
     reader = StreamReader.from_run(workdir, seed=seed)
-    failed = 0
+    failed, invert = 0, reader.invert if invert == "auto" else invert
     for name, line, error in read_lines(paths, reader.height, invert):
         if line is None:
             print(f"unreadable: {name}: {error}", file=sys.stderr)
@@ -75,23 +75,25 @@ def _pushed(reader: StreamReader, line: np.ndarray) -> Iterator[tuple[np.ndarray
 
 
 def _list(reader: StreamReader, line: np.ndarray) -> str:
-    text = []
+    all_events = []
     for _, events in _pushed(reader, line):
         for event in events:
             say(event_line(event))
-            text += [event.symbol] * event.final
-    return "".join(text)
+        all_events += events
+    return reader.text(all_events)
 
 
 def _draw(reader: StreamReader, line: np.ndarray) -> str:
-    text, open_letter, note = [], "", ""
+    final: list[Event] = []
+    open_letter, note = "", ""
     with LineScreen(reader.height) as screen:
         for columns, events in _pushed(reader, line):
             for event in events:
                 open_letter, note = "" if event.final else event.symbol, event_line(event)
-                text += [event.symbol] * event.final
-            screen.show(columns, "".join(text[-screen.width :]), open_letter, note)
-    return "".join(text)
+                final += [event] * event.final
+            text = reader.text(final)
+            screen.show(columns, text[-screen.width :], open_letter, note)
+    return reader.text(final)
 
 
 def run(settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None) -> int:

@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import is_due
+from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import (
@@ -32,7 +33,7 @@ from seqvision.errors import (
     is_out_of_memory,
 )
 from seqvision.profiling import peak
-from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runs.checkpoint import Checkpoints, check_path
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.environment import write_description
 from seqvision.runs.files import progress_files, write_status
@@ -78,13 +79,14 @@ def train_and_evaluate(
         another run.
     """
     settings, workdir = validate(config), Path(workdir)
-    folder = Path(profile).expanduser() if profile else None
+    folder = expanded(str(profile), "--profile") if profile else None
     if folder is not None:
         check_folder(folder)
     try:
         with contextlib.ExitStack() as stack:
             training = None
             with processes.fail_together():
+                check_path(workdir)
                 stack.enter_context(exclusive(workdir))
                 check_same_config(settings, workdir)
                 finished = finished_result(workdir)
@@ -222,6 +224,7 @@ class _Training:
                 saved = step
             if signal:
                 checkpoints.wait()
+                reporter.log.sync()
                 write_status(self._workdir, "interrupted", step)
                 say(f"saved at step {step}; the same command goes on from here")
                 return Result("interrupted", step, {}, signal)
@@ -235,6 +238,7 @@ class _Training:
             step = reached
             if not finite:
                 checkpoints.wait()
+                reporter.log.sync()
                 return self._diverged(state, checkpoints)
             if step == steps.total or is_due(step, steps.log_every):
                 state = reporter.training(state, step, self._seconds)

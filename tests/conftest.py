@@ -80,24 +80,21 @@ def small_config(data_home: Path) -> ConfigDict:
 
 @pytest.fixture
 def overrides(small_config: ConfigDict) -> Callable[[], list[str]]:
-    """`small_config` as command-line arguments for `configs/row_lstm.py`."""
+    """`small_config` as command-line arguments for `configs/default.py`."""
     return lambda: as_arguments(small_config)
 
 
 def as_arguments(config: ConfigDict) -> list[str]:
-    """A config as command-line arguments for `configs/row_lstm.py`."""
-    leaves = [
-        f"--config.{section}.{key}={value}"
-        for section, values in config.items()
-        if isinstance(values, ConfigDict)
-        for key, value in values.items()
-    ]
-    leaves += [
-        f"--config.{key}={value}"
-        for key, value in config.items()
-        if not isinstance(value, ConfigDict)
-    ]
-    return ["--config=configs/row_lstm.py", *leaves]
+    """A config as command-line arguments for `configs/default.py`."""
+    shipped = default.get_config()
+    leaves = []
+    for name, values in config.items():
+        if isinstance(values, ConfigDict):
+            own = shipped[name].items()
+            leaves += [f"{name}.{key}={values[key]}" for key, value in own if values[key] != value]
+        elif values != shipped[name]:
+            leaves.append(f"{name}={values}")
+    return ["--config=configs/default.py", *(f"--config.{leaf}" for leaf in leaves)]
 
 
 @pytest.fixture(scope="session")

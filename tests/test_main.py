@@ -25,7 +25,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
-from seqvision.runs.files import read_json
+from seqvision.runs.records import read_record
 from seqvision.train import train_and_evaluate
 from tests.test_train import assert_same_run
 
@@ -342,7 +342,7 @@ def test_the_cpu_is_as_many_devices_as_one_says(
     assert result.returncode == 0, result.stderr
     assert f"devices   {devices}: cpu:0" in result.stdout
     assert batch in result.stdout
-    environment = read_json(tmp_path / "environment.json")
+    environment = read_record(tmp_path / "environment.json")
     assert len(environment["devices"]) == devices
     assert flags in environment["xla_flags"]
 
@@ -386,7 +386,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
         assert process.returncode == -signal.SIGKILL
         kills += 1
     assert kills >= 1
-    assert read_json(killed / "status.json")["status"] == "done"
+    assert read_record(killed / "status.json")["status"] == "done"
     assert_same_run(killed, plain)
 
 
@@ -417,4 +417,4 @@ def test_sigterm_saves_and_says_so(
     assert process.returncode == 128 + signal.SIGTERM
     assert "SIGTERM: saving before the end" in err
     assert "the same command goes on from here" in out
-    assert read_json(tmp_path / "status.json")["status"] == "interrupted"
+    assert read_record(tmp_path / "status.json")["status"] == "interrupted"

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 from seqvision import train
 from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
-from seqvision.runs.files import read_json, write_json
+from seqvision.runs.files import write_json
 from seqvision.runs.lock import exclusive
+from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import load_run
 from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
@@ -248,7 +249,7 @@ def test_other_configs_resume_bit_identically_too(
     resumed = train_and_evaluate(small_config, tmp_path / "cut")
     assert resumed == whole
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
-    environment = read_json(tmp_path / "cut" / "environment.json")
+    environment = read_record(tmp_path / "cut" / "environment.json")
     assert len(environment["earlier"]) == 1
 
 
@@ -300,7 +301,7 @@ def test_changed_data_is_refused(
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
         train_and_evaluate(small_config, tmp_path)
-    environment = read_json(tmp_path / "environment.json")
+    environment = read_record(tmp_path / "environment.json")
     environment["data"]["fingerprints"]["train"] = "0" * 64
     write_json(tmp_path / "environment.json", environment)
     with pytest.raises(UserError, match="its data changed since it began"):

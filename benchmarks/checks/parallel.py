@@ -82,7 +82,7 @@ def end(started: Sequence[subprocess.Popen[str]]) -> list[int]:
 
 def kill_at(step: int, workdir: Path, process: subprocess.Popen[str]) -> int:
     """Kills a process once the run has recorded that step; returns the step it had recorded."""
-    from seqvision.runs.metrics_log import read_metrics
+    from seqvision.runs.records import read_metrics
 
     while True:
         reached = max((row["step"] for row in read_metrics(workdir)), default=0)
@@ -115,7 +115,7 @@ def weights(workdir: Path) -> dict[str, np.ndarray]:
 
 
 def losses(workdir: Path) -> list[float]:
-    from seqvision.runs.metrics_log import read_metrics
+    from seqvision.runs.records import read_metrics
 
     return [row["loss"] for row in read_metrics(workdir) if row["split"] == "train"]
 

@@ -52,7 +52,7 @@ def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: 
     """
     from configs import row_lstm
     from seqvision import train_and_evaluate
-    from seqvision.runs.files import read_json
+    from seqvision.runs.records import read_record
     from seqvision.runs.saved_run import load_run
 
     config = row_lstm.get_config()
@@ -65,7 +65,7 @@ def train(chosen: argparse.Namespace, path: Path, folder: Path, resident_bytes: 
     config.checkpoint.every = "never"
     workdir = folder / f"run{resident_bytes}"
     train_and_evaluate(config, workdir)
-    status = read_json(workdir / "status.json")
+    status = read_record(workdir / "status.json")
     if status["throughput"] is None:
         raise UserError(f"--steps: {chosen.steps} is too few to be timed; raise it")
     return {

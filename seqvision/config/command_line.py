@@ -12,6 +12,7 @@ from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from seqvision.config.flags import check_flags, one_line, own_flags
+from seqvision.config.overrides import check_overrides
 from seqvision.config.schema import Settings
 from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
 from seqvision.config.validation import a_type, unknown_key, validate
@@ -43,7 +44,9 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     check_flags(modes)
-    return validate(FLAGS.config)
+    settings = validate(FLAGS.config)
+    check_overrides(settings, config_overrides())
+    return settings
 
 
 def config_path() -> str:

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from seqvision.config.data_schema import DECODING_FIELDS, KIND_SOURCES, PATHS, PRIORS, Reading
+from seqvision.config.data_schema import (
+    DECODING_FIELDS,
+    KIND_SOURCES,
+    PATHS,
+    PRIORS,
+    Reading,
+    parse_range,
+)
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
 
@@ -32,6 +39,14 @@ def _source_rules(settings: Settings) -> Iterator[str]:
             yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders, idx or lines"
     if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
+    for name, value in (("value_range", data.value_range), ("paper", data.paper)):
+        if value != "auto" and data.source != "folders":
+            yield f"config.data.{name}: '{value}' {no_effect}; leave it at auto"
+    try:
+        parse_range(data.value_range)
+    except ValueError:
+        yield f"""config.data.value_range: '{data.value_range}' is no range; write auto, or two
+            numbers, the smaller one first, such as 0,4095"""
     if data.broken_files != "fail" and data.source != "folders":
         yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"
 
@@ -95,6 +110,12 @@ def line_rules(settings: Settings) -> Iterator[str]:
     if is_made and settings.reading.alphabet:
         yield f"""config.reading.alphabet: '{settings.reading.alphabet}' has no effect on generated
             lines, which are of digits and spaces; leave it empty"""
+    if is_made and lines.invert != "auto":
+        yield f"""config.lines.invert: '{lines.invert}' has no effect on generated lines, whose ink
+            is light; leave it at auto"""
+    if is_made and settings.reading.direction != Reading().direction:
+        yield f"""config.reading.direction: '{settings.reading.direction}' has no effect on
+            generated lines, which run from left to right; leave it at {Reading().direction}"""
     if model.sequence not in LINE_SEQUENCES:
         yield f"""config.model.sequence: '{model.sequence}' does not read lines of writing
             (config.data.source={data.source}); choose {" or ".join(LINE_SEQUENCES)}"""

@@ -1,6 +1,7 @@
 """The config fields of the examples: `data`, `clips`, `lines`, `reading`, `augment`."""
 
 import dataclasses
+import math
 
 from seqvision.config.bounds import (
     BELOW_ONE,
@@ -26,7 +27,7 @@ PATHS = {
     "npz": "an .npz file",
     "folders": "a folder of class folders",
     "idx": "a folder of the four IDX files of the MNIST family",
-    "lines": "a folder that holds `images` and `labels.tsv`",
+    "lines": "a folder of images of lines and their texts",
 }
 # Sources whose examples `config.data.kind` can tell.
 KIND_SOURCES = ("npz", "folders")
@@ -36,9 +37,25 @@ MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 # Generated clips count positions in 32-bit integers.
 _CLIP_SIDE = 1024
 
+INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
+DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
+
+
+def parse_range(text: str) -> tuple[float, float] | None:
+    """`config.data.value_range`: None for "auto".
+
+    Raises:
+      ValueError: it is not two finite numbers, the first one smaller.
+    """
+    if text == "auto":
+        return None
+    low, high = map(float, text.split(","))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(text)
+    return low, high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +76,16 @@ class Data:
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
         streamed set.
       path: npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the
-        four IDX files (plain or gzipped), or `images` and `labels.tsv`.
+        four IDX files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and
+        `.gt.txt`, PAGE or ALTO files.
       kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
         folders inside a class folder are: groups of single images (images), clips, or auto (clips
         for model.sequence=frames, or where they hold numbered series of images of one size).
+      value_range: folders: of pictures of more than 8 bits, the values that are black and white,
+        such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
+        training split.
+      paper: folders: what transparent pictures lie on: black, white, or auto (black where the
+        training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
         counted (skip).
       resident_bytes: tfds, npz, folders: sets whose images would take more bytes than this in
@@ -90,6 +113,8 @@ class Data:
     cache_dir: str = declare("")
     path: str = declare("")
     kind: str = declare("auto", OneOf(("auto", "images", "clips")))
+    value_range: str = declare("auto")
+    paper: str = declare("auto", OneOf(("auto", "black", "white")))
     broken_files: str = declare("fail", OneOf(("fail", "skip")))
     resident_bytes: int = declare(2 * 2**30, Range(0, 2**50))
     height: int = declare(0, PIXELS)
@@ -144,6 +169,8 @@ class Lines:
     """`config.lines`: lines of writing.
 
     Attributes:
+      invert: lines: whether dark and light are swapped, since networks read light ink on dark: auto
+        (where the ink of a line is dark), always or never.
       level: digit_lines: how lines look: clean, natural or hard (see line_recipe.py in
         seqvision/data/synthetic).
       train_level: digit_lines: the same for the training lines ("" = as the others), or two levels
@@ -158,6 +185,7 @@ class Lines:
         digits come from the same split of the digits.
     """
 
+    invert: str = declare("auto", OneOf(INVERSIONS))
     level: str = declare("clean", OneOf(LEVELS))
     train_level: str = declare("", OneOf(("", *LEVELS, *MIXED_LEVELS)))
     min_symbols: int = declare(1, Range(1, 1000))
@@ -175,6 +203,10 @@ class Reading:
 
     Attributes:
       alphabet: lines: the symbols, each one character ("" = those of the texts).
+      direction: lines: in which direction a text runs as a whole, for texts with letters from right
+        to left: right_to_left, left_to_right, or auto (that of its first letter). Texts are learnt
+        in the order in which they stand, and read in that in which they are typed. as_typed: they
+        are learnt as they are.
       delay: digit_lines: a symbol must be output at most this many columns after the last column of
         its ink. All lines: as many empty columns are appended to each.
       beam_width: evaluate, predict: texts kept by the beam search (0 = greedy, as in live reading).
@@ -185,6 +217,7 @@ class Reading:
     """
 
     alphabet: str = declare("")
+    direction: str = declare("auto", OneOf(DIRECTIONS))
     # With 1, two equal letters that end side by side could not be told apart.
     delay: int = declare(7, Range(2, 1000))
     beam_width: int = declare(0, Range(0, 1000))

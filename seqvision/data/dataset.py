@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
 from seqvision.shapes import HostInputs, HostLabels, HostLengths, Indices
 
@@ -165,6 +166,7 @@ class Dataset:
       input_shape: (height, width, channels) of images, (T, height, width, channels) of clips.
       fingerprints: the SHA-256 of what the source supplied, by its own splits; of streamed ones, of
         what stands for it, by its name.
+      tones: of deep and transparent pictures, for others that are to be read alike.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Dataset:
     splits: Mapping[str, Split]
     input_shape: tuple[int, ...]
     fingerprints: Mapping[str, str]
+    tones: Tones = FILE_BY_FILE
 
     @property
     def title(self) -> str:

@@ -3,12 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from pathlib import Path
 
-from seqvision.config.data_schema import KIND_SOURCES
+from seqvision.config.data_schema import KIND_SOURCES, parse_range
 from seqvision.config.schema import Settings
+from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
+from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.idx_folder import load_idx
@@ -51,6 +52,7 @@ def load_dataset(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
         reads_clips=settings.model.sequence == "frames",
+        tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
@@ -65,25 +67,27 @@ def load_dataset(
 
 
 def _npz(settings: Settings, loading: Loading) -> Dataset:
-    return load_npz(Path(settings.data.path).expanduser(), loading)
+    return load_npz(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _idx(settings: Settings, loading: Loading) -> Dataset:
-    return load_idx(Path(settings.data.path).expanduser(), loading)
+    return load_idx(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _folders(settings: Settings, loading: Loading) -> Dataset:
-    return load_folders(Path(settings.data.path).expanduser(), loading)
+    return load_folders(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _lines(settings: Settings, loading: Loading) -> Dataset:
-    symbols = settings.reading.alphabet
+    symbols, direction = settings.reading.alphabet, settings.reading.direction
     return load_lines(
-        Path(settings.data.path).expanduser(),
+        expanded(settings.data.path, "config.data.path"),
         loading,
         height=settings.data.height or LINE_HEIGHT,
         max_columns=settings.lines.width,
-        alphabet=Alphabet(tuple(normalized(symbols))) if symbols else None,
+        alphabet=Alphabet(tuple(normalized(symbols)), direction) if symbols else None,
+        direction=direction,
+        invert=settings.lines.invert,
     )
 
 

@@ -1,18 +1,21 @@
 """Inputs to predict: image files, clips, arrays in `.npz` files, images of lines."""
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
 from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.files.videos import VIDEO_SUFFIXES
-from seqvision.data.sources.line_images import read_line
+from seqvision.data.sources.line_reading import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
 
@@ -42,7 +45,7 @@ def check_pattern(pattern: str) -> None:
     """
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
-    if not glob.glob(pattern, recursive=True):
+    if not _matching(pattern):
         raise _no_match(pattern, "file", "digits/*.png")
 
 
@@ -50,13 +53,13 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
     """The files that match, in the order of their names.
 
     Args:
-      pattern: a glob pattern, such as `digits/*.png`.
+      pattern: a glob pattern, such as `digits/*.png`; see `_matching`.
       of_clips: folders that hold images are clips, and found too (their frames are not).
 
     Raises:
       UserError: nothing matches.
     """
-    matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    matches = [Path(name) for name in sorted(_matching(pattern))]
     folders = {path: _frames_of(path) for path in matches if path.is_dir()}
     clips = {path: frames for path, frames in folders.items() if of_clips and frames is not None}
     frames = {path for inside in clips.values() for path in inside}
@@ -65,6 +68,26 @@ def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
         kind, example = ("clip", "clips/*") if of_clips else ("file", "digits/*.png")
         raise _no_match(pattern, kind, example)
     return paths
+
+
+def _matching(pattern: str) -> list[str]:
+    """What a pattern matches, in any order; `~` is the home folder.
+
+    Where files or folders have `[` in their names, it stands for itself: `img[1].png` is then that
+    file, and not `img1.png`.
+    """
+    path = expanded(pattern, "--inputs")
+    known = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
+    rest, there = path.relative_to(known).parts, _literal(str(known))
+    for ending in ([_literal(part) for part in rest], rest):
+        found = glob.glob(str(Path(there, *ending)), recursive=True)
+        if found:
+            return found
+    return []
+
+
+def _literal(text: str) -> str:
+    return text.replace("[", "[[]")
 
 
 def _no_match(pattern: str, kind: str, example: str) -> UserError:
@@ -81,6 +104,7 @@ def read_inputs(
     input_shape: tuple[int, ...],
     of_clips: bool,
     read_image_file: Callable[[Path], np.ndarray],
+    tones: Tones = FILE_BY_FILE,
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
@@ -92,6 +116,7 @@ def read_inputs(
       input_shape: ends in the height, width and channels that the network reads.
       of_clips: whether it reads clips, or images.
       read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
+      tones: of the clips that the network was trained on.
 
     Yields:
       Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames
@@ -111,7 +136,7 @@ def read_inputs(
                     raise UnreadableImageError(
                         "a single image; this run reads clips: a folder of frames, a GIF or a video"
                     )
-                yield Input(name, read_clip(path, input_shape), None)
+                yield Input(name, read_clip(path, input_shape, tones), None)
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
                     raise UnreadableImageError("a clip; this run reads single images")
@@ -125,7 +150,7 @@ def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Inpu
 
     Args:
       paths: from `find_inputs`.
-      height, invert: see `data.sources.line_images.read_line`.
+      height, invert: see `data.sources.line_reading.read_line`.
     """
     for path in paths:
         try:

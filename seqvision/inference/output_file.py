@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runs.files import write_whole
 
@@ -21,7 +22,7 @@ def checked_output(output: str) -> Path | None:
     """
     if not output:
         return None
-    target = Path(output)
+    target = expanded(output, "--output")
     if target.suffix not in FORMATS:
         raise UserError(
             f"--output: '{output}' ends in '{target.suffix}'; choose {' or '.join(FORMATS)}"

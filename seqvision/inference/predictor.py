@@ -60,9 +60,9 @@ class Predictor(BatchReader):
         data = self.data
 
         def image_of(path: Path) -> np.ndarray:
-            return read_image(path, data.input_shape[-3:], data.background, invert)
+            return read_image(path, data.input_shape[-3:], data.background, invert, data.tones)
 
-        yield from read_inputs(paths, data.input_shape, data.of_clips, image_of)
+        yield from read_inputs(paths, data.input_shape, data.of_clips, image_of, data.tones)
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape

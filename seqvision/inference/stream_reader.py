@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
 from seqvision.inference.stream_events import Event, EventMaker
 from seqvision.inference.stream_steps import (
@@ -51,13 +52,14 @@ class StreamReader:
 
     It decodes the text that `inference.transcriber.Transcriber` decodes of the whole line,
     however the columns are cut. It keeps neither columns nor events: the text so far is the symbols
-    of all final events, joined. Pushes of 1, 8 or 64 columns waste no time; the first of each size
-    compiles a program.
+    of all final events, joined (see `text` for writing from right to left). Pushes of 1, 8 or 64
+    columns waste no time; the first of each size compiles a program.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
       height: rows of a column.
       symbols: its alphabet.
+      invert: `config.lines.invert` of the run, for images of lines.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class StreamReader:
         self.num_streams, self.height = num_streams, run.data.input_shape[0]
         self._event_maker = EventMaker(run.data.class_names, run.settings.letter_delay, num_streams)
         self.symbols = self._event_maker.symbols
+        self._alphabet = Alphabet(self.symbols, run.settings.reading.direction)
+        self.invert = run.settings.lines.invert
         self._empty = np.zeros((self.height, run.model.delay), np.uint8)
         self._on_logits = on_logits
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
@@ -178,8 +182,19 @@ class StreamReader:
         self._end(streams)
         self._event_maker.start(streams)
 
+    def text(self, events: Iterable[Event]) -> str:
+        """The final letters among the events of a line in the order in which they are typed.
+
+        It is that of the events, but for writing from right to left, whose columns are read from
+        left to right as all others: there the text is known once the line has ended.
+        """
+        return self._alphabet.text(event.symbol for event in events if event.final)
+
     def save(self) -> StreamState:
-        """All that it keeps, as numpy arrays: to be pickled, and restored in another process."""
+        """All that it keeps, as numpy arrays: to be pickled, and restored in another process.
+
+        A pickle can run code when it is loaded: load only your own.
+        """
         memory = jax.tree.map(np.array, jax.device_get(self._memory))
         return StreamState(self._network, memory, self._event_maker.ends.copy())
 
@@ -190,7 +205,7 @@ class StreamReader:
           state: what `save` returned.
 
         Raises:
-          ValueError: no state, or one of another network or number of streams.
+          ValueError: no state, one of another network or number of streams, or a damaged one.
         """
         if not isinstance(state, StreamState):
             raise ValueError(
@@ -202,6 +217,9 @@ class StreamReader:
             raise ValueError(
                 f"the state is of {len(state.ends)} streams; this reader has {self.num_streams}"
             )
+        shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), self._memory)
+        if jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state.memory) != shapes:
+            raise ValueError("the state is damaged: its arrays have other shapes than those here")
         self._memory = jax.device_put(state.memory, self._sharding)
         self._event_maker.ends = state.ends.copy()
 

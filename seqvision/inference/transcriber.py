@@ -38,6 +38,7 @@ class Transcriber(BatchReader):
         check_reads_text(run)
         super().__init__(run, batch_size, unit=_UNIT)
         self.height = run.data.input_shape[0]
+        self._invert = run.settings.lines.invert
 
     def __call__(self, lines: Iterable[np.ndarray]) -> Iterator[Transcription]:
         """Reads lines in order, a batch at a time, as they are asked for.
@@ -51,8 +52,8 @@ class Transcriber(BatchReader):
         return self._predictions(map(self._checked, lines))
 
     def read_files(self, paths: Iterable[Path], invert: str) -> Iterator[Input]:
-        """Reads lines from image files, see `inputs.read_lines`."""
-        yield from read_lines(paths, self.height, invert)
+        """Reads lines from image files, see `inputs.read_lines`; `auto` is as in training."""
+        yield from read_lines(paths, self.height, self._invert if invert == "auto" else invert)
 
     def _checked(self, line: np.ndarray) -> np.ndarray:
         """A line as (height, n, 1)."""

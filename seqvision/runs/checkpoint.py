@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import re
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ import jax
 import numpy as np
 
 from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
+from seqvision.runs.files import gone
+from seqvision.runs.records import NUMBER, mismatch
 from seqvision.runtime import processes
 from seqvision.training.state import TrainState
 
@@ -26,6 +29,22 @@ LoopFacts = dict[str, Any]
 
 class TornCheckpointError(Exception):
     """The files of a checkpoint are damaged; the message is the reason."""
+
+
+def check_path(workdir: Path, read_only: bool = False) -> None:
+    """Refuses a workdir in whose path orbax 0.12 loses the arrays that it writes.
+
+    It gives the path to `glob` when it saves, and tensorstore takes a backslash for a separator.
+
+    Raises:
+      UserError: the path has a backslash or, where checkpoints are written, a pair of brackets.
+    """
+    path = str(workdir.absolute())
+    if "\\" in path or (not read_only and re.search(r"\[[^/]+\]", path)):
+        raise UserError(
+            f"--workdir: '{path}': checkpoints cannot be kept where a path has [, ] or \\; choose"
+            " another folder, or rename this one"
+        )
 
 
 class _Best:
@@ -57,12 +76,15 @@ class Checkpoints:
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
+        check_path(workdir, read_only)
         # What orbax logs, it also raises.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._folder = workdir.absolute() / "checkpoints"
         self._say = say
         self._read_only = read_only
         self._best = _Best()
+        self._saved: int | None = None
         self._manager = ocp.CheckpointManager(
             self._folder,
             item_handlers={
@@ -100,6 +122,7 @@ class Checkpoints:
         items = args.Composite(state=args.StandardSave(state), contents=args.JsonSave(contents))
         with self._explained():
             self._manager.save(state.num_steps, args=items, force=True)
+        self._saved = state.num_steps
 
     def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
         """Restores the newest intact checkpoint; None where there is none.
@@ -186,16 +209,21 @@ class Checkpoints:
         state, contents = restored["state"], restored["contents"]
         if _digest(state) != contents["sha256"]:
             raise ValueError("its arrays do not have the checksum they were saved with")
+        problem = mismatch(contents["loop"], {"seconds": NUMBER, "best_step?": (int, type(None))})
+        if problem:
+            raise ValueError(problem)
         return state, contents["loop"]
 
     def wait(self) -> None:
         """Waits until the save in progress is on the disk.
 
         Raises:
-          UserError: it failed.
+          UserError: it failed, or its folder was deleted meanwhile.
         """
         with self._explained():
             self._manager.wait_until_finished()
+        if self._saved is not None and not (self._folder / str(self._saved)).is_dir():
+            raise gone(self._folder.parent, f"checkpoint {self._saved}")
 
     def __enter__(self) -> "Checkpoints":
         # Errors in orbax's threads are raised in this thread too; the threads would also print a
@@ -218,8 +246,11 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # tensorstore quotes the operating system in its own errors.
-            if not isinstance(error, OSError) and not is_disk_full(error):
-                raise
+            if not is_disk_full(error):
+                if isinstance(error, FileNotFoundError) or "NOT_FOUND" in str(error):
+                    raise gone(self._folder.parent, "a checkpoint that was being saved") from error
+                if not isinstance(error, OSError):
+                    raise
             raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
     def _read_through(self, step: int) -> None:
@@ -227,7 +258,9 @@ class Checkpoints:
         import tensorstore
 
         folder = self._folder / str(step) / "state"
-        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{folder}/"}).result()
+        # A path, not a URL, in which `#` and `%` would have a meaning.
+        files = {"driver": "file", "path": f"{folder}/"}
+        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": files}).result()
         keys = store.list().result()
         if not keys:
             raise ValueError("it holds no arrays")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -9,7 +10,8 @@ from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, validate, with_defaults
 from seqvision.errors import UserError
-from seqvision.runs.files import CONFIG, read_json
+from seqvision.runs.files import CONFIG
+from seqvision.runs.records import read_record
 
 # Fields that may differ when a run resumes: they change no weight, except by rounding.
 _FREE = (
@@ -20,6 +22,8 @@ _FREE = (
     "data.resident_bytes",
     "data.eval_batch_size",
     *(f"reading.{name}" for name in DECODING_FIELDS),
+    # Where it matters, it changes the fingerprint of the data.
+    "reading.direction",
     "model.execution",
     "log_every",
     "checkpoint.every",
@@ -27,7 +31,7 @@ _FREE = (
 )
 
 # Fields that runs of version 0.1 lack. They did what the defaults do.
-_NEWER = ("reading.prior", "reading.prior_weight")
+_NEWER = ("reading.prior", "reading.prior_weight", "reading.direction", "lines.invert")
 
 
 def read_settings(workdir: Path) -> Settings:
@@ -37,13 +41,22 @@ def read_settings(workdir: Path) -> Settings:
       UserError: there is no run, or it is from another version of seqvision.
     """
     path = workdir / CONFIG
-    content = read_json(path)
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path}: not of this version of seqvision: it holds no fields")
+    content = _as_it_was(read_record(path, dict))
     try:
         return validate(ConfigDict(with_defaults(content, _NEWER)))
-    except UserError as error:
+    except (UserError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not of this version of seqvision: {error}") from None
+
+
+def _as_it_was(content: Any) -> Any:
+    """Runs that lack `reading.direction` learnt their own texts as these were typed."""
+    if not isinstance(content, Mapping):
+        return content
+    data, reading = content.get("data"), content.get("reading")
+    if not isinstance(data, Mapping) or not isinstance(reading, Mapping):
+        return content
+    typed = {"direction": "as_typed"} if data.get("source") == "lines" else {}
+    return {**content, "reading": typed | dict(reading)}
 
 
 def differences(before: Settings, now: Settings) -> dict[str, str]:

@@ -9,10 +9,18 @@ import numpy as np
 from seqvision.config.schema import Settings
 from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.data.files.images import background_of
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
-from seqvision.runs.files import ENVIRONMENT, read_json
+from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.records import read_record
 
 _BACKGROUND_EXAMPLES = 1000
+_FACTS = {
+    **dict.fromkeys(("name", "version", "background"), str),
+    "input_shape": [int],
+    "class_names": [str],
+    "fingerprints": {"*": str},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +31,7 @@ class DataFacts:
       name, version, class_names, fingerprints: see `data.dataset.Dataset`.
       input_shape: (height, width, channels) of an image; (T, height, width, channels) of a clip.
       background: brightness at the borders of the training images: dark, light or mixed.
+      tones: of deep and transparent training images; runs of versions before 0.3 have none.
     """
 
     name: str
@@ -31,6 +40,7 @@ class DataFacts:
     class_names: tuple[str, ...]
     background: str
     fingerprints: dict[str, str]
+    tones: Tones = FILE_BY_FILE
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset) -> "DataFacts":
@@ -42,13 +52,15 @@ class DataFacts:
             class_names=dataset.class_names,
             background=_background(settings, dataset),
             fingerprints=dict(dataset.fingerprints),
+            tones=dataset.tones,
         )
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "DataFacts":
         """The facts as they were read from `environment.json`."""
         tuples = {name: tuple(facts[name]) for name in ("input_shape", "class_names")}
-        return cls(**facts | tuples)
+        tones = Tones.from_json(facts["tones"]) if "tones" in facts else FILE_BY_FILE
+        return cls(**facts | tuples | {"tones": tones})
 
     @property
     def of_clips(self) -> bool:
@@ -75,7 +87,7 @@ def read_data_facts(workdir: Path) -> DataFacts:
       UserError: the file is missing, damaged or of another version of seqvision.
     """
     path = workdir / ENVIRONMENT
-    content = read_json(path)
+    content = read_record(path, {"data": _FACTS})
     try:
         return DataFacts.from_json(content["data"])
     except (KeyError, TypeError):

@@ -19,7 +19,8 @@ from seqvision.config.validation import flatten, nest
 from seqvision.data.dataset import Dataset
 from seqvision.models.execution.choose import choose_execution
 from seqvision.runs.data_facts import DataFacts
-from seqvision.runs.files import CONFIG, ENVIRONMENT, read_json, write_json, write_status
+from seqvision.runs.files import CONFIG, ENVIRONMENT, write_json, write_status
+from seqvision.runs.records import read_record
 from seqvision.tasks.from_config import cell_options
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -48,7 +49,7 @@ def write_description(
       the data; `earlier` lists those before each resume.
     """
     path = workdir / ENVIRONMENT
-    before = read_json(path) if path.exists() else None
+    before = read_record(path, {"earlier?": [dict]}) if path.exists() else None
     content = {
         "seqvision": __version__,
         "git": git_commit(),

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seqvision.errors import UserError, explain_os_error
+from seqvision.errors import UserError
 from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.processes import is_primary
 
@@ -28,25 +28,12 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file of a run.
-
-    Raises:
-      UserError: it is missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(
-            f"{path.parent}: no run here ({path.name} is missing); train it first, or name"
-            " another folder"
-        ) from None
-    except OSError as error:
-        raise UserError(explain_os_error(error, path, "--workdir")) from None
-    except ValueError as error:
-        raise UserError(
-            f"{path}: damaged ({error}); restore it, or train in another --workdir"
-        ) from None
+def gone(workdir: Path, name: str) -> UserError:
+    """The error where a file of a run vanished while it was training."""
+    return UserError(
+        f"{workdir}: {name} was deleted, moved or replaced while training, and what was recorded"
+        " with it; run the same command again, and leave the folder alone meanwhile"
+    )
 
 
 def write_status(workdir: Path, status: str, step: int, **more: Any) -> None:

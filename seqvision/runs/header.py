@@ -10,6 +10,7 @@ import jax
 from seqvision.config.data_schema import MADE_SOURCES
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Dataset
 from seqvision.models.parameters import named_leaves
 from seqvision.profiling.throughput import flops_text
@@ -75,6 +76,10 @@ def _training_facts(
         "saving": f"{_interval(steps.checkpoint_every)}; validation {validation}",
         "workdir": str(workdir),
     }
+    if text := str(dataset.tones):
+        facts["values"] = text
+    if settings.reads_text:
+        facts["alphabet"] = Alphabet(dataset.class_names).described()
     if settings.num_seeds > 1:
         first, last = settings.seeds[0], settings.seeds[-1]
         made = settings.data.source in MADE_SOURCES

@@ -33,7 +33,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        holder = owner.read_text().strip() if owner.exists() else "another process"
+        holder = owner.read_text(errors="replace").strip() if owner.exists() else "another process"
         raise BusyError(
             f"{workdir}: {holder} is training here; wait for it, or choose another --workdir"
         ) from None
@@ -42,7 +42,8 @@ def exclusive(workdir: Path) -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
-        if is_new and {path.name for path in workdir.iterdir()} <= {lock_path.name, "checkpoints"}:
+        left = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
+        if is_new and left <= {lock_path.name, "checkpoints"}:
             # Nothing was saved, so nothing is left; rmdir refuses a folder that is not empty.
             with contextlib.suppress(OSError):
                 (workdir / "checkpoints").rmdir()

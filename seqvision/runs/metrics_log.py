@@ -1,13 +1,14 @@
 """The log of a run's metrics: `metrics.jsonl` and TensorBoard's event files."""
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqvision.runs.files import METRICS, write_whole
+from seqvision.runs.event_file import EventFile
+from seqvision.runs.files import CONFIG, ENVIRONMENT, METRICS, gone, write_whole
+from seqvision.runs.records import read_metrics
 from seqvision.runtime.processes import is_primary
 
 
@@ -25,13 +26,11 @@ class MetricsLog:
         self._records = is_primary()
         if not self._records:
             return
-        from tensorboardX import SummaryWriter
-
         kept = [row for row in read_metrics(workdir) if _is_kept(row, resumed_step)]
         write_whole(workdir / METRICS, "".join(_line(row) for row in kept))
+        self._workdir = workdir
         self._metrics = (workdir / METRICS).open("a")
-        # TensorBoard ignores what a killed process recorded after this step.
-        self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_step + 1)
+        self._tensorboard = EventFile(workdir / "tensorboard", first_step=resumed_step + 1)
 
     def metrics(self, step: int, split: str, values: Mapping[str, Any], seconds: float) -> None:
         """Records one row; `seconds` is the time of the run so far, all its restarts added up."""
@@ -41,32 +40,33 @@ class MetricsLog:
         self._metrics.write(_line(row))
         self._metrics.flush()
         self.scalars(step, split, {k: v for k, v in values.items() if isinstance(v, float)})
+        self._tensorboard.flush()
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Records values in TensorBoard only."""
         for name, value in values.items() if self._records else ():
-            self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+            self._tensorboard.scalar(f"{split}/{name}", value, step)
 
     def sync(self) -> None:
-        """Flushes all rows to the disk. Call it before a checkpoint is saved."""
+        """Flushes all rows to the disk. Call it before a checkpoint is saved and before the end.
+
+        Raises:
+          UserError: records of the run were deleted, moved or replaced meanwhile.
+        """
         if self._records:
             os.fsync(self._metrics.fileno())
             self._tensorboard.flush()
+            for name in (METRICS, CONFIG, ENVIRONMENT):
+                if not (self._workdir / name).exists():
+                    raise gone(self._workdir, name)
+            here, written = (self._workdir / METRICS).stat(), os.fstat(self._metrics.fileno())
+            if not os.path.samestat(here, written):
+                raise gone(self._workdir, METRICS)
 
     def close(self) -> None:
         if self._records:
             self._metrics.close()
             self._tensorboard.close()
-
-
-def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """Reads the rows of `metrics.jsonl`; a last line cut short by a kill is left out."""
-    path = workdir / METRICS
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
 
 
 def _is_kept(row: Mapping[str, Any], resumed_step: int) -> bool:

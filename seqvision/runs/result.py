@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from seqvision.runs.files import STATUS, read_json
+from seqvision.runs.records import read_status
 from seqvision.runtime.console import say
 from seqvision.tasks.metric_text import final_line
 
@@ -29,10 +29,8 @@ class Result:
 
 def finished_result(workdir: Path) -> Result | None:
     """Prints and returns the result of a run that is done; None for any other."""
-    if not (workdir / STATUS).exists():
-        return None
-    status = read_json(workdir / STATUS)
-    if status["status"] != "done":
+    status = read_status(workdir)
+    if status is None or status["status"] != "done":
         return None
     say(f"{workdir}: this run is done after {status['step']} steps; nothing to train")
     for split, metrics in status["metrics"].items():

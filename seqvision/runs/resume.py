@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from seqvision.config.user_path import expanded
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
@@ -66,7 +67,7 @@ def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
     state = replicas.create_state(setup.init, mesh)
     if not init_from:
         return state
-    params, lines = warm_start(state.params, Path(init_from).expanduser(), replicas)
+    params, lines = warm_start(state.params, expanded(init_from, "config.init_from"), replicas)
     for line in lines:
         say(line)
     params = to_devices(params, state_sharding(mesh))

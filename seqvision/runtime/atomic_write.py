@@ -1,6 +1,5 @@
 """Atomic writes: a file is there as a whole or not at all, whatever happens meanwhile."""
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Raises:
       OSError: the folder is missing or cannot be written, or the disk is full. Nothing is left.
     """
-    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
-    temporary = path.with_name(name)
+    # Not made of the file's name, which may be as long as a name can be.
+    temporary = path.with_name(f".{secrets.token_hex(16)}.incomplete")
     try:
         with temporary.open("xb") as file:
             write(file)

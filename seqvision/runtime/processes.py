@@ -71,11 +71,16 @@ def join(cluster: Cluster, seconds: float = JOIN_SECONDS) -> None:
 def _address_of(cluster: Cluster) -> dict[str, Any]:
     if cluster.kind != FLAGS:
         return {}  # jax reads it from the environment.
-    return {
+    arguments = {
         "coordinator_address": cluster.address,
         "num_processes": cluster.num_processes,
         "process_id": cluster.process_id,
     }
+    if cluster.address.startswith(("127.", "localhost:", "[::1]:")):
+        # jax would listen on all interfaces. The address of another host may be one of a
+        # gateway, which process 0 cannot listen on.
+        arguments["coordinator_bind_address"] = cluster.address
+    return arguments
 
 
 def _give_up(cluster: Cluster, seconds: float) -> None:

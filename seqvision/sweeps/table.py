@@ -9,8 +9,7 @@ from typing import Any
 
 from seqvision.config.validation import flatten
 from seqvision.errors import UserError
-from seqvision.runs.files import STATUS, read_json
-from seqvision.runs.metrics_log import read_metrics
+from seqvision.runs.records import read_metrics, read_record, read_status
 from seqvision.runtime.console import aligned, duration_text
 from seqvision.sweeps.plan import Plan, PlannedRun
 from seqvision.tasks.metric_text import format_metric
@@ -50,7 +49,7 @@ def outcome_of(workdir: Path, plan: Plan) -> Outcome:
     """Reads the outcome of a run from the files in its folder."""
     try:
         return _outcome_of(workdir, plan)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return Outcome("failed", reason=str(error))
 
 
@@ -59,14 +58,12 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
     curve = [
         (row["step"], row[plan.metric])
         for row in rows
-        if row["split"] == "validation" and plan.metric in row
+        if row["split"] == "validation" and isinstance(row.get(plan.metric), float | int)
     ]
     # The first of equals, as in training.
     choose = max if plan.higher_is_better else min
     best_step, best = choose(curve, key=lambda point: point[1], default=(None, None))
-    status: dict[str, Any] = {"status": "missing"}
-    if (workdir / STATUS).exists():
-        status = read_json(workdir / STATUS)
+    status = read_status(workdir) or {"status": "missing"}
     outcome = Outcome(
         status=status["status"],
         best=best,
@@ -81,7 +78,7 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
         reason = f"loss or gradient is not finite in step {status['step'] + 1}"
         return dataclasses.replace(outcome, reason=reason)
     if (workdir / FAILURE).exists():
-        reason = read_json(workdir / FAILURE)["reason"]
+        reason = read_record(workdir / FAILURE, {"reason": str})["reason"]
         return dataclasses.replace(outcome, status="failed", reason=reason)
     return outcome
 

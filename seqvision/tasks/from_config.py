@@ -29,6 +29,7 @@ def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
             settings.reading.beam_width,
             settings.reading.prior,
             settings.reading.prior_weight,
+            settings.reading.direction,
         )
     return Classification(
         class_names,

@@ -10,6 +10,8 @@ from seqvision.shapes import Labels, Lengths, Logits, Mask, PerExample, StepLogi
 
 # The log probability of what cannot be; optax's own.
 _NEVER = -1e5
+# Later than any step.
+_NO_STEP = 2**30
 
 
 def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) -> PerExample:
@@ -58,6 +60,7 @@ def step_cross_entropy(
     last = cross_entropy(last_step(logits, lengths), labels, label_smoothing)
     if step_weight == 0:
         return last
+    logits = _real_steps(logits, lengths)
     each = cross_entropy(
         logits.reshape(-1, num_classes), jnp.repeat(labels, num_steps), label_smoothing
     ).reshape(num_examples, num_steps)
@@ -85,7 +88,8 @@ def ctc(
     wait for more.
 
     Args:
-      logits: (B, T, K), class 0 being the blank.
+      logits: (B, T, K), class 0 being the blank; -inf is a log probability of -1e5. What stands
+        behind a sequence's steps, be it NaN, reaches neither losses nor gradients.
       lengths: (B,), steps of each sequence.
       labels: (B, L), 1 to K - 1, padded with 0.
       label_lengths: (B,), symbols of each text.
@@ -93,9 +97,9 @@ def ctc(
       max_delay: steps.
 
     Returns:
-      Losses; 0 for a text that does not fit its steps, see `is_feasible`.
+      Losses; 0 for a text that does not fit its steps or its ends, see `is_feasible`.
     """
-    log_probs = jax.nn.log_softmax(logits)
+    log_probs = jax.nn.log_softmax(jnp.maximum(_real_steps(logits, lengths), _NEVER))
     if ends is not None:
         log_probs = _within_delay(log_probs, labels, label_lengths, ends, max_delay)
     losses = optax.ctc_loss(
@@ -104,17 +108,49 @@ def ctc(
         labels,
         _padding(label_lengths, labels.shape[1]),
     )
-    return jnp.where(is_feasible(lengths, labels, label_lengths), losses, 0.0)
+    fits = is_feasible(lengths, labels, label_lengths, ends, max_delay)
+    return jnp.where(fits, losses, 0.0)
 
 
-def is_feasible(lengths: Lengths, labels: Texts, label_lengths: Lengths) -> Mask:
+def is_feasible(
+    lengths: Lengths,
+    labels: Texts,
+    label_lengths: Lengths,
+    ends: Texts | None = None,
+    max_delay: int = 0,
+) -> Mask:
     """Whether each text has an alignment: one step a symbol, and a blank between equal neighbours.
 
-    `optax.ctc_loss` gives some 1e5 where it cannot.
+    With `ends`, one whose symbols are in time, see `ctc`. `optax.ctc_loss` gives some 1e5 where
+    there is none.
     """
-    neighbours = jnp.arange(1, labels.shape[1], dtype=jnp.int32)[None] < label_lengths[:, None]
-    repeats = ((labels[:, 1:] == labels[:, :-1]) & neighbours).sum(axis=1, dtype=jnp.int32)
-    return label_lengths + repeats <= lengths
+    repeats = jnp.pad(labels[:, 1:] == labels[:, :-1], ((0, 0), (1, 0)))
+    written = jnp.arange(labels.shape[1], dtype=jnp.int32)[None] < label_lengths[:, None]
+    if ends is None:
+        num_repeats = (repeats & written).sum(axis=1, dtype=jnp.int32)
+        return label_lengths + num_repeats <= lengths
+
+    # Each symbol in turn takes the first step that it may have: none is better for those behind it.
+    def step(after: Lengths, symbol: tuple[Array, ...]) -> tuple[Lengths, None]:
+        label, is_repeat, is_written = symbol
+        least = after + is_repeat
+        same_kind = (labels == label[:, None]) & written
+        firsts = jnp.maximum(ends + 1, least[:, None])
+        possible = same_kind & (firsts <= jnp.minimum(ends + max_delay, lengths[:, None] - 1))
+        first = jnp.where(possible, firsts, _NO_STEP).min(axis=1)
+        return jnp.where(is_written, jnp.minimum(first + 1, _NO_STEP), after), None
+
+    symbols = labels.T, repeats.T.astype(jnp.int32), written.T
+    after, _ = jax.lax.scan(step, jnp.zeros_like(lengths), symbols)
+    return (after < _NO_STEP) & (after <= lengths)
+
+
+def _real_steps(logits: StepLogits, lengths: Lengths | None) -> StepLogits:
+    """0 behind each sequence: a NaN there, times a gradient of 0, would be NaN."""
+    if lengths is None:
+        return logits
+    real = jnp.arange(logits.shape[1], dtype=jnp.int32)[None] < lengths[:, None]
+    return jnp.where(real[..., None], logits, 0.0)
 
 
 def _within_delay(

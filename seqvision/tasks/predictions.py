@@ -39,8 +39,9 @@ class Prediction(TypedDict):
 class Transcription(TypedDict):
     """The text of a line.
 
-    `text`: its N symbols. `confidences`: float32 (N,), the highest probability that a column gives
-    to each. `ends`: int (N,), the column where each ends, see `decoding.letter_ends`.
+    `text`: its N symbols, as they are typed. `confidences`: float32 (N,), the highest probability
+    that a column gives to each. `ends`: int (N,), the column where each ends, see
+    `decoding.letter_ends`.
     """
 
     text: str

@@ -1,7 +1,6 @@
 """Priors of the beam search, made from a text file: `config.reading.prior`."""
 
-from pathlib import Path
-
+from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet
 from seqvision.decoding.prior import Prior, create_prior
 from seqvision.errors import UserError
@@ -22,7 +21,7 @@ def load_prior(name: str, alphabet: Alphabet) -> Prior | None:
     if not name:
         return None
     kind, _, file = name.partition(":")
-    path = Path(file).expanduser()
+    path = expanded(file, _FIELD)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -45,6 +45,7 @@ class TextReading(Task):
       beam_width: texts kept by the beam search; 0 decodes greedily.
       prior: of the texts, see `priors.load_prior`; read when the first decoder is made.
       prior_weight: see `decoding.beam_decode`.
+      direction: of the writing, see `Alphabet`.
     """
 
     symbols: tuple[str, ...]
@@ -53,6 +54,7 @@ class TextReading(Task):
     beam_width: int = 0
     prior: str = ""
     prior_weight: float = 1.0
+    direction: str = "as_typed"
 
     outputs: ClassVar[str] = "symbols, and the blank of CTC"
     reads_lines: ClassVar[bool] = True
@@ -90,7 +92,13 @@ class TextReading(Task):
 
     def is_feasible(self, batch: dict[str, Array]) -> Mask:
         """See `losses.is_feasible`."""
-        return is_feasible(batch["lengths"] + self.delay, batch["labels"], batch["label_lengths"])
+        return is_feasible(
+            batch["lengths"] + self.delay,
+            batch["labels"],
+            batch["label_lengths"],
+            batch.get("ends"),
+            self.delay,
+        )
 
     def create_predict_step(self, model: nn.Module, mesh: Mesh) -> Callable[..., Decoded]:
         decode = self.decoder()
@@ -106,14 +114,19 @@ class TextReading(Task):
     ) -> Iterator[Transcription]:
         assert lengths is not None
         for index in range(count):
-            symbols = slice(int(outputs.num_symbols[index]))
+            symbols = self.read_symbols(outputs, index)
+            text, order = self._alphabet.read(outputs.symbols[index, symbols])
+            starts = outputs.starts[index, symbols][order]
             yield Transcription(
-                text=self._alphabet.decode(outputs.symbols[index, symbols]),
-                confidences=outputs.confidences[index, symbols],
-                ends=letter_ends(
-                    outputs.starts[index, symbols], self.letter_delay, int(lengths[index])
-                ),
+                text=text,
+                confidences=outputs.confidences[index, symbols][order],
+                ends=letter_ends(starts, self.letter_delay, int(lengths[index])),
             )
+
+    def read_symbols(self, decoded: Any, index: int) -> slice:
+        """Which symbols of a line were read; no text begins or ends with a space."""
+        count = int(decoded.num_symbols[index])
+        return self._alphabet.trimmed(decoded.symbols[index, :count])
 
     def prediction_row(self, prediction: Transcription | None) -> dict[str, Any]:
         if prediction is None:
@@ -134,7 +147,7 @@ class TextReading(Task):
                 count = int(mask.sum())
                 found = self.predictions(output.decoded, output.batch["lengths"], count)
                 for number, prediction in enumerate(found):
-                    line = _scored_line(output, number)
+                    line = _scored_line(output, number, self.read_symbols(output.decoded, number))
                     if keep is not None:
                         keep(prediction, line.truth)
                     yield line
@@ -206,7 +219,7 @@ class TextReading(Task):
 
     @functools.cached_property
     def _alphabet(self) -> Alphabet:
-        return Alphabet(self.symbols)
+        return Alphabet(self.symbols, self.direction)
 
 
 class ReadOutput(NamedTuple):
@@ -239,9 +252,8 @@ def make_read_step(
     return shard_batch(read_step, mesh, num_replicated=2)
 
 
-def _scored_line(output: ReadOutput, number: int) -> ScoredLine:
+def _scored_line(output: ReadOutput, number: int, read: slice) -> ScoredLine:
     decoded, batch = output.decoded, output.batch
-    read = slice(int(decoded.num_symbols[number]))
     written = slice(int(batch["label_lengths"][number]))
     return ScoredLine(
         symbols=decoded.symbols[number, read],

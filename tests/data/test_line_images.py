@@ -100,7 +100,8 @@ def save(path: Path, lines: dict[str, str], table: str = "labels.tsv", **sizes: 
 
 def load(path: Path, **options: Any) -> Dataset:
     fractions = {name: options.pop(name, 0.0) for name in ("validation_fraction", "test_fraction")}
-    return load_lines(path, Loading(**fractions), **({"max_columns": 400} | options))
+    loading = Loading(**fractions, say=options.pop("say", print))
+    return load_lines(path, loading, **({"max_columns": 400} | options))
 
 
 def lines_of(dataset: Dataset, split: str = "train") -> LineSplit:

@@ -1,6 +1,7 @@
 """TFDS without TensorFlow: real MNIST, damage found and mended, the cache."""
 
 import dataclasses
+import errno
 import gzip
 import hashlib
 import struct
@@ -22,6 +23,7 @@ from seqvision.data.sources import tfds as source
 from seqvision.data.sources.decoded_cache import DamagedCacheError, read_cache, write_cache
 from seqvision.data.sources.idx import read_idx
 from seqvision.data.sources.loading import Loading
+from seqvision.data.sources.set_name import checked_name
 from seqvision.data.sources.tfds import format_of, load_tfds
 from seqvision.errors import UserError
 from tests.conftest import smaller
@@ -174,6 +176,67 @@ def test_damaged_prepared_data_is_named_and_mended_by_running_again(
         record.unlink()
     says(load, str(folder), "damaged", "run the command again")
     assert load().fingerprints == before.fingerprints
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./fashion_mnist", "did you mean 'fashion_mnist'?"),
+        ("fashion_mnist:", "did you mean 'fashion_mnist'?"),
+        ("fashion_mnist/", "did you mean 'fashion_mnist'?"),
+        ("fashion_mnist/../fashion_mnist", "is no name of a TFDS dataset"),
+        ("fashion_mnist/3.0.1", "did you mean 'fashion_mnist:3.0.1'?"),
+        ("Fashion-MNIST", "did you mean 'fashion_mnist'?"),
+        ("fashion mnist", "did you mean 'fashion_mnist'?"),
+        ("mnist 3.0.1", "did you mean 'mnist:3.0.1'?"),
+        ("CIFAR-10", "did you mean 'cifar10'?"),
+        ("my-data", "config.data.source=folders"),
+        ("*", "config.data.source=folders"),
+        ("fashion_mnist\n", "did you mean 'fashion_mnist'?"),
+        ("fashion_mnist/x", "fashion_mnist has no 'x'"),
+        ("fashion_mnits", "is no TFDS dataset; did you mean 'fashion_mnist'?"),
+        ("fashion_mnist:*.*.9", "config.data.name: 'fashion_mnist:*.*.9'"),
+    ],
+)
+def test_a_mistyped_name_moves_nothing(
+    load: Loader, small_prepared: Path, name: str, message: str
+) -> None:
+    folder = small_prepared / "fashion_mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    for file in ("dataset_info.json", "features.json"):
+        (folder / file).write_text("{}")
+    (folder / mnist_family.MARKER).touch()
+    says(lambda: load(name=name), message)
+    assert [path.name for path in folder.parent.iterdir()] == ["3.0.1"]
+
+
+@pytest.mark.parametrize("name", ["FashionMNIST", "fashion-mnist", "FashionMnist:3.0.1"])
+def test_a_set_by_the_name_of_its_makers(load: Loader, name: str) -> None:
+    assert load(name=name).name == "fashion_mnist" + ":3.0.1" * name.endswith("1")
+
+
+def test_other_names_of_mnist() -> None:
+    names = {"MNIST": "mnist", "EMNIST/letters": "emnist/letters", "KMNIST:3.0.1": "kmnist:3.0.1"}
+    assert {name: checked_name(name) for name in names} == names
+    for name in ("mnist", "cifar10_1/v4", "c4/en.noblocklist", "mnist:3.*.*"):
+        assert checked_name(name) == name
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_an_error_of_the_machine_is_no_damage(
+    load: Loader, small_prepared: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    load()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "no")
+
+    for module, function in ((tfds, "builder"), (source, "open_records")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, function, fail)
+            with pytest.raises(UserError):
+                load("other")
+    assert [path.name for path in (small_prepared / "fashion_mnist").iterdir()] == ["3.0.1"]
 
 
 def test_half_a_prepared_folder_is_moved_aside(load: Loader, small_prepared: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from seqvision.data.files.images import read_image
 from seqvision.data.files.pixels import fit
@@ -75,6 +76,34 @@ def test_inputs_for_clips(tmp_path: Path, rng: np.random.Generator) -> None:
     assert "a single image; this run reads clips" in found["d.png"][1]
     assert found["f.gif"][0] is None and found["f.gif"][1]
     assert found["g"][0] is None and "no frames" in found["g"][1]
+
+
+def test_brackets_of_a_name_stand_for_themselves_where_it_is_there(tmp_path: Path) -> None:
+    """As a shell does it with names in quotes; where there is no such name, they are a pattern."""
+    for name in ("img[1].png", "img1.png", "img2.png", "run[a]/x1.png", "runa/x1.png", "b/[2].png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(pattern: str) -> list[str]:
+        paths = find_inputs(f"{tmp_path}/{pattern}", of_clips=False)
+        return [str(path.relative_to(tmp_path)) for path in paths]
+
+    assert found("img[1].png") == ["img[1].png"]
+    assert found("img[12].png") == ["img1.png", "img2.png"]
+    assert found("run[a]/x[0-9].png") == ["run[a]/x1.png"]
+    assert found("run[a]/*") == ["run[a]/x1.png"]
+    assert found("*/[2].png") == ["b/[2].png"]
+    assert found("**/img[12].png") == ["img1.png", "img2.png"]
+    assert found("**/x?.png") == ["run[a]/x1.png", "runa/x1.png"]
+    says(lambda: find_inputs(f"{tmp_path}/img[3].png", False), "no file matches")
+    says(lambda: find_inputs(f"{tmp_path}/a\0*", False), "no NUL")
+
+
+def test_the_home_folder_in_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.png").touch()
+    assert find_inputs("~/*.png", of_clips=False) == [tmp_path / "a.png"]
+    says(lambda: find_inputs("~nouser/*.png", False), "--inputs: '~nouser/*.png'", "is not known")
 
 
 def test_no_inputs(tmp_path: Path) -> None:

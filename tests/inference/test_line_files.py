@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from seqvision.data.sources.line_images import read_line
+from seqvision.data.sources.line_reading import read_line
 from seqvision.errors import UserError
 from seqvision.inference.transcriber import Transcriber
 from seqvision.predict import predict_files
@@ -49,7 +49,7 @@ def test_reading_images_live(
     assert printed.splitlines()[-1] == f"text  {whole['text']}"
     assert sum("begun " in line for line in printed.splitlines()) == len(whole["text"]) > 1
     assert [line.split(": ")[2] for line in errors.splitlines()] == [
-        "no ink stands out from its border",
+        "no ink stands out from its paper",
         "it is no image, or a damaged one",
     ]
     # On a terminal.

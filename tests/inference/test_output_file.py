@@ -52,6 +52,15 @@ def test_predictions_are_printed_where_no_file_is_named(capsys: pytest.CaptureFi
     ]
 
 
+def test_the_home_folder_of_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert checked_output("~/x.csv") == tmp_path / "x.csv"
+    with pytest.raises(UserError, match=r"--output: .*'~nouser' is not known here"):
+        checked_output("~nouser/x.csv")
+    with pytest.raises(UserError, match=r"--output: .* no NUL"):
+        checked_output("x\0.csv")
+
+
 def test_outputs_that_cannot_be_written(tmp_path: Path) -> None:
     assert checked_output("") is None
     assert checked_output(str(tmp_path / "x.csv")) == tmp_path / "x.csv"

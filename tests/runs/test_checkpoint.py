@@ -66,6 +66,30 @@ def test_restored_without_knowing_its_shapes(state: Any, tmp_path: Path) -> None
     jax.tree.map(np.testing.assert_array_equal, restored["ema_params"], state.ema_params)
 
 
+@pytest.mark.parametrize("name", ["a#b", "a%20b", "50%", "a?b c", "*", "a]b["])
+def test_a_workdir_of_any_name(state: Any, tmp_path: Path, name: str) -> None:
+    """The folder `a b`, which the URL `a%20b` names, holds other weights."""
+    save(tmp_path / "a b", state, [9])
+    save(tmp_path / name, state, [7])
+    said: list[str] = []
+    with Checkpoints(tmp_path / name, say=said.append) as checkpoints:
+        restored, _ = checkpoints.restore_newest(ONE.abstract_state(INIT, create_mesh()))
+        assert checkpoints.steps == [7]
+    assert not said
+    expected = jax.tree.map(lambda a: a + 7, state.params)
+    jax.tree.map(np.testing.assert_array_equal, restored.params, expected)
+
+
+def test_a_workdir_in_which_checkpoints_would_be_lost(state: Any, tmp_path: Path) -> None:
+    for name in ("[1]", "run [a]/b", "a\\b"):
+        with pytest.raises(UserError, match=r"--workdir: .* choose another folder"):
+            Checkpoints(tmp_path / name)
+    save(tmp_path / "a", state, [7])
+    (tmp_path / "a").rename(tmp_path / "[a]")  # It can still be read.
+    with Checkpoints(tmp_path / "[a]", read_only=True) as checkpoints:
+        assert int(checkpoints.restore_newest()[0]["step"]) == 7
+
+
 def test_no_checkpoint(tmp_path: Path) -> None:
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_newest() is None

@@ -6,9 +6,12 @@ python -m tests.runtime.one_of_many meet SECONDS ADDRESS COUNT PROCESS SET   cal
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+MAPPED = "0000000000000000FFFF0000"  # Before an IPv4 address within IPv6 (RFC 4291).
 
 
 def main() -> int:
@@ -53,6 +56,9 @@ def meet(seconds: float, address: str, count: int, process: int, data_set: str) 
     processes.join(Cluster(FLAGS, count, address, process), seconds)
     assert (jax.process_count(), jax.process_index()) == (count, process)
     assert processes.is_primary() == (process == 0)
+    # 127.0.0.1 alone, as IPv4 or within IPv6.
+    assert [host[-8:] for host in listening(int(address.rpartition(":")[2]))] == ["0100007F"]
+    assert {host[:-8] for host in listening(int(address.rpartition(":")[2]))} <= {"", MAPPED}
     assert processes.all_reduce_max(10 * process) == 10 * (count - 1)
     assert processes.all_reduce_max(-process) == 0
     assert processes.broadcast(7 if process == 0 else 9) == 7
@@ -77,6 +83,17 @@ def meet(seconds: float, address: str, count: int, process: int, data_set: str) 
     with processes.fail_together():
         pass
     return train_on_odd_batches(data_set)
+
+
+def listening(port: int) -> list[str]:
+    """The local addresses, in hexadecimal, at which something listens on a port (proc(5))."""
+    rows = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path("/proc/net", name).read_text().splitlines()[1:]
+    ]
+    listens = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return [host for host, number in listens if int(number, 16) == port]
 
 
 def train_on_odd_batches(data_set: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqvision.runs.files import METRICS, write_status, write_whole
-from seqvision.runs.metrics_log import read_metrics
+from seqvision.runs.records import read_metrics
 from seqvision.sweeps.plan import PlannedRun
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from configs import default
-from seqvision.runs.files import STATUS, read_json
+from seqvision.runs.files import STATUS
+from seqvision.runs.records import read_record
 from seqvision.sweep import train_sweep
 from seqvision.sweeps import scheduler
 from seqvision.sweeps.process import OUTPUT
@@ -150,7 +151,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    status = read_json(cut / "model.sequence=rows" / STATUS)
+    status = read_record(cut / "model.sequence=rows" / STATUS)
     assert status["status"] == "interrupted"
     assert run("cut").returncode == 1
     tables = [pure((tmp_path / name / "sweep.csv").read_text()) for name in ("whole", "cut")]

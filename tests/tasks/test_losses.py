@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.tasks.losses import ctc, is_feasible
+from seqvision.tasks.losses import ctc, is_feasible, step_cross_entropy
 from tests.tasks.numpy_ctc import Text, add, all_paths, spelled
 
 NUM_STEPS, NUM_CLASSES, MAX_SYMBOLS = 5, 3, 3
@@ -19,7 +19,7 @@ DELAY = 2
 
 inner = jax.jit(ctc, static_argnames="max_delay")
 jitted = jax.jit(ctc, static_argnames="max_delay")
-jitted_fits = jax.jit(is_feasible)
+jitted_fits = jax.jit(is_feasible, static_argnames="max_delay")
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -156,3 +156,77 @@ def test_one_symbol_of_room(logits: np.ndarray) -> None:
     found = jitted(logits[:2], lengths, labels, ones)
     for line, text in enumerate([(1,), (2,)]):
         assert found[line] == pytest.approx(loss_by_definition(logits[line], text), rel=1e-4)
+
+
+def loss_and_gradient(
+    logits: np.ndarray, lengths: np.ndarray, ends: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    def total(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+        losses = inner(logits, lengths, padded(TEXTS), counts(TEXTS), ends, max_delay=DELAY)
+        return losses.sum(), losses
+
+    grads, losses = jax.jit(jax.grad(total, has_aux=True))(jnp.asarray(logits))
+    return np.asarray(losses), np.asarray(grads)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_what_stands_behind_a_sequence_reaches_nothing(logits: np.ndarray, limited: bool) -> None:
+    ends = padded(ENDS) if limited else None
+    losses, grads = loss_and_gradient(logits, FULL, ends)
+    longer = np.pad(logits, ((0, 0), (0, 2), (0, 0)), constant_values=np.nan)
+    longer[:, -1, 1] = np.inf
+    found, found_grads = loss_and_gradient(longer, FULL, ends)
+    np.testing.assert_allclose(found, losses, rtol=1e-6)
+    np.testing.assert_allclose(found_grads[:, :NUM_STEPS], grads, atol=1e-6)
+    np.testing.assert_array_equal(found_grads[:, NUM_STEPS:], 0)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_class_that_cannot_be(logits: np.ndarray, limited: bool) -> None:
+    """Logits of -inf, as a mask of classes gives; those that no path needs, and one step of one."""
+    masked = logits.copy()
+    masked[0, :, 2] = masked[1, 4, 1] = masked[2, :, 1] = masked[3, 0, 2] = masked[4, 3] = -np.inf
+    masked[4, 3, 0] = 0
+    losses, grads = loss_and_gradient(masked, FULL, padded(ENDS) if limited else None)
+    lowest = np.maximum(masked, -1e3)  # In float64, e to it is 0.
+    for line, text in enumerate(TEXTS):
+        expected = loss_by_definition(lowest[line], text, ENDS[line] if limited else None)
+        assert losses[line] == pytest.approx(expected, rel=1e-4), text
+    assert np.isfinite(grads).all()
+    np.testing.assert_array_equal(grads[np.isneginf(masked)], 0)
+
+
+def test_ends_that_cannot_be_met_cost_nothing(logits: np.ndarray) -> None:
+    """A text fits its ends if there is a path, of all that there are, that says it in time."""
+    rng = np.random.default_rng(3)
+    texts = [TEXTS[number] for number in rng.integers(0, len(TEXTS), 60)]
+    ends = [tuple(sorted(rng.integers(-2, 6, len(text)).tolist())) for text in texts]
+    lengths = np.full(len(texts), NUM_STEPS, np.int32)
+    flat = np.zeros((len(texts), NUM_STEPS, NUM_CLASSES), np.float32)
+    arguments = lengths, padded(texts), counts(texts), padded(ends)
+    losses = np.asarray(jitted(flat, *arguments, max_delay=DELAY))
+    fits = np.asarray(jitted_fits(*arguments, max_delay=DELAY))
+    for line, text in enumerate(texts):
+        expected = loss_by_definition(flat[line], text, ends[line])
+        assert fits[line] == np.isfinite(expected), (text, ends[line])
+        assert losses[line] == pytest.approx(expected if fits[line] else 0, rel=1e-4)
+    assert 10 < fits.sum() < 50
+
+
+def test_steps_behind_a_sequence_reach_no_gradient_of_a_classifier(logits: np.ndarray) -> None:
+    labels = jnp.arange(7, dtype=jnp.int32) % 3
+    lengths = jnp.array([5, 4, 3, 2, 1, 0, 5], jnp.int32)
+    behind = np.arange(NUM_STEPS) >= np.asarray(lengths)[:, None]
+
+    def gradient(value: float) -> np.ndarray:
+        filled = np.where(behind[..., None], np.float32(value), logits)
+
+        def total(logits: jax.Array) -> jax.Array:
+            return step_cross_entropy(logits, labels, lengths, step_weight=0.5).sum()
+
+        return np.asarray(jax.jit(jax.grad(total))(jnp.asarray(filled)))
+
+    expected = gradient(0)
+    np.testing.assert_array_equal(gradient(np.nan), expected)
+    np.testing.assert_array_equal(expected[behind], 0)
+    assert np.abs(expected[~behind]).max() > 0

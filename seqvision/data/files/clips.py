@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from seqvision.data.files.images import UnreadableImageError, reading
 from seqvision.data.files.opening import opened_image
 from seqvision.data.files.paths import shown, visible
-from seqvision.data.files.pixels import HostFrames, fit, in_mode, without_colour
+from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
 from seqvision.data.files.stacks import check_stack
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.files.videos import VIDEO_SUFFIXES, check_sizes, video_frames
 
 # Files of these kinds may hold one image or several: they are opened to see.
@@ -65,12 +66,15 @@ def frame_files(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def read_frames(path: Path, size: tuple[int, int] = (0, 0)) -> HostFrames:
+def read_frames(
+    path: Path, tones: Tones = FILE_BY_FILE, size: tuple[int, int] = (0, 0)
+) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
       path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, or a folder of
         images.
+      tones: those of the set, for deep and transparent pictures.
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
 
@@ -90,15 +94,15 @@ def read_frames(path: Path, size: tuple[int, int] = (0, 0)) -> HostFrames:
         sizes = [(image.height, image.width) for image in images]
         check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
-        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB")])
+        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB", tones)])
         return frames[..., None] if grey else without_colour(frames)
 
 
-def read_clip(path: Path, input_shape: tuple[int, ...]) -> HostFrames:
+def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_FILE) -> HostFrames:
     """Reads a clip as training does.
 
     Args:
-      path: see `read_frames`.
+      path, tones: see `read_frames`.
       input_shape: ends in the height, width and channels that the network reads.
 
     Returns:
@@ -108,7 +112,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...]) -> HostFrames:
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, (height, width)), height, width, channels)
+    return fit(read_frames(path, tones, (height, width)), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:
@@ -122,7 +126,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
                 check_stack(opened)
                 if _has_frames(opened):
                     raise UnreadableImageError("a clip itself; a frame is one image")
-                images.append(ImageOps.exif_transpose(opened))
+                images.append(upright(opened))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"its frame {shown(path.name)}: {error}") from error
     return images
@@ -132,7 +136,7 @@ def _file_frames(path: Path) -> list[Image.Image]:
     with opened_image(path) as opened:
         check_stack(opened)
         if not _has_frames(opened):
-            return [ImageOps.exif_transpose(opened)]
+            return [upright(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
             raise UnreadableImageError("it is cut short: a GIF's last byte is missing")
         # The first image of some animated PNGs is only for programs that show stills.
@@ -140,7 +144,7 @@ def _file_frames(path: Path) -> list[Image.Image]:
         images = []
         for number in range(first, getattr(opened, "n_frames", 1)):
             opened.seek(number)
-            images.append(opened.copy())
+            images.append(frame_of(opened))
         return images
 
 

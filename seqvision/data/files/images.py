@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from seqvision.data.files.pixels import border, fit, in_mode
+from seqvision.data.files.pixels import border, fit, in_mode, upright
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
@@ -33,7 +34,11 @@ def check_inversion(invert: str) -> None:
 
 
 def read_image(
-    path: Path, shape: tuple[int, ...], background: str, invert: str = "auto"
+    path: Path,
+    shape: tuple[int, ...],
+    background: str,
+    invert: str = "auto",
+    tones: Tones = FILE_BY_FILE,
 ) -> np.ndarray:
     """Reads a PNG, JPEG or any other image that Pillow reads.
 
@@ -43,7 +48,7 @@ def read_image(
     Args:
       path: the file.
       shape: height, width and channels (1 or 3) of the result.
-      background, invert: see `read_unscaled`.
+      background, invert, tones: see `read_unscaled`.
 
     Returns:
       uint8 of `shape`. A file of just that size and kind comes back as it is.
@@ -52,11 +57,13 @@ def read_image(
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
     height, width, channels = shape
-    pixels = read_unscaled(path, channels, background, invert)
+    pixels = read_unscaled(path, channels, background, invert, tones)
     return fit(pixels[None], height, width, channels)[0]
 
 
-def read_unscaled(path: Path, channels: int, background: str, invert: str = "auto") -> HostImage:
+def read_unscaled(
+    path: Path, channels: int, background: str, invert: str = "auto", tones: Tones = FILE_BY_FILE
+) -> HostImage:
     """Reads an image in its own size.
 
     It is turned upright by its EXIF orientation, laid on white (on black where its ink is light)
@@ -70,6 +77,7 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
       background: that of the training images: `dark`, `light` or `mixed`.
       invert: `always`, `never`, or `auto`: where its border is light and that of the training
         images dark, or the other way round.
+      tones: those of the training images.
 
     Returns:
       uint8 (height, width, channels).
@@ -77,8 +85,18 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
+    return toned(read_upright(path, channels, tones), background, invert)
+
+
+def read_upright(path: Path, channels: int, tones: Tones = FILE_BY_FILE) -> Image.Image:
+    """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
     with reading(), Image.open(path) as opened:
-        [image] = in_mode([ImageOps.exif_transpose(opened)], "L" if channels == 1 else "RGB")
+        [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones)
+    return image
+
+
+def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImage:
+    """Ink and paper of an image as those of the training images; see `read_unscaled`."""
     brightness = float(np.median(border(np.asarray(image)[None])))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5
@@ -87,7 +105,7 @@ def read_unscaled(path: Path, channels: int, background: str, invert: str = "aut
         image = ImageOps.invert(image)
     if background != "mixed" and invert != "never":
         image = _with_full_contrast(image, light=background == "light")
-    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
     if background != "mixed" and (pixels == pixels[0, 0]).all():
         raise UnreadableImageError("it is blank: all its pixels are alike")
     return pixels

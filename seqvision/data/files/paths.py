@@ -27,7 +27,7 @@ def shown(path: Path | str) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(path))
 
 
-def few(names: list[str], count: int = 3) -> str:
+def few(names: list[str], count: int = 3, between: str = ", ") -> str:
     """The first names, and how many more there are."""
     rest = len(names) - count
-    return ", ".join(names[:count]) + (f" and {rest} more" if rest > 0 else "")
+    return between.join(names[:count]) + (f" and {rest} more" if rest > 0 else "")

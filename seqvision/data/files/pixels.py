@@ -6,46 +6,89 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes
+
 # The frames of a clip, or an image as one frame.
 HostFrames = UInt8[np.ndarray, "T _ _ _"]
 
+_PHOTOMETRIC = 262  # The TIFF tag; 0 means that white is 0.
 
-def in_mode(images: Sequence[Image.Image], mode: str) -> list[Image.Image]:
+
+def in_mode(
+    images: Sequence[Image.Image], mode: str, tones: Tones = FILE_BY_FILE
+) -> list[Image.Image]:
     """Brings an image, or the frames of a clip, to `L` or `RGB`.
 
-    Deep ones are scaled to 8 bits, transparent ones laid on white (on black where their ink is
-    light): all frames by one scale and on one paper, so that none flickers.
+    Deep ones are scaled to 8 bits, transparent ones laid on paper, as `tones` has it. What it
+    leaves open is decided for all frames together, so that none flickers: the depth by their
+    largest value, the paper white, or black where their ink is light.
     """
-    return [image.convert(mode) for image in _on_paper(_shallow(images))]
+    return [image.convert(mode) for image in _on_paper(_shallow(images, tones), tones.paper)]
 
 
-def _shallow(images: Sequence[Image.Image]) -> list[Image.Image]:
-    # Pillow would clip these to 255, not scale them: 0-1, 8, 12 or 16 bits.
+def upright(opened: Image.Image) -> Image.Image:
+    """A copy of an image, turned by its EXIF orientation."""
+    return _from_black(ImageOps.exif_transpose(opened), opened)
+
+
+def frame_of(opened: Image.Image) -> Image.Image:
+    """A copy of the current frame."""
+    return _from_black(opened.copy(), opened)
+
+
+def _from_black(image: Image.Image, opened: Image.Image) -> Image.Image:
+    # Of TIFFs whose 0 is white, Pillow inverts those of 8 bits only.
+    white_is_zero = getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+    if white_is_zero and image.mode.startswith("I;16"):
+        return Image.fromarray(65535 - np.asarray(image, np.uint16))
+    return image
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether its values are of more than 8 bits, or floats; of them Pillow has one channel."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def ink(images: Sequence[Image.Image]) -> tuple[float, float]:
+    """What is seen of images: the sum of brightness times opacity, and that of opacity."""
+    light = total = 0.0
+    for image in images:
+        grey, alpha = image.convert("LA").split()
+        opacity = np.asarray(alpha, np.float64)
+        light += float((np.asarray(grey, np.float64) * opacity).sum())
+        total += float(opacity.sum())
+    return light, total
+
+
+def paper_for(light: float, total: float) -> str:
+    """Black under light ink, white under dark ink; see `ink`."""
+    return "black" if light > 127.5 * total else "white"
+
+
+def _shallow(images: Sequence[Image.Image], tones: Tones) -> list[Image.Image]:
+    # Pillow would clip these to 255, not scale them.
     values = {
-        number: np.nan_to_num(np.asarray(image, np.float64))
+        number: np.asarray(image, np.float64)
         for number, image in enumerate(images)
-        if image.mode.startswith("I") or image.mode == "F"
+        if is_deep(image)
     }
-    largest = max((array.max() for array in values.values()), default=0.0)
-    full = next((f for f in (1.0, 255.0, 4095.0) if largest <= f), 65535.0)
+    value_range = tones.value_range
+    if value_range is None:
+        finite = [array[np.isfinite(array)] for array in values.values()]
+        largest = max((array.max(initial=0.0) for array in finite), default=0.0)
+        value_range = 0.0, next((f for f in (1.0, 255.0, 4095.0) if largest <= f), 65535.0)
     shallow = list(images)
     for number, array in values.items():
-        scaled = np.clip(array * 255 / full, 0, 255).round().astype(np.uint8)
-        shallow[number] = Image.fromarray(scaled)
+        shallow[number] = Image.fromarray(as_bytes(array, value_range))
     return shallow
 
 
-def _on_paper(images: list[Image.Image]) -> list[Image.Image]:
+def _on_paper(images: list[Image.Image], paper: str) -> list[Image.Image]:
     if not any(image.has_transparency_data for image in images):
         return images
     inked = [image.convert("RGBA") for image in images]
-    light = total = 0.0
-    for image in inked:
-        grey, alpha = np.asarray(image.convert("L"), np.float64), np.asarray(image)[..., 3]
-        light += (grey * alpha).sum()
-        total += alpha.sum(dtype=np.float64)
-    colour = "black" if light > 127.5 * total else "white"
-    return [Image.alpha_composite(Image.new("RGBA", i.size, colour), i) for i in inked]
+    paper = paper or paper_for(*ink(inked))
+    return [Image.alpha_composite(Image.new("RGBA", i.size, paper), i) for i in inked]
 
 
 def without_colour(frames: HostFrames) -> HostFrames:

@@ -1,5 +1,6 @@
 """The user's own data set from a folder for each class."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from seqvision.data.files.clips import frame_files, read_frames
 from seqvision.data.files.images import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
+from seqvision.data.files.tones import Tones
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.folder_layout import Row, find_examples
 from seqvision.data.sources.hash_split import fraction_of
-from seqvision.data.sources.loading import Loading, Size
+from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
+from seqvision.data.sources.set_tones import kept_tones, tones_of
 from seqvision.errors import UserError
 
 
@@ -37,8 +40,18 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     """
     rows, of_clips = find_examples(path, loading.kind, loading.reads_clips, loading.say)
     class_names = tuple(sorted({row.class_name for row in rows}, key=natural_key))
-    examples = _examples(rows, class_names, loading, of_clips)
-    return make_dataset(path, class_names, examples, of_clips, loading)
+    loading = dataclasses.replace(loading, tones=_tones(rows, loading))
+    given = _examples(rows, class_names, loading, of_clips)
+    dataset = make_dataset(path, class_names, given, of_clips, loading)
+    return dataclasses.replace(dataset, tones=loading.tones)
+
+
+def _tones(rows: list[Row], loading: Loading) -> Tones:
+    """Those of the training files, of all files where the user made no splits."""
+    files = list(_all_files([row for row in rows if row.split == "train"]))
+    how = f"tones {loading.tones}"
+    kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
+    return kept_tones(kept, lambda: tones_of(files, loading.tones, loading.say))
 
 
 def _all_files(rows: list[Row]) -> Iterator[Path]:
@@ -57,7 +70,8 @@ def _examples(
 
     They are scanned, unless an earlier scan of them was kept.
     """
-    kept = scan_path(loading.cache_dir, _all_files(rows)) if loading.cache_dir else None
+    files, how = _all_files(rows), str(loading.tones)
+    kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
     scans, frames = load_scan(kept, lambda scans: len(scans) == len(rows)), None
     if scans is None:
         scans, frames = _scan(rows, loading)
@@ -78,7 +92,7 @@ def _examples(
                 f"{shown(file)}: a clip of {found.shape[0]} frames among images; a data set is made"
                 " of either: move it elsewhere"
             )
-        read = functools.partial(_read_again, file, loading.size)
+        read = functools.partial(_read_again, file, loading)
         if frames is not None:
             read = functools.partial(np.asarray, next(in_memory))
         shape = known_shape(found.shape, loading.size)
@@ -100,7 +114,7 @@ def _scan(rows: list[Row], loading: Loading) -> tuple[list[FileScan], list[np.nd
     num_bytes = 0
     for row in tqdm(rows, disable=not loading.show_progress, leave=False):
         try:
-            frames = read_frames(row.path, loading.size[:2])
+            frames = read_frames(row.path, loading.tones, loading.size[:2])
         except UnreadableImageError as error:
             scans.append(FileScan((), 0.0, str(error)))
             if loading.broken_files == "fail":
@@ -115,9 +129,9 @@ def _scan(rows: list[Row], loading: Loading) -> tuple[list[FileScan], list[np.nd
     return scans, kept
 
 
-def _read_again(file: Path, size: Size) -> HostFrames:
+def _read_again(file: Path, loading: Loading) -> HostFrames:
     try:
-        return fit_known(read_frames(file, size[:2]), size)
+        return fit_known(read_frames(file, loading.tones, loading.size[:2]), loading.size)
     except UnreadableImageError as error:
         raise UserError(
             f"{shown(file)}: cannot be read any more ({error}), and it could when the set was"

@@ -1,4 +1,4 @@
-"""The user's own images of lines, with a table of what is written on them."""
+"""The user's own images of lines, and what is written on them."""
 
 import dataclasses
 from pathlib import Path
@@ -6,26 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image
 from tqdm import tqdm
 
-from seqvision.data.alphabet import Alphabet, normalized
+from seqvision.data.alphabet import Alphabet, invisible_in, is_invisible
 from seqvision.data.dataset import Dataset, Split
-from seqvision.data.files.clips import IMAGE_SUFFIXES
-from seqvision.data.files.images import HostImage, UnreadableImageError, read_unscaled
-from seqvision.data.files.paths import few, shown, visible
+from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.hash_split import cut, fraction_of
+from seqvision.data.sources.line_pages import lines_of_pages
+from seqvision.data.sources.line_pairs import lines_of_pairs
+from seqvision.data.sources.line_reading import HostLine, read_written, scaled, scaled_width
+from seqvision.data.sources.line_tables import has_table, lines_of_tables
 from seqvision.data.sources.loading import Loading
+from seqvision.data.sources.written_line import WrittenLine
+from seqvision.data.writing_order import comes_back
 from seqvision.errors import UserError, explain_os_error
 from seqvision.shapes import HostLengths
 
 HostLines = UInt8[np.ndarray, "N height width 1"]
 HostTexts = Int32[np.ndarray, "N label_length"]
-HostLine = UInt8[np.ndarray, "height _ 1"]
-
-IMAGES = "images"
-TABLE = "labels.tsv"
-_TABLES = {split: f"labels.{split}.tsv" for split in ("train", "validation", "test")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +58,6 @@ class LineSplit(Split):
         return len(self.labels)
 
 
-class _Row(NamedTuple):
-    """A row of a table: its split, its place, its image's name, and what is written there."""
-
-    split: str
-    where: str
-    name: str
-    text: str
-
-
 class _Line(NamedTuple):
     """A line: its image's name, its pixels and class numbers; and see `hash_split`."""
 
@@ -84,16 +74,21 @@ def load_lines(
     height: int = 32,
     max_columns: int,
     alphabet: Alphabet | None = None,
+    direction: str = "as_typed",
     invert: str = "auto",
 ) -> Dataset:
-    """Loads images of lines from `path/images/`, and what is written on them from a table.
+    """Loads images of lines, and what is written on them.
 
-    The table is `path/labels.tsv`, or instead of it `labels.train.tsv`, `labels.validation.tsv` and
-    `labels.test.tsv` for splits that are made already. It is UTF-8, a row for each image: its name
-    in the folder, a tab, the text. White space around a text does not count, nor do empty rows.
+    A folder holds one of these:
 
-    Images are read by `images.read_unscaled`, made grey, with light ink on dark, and scaled to
-    one height with their proportions kept.
+    - images in `images/`, and what is written on them in `labels.tsv`, or instead of it
+      `labels.train.tsv`, `labels.validation.tsv` and `labels.test.tsv` for splits that are made
+      already; UTF-8, a row for each image: its name in the folder, a tab, the text;
+    - pairs of an image `NAME.png` and its text `NAME.gt.txt`, see `line_pairs`;
+    - pages and their PAGE or ALTO files, of which lines are cut out, see `line_pages`.
+
+    White space around a text does not count, nor do empty rows. Images are made grey, with light
+    ink on dark (see `line_ink`), and scaled to one height with their proportions kept.
 
     Args:
       path: the folder.
@@ -102,6 +97,7 @@ def load_lines(
       max_columns: the longest line, once it is scaled.
       alphabet: the symbols that texts are made of; without it, those that the texts of all splits
         have.
+      direction: of the writing where there is no alphabet, see `Alphabet`.
       invert: `always`, `never`, or `auto`: where ink is dark on light.
 
     Returns:
@@ -114,19 +110,14 @@ def load_lines(
         a symbol that is not in the alphabet: one line.
     """
     try:
-        images = _images(path)
-        rows = [row for split, table in _tables(path).items() for row in _rows(split, table)]
+        rows = _written_lines(path, loading)
     except OSError as error:
         raise UserError(explain_os_error(error, path, "config.data.path")) from error
-    _check_named_once(path, rows, images)
     if alphabet is None:
-        alphabet = Alphabet.of_texts(row.text for row in rows)
+        alphabet = Alphabet.of_texts((row.text for row in rows), direction)
+    _say_what_is_not_seen(path, rows, alphabet, loading)
     texts = [_encode(alphabet, row) for row in rows]
-    given: dict[str, list[_Line]] = {row.split: [] for row in rows}
-    progress = tqdm(rows, disable=not loading.show_progress, leave=False)
-    for row, numbers in zip(progress, texts, strict=True):
-        pixels, fraction = _read_training_line(images[row.name], height, max_columns, invert)
-        given[row.split].append(_Line(row.name, pixels, numbers, fraction))
+    given = _read_all(path, rows, texts, height, max_columns, invert, loading)
     parts = cut(given, loading.validation_fraction, loading.test_fraction)
     if not parts["train"]:
         raise UserError(
@@ -136,145 +127,105 @@ def load_lines(
     return _dataset(shown(path.resolve().name), alphabet, parts, height)
 
 
-def _images(path: Path) -> dict[str, Path]:
-    """The image files, by their names in NFC: macOS writes é as two characters, others as one.
+def _written_lines(path: Path, loading: Loading) -> list[WrittenLine]:
+    """What is in the folder: a table, else pairs of an image and its text, else pages.
 
     Raises:
-      UserError: no such folder, or two names that differ in nothing else.
+      OSError: it is no folder, or something cannot be read.
     """
-    folder = path / IMAGES
-    if not folder.is_dir():
-        raise UserError(
-            f"{shown(folder)}: no such folder; put the images of lines there, and their texts into"
-            f" {shown(path / TABLE)}"
+    if not any(path.iterdir()) or has_table(path):
+        return lines_of_tables(path)
+    return (
+        lines_of_pairs(path, loading.say)
+        or lines_of_pages(path, loading.say)
+        or lines_of_tables(path)
+    )
+
+
+def _say_what_is_not_seen(
+    path: Path, rows: list[WrittenLine], alphabet: Alphabet, loading: Loading
+) -> None:
+    """Names characters without ink, and texts that share their look with one of another order."""
+    known = [symbol for symbol in alphabet.symbols if is_invisible(symbol)]
+    invisible = invisible_in(symbol for row in rows for symbol in row.text if symbol in known)
+    if invisible:
+        loading.say(
+            f"{shown(path)}: symbols that are not to be seen: {few(invisible)}; if they do not"
+            " differ on paper, replace them in the texts"
         )
-    images: dict[str, Path] = {}
-    for entry in visible(folder):
-        name = normalized(entry.name)
-        if name in images:
-            raise UserError(
-                f"{shown(folder)}: two images are named {shown(name)}, once in composed and once in"
-                " decomposed Unicode; rename one of them"
-            )
-        if entry.suffix.lower() in IMAGE_SUFFIXES:
-            images[name] = entry
-    return images
-
-
-def _tables(path: Path) -> dict[str, Path]:
-    """The tables that there are, by their splits; `labels.tsv` is `train`, to be cut."""
-    parts = {split: path / name for split, name in _TABLES.items() if (path / name).is_file()}
-    if (path / TABLE).is_file():
-        if parts:
-            other = shown(next(iter(parts.values())).name)
-            raise UserError(f"{shown(path)}: it has both {TABLE} and {other}; keep one of them")
-        return {"train": path / TABLE}
-    if "train" not in parts:
-        missing = _TABLES["train"] if parts else TABLE
-        raise UserError(
-            f"{shown(path / missing)}: no such file; write a row for each image: its name, a tab,"
-            " the text"
-        )
-    return parts
-
-
-def _rows(split: str, table: Path) -> list[_Row]:
-    try:
-        content = table.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown(table)}: it is not UTF-8; save it as that") from error
-    rows = []
-    # `splitlines` would also split at characters that may stand in a text.
-    for number, row in enumerate(content.split("\n"), start=1):
-        if not row.strip():
-            continue
-        where = f"{shown(table)}: row {number}"
-        fields = row.split("\t")
-        if len(fields) != 2:
-            count = f"{len(fields) - 1} tabs" if len(fields) > 2 else "no tab"
-            raise UserError(f"{where} has {count}; write a file name, one tab, the text")
-        name, text = (normalized(field).strip() for field in fields)
-        if not text:
-            raise UserError(f"{where}: no text for {shown(name)}; write it, or remove the image")
-        rows.append(_Row(split, where, name, text))
-    if not rows:
-        raise UserError(f"{shown(table)}: it is empty; write a row for each image, or remove it")
-    return rows
-
-
-def _check_named_once(path: Path, rows: list[_Row], images: dict[str, Path]) -> None:
-    """Refuses texts without an image, images without a text, and two texts for one image."""
-    seen: dict[str, str] = {}
-    for row in rows:
-        if row.name in seen:
-            raise UserError(
-                f"{row.where}: {shown(row.name)} is already in {seen[row.name]}; keep one of them"
-            )
-        seen[row.name] = row.where
-        if row.name not in images:
-            raise UserError(
-                f"{row.where}: no image {shown(row.name)} in {shown(path / IMAGES)}; add it,"
-                " correct its name, or remove the row"
-            )
-    without = [shown(name) for name in images if name not in seen]
-    if without:
-        raise UserError(
-            f"{shown(path / IMAGES)}: no text for {few(without)}; add a row for each, or move the"
-            " image elsewhere"
+    other = [row for row in rows if not comes_back(row.text, alphabet.direction)]
+    if other:
+        loading.say(
+            f"{shown(path)}: {len(other)} of {len(rows)} texts look the same in another order, and"
+            f" are read in that: {few([shown(row.name) for row in other])};"
+            " config.reading.direction may decide it"
         )
 
 
-def _encode(alphabet: Alphabet, row: _Row) -> np.ndarray:
+def _encode(alphabet: Alphabet, row: WrittenLine) -> np.ndarray:
     try:
         return alphabet.encode(row.text)
     except UserError as error:
         raise UserError(f"{row.where}: {error}") from error
 
 
-def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:
-    """Reads an image of a line, of any length, as `load_lines` does.
-
-    Args:
-      file: the image.
-      height: rows to scale it to.
-      invert: `always`, `never`, or `auto`: where ink is dark on light.
-
-    Raises:
-      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
-    """
-    return _scaled(read_unscaled(file, 1, "dark", invert), height)
-
-
-def _scaled(pixels: HostImage, height: int) -> HostLine:
-    """A line at another height, with its proportions kept."""
-    if pixels.shape[0] == height:
-        return pixels
-    size = _scaled_width(pixels, height), height
-    scaled = Image.fromarray(pixels[..., 0]).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(scaled)[..., None]
-
-
-def _scaled_width(pixels: HostImage, height: int) -> int:
-    return max(1, round(pixels.shape[1] * height / pixels.shape[0]))
-
-
-def _read_training_line(
-    file: Path, height: int, max_columns: int, invert: str
-) -> tuple[HostLine, float]:
-    """A line at its height, and its fraction for `hash_split`."""
-    try:
-        pixels = read_unscaled(file, 1, "dark", invert)
-    except UnreadableImageError as error:
+def _read_all(
+    path: Path,
+    rows: list[WrittenLine],
+    texts: list[np.ndarray],
+    height: int,
+    max_columns: int,
+    invert: str,
+    loading: Loading,
+) -> dict[str, list[_Line]]:
+    """The lines of each split. All that is wrong with any is said in one error."""
+    given: dict[str, list[_Line]] = {row.split: [] for row in rows}
+    broken: list[tuple[WrittenLine, UnreadableImageError]] = []
+    too_long: list[tuple[int, WrittenLine]] = []
+    names: dict[bool, list[str]] = {True: [], False: []}
+    progress = tqdm(rows, disable=not loading.show_progress, leave=False)
+    for row, numbers in zip(progress, texts, strict=True):
+        try:
+            pixels, dark_ink = read_written(row, invert)
+        except UnreadableImageError as error:
+            broken.append((row, error))
+            continue
+        names[dark_ink].append(shown(row.name))
+        if (width := scaled_width(pixels, height)) > max_columns:
+            too_long.append((width, row))
+        elif not broken:
+            line = _Line(row.name, scaled(pixels, height), numbers, fraction_of(pixels[None]))
+            given[row.split].append(line)
+    _refuse_broken(broken)
+    if too_long:
+        width, row = max(too_long, key=lambda one: one[0])
+        count = f"{len(too_long)} lines are; the longest has " if len(too_long) > 1 else ""
         raise UserError(
-            f"{shown(file)}: cannot be read ({error}); repair or remove it, with its row"
-        ) from error
-    width = _scaled_width(pixels, height)
-    if width > max_columns:
-        raise UserError(
-            f"{shown(file)}: too long: {width} columns at a height of {height}; cut it into lines"
-            f" of at most {max_columns}, or raise that limit (config.lines.width)"
+            f"{_place(row)}: too long: {count}{width} columns at a height of {height}; cut it into"
+            f" lines of at most {max_columns}, or raise that limit (config.lines.width)"
         )
-    return _scaled(pixels, height), fraction_of(pixels[None])
+    dark, light = names[True], names[False]
+    if dark and light and invert == "auto":
+        fewer, kind = (light, "light") if len(light) < len(dark) else (dark, "dark")
+        loading.say(
+            f"{shown(path)}: the ink of {len(fewer)} of {len(rows)} lines was taken to be {kind},"
+            f" unlike that of the others: {few(fewer)}; if that is wrong, set config.lines.invert"
+        )
+    return given
+
+
+def _refuse_broken(broken: list[tuple[WrittenLine, UnreadableImageError]]) -> None:
+    if broken:
+        row, error = broken[0]
+        others = [shown(other.name) for other, _ in broken[1:]]
+        more = f"; nor can {few(others)}" if others else ""
+        raise UserError(
+            f"{_place(row)}: cannot be read ({error}){more}; repair or remove it, with its row"
+        ) from error
+
+
+def _place(row: WrittenLine) -> str:
+    return row.where if row.region else shown(row.file)
 
 
 def _dataset(name: str, alphabet: Alphabet, parts: dict[str, list[_Line]], height: int) -> Dataset:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
+
 Size = tuple[int, int, int]
 """Height, width and channels; 0 is as they are."""
 
@@ -18,6 +20,7 @@ class Loading:
         channel where all of them are grey.
       kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
       reads_clips: whether the network reads clips.
+      tones: what the user chose for deep and transparent pictures.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
         no such split; see `hash_split`.
@@ -31,6 +34,7 @@ class Loading:
     size: Size = (0, 0, 0)
     kind: str = "auto"
     reads_clips: bool = False
+    tones: Tones = FILE_BY_FILE
     broken_files: str = "fail"
     validation_fraction: float = 0.0
     test_fraction: float = 0.0

@@ -27,9 +27,14 @@ class FileScan(NamedTuple):
     problem: str = ""
 
 
-def scan_path(cache_dir: Path, files: Iterable[Path]) -> Path:
-    """Where a scan is kept; another file when names, sizes or times of modification change."""
-    digest = hashlib.sha256(repr(_VERSION).encode())
+def scan_path(cache_dir: Path, files: Iterable[Path], how: str = "") -> Path:
+    """Where a scan is kept; another file when names, sizes or times of modification change.
+
+    Args:
+      cache_dir, files: the folder, and what is scanned.
+      how: what else the result depends on.
+    """
+    digest = hashlib.sha256((repr(_VERSION) + how).encode())
     for file in files:
         try:
             stat = file.stat()

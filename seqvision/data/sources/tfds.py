@@ -18,11 +18,13 @@ from seqvision.data.sources.decoded_cache import (
 )
 from seqvision.data.sources.emnist import FIRST_LABEL, SYMBOLS
 from seqvision.data.sources.loading import Loading, Size, size_of
+from seqvision.data.sources.set_name import checked_name
 from seqvision.data.sources.tfds_builder import (
     Builder,
     damaged,
     data_folder,
     image_shape_and_classes,
+    is_of_the_machine,
     only_prepared,
     open_records,
     prepared_builder,
@@ -52,7 +54,7 @@ def load_tfds(name: str, data_dir: str = "", loading: Loading = _DEFAULTS) -> Da
     Raises:
       UserError: unknown name, nothing prepared and no way to prepare it, damaged files: one line.
     """
-    folder = data_folder(data_dir)
+    name, folder = checked_name(name), data_folder(data_dir)
     cache = loading.cache_dir or cache_folder("")
     try:
         with quiet("absl", "urllib3"):  # Of folders, decoders and connections.
@@ -102,9 +104,11 @@ def _read(builder: Builder, name: str, loading: Loading) -> Dataset:
         loading.say(f"decoding {builder.info.full_name}, once")
         try:
             splits = {split: _decoded(builder, split, form, loading) for split in num_examples}
-        except (UserError, MemoryError, PermissionError):
+        except (UserError, MemoryError, ImportError):
             raise
         except Exception as error:  # array_record, Pillow and TFDS each raise their own.
+            if is_of_the_machine(error):
+                raise
             raise damaged(Path(builder.data_path), name, error) from error
         for split_name, split in splits.items():
             if not form.names(split.labels):

@@ -1,8 +1,10 @@
 """Prepared TFDS sets: found, prepared where that is possible, and opened by their builders."""
 
 import contextlib
+import errno
 import importlib.util
 import io
+import json
 import os
 import re
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, did_you_mean, first_line
 
 # tensorflow_datasets is imported where it is used: it takes the better part of a second, and a
@@ -20,7 +23,8 @@ Builder: TypeAlias = Any
 
 def data_folder(data_dir: str) -> Path:
     """TFDS's data directory: `data_dir`, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    named = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return expanded(named, "config.data.dir")
 
 
 def only_prepared(folder: Path, name: str) -> Path | None:
@@ -88,9 +92,13 @@ def _builder(name: str, folder: Path) -> Builder:
             ) from error
         except Exception as error:
             # TFDS wraps everything here: an unknown config or version, or damaged metadata.
+            if isinstance(error, MemoryError) or is_of_the_machine(error):
+                raise
             prepared = only_prepared(folder, name)
             if prepared is not None:
-                raise damaged(prepared, name, error) from error
+                raise (damaged if _has_torn_records(prepared) else _not_opened)(
+                    prepared, name, error
+                ) from error
             set_name, variant = stem(name), name.partition(":")[0].partition("/")[2]
             variants = list(tfds.builder_cls(set_name).builder_configs)
             if variant and variant not in variants:
@@ -147,6 +155,28 @@ def open_records(builder: Builder, split: str) -> Any:
             " it as array_record in another --config.data.dir, or raise config.data.resident_bytes"
         )
     return builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+
+
+def is_of_the_machine(error: Exception) -> bool:
+    """Whether the system refused: no permission, too many files, ... That proves no damage."""
+    # Pillow's errors have no number; a file that is gone is damage.
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT)
+
+
+def _has_torn_records(prepared: Path) -> bool:
+    """Whether what describes a prepared set is no JSON, or no object, or missing."""
+    try:
+        files = [prepared / name for name in ("dataset_info.json", "features.json")]
+        return not all(isinstance(json.loads(file.read_text()), dict) for file in files)
+    except (FileNotFoundError, ValueError):
+        return True
+
+
+def _not_opened(prepared: Path, name: str, error: Exception) -> UserError:
+    return UserError(
+        f"{prepared}: TFDS cannot open it as {name} ({first_line(error)}); nothing was changed;"
+        " check config.data.name and the folder, or name another with --config.data.dir"
+    )
 
 
 def damaged(prepared: Path, name: str, error: Exception) -> UserError:

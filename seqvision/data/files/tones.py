@@ -1,0 +1,61 @@
+"""Tones of a set of pictures: the values of black and white, and the paper of transparent ones."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+# Whole numbers of 8, 10, 12, 14 and 16 bits, and floats from 0 to 1.
+_FULL = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tones:
+    """The tones of all pictures of a set, so that equal values are equal in each of them.
+
+    Attributes:
+      value_range: the values of deep pictures (more than 8 bits, or floats) that become 0 and 255;
+        None takes 0 and the depth that each file seems to have.
+      paper: `black` or `white`, what transparent pictures are laid on; "" chooses for each file.
+    """
+
+    value_range: tuple[float, float] | None = None
+    paper: str = ""
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> "Tones":
+        """The tones as they were written by `dataclasses.asdict`."""
+        low_high = facts["value_range"]
+        return cls(low_high and (low_high[0], low_high[1]), facts["paper"])
+
+    def __str__(self) -> str:
+        parts = []
+        if self.value_range:
+            low, high = self.value_range
+            parts.append(f"{low:g} (black) to {high:g} (white) are read as 0 to 255")
+        if self.paper:
+            parts.append(f"transparent ones lie on {self.paper}")
+        return "; ".join(parts)
+
+
+FILE_BY_FILE = Tones()
+"""Of sets without deep and transparent pictures, and of runs of versions before 0.3."""
+
+
+def range_of_extremes(smallest: float, largest: float) -> tuple[float, float]:
+    """The range of a set whose values go from `smallest` to `largest`.
+
+    Where none is negative it begins at 0 and ends at a depth of which more than half is used
+    (1, 8, 10, 12, 14 or 16 bits), else at the largest value.
+    """
+    if smallest >= 0:
+        full = next((full for full in _FULL if largest <= full), np.inf)
+        smallest, largest = 0.0, full if largest > full / 2 else largest
+    return smallest, largest if largest > smallest else smallest + 1
+
+
+def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Values as uint8, 0 to 255 over `value_range`; NaN is its low end."""
+    low, high = value_range
+    finite = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return np.clip((finite - low) * 255 / (high - low), 0, 255).round().astype(np.uint8)
