@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from seqvision.data.files.images import UnreadableImageError, reading
+from seqvision.data.files.images import UnreadableImageError
+from seqvision.data.files.opening import opened_image
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import frame_of, ink, is_deep, paper_for
 from seqvision.data.files.tones import Tones, range_of_extremes
@@ -34,7 +34,7 @@ def tones_of(files: Iterable[Path], stated: Tones, say: Callable[[str], None]) -
     transparent = False
     for path in files:
         try:
-            with reading(), Image.open(path) as opened:
+            with opened_image(path) as opened:
                 for number in range(getattr(opened, "n_frames", 1)):
                     opened.seek(number)
                     if is_deep(opened):
