@@ -51,8 +51,8 @@ def load_dataset(
     loading = Loading(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
-        reads_clips=settings.model.sequence == "frames",
         tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
+        reads_clips=settings.model.sequence == "frames",
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,

@@ -228,9 +228,9 @@ def test_folders_are_scanned_once(
     decoded: list[Path] = []
     read_frames = folders.read_frames
 
-    def noted(file: Path, tones: Tones, size: tuple[int, int]) -> np.ndarray:
+    def noted(file: Path, size: tuple[int, int], tones: Tones) -> np.ndarray:
         decoded.append(file)
-        return read_frames(file, tones, size)
+        return read_frames(file, size, tones)
 
     monkeypatch.setattr(folders, "read_frames", noted)
     again = load_folders(class_folders, Loading(**options))

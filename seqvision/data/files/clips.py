@@ -67,16 +67,16 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def read_frames(
-    path: Path, tones: Tones = FILE_BY_FILE, size: tuple[int, int] = (0, 0)
+    path: Path, size: tuple[int, int] = (0, 0), tones: Tones = FILE_BY_FILE
 ) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
       path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, or a folder of
         images.
-      tones: those of the set, for deep and transparent pictures.
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
+      tones: those of the set, for deep and transparent pictures.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is
@@ -112,7 +112,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_F
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, tones, (height, width)), height, width, channels)
+    return fit(read_frames(path, (height, width), tones), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:

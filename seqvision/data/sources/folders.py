@@ -114,7 +114,7 @@ def _scan(rows: list[Row], loading: Loading) -> tuple[list[FileScan], list[np.nd
     num_bytes = 0
     for row in tqdm(rows, disable=not loading.show_progress, leave=False):
         try:
-            frames = read_frames(row.path, loading.tones, loading.size[:2])
+            frames = read_frames(row.path, loading.size[:2], loading.tones)
         except UnreadableImageError as error:
             scans.append(FileScan((), 0.0, str(error)))
             if loading.broken_files == "fail":
@@ -131,7 +131,7 @@ def _scan(rows: list[Row], loading: Loading) -> tuple[list[FileScan], list[np.nd
 
 def _read_again(file: Path, loading: Loading) -> HostFrames:
     try:
-        return fit_known(read_frames(file, loading.tones, loading.size[:2]), loading.size)
+        return fit_known(read_frames(file, loading.size[:2], loading.tones), loading.size)
     except UnreadableImageError as error:
         raise UserError(
             f"{shown(file)}: cannot be read any more ({error}), and it could when the set was"
