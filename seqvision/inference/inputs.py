@@ -126,9 +126,9 @@ def read_inputs(
     input_shape: tuple[int, ...],
     of_clips: bool,
     read_image_file: Callable[[Path], np.ndarray],
-    tones: Tones = FILE_BY_FILE,
     background: str = "mixed",
     invert: str = "never",
+    tones: Tones = FILE_BY_FILE,
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
@@ -140,10 +140,10 @@ def read_inputs(
       input_shape: ends in the height, width and channels that the network reads.
       of_clips: whether it reads clips, or images.
       read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
-      tones: of the clips that the network was trained on.
       background: of the training images, for arrays.
       invert: of arrays and clips: `always`, `never`, or `auto`: where the borders of most images of
         an array are light and those of the training images dark, or the other way round.
+      tones: of the clips that the network was trained on.
 
     Yields:
       Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames

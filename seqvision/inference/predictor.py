@@ -63,7 +63,7 @@ class Predictor(BatchReader):
             return read_image(path, data.input_shape[-3:], data.background, invert, data.tones)
 
         yield from read_inputs(
-            paths, data.input_shape, data.of_clips, image_of, data.tones, data.background, invert
+            paths, data.input_shape, data.of_clips, image_of, data.background, invert, data.tones
         )
 
     def _checked(self, array: np.ndarray) -> np.ndarray:

@@ -149,6 +149,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
         ({"images": CLIP_ARRAY, "labels": LABELS, "lengths": [1, 2, 0, 1]}, ["is 0", "1 to 7"]),
         ({"images": CLIP_ARRAY, "labels": LABELS, "lengths": [1, 2]}, ["(2,)", "(4,)"]),
         ({"images": CLIP_ARRAY, "labels": LABELS, "lengths": [1.0] * 4}, ["float64"]),
+        ({"images": CLIP_ARRAY, "labels": LABELS, "lengths": ["a"] * 4}, ["<U1"]),
         (
             {"train_images": IMAGES, "train_labels": LABELS,
              "test_images": IMAGES[:, :5], "test_labels": LABELS},
@@ -258,3 +259,20 @@ def test_labels_that_begin_at_1(tmp_path: Path) -> None:
     found = npz(tmp_path / "x.npz")
     assert found.class_names == ("0", "1", "2")
     assert arrays(found, "test").labels.tolist() == [1, 2] * 3
+
+
+def test_clips_whose_axes_are_clear(tmp_path: Path, rng: np.random.Generator) -> None:
+    labels = [0, 1, 0, 1]
+    for shape in ((8, 8, 12, 3), (28, 28, 28), (16, 64, 64), (5, 28, 30, 1), (64, 24, 13)):
+        clips = rng.integers(0, 256, (4, *shape), np.uint8)
+        np.savez(tmp_path / "x.npz", images=clips, labels=labels)
+        assert npz(tmp_path / "x.npz").input_shape[:3] == shape[:3]
+    for shape in ((20, 20, 16), (20, 20, 4), (20, 20, 7, 3)):
+        clips = rng.integers(0, 256, (4, *shape), np.uint8)
+        # As long as the first axis, so that is time.
+        np.savez(tmp_path / "x.npz", images=clips, labels=labels, lengths=[20, 9, 3, 20])
+        assert npz(tmp_path / "x.npz").input_shape[:3] == shape[:3]
+        np.savez(tmp_path / "x.npz", images=clips, labels=labels, lengths=[16, 9, 3, 2])
+        says(lambda: npz(tmp_path / "x.npz"), "if ")
+    np.savez(tmp_path / "x.npz", images=clips[..., 0], labels=labels)
+    assert npz(tmp_path / "x.npz", kind="clips").input_shape == (20, 20, 7, 1)

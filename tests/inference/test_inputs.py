@@ -174,3 +174,16 @@ def test_dark_and_light_of_arrays_and_clips(tmp_path: Path, rng: np.random.Gener
     )
     assert plain.array is not None and swapped.array is not None
     np.testing.assert_array_equal(swapped.array, 255 - plain.array)
+
+
+def test_arrays_under_the_names_of_others(tmp_path: Path, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (2, 6, 5), np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=[0, 1], x_test=images[:1], y_test=[0])
+    np.savez(tmp_path / "b.npz", images)
+    for name, expected in (
+        ("a.npz", ["a.npz:x_train[0]", "a.npz:x_train[1]", "a.npz:x_test[0]"]),
+        ("b.npz", ["b.npz[0]", "b.npz[1]"]),
+    ):
+        rows = list(read_inputs([tmp_path / name], (6, 5, 1), False, lambda path: images[0]))
+        assert [Path(row.name).name for row in rows] == expected
+        np.testing.assert_array_equal(rows[1].array, images[1][..., None])

@@ -36,7 +36,7 @@ def load_idx(path: Path, loading: Loading) -> Dataset:
         try:
             array = read_idx(file)
         except ValueError as error:
-            raise UserError(f"{error}; copy it or download it again".replace("\n", " ")) from error
+            raise UserError(f"{shown(str(error))}; copy it or download it again") from error
         except OSError as error:
             raise UserError(explain_os_error(error, file, "config.data.path")) from error
         if key.endswith("images") and file.name.startswith("emnist-"):

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from seqvision.data.files.images import HostImage, read_upright
 from seqvision.data.files.line_ink import InkedLine, check_no_page, inked_line
-from seqvision.data.files.opening import UnreadableImageError
+from seqvision.data.files.opening import UnreadableImageError, reading
 from seqvision.data.sources.written_line import Region, WrittenLine
 
 HostLine = UInt8[np.ndarray, "height _ 1"]

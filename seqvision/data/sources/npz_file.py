@@ -218,7 +218,7 @@ def example_frames(
         raise _not_bytes(where, images)
     allowed = [f"{name} are {axes}" for name, axes in _AXES.items() if kind in (name, "auto")]
     if kind == "auto":
-        kind = _kind(where, images.shape, lengths is not None)
+        kind = _kind(where, images.shape, lengths)
     axes = images.ndim + (kind == "images")  # As if an image were a clip without a time axis.
     if not (axes == 4 or (axes == 5 and images.shape[-1] in (1, 3))) or 0 in images.shape[1:]:
         hint = ""
@@ -251,12 +251,15 @@ def _not_bytes(where: str, images: np.ndarray) -> UserError:
     return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
 
 
-def _kind(where: str, shape: tuple[int, ...], with_lengths: bool) -> str:
+def _kind(where: str, shape: tuple[int, ...], lengths: np.ndarray | None) -> str:
     if len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3)):
         return "images"
-    if len(shape) in (4, 5):
+    # The longest clip tells which axis is time.
+    known = lengths is not None and lengths.size and lengths.dtype.kind in "iu"
+    longest = int(np.max(lengths)) if lengths is not None and known else 0
+    if len(shape) in (4, 5) and longest != shape[1]:
         _check_axes(where, shape)
-    if len(shape) == 4 and shape[1] in (1, 3) and not with_lengths:
+    if len(shape) == 4 and shape[1] in (1, 3) and lengths is None:
         raise UserError(
             f"{where} has the shape {shape}: if its second axis is channels, save"
             " np.moveaxis(images, 1, -1); if it is time, set config.data.kind = 'clips'"
@@ -274,8 +277,8 @@ def _check_axes(where: str, shape: tuple[int, ...]) -> None:
             f"{where} has the shape {shape}: if its last axis is {third} channels, save {colour};"
             f" {force}"
         )
-    # Frames are rarely so narrow, or of equal sides in the first two axes only.
-    if (first == second != third) or 2 * third <= min(first, second):
+    # Frames are rarely so narrow, or there are two equal sides without channels behind them.
+    if (len(shape) == 4 and first == second != third) or 2 * third <= min(first, second):
         axis = -1 if len(shape) == 4 else -2
         raise UserError(
             f"{where} has the shape {shape}: if axis 3 (of {third}) is time, which comes"
