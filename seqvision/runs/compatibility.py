@@ -31,7 +31,14 @@ _FREE = (
 )
 
 # Fields that runs of version 0.1 lack. They did what the defaults do.
-_NEWER = ("reading.prior", "reading.prior_weight", "reading.direction", "lines.invert")
+_NEWER = (
+    "data.value_range",
+    "data.paper",
+    "lines.invert",
+    "reading.direction",
+    "reading.prior",
+    "reading.prior_weight",
+)
 
 
 def read_settings(workdir: Path) -> Settings:
