@@ -15,7 +15,7 @@ from seqvision.config.flags import check_flags, one_line, own_flags
 from seqvision.config.overrides import check_overrides
 from seqvision.config.schema import Settings
 from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
-from seqvision.config.validation import a_type, unknown_key, validate
+from seqvision.config.validation import a_type, flatten, unknown_key, validate
 from seqvision.errors import UserError
 
 _OF_CONFIG = re.compile(r"--?config(\.[^=]*)?")
@@ -45,7 +45,11 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     check_flags(modes)
     settings = validate(FLAGS.config)
-    check_overrides(settings, config_overrides())
+    # A sweep varies fields together, and some of its runs may not read each of them.
+    if FLAGS.mode != "sweep" and not FLAGS.stop_with_input:
+        shipped = flatten(validate(_load(config_path())))
+        changed = flatten(settings)
+        check_overrides(settings, [n for n in config_overrides() if changed[n] != shipped[n]])
     return settings
 
 

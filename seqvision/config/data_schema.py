@@ -53,7 +53,7 @@ def parse_range(text: str) -> tuple[float, float] | None:
     if text == "auto":
         return None
     low, high = map(float, text.split(","))
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (math.isfinite(high - low) and low < high):
         raise ValueError(text)
     return low, high
 
@@ -83,7 +83,7 @@ class Data:
         for model.sequence=frames, or where they hold numbered series of images of one size).
       value_range: folders: of pictures of more than 8 bits, the values that are black and white,
         such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
-        training split.
+        training split (of all files where validation_fraction and test_fraction cut it).
       paper: folders: what transparent pictures lie on: black, white, or auto (black where the
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and

@@ -81,7 +81,7 @@ def _matching(pattern: str) -> list[str]:
     """
     path = expanded(pattern, "--inputs")
     known = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
-    rest, there = path.relative_to(known).parts, _literal(str(known))
+    rest, there = path.relative_to(known).parts, glob.escape(str(known))
     if "**" in rest:
         _check_links(known)
     for ending in ([_literal(part) for part in rest], rest):
@@ -141,8 +141,8 @@ def read_inputs(
       of_clips: whether it reads clips, or images.
       read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
       background: of the training images, for arrays.
-      invert: of arrays and clips: `always`, `never`, or `auto`: where the borders of most images of
-        an array are light and those of the training images dark, or the other way round.
+      invert: of arrays and clips: `always`, `never`; of arrays also `auto`: where the borders of
+        most of its images are light and those of the training images dark, or the other way round.
       tones: of the clips that the network was trained on.
 
     Yields:

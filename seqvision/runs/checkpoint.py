@@ -28,6 +28,15 @@ LoopFacts = dict[str, Any]
 """What the training loop saves beside the state: best step so far, time spent, ..."""
 
 
+_NOTHING = type(None)
+_LOOP = {
+    "seconds": NUMBER,
+    "best_step?": (int, _NOTHING),
+    "best_score?": (*NUMBER, _NOTHING),
+    "evaluations_since_best?": int,
+}
+
+
 class TornCheckpointError(Exception):
     """The files of a checkpoint are damaged; the message is the reason."""
 
@@ -40,11 +49,11 @@ def check_path(workdir: Path, read_only: bool = False) -> None:
     Raises:
       UserError: the path has a backslash or, where checkpoints are written, a pair of brackets.
     """
-    path = str(workdir.absolute())
+    path = workdir.absolute().as_posix()
     if "\\" in path or (not read_only and re.search(r"\[[^/]+\]", path)):
         raise UserError(
-            f"--workdir: '{path}': checkpoints cannot be kept where a path has [, ] or \\; choose"
-            " another folder, or rename this one"
+            f"--workdir: '{path}': checkpoints cannot be kept where a path has a pair of [ and ]"
+            " or a \\; choose another folder, or rename this one"
         )
 
 
@@ -210,7 +219,7 @@ class Checkpoints:
         state, contents = restored["state"], restored["contents"]
         if _digest(state) != contents["sha256"]:
             raise ValueError("its arrays do not have the checksum they were saved with")
-        problem = mismatch(contents["loop"], {"seconds": NUMBER, "best_step?": (int, type(None))})
+        problem = mismatch(contents["loop"], _LOOP)
         if problem:
             raise ValueError(problem)
         return state, contents["loop"]
@@ -223,7 +232,9 @@ class Checkpoints:
         """
         with self._explained():
             self._manager.wait_until_finished()
-        if self._saved is not None and not (self._folder / str(self._saved)).is_dir():
+        # Other hosts may see a new folder later.
+        saved = self._saved if processes.is_primary() else None
+        if saved is not None and not (self._folder / str(saved)).is_dir():
             raise gone(self._folder.parent, f"checkpoint {self._saved}")
 
     def __enter__(self) -> "Checkpoints":
@@ -248,7 +259,7 @@ class Checkpoints:
             yield
         except Exception as error:  # tensorstore quotes the operating system in its own errors.
             if not is_disk_full(error):
-                if isinstance(error, FileNotFoundError) or "NOT_FOUND" in str(error):
+                if not self._folder.is_dir():
                     raise gone(self._folder.parent, "a checkpoint that was being saved") from error
                 if not isinstance(error, OSError):
                     raise

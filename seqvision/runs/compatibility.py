@@ -22,7 +22,10 @@ _FREE = (
     "data.resident_bytes",
     "data.eval_batch_size",
     *(f"reading.{name}" for name in DECODING_FIELDS),
-    # Where it matters, it changes the fingerprint of the data.
+    # Where these matter, they change the fingerprints of the data.
+    "data.value_range",
+    "data.paper",
+    "lines.invert",
     "reading.direction",
     "model.execution",
     "log_every",
@@ -30,7 +33,8 @@ _FREE = (
     "checkpoint.keep",
 )
 
-# Fields that runs of version 0.1 lack. They did what the defaults do.
+# Fields that older runs lack. They did what the defaults do, but for `_as_it_was` and, of deep and
+# transparent pictures, of which each file had tones of its own.
 _NEWER = (
     "data.value_range",
     "data.paper",

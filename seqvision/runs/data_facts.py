@@ -31,7 +31,7 @@ class DataFacts:
       name, version, class_names, fingerprints: see `data.dataset.Dataset`.
       input_shape: (height, width, channels) of an image; (T, height, width, channels) of a clip.
       background: brightness at the borders of the training images: dark, light or mixed.
-      tones: of deep and transparent training images; runs of versions before 0.3 have none.
+      tones: of deep and transparent training images; runs of version 0.2.0 and before have none.
     """
 
     name: str
@@ -90,7 +90,7 @@ def read_data_facts(workdir: Path) -> DataFacts:
     content = read_record(path, {"data": _FACTS})
     try:
         return DataFacts.from_json(content["data"])
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: not of this version of seqvision, or damaged") from None
 
 

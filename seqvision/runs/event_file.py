@@ -5,9 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+_SECONDS = 30
+"""How long a curve may lag behind."""
+
 
 class EventFile:
-    """Writes scalars, which are on the disk after `flush`.
+    """Writes scalars, which are on the disk after `flush`, and soon without it.
 
     tensorboardX's `SummaryWriter` hands them to a thread, for which its `flush` does not wait
     (seen in 2.6.5): what a kill after it loses is missing in the resumed run's curves.
@@ -25,16 +28,23 @@ class EventFile:
         # A start and its resumption within one second have files of their own.
         self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}.{time.time_ns()}")
         self._write(first_step, session_log=SessionLog(status=SessionLog.START))
+        self.flush()
 
     def scalar(self, name: str, value: float, step: int) -> None:
+        """Adds a point to the curve `name`."""
         from tensorboardX.summary import scalar
 
         self._write(step, summary=scalar(name, value))
+        if time.monotonic() > self._next_flush:
+            self.flush()
 
     def flush(self) -> None:
+        """Waits until all points are on the disk."""
         self._writer.flush()
+        self._next_flush = time.monotonic() + _SECONDS
 
     def close(self) -> None:
+        """Flushes and closes the file."""
         self._writer.close()
 
     def _write(self, step: int, **content: Any) -> None:

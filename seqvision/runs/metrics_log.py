@@ -40,7 +40,6 @@ class MetricsLog:
         self._metrics.write(_line(row))
         self._metrics.flush()
         self.scalars(step, split, {k: v for k, v in values.items() if isinstance(v, float)})
-        self._tensorboard.flush()
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Records values in TensorBoard only."""
@@ -59,8 +58,8 @@ class MetricsLog:
             for name in (METRICS, CONFIG, ENVIRONMENT):
                 if not (self._workdir / name).exists():
                     raise gone(self._workdir, name)
-            here, written = (self._workdir / METRICS).stat(), os.fstat(self._metrics.fileno())
-            if not os.path.samestat(here, written):
+            # Not by the inode: that of one file changes on some network file systems.
+            if os.fstat(self._metrics.fileno()).st_nlink == 0:
                 raise gone(self._workdir, METRICS)
 
     def close(self) -> None:

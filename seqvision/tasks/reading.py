@@ -145,12 +145,15 @@ class TextReading(Task):
             for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
                 output = to_host(step(params, arrays, indices))
                 count = int(mask.sum())
-                found = self.predictions(output.decoded, output.batch["lengths"], count)
-                for number, prediction in enumerate(found):
-                    line = _scored_line(output, number, self.read_symbols(output.decoded, number))
-                    if keep is not None:
+                lines = [
+                    _scored_line(output, number, self.read_symbols(output.decoded, number))
+                    for number in range(count)
+                ]
+                if keep is not None:
+                    found = self.predictions(output.decoded, output.batch["lengths"], count)
+                    for prediction, line in zip(found, lines, strict=True):
                         keep(prediction, line.truth)
-                    yield line
+                yield from lines
 
         def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ReadingMetrics:
             return reading_metrics(scored_lines(params, split, keep), self.delay)

@@ -86,8 +86,17 @@ def test_pairs_of_an_image_and_its_text(tmp_path: Path) -> None:
     assert said == [f"{tmp_path}: images without a text (.gt.txt) are left out: alone.png"]
 
 
-def test_pairs_in_folders_of_splits(tmp_path: Path) -> None:
-    for folder, text in {"train": "a", "val": "b", "testing": "c"}.items():
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "testing"),
+        ("Train", "Valid", "Test"),
+        ("training_set", "dev", "testset"),
+        ("train", "val", "test_images"),
+    ],
+)
+def test_pairs_in_folders_of_splits(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for folder, text in zip(names, "abc", strict=True):
         pair(tmp_path / folder, "1", text)
     dataset = load(tmp_path, validation_fraction=0.5)
     assert {split: list(texts_of(dataset, split).values()) for split in dataset.splits} == {

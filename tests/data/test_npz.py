@@ -240,6 +240,15 @@ def test_what_is_complete_is_not_renamed(tmp_path: Path) -> None:
     assert list(npz(tmp_path / "x.npz", say=lines.append).splits) == ["train"] and not lines
 
 
+def test_own_and_other_names_in_one_file(tmp_path: Path) -> None:
+    images = np.arange(120, dtype=np.uint8).reshape(4, 6, 5)
+    own = {"train_images": images, "train_labels": LABELS}
+    np.savez(tmp_path / "x.npz", **own, test_x=255 - images, test_y=LABELS, x=images)
+    found = npz(tmp_path / "x.npz", say=lambda line: None)
+    assert list(found.splits) == ["train", "test"]
+    np.testing.assert_array_equal(arrays(found, "test").inputs[..., 0], 255 - images)
+
+
 def test_labels_that_begin_at_1(tmp_path: Path) -> None:
     images = np.arange(6 * 30, dtype=np.uint8).reshape(6, 6, 5)
     labels = np.array([1, 2, 3, 1, 2, 3], np.uint8)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from seqvision.config.data_schema import INVERSIONS
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.pixels import border, fit, in_mode, upright
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
@@ -13,7 +14,7 @@ from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
 
-INVERSIONS = ("auto", "always", "never")
+
 _DARK, _LIGHT = 64, 192
 _LEAST_CONTRAST = 16
 

@@ -35,6 +35,11 @@ def reading() -> Iterator[None]:
             yield
     except (UnreadableImageError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            f"more pixels than Pillow reads, {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; cut it, or make"
+            " it smaller"
+        ) from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError("it is no image, or a damaged one") from error
     except Exception as error:

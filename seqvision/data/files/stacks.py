@@ -27,7 +27,9 @@ def check_stack(opened: Image.Image) -> None:
     if opened.format != "TIFF":
         return
     tags = getattr(opened, "tag_v2", {})
-    axes = _axes(str(tags.get(_DESCRIPTION, "")), int(tags.get(_SAMPLES_PER_PIXEL, 1)))
+    axes = _axes(
+        str(tags.get(_DESCRIPTION, "")), int(tags.get(_SAMPLES_PER_PIXEL, 1)), opened.size[::-1]
+    )
     long = {name: size for name, size in axes.items() if size > 1}
     if not long:
         return
@@ -44,7 +46,7 @@ def check_stack(opened: Image.Image) -> None:
         )
 
 
-def _axes(description: str, samples: int) -> dict[str, int]:
+def _axes(description: str, samples: int, size: tuple[int, int]) -> dict[str, int]:
     """The sizes of the axes over the pages, by name; {} where nothing is known."""
     if description.startswith("ImageJ="):
         found = dict(re.findall(r"^(images|channels|slices|frames)=(\d+)\s*$", description, re.M))
@@ -61,7 +63,9 @@ def _axes(description: str, samples: int) -> dict[str, int]:
     if description.startswith("{"):
         try:
             shape = json.loads(description)["shape"]
-            rest = [int(n) for n in shape[: -3 if samples > 1 else -2]]
+            # Of one sample, an axis of 1 may follow height and width.
+            last = 2 if samples == 1 and tuple(shape[-2:]) == size else 3
+            rest = [int(n) for n in shape[:-last]]
         except (ValueError, KeyError, TypeError):
             return {}
         return {f"of axis {number}": size for number, size in enumerate(rest)}

@@ -24,9 +24,19 @@ class Tones:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "Tones":
-        """The tones as they were written by `dataclasses.asdict`."""
-        low_high = facts["value_range"]
-        return cls(low_high and (low_high[0], low_high[1]), facts["paper"])
+        """The tones as they were written by `dataclasses.asdict`.
+
+        Raises:
+          KeyError, TypeError, ValueError: they are damaged.
+        """
+        if facts["paper"] not in ("", "black", "white"):
+            raise ValueError(f"paper {facts['paper']!r}")
+        if facts["value_range"] is None:
+            return cls(None, facts["paper"])
+        low, high = facts["value_range"]
+        if not all(isinstance(value, int | float) for value in (low, high)) or not low < high:
+            raise ValueError(f"value_range {facts['value_range']!r}")
+        return cls((low, high), facts["paper"])
 
     def __str__(self) -> str:
         parts = []
@@ -39,7 +49,7 @@ class Tones:
 
 
 FILE_BY_FILE = Tones()
-"""Of sets without deep and transparent pictures, and of runs of versions before 0.3."""
+"""Of pictures outside class folders, of sets without deep and transparent ones, of older runs."""
 
 
 def range_of_extremes(smallest: float, largest: float) -> tuple[float, float]:

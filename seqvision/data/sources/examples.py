@@ -11,9 +11,9 @@ import numpy as np
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
+from seqvision.data.sources.brightness_range import check_values
 from seqvision.data.sources.hash_split import cut
 from seqvision.data.sources.loading import Loading, Size, size_of
-from seqvision.data.sources.value_range import check_values
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 

@@ -19,7 +19,7 @@ from seqvision.data.sources.folder_layout import Row, find_examples
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
-from seqvision.data.sources.set_tones import kept_tones, tones_of
+from seqvision.data.sources.set_tones import tones_of
 from seqvision.errors import UserError
 
 
@@ -49,9 +49,9 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
 def _tones(rows: list[Row], loading: Loading) -> Tones:
     """Those of the training files, of all files where the user made no splits."""
     files = list(_all_files([row for row in rows if row.split == "train"]))
-    how = f"tones {loading.tones}"
+    how = f"tones {loading.tones!r}"
     kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
-    return kept_tones(kept, lambda: tones_of(files, loading.tones, loading.say))
+    return tones_of(files, loading.tones, kept, loading.say)
 
 
 def _all_files(rows: list[Row]) -> Iterator[Path]:
@@ -70,7 +70,8 @@ def _examples(
 
     They are scanned, unless an earlier scan of them was kept.
     """
-    files, how = _all_files(rows), str(loading.tones)
+    # Long videos are read in the size that is asked for.
+    files, how = _all_files(rows), repr((loading.tones, loading.size[:2]))
     kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
     scans, frames = load_scan(kept, lambda scans: len(scans) == len(rows)), None
     if scans is None:

@@ -11,7 +11,7 @@ from xml.parsers import expat
 from seqvision.data.alphabet import normalized
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, natural_key, shown
-from seqvision.data.sources.written_line import Region, WrittenLine, split_of
+from seqvision.data.sources.written_line import Region, WrittenLine, splits_below
 from seqvision.errors import UserError
 from seqvision.runtime.regular_file import regular
 
@@ -37,6 +37,7 @@ def lines_of_pages(path: Path, say: Callable[[str], None]) -> list[WrittenLine]:
     """
     files = [file for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file()]
     files.sort(key=lambda file: natural_key(file.relative_to(path).as_posix()))
+    splits = splits_below(path) if files else {}
     lines: list[WrittenLine] = []
     others: list[str] = []
     silent: list[str] = []
@@ -47,11 +48,12 @@ def lines_of_pages(path: Path, say: Callable[[str], None]) -> list[WrittenLine]:
             others.append(shown(file.name))
             continue
         image = _image_of(file, _image_name(root))
+        split = splits.get(file.relative_to(path).parts[0], "train")
         for number, (name, text, region) in enumerate(readers[kind](root, shown(file)), start=1):
             where = f"{shown(file.relative_to(path).as_posix())}:{shown(name or f'line {number}')}"
             text = normalized(" ".join(text.split("\n"))).strip()
             if text:
-                lines.append(WrittenLine(split_of(file, path), where, where, text, image, region))
+                lines.append(WrittenLine(split, where, where, text, image, region))
             else:
                 silent.append(where)
     for found, what in ((others, "XML of other kinds than PAGE and ALTO"), (silent, "no text")):

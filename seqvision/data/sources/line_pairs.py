@@ -6,7 +6,7 @@ from pathlib import Path
 from seqvision.data.alphabet import normalized
 from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, natural_key, shown
-from seqvision.data.sources.written_line import WrittenLine, split_of
+from seqvision.data.sources.written_line import WrittenLine, splits_below
 from seqvision.errors import UserError
 from seqvision.runtime.regular_file import regular
 
@@ -33,7 +33,8 @@ def lines_of_pairs(path: Path, say: Callable[[str], None]) -> list[WrittenLine]:
     for file in files:
         if file.suffix.lower() in IMAGE_SUFFIXES:
             images.setdefault(file.with_suffix(""), []).append(file)
-    lines = [_line(text, path, images) for text in texts]
+    splits = splits_below(path) if texts else {}
+    lines = [_line(text, path, images, splits) for text in texts]
     used = {_stem(line.file) for line in lines}
     unused = [shown(same[0].name) for stem, same in images.items() if _plain(stem) not in used]
     if lines and unused:
@@ -41,7 +42,9 @@ def lines_of_pairs(path: Path, say: Callable[[str], None]) -> list[WrittenLine]:
     return lines
 
 
-def _line(text: Path, root: Path, images: dict[Path, list[Path]]) -> WrittenLine:
+def _line(
+    text: Path, root: Path, images: dict[Path, list[Path]], splits: dict[str, str]
+) -> WrittenLine:
     stem = text.with_name(text.name.removesuffix(_TEXT))
     found = next((same for copy in _COPIES if (same := images.get(_copy(stem, copy)))), [])
     if len(found) != 1:
@@ -59,7 +62,8 @@ def _line(text: Path, root: Path, images: dict[Path, list[Path]]) -> WrittenLine
         what = f"{len(rows)} lines of text" if rows else "no text"
         raise UserError(f"{shown(text)}: {what}; write the one line that its image shows")
     name = found[0].relative_to(root).as_posix()
-    return WrittenLine(split_of(text, root), shown(text), normalized(name), rows[0], found[0])
+    split = splits.get(text.relative_to(root).parts[0], "train")
+    return WrittenLine(split, shown(text), normalized(name), rows[0], found[0])
 
 
 def _copy(stem: Path, copy: str) -> Path:

@@ -7,6 +7,7 @@ from seqvision.errors import UserError
 
 _IMAGES = ("x", "data", "images", "image", "imgs")
 _LABELS = ("y", "target", "targets", "labels", "label")
+_LENGTHS = ("length", "lengths")
 _SPLITS = {
     "train": "train_",
     "val": "val_",
@@ -33,7 +34,7 @@ def own_names(keys: list[str], axes_of: Callable[[str], int]) -> dict[str, str]:
     Raises:
       UserError: two arrays that may be the same.
     """
-    if {"images", "labels"} <= set(keys) or {"train_images", "train_labels"} <= set(keys):
+    if {"images", "labels"} <= set(keys):
         return {}
     unnamed = sorted((k for k in keys if re.fullmatch(r"arr_\d", k)), key=lambda k: int(k[4:]))
     if unnamed and len(unnamed) == len(keys):
@@ -42,6 +43,8 @@ def own_names(keys: list[str], axes_of: Callable[[str], int]) -> dict[str, str]:
     for key in keys:
         name = _our_name(key)
         if name is None or name == key or name in keys:
+            continue
+        if "train_images" in keys and "_" not in name:
             continue
         if name in found:
             raise UserError(f"both '{found[name]}' and '{key}' may be its {name}; keep one of them")
@@ -63,6 +66,8 @@ def _our_name(key: str) -> str | None:
         return None
     if words[0] in _IMAGES:
         return f"{prefix}images"
+    if words[0] in _LENGTHS:
+        return f"{prefix}lengths"
     return f"{prefix}labels" if words[0] in _LABELS else None
 
 

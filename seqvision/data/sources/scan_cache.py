@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seqvision.errors import explain_os_error
 from seqvision.runtime.atomic_write import write_atomically
@@ -56,25 +56,36 @@ def load_scan(path: Path | None, fits: Callable[[list[FileScan]], bool]) -> list
     Returns:
       None where there is none that fits, or where it is damaged.
     """
-    if path is None:
-        return None
     try:
         scans = [
             FileScan(tuple(shape), fraction, problem)
-            for shape, fraction, problem in json.loads(regular(path).read_text())
+            for shape, fraction, problem in load_json(path)
         ]
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     return scans if fits(scans) else None
 
 
 def save_scan(path: Path | None, scans: list[FileScan], say: Callable[[str], None]) -> None:
     """Writes the file atomically, if any; `say` is called with a line where that fails."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(json.dumps(scans).encode()))
-    except OSError as error:
+    if path and (error := save_json(path, scans)):
         reason = explain_os_error(error, path.parent, "config.data.cache_dir")
         say(f"scan not kept, so the next start scans all files again: {reason}")
+
+
+def load_json(path: Path | None) -> Any:
+    """What was kept in a file; None where there is none, or where it is damaged."""
+    try:
+        return json.loads(regular(path).read_text()) if path else None
+    except (OSError, ValueError):
+        return None
+
+
+def save_json(path: Path, content: Any) -> OSError | None:
+    """Writes the file atomically; returns the error where that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write(json.dumps(content).encode()))
+    except OSError as error:
+        return error
+    return None

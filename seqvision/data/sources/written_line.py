@@ -3,18 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-# What people name the folders of splits.
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "eval": "validation",
-    "test": "test",
-    "testing": "test",
-}
+from seqvision.data.files.paths import shown
+from seqvision.data.sources.split_names import split_folders, split_of
 
 
 class Region(NamedTuple):
@@ -40,11 +30,19 @@ class WrittenLine(NamedTuple):
     region: Region | None = None
 
 
-def split_of(file: Path, root: Path) -> str:
-    """The split of a file by the folder below `root` that it is in; `train` where none is named.
+def splits_below(root: Path) -> dict[str, str]:
+    """The split of each folder right below `root` that is named as one.
 
-    Folders are splits only where there is one to train on.
+    Folders are splits only where there is one to train on; what lies elsewhere is `train`.
+
+    Raises:
+      UserError: two folders for one split.
     """
-    first = file.relative_to(root).parts[0].lower()
-    has_train = any((root / name).is_dir() for name, of in SPLIT_FOLDERS.items() if of == "train")
-    return SPLIT_FOLDERS.get(first, "train") if has_train else "train"
+    named = {
+        folder: found[0]
+        for folder in root.iterdir()
+        if folder.is_dir() and (found := split_of(folder.name))
+    }
+    if "train" not in named.values():
+        return {}
+    return {folder.name: split for split, folder in split_folders(shown(root), named).items()}

@@ -68,6 +68,8 @@ def test_unclear_stacks_are_refused(
         (4, ome(SizeT=1, SizeZ=4, SizeC=1)),
         (4, '{"shape": [4, 6, 5]}'),
         (4, '{"shape": [1, 4, 1, 6, 5]}'),
+        (4, '{"shape": [4, 6, 5, 1]}'),
+        (1, '{"shape": [6, 5, 1]}'),
         (4, "a photograph of my cat"),
         (4, "{not json"),
         (1, "ImageJ=1.54f\n"),

@@ -110,6 +110,34 @@ def test_the_training_split_decides_and_a_stated_range_counts_more(tmp_path: Pat
     assert first_pixels(stated, 3)[0] == [0, 128, 255]
 
 
+def test_what_is_stated_counts_where_no_training_picture_needs_it(tmp_path: Path) -> None:
+    ordinary, deep = flat(0, 7, 200, dtype="uint8"), flat(0, 2000, 65535)
+    for split, picture in (("train", ordinary), ("test", deep)):
+        for name in "ab":
+            save(tmp_path / split / name / "0.png", picture)
+    stated = Tones((0, 65535), "black")
+    dataset = folders(tmp_path, tones=stated)
+    assert dataset.tones == stated
+    found = dataset.split("test").read(np.zeros(1, np.int32))["inputs"].ravel()
+    assert found[:3].tolist() == [0, 8, 255]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"value_range": [1], "paper": ""},
+        {"value_range": ["0", "9"], "paper": ""},
+        {"value_range": [9, 0], "paper": ""},
+        {"value_range": 3, "paper": ""},
+        {"value_range": None, "paper": "purple"},
+        {"value_range": None},
+    ],
+)
+def test_damaged_tones(damaged: Any) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Tones.from_json(damaged)
+
+
 def test_it_is_kept_for_the_next_start(tmp_path: Path) -> None:
     options = {"cache_dir": tmp_path / "cache"}
     first = two_classes(tmp_path / "set", ".png", flat(0, 7, 900), flat(0, 7, 800), **options)
@@ -119,9 +147,12 @@ def test_it_is_kept_for_the_next_start(tmp_path: Path) -> None:
 
 
 def test_deep_and_ordinary_files_are_named(tmp_path: Path) -> None:
-    said: list[str] = []
-    two_classes(tmp_path, ".png", flat(0, 7, 900), flat(0, 7, 200, dtype="uint8"), say=said.append)
-    assert any("1 files have more than 8 bits a value" in line for line in said)
+    options: dict[str, Any] = {"cache_dir": tmp_path / "cache"}
+    pictures = [flat(0, 7, 900), flat(0, 7, 200, dtype="uint8")]
+    for _ in range(2):  # At each start.
+        said: list[str] = []
+        two_classes(tmp_path / "set", ".png", *pictures, say=said.append, **options)
+        assert any("1 files have more than 8 bits a value" in line for line in said)
 
 
 def test_runs_of_earlier_versions_have_none() -> None:
