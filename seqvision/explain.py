@@ -46,6 +46,8 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
     num_outputs = f"{dataset.num_classes} {setup.task.outputs}"
     yield f"{dataset.name}: {sizes}; {num_outputs}; {residence(dataset)}"
+    if text := str(dataset.tones):
+        yield f"values: {text}"
     yield f"arrays on their way, for a batch of {batch_size}:"
     arrays = arrays_on_the_way(setup.model, params, inputs, lengths)
     yield from aligned([("array", "axes", "shape", "type"), *arrays])

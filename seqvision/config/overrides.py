@@ -8,11 +8,13 @@ from seqvision.errors import UserError
 
 _CNN_SEQUENCES = ("cnn", "cnn_rows", "cnn_columns", "frames")
 
+_LINES = f"config.data.source of {' or '.join(LINE_SOURCES)}"
+
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.
 # A config file may well hold such fields: they are there for its other variants.
 _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("clips", lambda s: s.data.source == "moving_digits", "config.data.source=moving_digits"),
-    ("lines.width", lambda s: s.data.source in LINE_SOURCES, "config.data.source=digit_lines"),
+    ("lines.width", lambda s: s.data.source in LINE_SOURCES, _LINES),
     ("lines.invert", lambda s: s.data.source == "lines", "config.data.source=lines"),
     ("lines", lambda s: s.data.source == "digit_lines", "config.data.source=digit_lines"),
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),

@@ -21,7 +21,7 @@ def check(config: ConfigDict, changes: dict[str, Any]) -> None:
     [
         ("clips.speed", 3.0, "config.data.source=moving_digits"),
         ("lines.level", "hard", "config.data.source=digit_lines"),
-        ("lines.width", 100, "config.data.source=digit_lines"),
+        ("lines.width", 100, "config.data.source of digit_lines or lines"),
         ("model.patch_size", 7, "config.model.sequence=patches"),
         ("model.cnn_channels", (4,), "config.model.sequence of cnn, cnn_rows"),
         ("schedule.start_fraction", 0.5, "config.schedule.warmup"),

@@ -85,7 +85,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
         ({"images": IMAGES / 255, "labels": LABELS}, ["float64", "uint8", ".astype(np.uint8)"]),
         (  # scikit-learn's digits.
             {"images": IMAGES * 16.0, "target": LABELS},
-            ["from 16 to 16", "if 16 is white, save np.round(images * (255 / 16))"],
+            ["from 16 to 16", "if 16 is white, in all arrays, save np.round(images * (255 / 16))"],
         ),
         ({"images": IMAGES, "labels": np.eye(4)}, ["one-hot", "argmax(axis=1)"]),
         ({"images": IMAGES, "labels": np.tri(4)}, ["(4, 4)", "multi-label", "save one column"]),

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
+from seqvision.data.files.tones import range_of_extremes
 from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
@@ -247,7 +248,10 @@ def _not_bytes(where: str, images: np.ndarray) -> UserError:
         low, high = np.nanmin(images), np.nanmax(images)
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
-            formula = f"if {high:g} is white, save np.round(images * (255 / {high:g}))"
+            white = range_of_extremes(float(low), float(high))[1]
+            formula = (
+                f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
+            )
     return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
 
 
