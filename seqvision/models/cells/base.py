@@ -163,5 +163,5 @@ class Cell(nn.Module):
         return JaxOperations(self.dtype)
 
     @property
-    def _parameters(self) -> Mapping[str, Array]:
+    def _parameters(self) -> Mapping[str, Any]:
         return self.variables["params"]
