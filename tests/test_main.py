@@ -27,14 +27,15 @@ from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.runs.records import read_record
 from seqvision.train import train_and_evaluate
+from tests.conftest import QUICK_COMPILATION
 from tests.test_train import assert_same_run
 
 CONFIG = "--config=configs/row_lstm.py"
 
 
 def environment(**more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "COLUMNS")}
-    return clean | {"JAX_PLATFORMS": "cpu"} | more
+    clean = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    return clean | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_COMPILATION} | more
 
 
 def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
