@@ -87,7 +87,7 @@ def read_frames(
       UserError: it is a video, and PyAV is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        return without_colour(video_frames(path, *size))
+        return without_colour(video_frames(path, *size, tones))
     with reading():
         images = _folder_frames(path) if path.is_dir() else _file_frames(path)
         sizes = [(image.height, image.width) for image in images]

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from seqvision.data.files.deep import know_more_tiffs, unknown_tiff
 from seqvision.runtime.regular_file import regular
+
+know_more_tiffs()
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
@@ -55,7 +58,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     Raises:
       UnreadableImageError: it is missing, none of FORMATS, or too large by its header.
     """
-    with reading(), Image.open(regular(path), formats=FORMATS) as opened:
+    with reading(), _open(regular(path)) as opened:
         if max(opened.size) > _LONGEST_SIDE:
             raise UnreadableImageError(
                 f"{opened.height} x {opened.width} pixels (height x width); sides of up to"
@@ -68,3 +71,15 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 f" {opened.width} (height x width); cut it, or make it smaller"
             )
         yield opened
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        if kind := unknown_tiff(path):
+            raise UnreadableImageError(
+                f"a TIFF of {kind}, which is not read; save it as grey of 16 bits or float32, or as"
+                " colours of 8 or 16 bits"
+            ) from None
+        raise

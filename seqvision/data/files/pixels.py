@@ -6,12 +6,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes
+from seqvision.data.files.deep import deep_pixels, is_deep, with_low_bytes
+from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes, range_of_file
 
 # The frames of a clip, or an image as one frame.
 HostFrames = UInt8[np.ndarray, "T _ _ _"]
-
-_PHOTOMETRIC = 262  # The TIFF tag; 0 means that white is 0.
 
 
 def in_mode(
@@ -28,25 +27,12 @@ def in_mode(
 
 def upright(opened: Image.Image) -> Image.Image:
     """A copy of an image, turned by its EXIF orientation."""
-    return _from_black(ImageOps.exif_transpose(opened), opened)
+    return with_low_bytes(opened, ImageOps.exif_transpose)
 
 
 def frame_of(opened: Image.Image) -> Image.Image:
     """A copy of the current frame."""
-    return _from_black(opened.copy(), opened)
-
-
-def _from_black(image: Image.Image, opened: Image.Image) -> Image.Image:
-    # Of TIFFs whose 0 is white, Pillow inverts those of 8 bits only.
-    white_is_zero = getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == 0
-    if white_is_zero and image.mode.startswith("I;16"):
-        return Image.fromarray(65535 - np.asarray(image, np.uint16))
-    return image
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether its values are of more than 8 bits, or floats; of them Pillow has one channel."""
-    return image.mode.startswith("I") or image.mode == "F"
+    return with_low_bytes(opened, lambda frame: frame.copy())
 
 
 def ink(images: Sequence[Image.Image]) -> tuple[float, float]:
@@ -67,19 +53,16 @@ def paper_for(light: float, total: float) -> str:
 
 def _shallow(images: Sequence[Image.Image], tones: Tones) -> list[Image.Image]:
     # Pillow would clip these to 255, not scale them.
-    values = {
-        number: np.asarray(image, np.float64)
-        for number, image in enumerate(images)
-        if is_deep(image)
-    }
+    deep = {number: deep_pixels(image) for number, image in enumerate(images) if is_deep(image)}
     value_range = tones.value_range
     if value_range is None:
-        finite = [array[np.isfinite(array)] for array in values.values()]
-        largest = max((array.max(initial=0.0) for array in finite), default=0.0)
-        value_range = 0.0, next((f for f in (1.0, 255.0, 4095.0) if largest <= f), 65535.0)
+        largest = max((pixels.seen.max(initial=0.0) for pixels in deep.values()), default=0.0)
+        value_range = range_of_file(largest)
     shallow = list(images)
-    for number, array in values.items():
-        shallow[number] = Image.fromarray(as_bytes(array, value_range))
+    for number, pixels in deep.items():
+        shallow[number] = Image.fromarray(as_bytes(pixels.values, value_range))
+        if pixels.opacity is not None:
+            shallow[number].putalpha(Image.fromarray(pixels.opacity))
     return shallow
 
 
