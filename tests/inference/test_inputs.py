@@ -39,7 +39,7 @@ def test_inputs_for_images(tmp_path: Path, rng: np.random.Generator) -> None:
     ]  # fmt: skip
     shape = (HEIGHT, WIDTH, 3)
     rows = list(read_inputs(paths, shape, False, lambda path: read_image(path, shape, "mixed")))
-    found = {Path(name).name: (array, error) for name, array, error in rows}
+    found = {Path(name).name: (array, error) for name, array, error, _ in rows}
     assert len(found) == 7 + len(clip)
     for name in ("a.png", "c.gif", "g.npz[0]"):
         np.testing.assert_array_equal(found[name][0], clip[0])
@@ -68,7 +68,7 @@ def test_inputs_for_clips(tmp_path: Path, rng: np.random.Generator) -> None:
     shape = (3, 10, 10, 1)  # Frames beyond the network's three are kept.
     found = {
         Path(name).name: (array, error)
-        for name, array, error in read_inputs(paths, shape, True, lambda path: np.zeros(1))
+        for name, array, error, _ in read_inputs(paths, shape, True, lambda path: np.zeros(1))
     }
     expected = fit(clips[0], 10, 10, 1)
     for name in ("a", "b.mkv", "c.gif", "e.npz[0]"):

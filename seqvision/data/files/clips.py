@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
@@ -66,7 +67,10 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def read_frames(
-    path: Path, size: tuple[int, int] = (0, 0), tones: Tones = FILE_BY_FILE
+    path: Path,
+    size: tuple[int, int] = (0, 0),
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
@@ -76,6 +80,7 @@ def read_frames(
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
       tones: those of the set, for deep and transparent pictures.
+      doubts: is told what is doubtful, see `pixels.in_mode`.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is
@@ -87,21 +92,27 @@ def read_frames(
       UserError: it is a video, and PyAV is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        return without_colour(video_frames(path, *size, tones))
+        return without_colour(video_frames(path, *size, tones, doubts))
     with reading():
         images = _folder_frames(path) if path.is_dir() else _file_frames(path)
         sizes = [(image.height, image.width) for image in images]
         check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
-        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB", tones)])
+        images = in_mode(images, "L" if grey else "RGB", tones, doubts)
+        frames = np.stack([np.asarray(image) for image in images])
         return frames[..., None] if grey else without_colour(frames)
 
 
-def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_FILE) -> HostFrames:
+def read_clip(
+    path: Path,
+    input_shape: tuple[int, ...],
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
+) -> HostFrames:
     """Reads a clip as training does.
 
     Args:
-      path, tones: see `read_frames`.
+      path, tones, doubts: see `read_frames`.
       input_shape: ends in the height, width and channels that the network reads.
 
     Returns:
@@ -111,7 +122,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_F
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, (height, width), tones), height, width, channels)
+    return fit(read_frames(path, (height, width), tones, doubts), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:

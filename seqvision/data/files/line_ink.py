@@ -9,6 +9,7 @@ from PIL import Image
 from seqvision.data.files.images import toned
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.pixels import border
+from seqvision.data.files.writing_rows import PAGE_ROWS, num_rows_of_writing
 
 Values = Float64[np.ndarray, "height width"]
 
@@ -22,8 +23,6 @@ _PAPER, _FRAME = 0.6, 0.9
 _NO_INK = 0.995
 # Ink on the other side of the paper's brightness than the border says needs so many times its mass.
 _EVIDENCE = 1.5
-# A page has at least so many rows of writing, each of so many pixels.
-_PAGE_ROWS, _ROW_PIXELS = 4, 4
 
 
 class InkedLine(NamedTuple):
@@ -73,20 +72,9 @@ def inked_line(image: Image.Image, invert: str = "auto") -> InkedLine:
     return InkedLine(_stretched(values, paper, dark_ink), dark_ink)
 
 
-def num_rows_of_writing(pixels: np.ndarray) -> int:
-    """How many bands of ink lie one below the other in (height, width, 1), light ink on dark."""
-    has_ink = (pixels[..., 0] > 127).mean(axis=1) > 0.01
-    edges = np.flatnonzero(np.diff(np.pad(has_ink.astype(np.int8), 1)))
-    heights = edges[1::2] - edges[::2]
-    if len(heights) == 0:
-        return 0
-    # No dots, accents or ruled lines.
-    return int((heights >= max(_ROW_PIXELS, np.max(heights) / 3)).sum())
-
-
 def check_no_page(pixels: np.ndarray) -> None:
     """Raises UnreadableImageError where a picture shows a page, not a line."""
-    if (rows := num_rows_of_writing(pixels)) >= _PAGE_ROWS:
+    if (rows := num_rows_of_writing(pixels)) >= PAGE_ROWS:
         raise UnreadableImageError(
             f"it shows {rows} rows of writing; this run reads single lines: cut it into lines"
         )

@@ -7,6 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from seqvision.data.files.deep import deep_pixels, is_deep, with_low_bytes
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes, range_of_file
 
 # The frames of a clip, or an image as one frame.
@@ -14,15 +15,21 @@ HostFrames = UInt8[np.ndarray, "T _ _ _"]
 
 
 def in_mode(
-    images: Sequence[Image.Image], mode: str, tones: Tones = FILE_BY_FILE
+    images: Sequence[Image.Image],
+    mode: str,
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> list[Image.Image]:
     """Brings an image, or the frames of a clip, to `L` or `RGB`.
 
     Deep ones are scaled to 8 bits, transparent ones laid on paper, as `tones` has it. What it
     leaves open is decided for all frames together, so that none flickers: the depth by their
-    largest value, the paper white, or black where their ink is light.
+    largest value, the paper white, or black where their ink is light. `doubts` is told where most
+    of their values lie outside the range of `tones`.
     """
-    return [image.convert(mode) for image in _on_paper(_shallow(images, tones), tones.paper)]
+    return [
+        image.convert(mode) for image in _on_paper(_shallow(images, tones, doubts), tones.paper)
+    ]
 
 
 def upright(opened: Image.Image) -> Image.Image:
@@ -51,13 +58,17 @@ def paper_for(light: float, total: float) -> str:
     return "black" if light > 127.5 * total else "white"
 
 
-def _shallow(images: Sequence[Image.Image], tones: Tones) -> list[Image.Image]:
+def _shallow(
+    images: Sequence[Image.Image], tones: Tones, doubts: Doubts | None
+) -> list[Image.Image]:
     # Pillow would clip these to 255, not scale them.
     deep = {number: deep_pixels(image) for number, image in enumerate(images) if is_deep(image)}
     value_range = tones.value_range
     if value_range is None:
         largest = max((pixels.seen.max(initial=0.0) for pixels in deep.values()), default=0.0)
         value_range = range_of_file(largest)
+    elif doubts and deep:
+        doubts.of_values(list(deep.values()), value_range)
     shallow = list(images)
     for number, pixels in deep.items():
         shallow[number] = Image.fromarray(as_bytes(pixels.values, value_range))

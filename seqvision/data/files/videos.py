@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.deep import from_values
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, reading
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, in_mode
@@ -24,7 +25,13 @@ VIDEO_SUFFIXES = {
 _MOST_ASPECT = 4
 
 
-def video_frames(path: Path, height: int, width: int, tones: Tones = FILE_BY_FILE) -> HostFrames:
+def video_frames(
+    path: Path,
+    height: int,
+    width: int,
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
+) -> HostFrames:
     """Reads all frames of a video.
 
     Those of grey, or of red, green and blue, with more than 8 bits are deep; those with an opacity
@@ -61,7 +68,7 @@ def video_frames(path: Path, height: int, width: int, tones: Tones = FILE_BY_FIL
         if not frames:
             raise UnreadableImageError("a clip with no frames")
         check_sizes([frame.shape[:2] for frame in frames])
-        return np.stack(frames if _is_plain(frames[0]) else _in_rgb(frames, tones))
+        return np.stack(frames if _is_plain(frames[0]) else _in_rgb(frames, tones, doubts))
 
 
 def special_frames(path: Path) -> list[Image.Image]:
@@ -115,8 +122,11 @@ def _as_image(frame: np.ndarray) -> Image.Image:
     return Image.fromarray(frame) if frame.dtype == np.uint8 else from_values(frame)
 
 
-def _in_rgb(frames: list[np.ndarray], tones: Tones) -> list[np.ndarray]:
-    return [np.asarray(image) for image in in_mode([_as_image(f) for f in frames], "RGB", tones)]
+def _in_rgb(
+    frames: list[np.ndarray], tones: Tones, doubts: Doubts | None = None
+) -> list[np.ndarray]:
+    images = in_mode([_as_image(frame) for frame in frames], "RGB", tones, doubts)
+    return [np.asarray(image) for image in images]
 
 
 def _contained(frame: np.ndarray, height: int, width: int, tones: Tones) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""Uneven light on paper: a brightness that falls evenly from one side of a picture to another."""
+
+import numpy as np
+from PIL import Image
+
+from seqvision.data.files.pixels import border
+
+# Less is grain, or a shade that changes no prediction; pixels of the border as near are paper.
+_LEAST_SPAN = 8
+# Of the border, that has to be paper.
+_LEAST_PAPER = 0.6
+_ROUNDS = 5
+
+
+def levelled(image: Image.Image) -> Image.Image:
+    """A grey picture with its paper in even light; itself where its paper is even, or unclear.
+
+    A plane is fitted to the border, time and again to what lies near it, so that ink at the border
+    does not count. Light paper is divided by it, since light is reflected by paper and ink alike;
+    from dark paper the excess is taken away.
+    """
+    values = np.asarray(image, np.float64)
+    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
+    places = border(np.stack([np.ones_like(x), x, y], axis=-1)[None])[0]
+    edge = border(values[None])[0]
+    most_common = np.bincount(edge.astype(np.int64)).max()
+    if edge.max() - edge.min() < _LEAST_SPAN or most_common > len(edge) / 2:
+        return image
+    near = np.ones(len(edge), bool)
+    for _ in range(_ROUNDS):
+        plane = np.linalg.lstsq(places[near], edge[near], rcond=None)[0]
+        away = np.abs(edge - places @ plane)
+        near = away <= max(3 * 1.4826 * float(np.median(away)), _LEAST_SPAN / 2)
+    span = 2 * (abs(plane[1]) + abs(plane[2]))
+    if span < _LEAST_SPAN or (away < _LEAST_SPAN).mean() < _LEAST_PAPER:
+        return image
+    paper = plane[0] + plane[1] * x + plane[2] * y
+    if plane[0] > 127.5:
+        values = values * (paper.max() / np.maximum(paper, 1))
+    else:
+        values = values - (paper - paper.min())
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
