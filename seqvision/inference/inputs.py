@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,12 @@ def check_pattern(pattern: str) -> None:
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     if not _matching(pattern):
+        parts = [part for part in re.split(r"[\s,;'\"\[\]()]+", pattern) if part]
+        if len(parts) > 1 and any(_matching(part) for part in parts):
+            raise UserError(
+                f"--inputs: '{shown(pattern)}' is a list, and one pattern is taken; put the files"
+                " into one folder, such as --inputs='digits/*.png', or run again for each"
+            )
         raise _no_match(pattern, "file", "digits/*.png")
 
 
@@ -164,6 +171,7 @@ def read_inputs(
             yield from _npz_inputs(path, input_shape, of_clips, background, invert, doubts)
             continue
         try:
+            _refuse_npy(path)
             if of_clips:
                 if kind_of(path) == "image":
                     raise UnreadableImageError(
@@ -190,11 +198,19 @@ def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Inpu
     """
     for path in paths:
         try:
+            _refuse_npy(path)
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
             yield Input(shown(path), read_line(path, height, invert), None)
         except UnreadableImageError as error:
             yield Input(shown(path), None, str(error))
+
+
+def _refuse_npy(path: Path) -> None:
+    if path.suffix.lower() == ".npy":
+        raise UnreadableImageError(
+            "a .npy file, of one array; save it as .npz: np.savez('set.npz', images=array)"
+        )
 
 
 def _frames_of(folder: Path) -> list[Path] | None:

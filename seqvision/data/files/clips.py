@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.headers import has_frames, header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
@@ -16,12 +17,11 @@ from seqvision.data.files.videos import VIDEO_SUFFIXES, check_sizes, video_frame
 # Files of these kinds may hold one image or several: they are opened to see.
 _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff", ".avif"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2", ".heic",
+    ".heif",
 }  # fmt: skip
 CLIP_SUFFIXES = VIDEO_SUFFIXES | {".gif"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # Pillow's; 16 bits are "I;16".
-# Other formats keep a preview, not a next frame, in their second image.
-_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
 
 
 def kind_of(path: Path) -> str:
@@ -34,11 +34,11 @@ def kind_of(path: Path) -> str:
         return "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
-    try:
-        still = "" if suffix == ".gif" else "image"
-        return "clip" if is_animated(path) else still
-    except UnreadableImageError:
+    header = header_of(path)
+    if header is None or header.is_animated is None:
         return ""
+    still = "" if suffix == ".gif" else "image"
+    return "clip" if header.is_animated else still
 
 
 def size_in_header(path: Path) -> tuple[int, int] | None:
@@ -58,7 +58,7 @@ def is_animated(path: Path) -> bool:
     """
     with opened_image(path) as opened:
         check_stack(opened)
-        return _has_frames(opened)
+        return has_frames(opened)
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -134,7 +134,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
         try:
             with opened_image(path) as opened:
                 check_stack(opened)
-                if _has_frames(opened):
+                if has_frames(opened):
                     raise UnreadableImageError("a clip itself; a frame is one image")
                 images.append(upright(opened))
         except UnreadableImageError as error:
@@ -145,7 +145,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 def _file_frames(path: Path) -> list[Image.Image]:
     with opened_image(path) as opened:
         check_stack(opened)
-        if not _has_frames(opened):
+        if not has_frames(opened):
             return [upright(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
             raise UnreadableImageError("it is cut short: a GIF's last byte is missing")
@@ -156,10 +156,6 @@ def _file_frames(path: Path) -> list[Image.Image]:
             opened.seek(number)
             images.append(frame_of(opened))
         return images
-
-
-def _has_frames(opened: Image.Image) -> bool:
-    return opened.format in _ANIMATED_FORMATS and getattr(opened, "is_animated", False)
 
 
 def _has_gif_end(path: Path) -> bool:

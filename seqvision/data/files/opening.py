@@ -14,6 +14,7 @@ know_more_tiffs()
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
 # The longest that a JPEG can be: one of 1 x 60,000,000 takes minutes to be scaled.
@@ -77,9 +78,30 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
+        if _is_heif(path):
+            return _opened_heif(path)
         if kind := unknown_tiff(path):
             raise UnreadableImageError(
                 f"a TIFF of {kind}, which is not read; save it as grey of 16 bits or float32, or as"
                 " colours of 8 or 16 bits"
             ) from None
         raise
+
+
+def _is_heif(path: Path) -> bool:
+    """Whether a file begins as HEIC pictures do (ISO 23008-12, 10.2), whatever its name is."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS
+
+
+def _opened_heif(path: Path) -> Image.Image:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnreadableImageError(
+            "a HEIC picture; reading it needs pillow-heif: pip install 'seqvision[heic]', then run"
+            " again"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return Image.open(path, formats=("HEIF",))

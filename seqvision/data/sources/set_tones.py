@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.deep import deep_pixels, is_deep
+from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import frame_of, ink, paper_for
@@ -54,7 +55,7 @@ def tones_of(
     tones, remark = found
     if remark:
         say(remark)
-    if kept and tones != stated:
+    if kept:
         save_json(kept, [dataclasses.asdict(tones), remark])
     return tones
 
@@ -160,6 +161,9 @@ def _special(path: Path) -> Iterator[tuple[Image.Image, int]]:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         frames = special_frames(path)
         yield from ((frame, len(frames)) for frame in frames)
+        return
+    header = header_of(path)
+    if header and header.is_plain:
         return
     with opened_image(path) as opened:
         num_frames = getattr(opened, "n_frames", 1)
