@@ -16,7 +16,8 @@ from jaxtyping import Float64, UInt8
 from PIL import Image, TiffImagePlugin
 
 _LOW = "low bytes"
-_PHOTOMETRIC, _BITS, _SAMPLES, _SAMPLE_FORMAT = 262, 258, 277, 339  # TIFF tags.
+# TIFF tags.
+_PHOTOMETRIC, _BITS, _SAMPLES, _PLANAR, _SAMPLE_FORMAT = 262, 258, 277, 284, 339
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _NAMES = {_UNSIGNED: "whole numbers", _SIGNED: "signed numbers", _FLOAT: "floats",
           5: "complex whole numbers", 6: "complex numbers"}  # fmt: skip
@@ -65,6 +66,8 @@ def know_more_tiffs() -> None:
     """Adds to Pillow's table the kinds of TIFF that its decoders read as well; see `_KINDS`."""
     for (order, sample_format, bits), kind in _KINDS.items():
         TiffImagePlugin.OPEN_INFO[order, 1, (sample_format,), 1, (bits,), ()] = kind
+    # Of those whose 0 is white it has the other byte order.
+    TiffImagePlugin.OPEN_INFO[b"MM", 0, (_UNSIGNED,), 1, (16,), ()] = ("I;16B", "I;16B")
 
 
 def unknown_tiff(path: Path) -> str:
@@ -82,6 +85,12 @@ def unknown_tiff(path: Path) -> str:
         except (OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, struct.error):
             return ""
     return f"{samples} channel(s) of {bits}-bit {name}"
+
+
+def has_deep_planes(opened: Image.Image) -> bool:
+    """Whether a TIFF has its colours in planes of more than 8 bits, which Pillow reads as bytes."""
+    tags = getattr(opened, "tag_v2", {})
+    return tags.get(_PLANAR, 1) == 2 and len(opened.getbands()) > 1 and max(tags[_BITS]) > 8
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from seqvision.data.files.deep import know_more_tiffs, unknown_tiff
+from seqvision.data.files.deep import has_deep_planes, know_more_tiffs, unknown_tiff
 from seqvision.runtime.regular_file import regular
 
 know_more_tiffs()
@@ -64,6 +64,11 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
             raise UnreadableImageError(
                 f"{opened.height} x {opened.width} pixels (height x width); sides of up to"
                 f" {_LONGEST_SIDE} are read"
+            )
+        if has_deep_planes(opened):
+            raise UnreadableImageError(
+                "a TIFF with a plane for each colour, of more than 8 bits, which is not read; save"
+                " it with the colours of a pixel side by side (PlanarConfiguration 1)"
             )
         frames = getattr(opened, "n_frames", 1) if getattr(opened, "is_animated", False) else 1
         if opened.width * opened.height * 3 * frames > MOST_BYTES:

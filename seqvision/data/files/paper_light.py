@@ -19,13 +19,14 @@ def levelled(image: Image.Image) -> Image.Image:
     does not count. Light paper is divided by it, since light is reflected by paper and ink alike;
     from dark paper the excess is taken away.
     """
-    values = np.asarray(image, np.float64)
-    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
-    places = border(np.stack([np.ones_like(x), x, y], axis=-1)[None])[0]
-    edge = border(values[None])[0]
-    most_common = np.bincount(edge.astype(np.int64)).max()
-    if edge.max() - edge.min() < _LEAST_SPAN or most_common > len(edge) / 2:
+    pixels = np.asarray(image, np.uint8)
+    y = np.broadcast_to(np.linspace(-1, 1, image.height)[:, None], pixels.shape)
+    x = np.broadcast_to(np.linspace(-1, 1, image.width), pixels.shape)
+    edge = border(pixels[None])[0]
+    most_common = np.bincount(edge).max()
+    if np.ptp(edge) < _LEAST_SPAN or most_common > len(edge) / 2:
         return image
+    places = np.stack([np.ones(len(edge)), border(x[None])[0], border(y[None])[0]], axis=-1)
     near = np.ones(len(edge), bool)
     for _ in range(_ROUNDS):
         plane = np.linalg.lstsq(places[near], edge[near], rcond=None)[0]
@@ -36,7 +37,7 @@ def levelled(image: Image.Image) -> Image.Image:
         return image
     paper = plane[0] + plane[1] * x + plane[2] * y
     if plane[0] > 127.5:
-        values = values * (paper.max() / np.maximum(paper, 1))
+        values = pixels * (paper.max() / np.maximum(paper, 1))
     else:
-        values = values - (paper - paper.min())
+        values = pixels - (paper - paper.min())
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))

@@ -175,6 +175,26 @@ def test_a_tiff_that_is_not_read_is_named(tmp_path: Path, dtype: str, named: str
         read_frames(tiff(tmp_path / "a.tif", values, "<"))
 
 
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_zero_is_white_in_any_byte_order(tmp_path: Path, order: str, compression: str) -> None:
+    file = tiff(tmp_path / "a.tif", 4095 - VALUES, order, compression, photometric=0)
+    found = read_clip(file, (2, 4, 1), Tones((65535 - 4095, 65535)))[0, ..., 0]
+    assert found.tolist() == READ
+
+
+def test_planes_of_16_bits_are_refused(tmp_path: Path) -> None:
+    """Pillow reads their bytes as pixels."""
+    file = tiff(tmp_path / "a.tif", np.stack([VALUES] * 3, axis=-1), "<")
+    content = file.read_bytes()
+    # The tag of the sample format, which has its default, becomes PlanarConfiguration 2.
+    at = content.index(struct.pack("<HHI", 339, 3, 3))
+    planar = struct.pack("<HHIHH", 284, 3, 1, 2, 0)
+    file.write_bytes(content[:at] + planar + content[at + 12 :])
+    with pytest.raises(UnreadableImageError, match="PlanarConfiguration 1"):
+        read_frames(file)
+
+
 def video(path: Path, frames: np.ndarray, source: str, pix_fmt: str, codec: str = "ffv1") -> Path:
     """A video of frames (T, height, width[, channels]) in the format `source`."""
     path.parent.mkdir(parents=True, exist_ok=True)
