@@ -9,6 +9,7 @@ from PIL import Image
 
 from seqvision.data.files.images import toned
 from seqvision.data.files.opening import UnreadableImageError
+from seqvision.data.files.paper_light import levelled
 from seqvision.data.files.pixels import border
 from seqvision.data.files.writing_rows import PAGE_ROWS, num_rows_of_writing
 
@@ -47,7 +48,7 @@ class _Paper(NamedTuple):
 
 
 def inked_line(image: Image.Image, invert: str = "auto") -> InkedLine:
-    """Light ink on dark paper, with full contrast.
+    """Light ink on dark paper, with full contrast, in even light.
 
     Paper is what most of a line is like. Where ink is darker or lighter than it is decided by all
     pixels that stand out: specks weigh little, and dark margins of a scan are taken for paper.
@@ -60,9 +61,10 @@ def inked_line(image: Image.Image, invert: str = "auto") -> InkedLine:
     Raises:
       UnreadableImageError: no ink stands out.
     """
-    pixels = np.asarray(image, np.uint8)
     if invert == "never":
         return InkedLine(toned(image, "dark", invert), False)
+    image = levelled(image)
+    pixels = np.asarray(image, np.uint8)
     edge = border(pixels[None])
     around = float(np.median(edge))
     by_border = around > 127.5

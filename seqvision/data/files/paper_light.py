@@ -20,11 +20,14 @@ def levelled(image: Image.Image) -> Image.Image:
     from dark paper the excess is taken away.
     """
     pixels = np.asarray(image, np.uint8)
+    left, right, top, bottom = map(_middle, (pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1]))
+    if abs(left - right) + abs(top - bottom) < _LEAST_SPAN:
+        return image
     y = np.broadcast_to(np.linspace(-1, 1, image.height)[:, None], pixels.shape)
     x = np.broadcast_to(np.linspace(-1, 1, image.width), pixels.shape)
     edge = border(pixels[None])[0]
     most_common = np.bincount(edge).max()
-    if np.ptp(edge) < _LEAST_SPAN or most_common > len(edge) / 2:
+    if most_common > len(edge) / 2:
         return image
     places = np.stack([np.ones(len(edge)), border(x[None])[0], border(y[None])[0]], axis=-1)
     near = np.ones(len(edge), bool)
@@ -41,3 +44,8 @@ def levelled(image: Image.Image) -> Image.Image:
     else:
         values = pixels - (paper - paper.min())
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+
+
+def _middle(side: np.ndarray) -> int:
+    """The median, faster than `np.median` of bytes."""
+    return int(np.sort(side)[len(side) // 2])
