@@ -39,12 +39,13 @@ class InkedLine(NamedTuple):
 
 
 class _Paper(NamedTuple):
-    """Brightness of the paper and its grain, and the rows and columns that are no margin."""
+    """Brightness of the paper and its grain; rows and columns that are no margin, counted."""
 
     brightness: float
     grain: float
     rows: slice
     columns: slice
+    counts: Counts
 
 
 def inked_line(image: Image.Image, invert: str = "auto") -> InkedLine:
@@ -98,16 +99,16 @@ def _paper_of(pixels: Pixels, edge: np.ndarray, around: float) -> _Paper:
     rows, columns = _without_margins(is_like_edge, *everything)
     inner = pixels[rows, columns]
     if inner.size >= pixels.size / 4:
-        counts = _counted(inner)
-        most = _percentile(counts, 50)
+        inside = _counted(inner)
+        most = _percentile(inside, 50)
         is_like = np.abs(_LEVELS - most) < far
         # Where nothing stands out within, it is a letter such as a dash.
-        paper = counts @ is_like / inner.size
+        paper = inside @ is_like / inner.size
         has_margins = abs(most - around) > far and _PAPER < paper < _NO_INK
         sides = (inner[0], inner[-1], inner[:, 0], inner[:, -1])
         if has_margins and all(is_like[side].mean() > _FRAME for side in sides):
-            return _Paper(most, _grain(inner, most), rows, columns)
-    return _Paper(around, _grain(edge, around), *everything)
+            return _Paper(most, _grain(inner, most), rows, columns, inside)
+    return _Paper(around, _grain(edge, around), *everything, counts)
 
 
 def _counted(pixels: np.ndarray) -> Counts:
@@ -167,11 +168,10 @@ def _grain(values: np.ndarray, paper: float) -> float:
 
 
 def _has_dark_ink(pixels: Pixels, paper: _Paper, by_border: bool) -> bool:
-    inner = pixels[paper.rows, paper.columns]
-    counts, above = _counted(inner), _LEVELS - paper.brightness
+    counts, above = paper.counts, _LEVELS - paper.brightness
     least = paper.grain + _LEAST_CONTRAST / 2
     dark, light = counts @ np.maximum(-above - least, 0), counts @ np.maximum(above - least, 0)
-    if inner.shape != pixels.shape:
+    if counts.sum() < pixels.size:
         return bool(dark >= light)
     return bool(dark * _EVIDENCE >= light) if by_border else bool(dark > _EVIDENCE * light)
 

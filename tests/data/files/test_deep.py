@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqvision.config.data_schema import Data, parse_percentiles, parse_range
+from seqvision.config.rules import check_together
+from seqvision.config.schema import Settings
 from seqvision.data.files.clips import read_clip, read_frames
 from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
@@ -305,3 +308,20 @@ def test_percentiles_that_are_one_value(tmp_path: Path) -> None:
     picture[0, 0] = 900
     with pytest.raises(UserError, match=r"percentiles 1 and 50 .* both 0"):
         percentile_set(tmp_path, picture, picture, percentiles=(1, 50))
+
+
+@pytest.mark.parametrize(
+    ("text", "percentiles"),
+    [("percentiles:1,99", (1, 99)), ("percentiles:0.5,100", (0.5, 100)), ("0,4095", None),
+     ("auto", None)],
+)  # fmt: skip
+def test_percentiles_in_the_config(text: str, percentiles: tuple[float, float] | None) -> None:
+    assert parse_percentiles(text) == percentiles
+    assert parse_range(text) == ((0, 4095) if text == "0,4095" else None)
+
+
+@pytest.mark.parametrize("numbers", ["", "9", "9,1", "-1,9", "1,101", "a,b"])
+def test_percentiles_that_are_none_are_one_line(numbers: str) -> None:
+    data = Data(source="folders", path="x", value_range=f"percentiles:{numbers}")
+    with pytest.raises(UserError, match="or two percentiles, such as percentiles:1,99"):
+        check_together(Settings(data=data))

@@ -11,7 +11,8 @@ from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.data.files.paper_light import levelled
 from seqvision.data.files.tones import Tones
-from seqvision.inference.inputs import read_inputs
+from seqvision.inference.inputs import Input, read_inputs
+from seqvision.predict import _rows
 
 GREY = (28, 28, 1)
 
@@ -120,3 +121,25 @@ def test_even_and_unclear_paper_is_left_alone(rng: np.random.Generator) -> None:
     ):
         image = Image.fromarray(pixels)
         assert levelled(image) is image
+
+
+def test_rows_name_what_is_doubtful() -> None:
+    pixels = digit()
+    inputs = [
+        Input("a", pixels, None, "it is wide"),
+        Input("b", None, "no image"),
+        Input("c", pixels, None),
+        Input("d", pixels, None),
+    ]
+    texts = iter(["7", "", "8"])
+    rows = _rows(
+        inputs,
+        lambda arrays: [next(texts) for _ in arrays],
+        lambda text: {"text": text},
+    )
+    assert [(row["text"], row["doubtful"], row["error"]) for row in rows] == [
+        ("7", "it is wide", None),
+        (None, None, "no image"),
+        ("", "nothing was read in it", None),
+        ("8", None, None),
+    ]
