@@ -1,6 +1,7 @@
 """Opening of image files: which formats are tried, and how large they may be."""
 
 import contextlib
+import importlib.util
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from seqvision.runtime.regular_file import regular
 know_more_tiffs()
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
+# Pillow has AVIF from 11.3 on, and a name that it does not know is an error.
+_AVIF = ("AVIF",) * (importlib.util.find_spec("PIL.AvifImagePlugin") is not None)
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", *_AVIF, "BMP", "PPM", "JPEG2000")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
