@@ -23,10 +23,11 @@ _NAMES = {_UNSIGNED: "whole numbers", _SIGNED: "signed numbers", _FLOAT: "floats
           5: "complex whole numbers", 6: "complex numbers"}  # fmt: skip
 # Raw modes of pictures whose higher bytes Pillow reads, and those that read the lower ones.
 _SWAPPED = {
-    f"{bands};16{order}": f"{bands};16{other}"
-    for bands in ("RGB", "RGBA", "RGBX")
+    f"{bands};16{order}": f"{bands.upper()};16{other}"
+    for bands in ("RGB", "RGBA", "RGBX", "RGBa")
     for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
+_PREMULTIPLIED = "RGBa"  # Colours times opacity.
 _GREY_WITH_ALPHA = "LA;16B"  # Four bytes, which is what RGBA has.
 
 # Grey TIFFs that Pillow's decoders read, and its table leaves out or takes for bytes (TIFF 6.0,
@@ -118,8 +119,10 @@ def with_low_bytes(
         other.seek(opened.tell())
         _set_raw_mode(other, _SWAPPED[raw_mode])
         low = turned(other)
+    if raw_mode.startswith(_PREMULTIPLIED):
+        _set_raw_mode(opened, raw_mode.upper())
     image = turned(opened)
-    image.info[_LOW] = low
+    image.info |= {_LOW: low, _PREMULTIPLIED: raw_mode.startswith(_PREMULTIPLIED)}
     return image
 
 
@@ -141,6 +144,8 @@ def deep_pixels(image: Image.Image) -> DeepPixels:
         colours = 1 if image.mode == "LA" else 3
         values = bands[..., :colours] * 256.0 + low.reshape(*bands.shape[:2], -1)[..., :colours]
         values = values[..., 0] if colours == 1 else values
+        if image.info.get(_PREMULTIPLIED):
+            values = values * 65535 / np.maximum(bands[..., 3:] * 256.0 + low[..., 3:], 1)
     else:
         values = bands.astype(np.float64)
     # PNG, 11.3.2.1: pixels of this value, in 16 bits, are transparent.

@@ -99,7 +99,12 @@ def test_a_colour_that_stands_for_nothing(tmp_path: Path, channels: int) -> None
 
 
 def tiff(
-    path: Path, values: np.ndarray, order: str, compression: str = "raw", photometric: int = 1
+    path: Path,
+    values: np.ndarray,
+    order: str,
+    compression: str = "raw",
+    photometric: int = 1,
+    extra: int = 0,
 ) -> Path:
     """A TIFF of one strip (TIFF 6.0): (height, width[, channels]) of any type of numbers."""
     kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
@@ -112,19 +117,19 @@ def tiff(
         (256, 3, [width]), (257, 3, [height]), (258, 3, [bits] * samples),
         (259, 3, [8 if compression == "deflate" else 1]), (262, 3, [2 if rest else photometric]),
         (273, 4, [8]), (277, 3, [samples]), (278, 3, [height]), (279, 4, [len(pixels)]),
-        (339, 3, [kind] * samples),
+        *[(338, 3, [extra])] * bool(extra), (339, 3, [kind] * samples),
     ]  # fmt: skip
-    where, fields, extra = 8 + len(pixels), b"", b""
+    where, fields, behind = 8 + len(pixels), b"", b""
     for tag, form, numbers in tags:
         data = struct.pack(f"{order}{len(numbers)}{'HI'[form - 3]}", *numbers)
         if len(data) > 4:
-            at = where + 2 + 12 * len(tags) + 4 + len(extra)
-            extra, data = extra + data, struct.pack(f"{order}I", at)
+            at = where + 2 + 12 * len(tags) + 4 + len(behind)
+            behind, data = behind + data, struct.pack(f"{order}I", at)
         fields += struct.pack(f"{order}HHI", tag, form, len(numbers)) + data.ljust(4, b"\0")
     start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, where)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
-        start + pixels + struct.pack(f"{order}H", len(tags)) + fields + bytes(4) + extra
+        start + pixels + struct.pack(f"{order}H", len(tags)) + fields + bytes(4) + behind
     )
     return path
 
@@ -176,6 +181,19 @@ def test_a_tiff_that_is_not_read_is_named(tmp_path: Path, dtype: str, named: str
     values = np.stack([values] * 3, axis=-1) if dtype == "float32" else values
     with pytest.raises(UnreadableImageError, match=named):
         read_frames(tiff(tmp_path / "a.tif", values, "<"))
+
+
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("extra", [1, 2])
+def test_opacity_of_a_tiff(tmp_path: Path, order: str, compression: str, extra: int) -> None:
+    """ExtraSamples 1: colours are multiplied by it; 2: they are not (TIFF 6.0, section 18)."""
+    opacity = np.array([[65535, 32768, 32768, 65535], [65535, 65535, 32768, 0]])
+    colours = VALUES if extra == 2 else np.rint(VALUES * (opacity / 65535))
+    pixels = np.stack([colours] * 3 + [opacity], axis=-1).astype(np.uint16)
+    file = tiff(tmp_path / "a.tif", pixels, order, compression, extra=extra)
+    found = read_clip(file, (2, 4, 1), Tones((0, 4095), "black"))[0, ..., 0]
+    np.testing.assert_allclose(found, np.array(READ) * opacity / 65535, atol=1)
 
 
 @pytest.mark.parametrize("compression", ["raw", "deflate"])
