@@ -96,7 +96,7 @@ class _Seen:
         values = pixels.seen.ravel()
         self.smallest = min(self.smallest, float(values.min(initial=math.inf)))
         self.largest = max(self.largest, float(values.max(initial=-math.inf)))
-        if num_sampled:
+        if values.size and num_sampled:
             self.sample.append(values[:: len(values) // num_sampled + 1])
         if pixels.opacity is not None:
             grey = pixels.values if pixels.values.ndim == 2 else pixels.values @ _GREY
@@ -134,11 +134,12 @@ def _found(
     step = (len(files) - 1) // _SAMPLED_FILES + 1
     for number, path in enumerate(files):
         any_deep = False
-        num_sampled = _SAMPLED_VALUES if percentiles and number % step == 0 else 0
+        is_sampled = percentiles and (number % step == 0 or not seen.sample)
+        num_sampled = _SAMPLED_VALUES if is_sampled else 0
         try:
             for image, num_frames in _special(path):
                 any_deep = any_deep or is_deep(image)
-                seen.see(image, num_sampled // num_frames)
+                seen.see(image, -(-num_sampled // num_frames))
         except UnreadableImageError:
             continue
         (deep if any_deep else shallow).append(path)

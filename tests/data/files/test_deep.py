@@ -17,6 +17,8 @@ from seqvision.data.files.clips import read_clip, read_frames
 from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import Tones
+from seqvision.data.sources import set_tones
+from seqvision.data.sources.set_tones import tones_of
 from seqvision.errors import UserError
 from tests.data.making import arrays, folders
 
@@ -319,6 +321,24 @@ def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
     again = folders(tmp_path / "set", percentiles=(5, 95), cache_dir=tmp_path)
     assert again.tones == found.tones
     assert folders(tmp_path / "set", cache_dir=tmp_path).tones.value_range == (0, 65535)
+
+
+def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every second file from the first deep one on, since two files were to be looked at."""
+    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
+    files = []
+    for number in range(4):
+        values = np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1)
+        shallow = number == 0
+        files.append(tmp_path / f"{number}.png")
+        if shallow:
+            Image.fromarray(values.astype(np.uint8)).save(files[-1])
+        else:
+            png16(files[-1], values[..., None])
+    for _ in range(2):
+        found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
+        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 300], (10, 90))
+        assert found.value_range == tuple(expected)
 
 
 def test_percentiles_that_are_one_value(tmp_path: Path) -> None:
