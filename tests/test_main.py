@@ -338,6 +338,7 @@ def test_train_evaluate_predict(
         rows = list(csv.DictReader(file))
     assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "1b.png", "2.png"]
     assert [bool(row["error"]) for row in rows] == [False, False, True, False]
+    assert [row["doubtful"] for row in rows] == [""] * 4
     for row in rows:
         if not row["error"]:
             probabilities = json.loads(row["probabilities"])

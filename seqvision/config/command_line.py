@@ -41,6 +41,11 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
         rest = FLAGS([program, *arguments])[1:]
     except Exception as error:  # absl and config_flags raise many kinds.
         raise UserError(f"{one_line(error)} (--help lists the flags)") from None
+    if rest and FLAGS["inputs"].present:
+        raise UserError(
+            f"'{rest[0]}' is one input too many: --inputs takes one pattern, in quotes, such as"
+            " --inputs='digits/*.png'"
+        )
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     check_flags(modes)

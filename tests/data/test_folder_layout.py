@@ -171,10 +171,10 @@ def test_suffixes(tmp_path: Path, suffix: str, form: str) -> None:
     for name, grey in (("a", 50), ("b", 200)):
         (tmp_path / name).mkdir()
         Image.new("RGB", (16, 16), (grey,) * 3).save(tmp_path / name / f"x{suffix}", form)
-        for left_out in ("x.heic", "y.heic", "README"):
+        for left_out in ("x.psd", "y.psd", "README"):
             (tmp_path / name / left_out).write_bytes(b"x")
     lines: list[str] = []
     found = folders(tmp_path, say=lines.append)
     means = arrays(found).inputs.mean(axis=(1, 2, 3))
     np.testing.assert_allclose(means, [50, 200], atol=2)
-    assert "6: 4 .heic, 2 without a suffix" in lines[0]
+    assert "6: 4 .psd, 2 without a suffix" in lines[0]

@@ -329,6 +329,6 @@ def _of_clips(path: Path, rows: list[Row], kind: str, reads_clips: bool) -> bool
 
 
 def _by_suffix(files: list[Path]) -> str:
-    """How many files, and of which suffixes: `7: 4 .heic, 3 without a suffix`."""
+    """How many files, and of which suffixes: `7: 4 .psd, 3 without a suffix`."""
     counts = Counter(shown(file.suffix.lower()) or "without a suffix" for file in files)
     return f"{len(files)}: {few([f'{count} {name}' for name, count in counts.most_common()], 5)}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -225,6 +226,8 @@ def example_frames(
         hint = ""
         if axes == 5 and images.shape[-3] in (1, 3):
             hint = "; channels come last: save np.moveaxis(images, -3, -1)"
+        if images.ndim == 2:
+            hint = f"; {_unflattened(images.shape[1])}"
         raise UserError(f"{where} has the shape {images.shape}; {'; '.join(allowed)}{hint}")
     if kind == "images" and lengths is not None:
         raise UserError(
@@ -239,6 +242,23 @@ def example_frames(
         return list(images), True
     numbers = _checked_lengths(where, images.shape, lengths)
     return [clip[:length] for clip, length in zip(images, numbers, strict=True)], True
+
+
+def _unflattened(size: int) -> str:
+    """How rows of `size` values become images."""
+    ways = []
+    if (side := math.isqrt(size)) ** 2 == size:
+        ways.append(
+            f"if each row is an image of {side} x {side}, save .reshape(-1, {side}, {side})"
+        )
+    if size % 3 == 0 and (side := math.isqrt(size // 3)) ** 2 * 3 == size:
+        ways.append(
+            f"if each row is an image of {side} x {side} in colour, save .reshape(-1, {side},"
+            f" {side}, 3), or, with all red values first, .reshape(-1, 3, {side},"
+            f" {side}).transpose(0, 2, 3, 1)"
+        )
+    way = f"save .reshape(-1, height, width), where height times width is {size}"
+    return "; ".join(ways) or f"if each row is an image, {way}"
 
 
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
