@@ -72,6 +72,11 @@ BAD = [
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
     ((CONFIG, "--mode=trian"), "--mode: 'trian' is not known", "did you mean 'train'?"),
     ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it has no effect", "--mode=train"),
+    (
+        (CONFIG, "--mode=predict", "--config.data.source=folders"),
+        "config.data.source: it has no effect",
+    ),
+    ((CONFIG, "--mode=read", "--config.reading.beam_width=8"), "with --mode=read", "leave it out"),
     ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
     (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
     (("--config=nothing",), "'nothing' is neither", "row_lstm, sweeps/cells, sweeps/learning"),

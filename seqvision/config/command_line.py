@@ -12,9 +12,10 @@ from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from seqvision.config.flags import check_flags, one_line, own_flags
-from seqvision.config.overrides import check_overrides
+from seqvision.config.overrides import OF_THE_RUN, check_mode, check_overrides
 from seqvision.config.schema import Settings
 from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
+from seqvision.config.user_path import expanded
 from seqvision.config.validation import a_type, flatten, unknown_key, validate
 from seqvision.errors import UserError
 
@@ -44,6 +45,7 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     check_flags(modes)
+    _check_mode()
     settings = validate(FLAGS.config)
     # A sweep varies fields together, and some of its runs may not read each of them.
     if FLAGS.mode != "sweep" and not FLAGS.stop_with_input:
@@ -51,6 +53,22 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
         changed = flatten(settings)
         check_overrides(settings, [n for n in config_overrides() if changed[n] != shipped[n]])
     return settings
+
+
+def _check_mode() -> None:
+    """See `overrides.check_mode`; before all is validated, which may demand fields of no use."""
+    names = config_overrides()
+    if names and FLAGS.mode in OF_THE_RUN:
+        shipped, config = _load(config_path()), FLAGS.config
+        changed = {n: _field(config, n) for n in names if _field(config, n) != _field(shipped, n)}
+        check_mode(FLAGS.mode, changed, expanded(FLAGS.workdir or default_workdir(), "--workdir"))
+
+
+def _field(config: ConfigDict, name: str) -> Any:
+    value = config
+    for part in name.split("."):
+        value = value[part]
+    return value
 
 
 def config_path() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from seqvision.data.files.libtiff import silence_libtiff
 from seqvision.runtime.regular_file import regular
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
@@ -67,4 +68,6 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 f"longer than {MOST_BYTES / 2**30:g} GiB: {frames} frame(s) of {opened.height} x"
                 f" {opened.width} (height x width); cut it, or make it smaller"
             )
+        if opened.format == "TIFF":
+            silence_libtiff()
         yield opened
