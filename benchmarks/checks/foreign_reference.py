@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.checks.foreign_cases import SIDE
 
-_VIDEOS = (".mkv", ".avi", ".mp4")
+_VIDEOS = (".mkv", ".avi", ".mp4", ".mov")
 
 
 def grey_of(pixels: np.ndarray) -> np.ndarray:

@@ -256,7 +256,7 @@ def wrong_frames(case: Case, path: Path, found: np.ndarray) -> str:
 
 def _is_not_plain(path: Path) -> bool:
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
             opened.load()
             return opened.mode[0] in "IF" or opened.has_transparency_data
     except Exception:
