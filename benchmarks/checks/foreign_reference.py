@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -31,10 +32,10 @@ def frames_of(path: Path) -> np.ndarray | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             files = sorted(path.iterdir()) if path.is_dir() else [path]
-            found = [frame for file in files for frame in _frames(file)]
+            found = np.stack([frame for file in files for frame in _frames(file)])
     except Exception:  # Decoders raise almost anything.
         return None
-    return np.stack([fitted(frame) for frame in found]) if found else None
+    return fitted(found)
 
 
 def picture_of(path: Path) -> np.ndarray | None:
@@ -69,17 +70,24 @@ def _frames(path: Path) -> list[np.ndarray]:
     return [grey_of(frame) for frame in frames]
 
 
-def fitted(image: np.ndarray) -> np.ndarray:
-    """Scaled to SIDE x SIDE, its proportions kept, filled with the median of its border."""
-    height, width = image.shape
+def fitted(frames: np.ndarray) -> np.ndarray:
+    """Scaled to SIDE x SIDE, proportions kept, filled with the median of the borders of all."""
+    height, width = frames.shape[1:]
     if (height, width) == (SIDE, SIDE):
-        return image
-    source = Image.fromarray(image)
-    if height == width:
-        return np.asarray(source.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-    edge = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    fill = int(np.median(edge))
-    return np.asarray(ImageOps.pad(source, (SIDE, SIDE), Image.Resampling.LANCZOS, color=fill))
+        return frames
+    sides = [frames[:, 0], frames[:, -1], frames[:, 1:-1, 0], frames[:, 1:-1, -1]]
+    fill = int(np.median(np.concatenate(sides, axis=1)))
+    how: Any = Image.Resampling.LANCZOS
+    return np.stack(
+        [
+            np.asarray(
+                image.resize((SIDE, SIDE), how)
+                if height == width
+                else ImageOps.pad(image, (SIDE, SIDE), how, color=fill)
+            )
+            for image in map(Image.fromarray, frames)
+        ]
+    )
 
 
 def arrays_of(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
