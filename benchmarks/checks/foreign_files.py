@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,8 +37,18 @@ def all_cases(seed: int) -> list[Case]:
     return [case for make in _MAKERS for case in make(np.random.default_rng(seed))]
 
 
-def tried(cases: Sequence[Case], seed: int) -> Iterator[tuple[str, str, str, Outcome]]:
-    """Kind, name, use and outcome of each use of each case."""
+class Tried(NamedTuple):
+    """A use of a case, and its outcome."""
+
+    kind: str
+    file: int
+    name: str
+    use: str
+    outcome: Outcome
+
+
+def tried(cases: Sequence[Case], seed: int) -> Iterator[Tried]:
+    """All uses of the cases, and of the records of runs."""
     from benchmarks.checks.foreign_runs import Runs
 
     with tempfile.TemporaryDirectory(prefix="seqvision-foreign-") as folder:
@@ -45,22 +56,22 @@ def tried(cases: Sequence[Case], seed: int) -> Iterator[tuple[str, str, str, Out
         runs = Runs(work)
         records = list(runs.record_cases(np.random.default_rng(seed)))
         progress = Progress(len(cases) + len(records))
-        for case in cases:
+        for number, case in enumerate(cases):
             progress.show(case.name)
-            with _fresh(work) as place:
-                yield case.kind, case.name, "training", in_training(case, place)
-            if case.use != "set":
+            uses = {"training": in_training, "predict": runs.predict, "read": runs.read}
+            if case.use != "line":
+                del uses["read"]
+            if case.use == "set":
+                del uses["predict"]
+            for use, try_it in uses.items():
                 with _fresh(work) as place:
-                    yield case.kind, case.name, "predict", runs.predict(case, place)
-            if case.use == "line":
-                with _fresh(work) as place:
-                    yield case.kind, case.name, "read", runs.read(case, place)
+                    yield Tried(case.kind, number, case.name, use, try_it(case, place))
             progress.advance()
-        for kind, file, content in records:
+        for number, (kind, file, content) in enumerate(records):
             progress.show(str(file))
             with _fresh(work) as place:
                 for use, outcome in runs.use_record(file, content, place).items():
-                    yield kind, f"{file}: {content[:40]!r}", use, outcome
+                    yield Tried(kind, number, f"{file}: {content[:40]!r}", use, outcome)
             progress.advance()
 
 
@@ -81,30 +92,40 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse(arguments)
     cases = [case for case in all_cases(chosen.seed) if chosen.only in case.name]
     facts = report.begin(chosen, "foreign_files", seed=chosen.seed)
-    counts: Counter[tuple[str, str]] = Counter()
-    by_use: Counter[tuple[str, str]] = Counter()
-    files: dict[str, set[str]] = {}
-    failures: list[str] = []
-    for number, (kind, name, use, outcome) in enumerate(tried(cases, chosen.seed)):
-        counts[kind, outcome.result] += 1
-        by_use[use, outcome.result] += 1
-        files.setdefault(kind, set()).add(name if kind in {c.kind for c in cases} else str(number))
-        if outcome.result == "failed":
-            failures.append(f"{use}: {name}: {outcome.words}")
-            print(f"FAILED {failures[-1]}", flush=True)
-    header = ("kind", "uses", *RESULTS)
-    rows = [
-        (kind, str(sum(counts[kind, r] for r in RESULTS)), *(str(counts[kind, r]) for r in RESULTS))
-        for kind in files
+    found = []
+    for one in tried(cases, chosen.seed):
+        found.append(one)
+        if one.outcome.result == "failed":
+            print(f"FAILED {one.use}: {one.name}: {one.outcome.words}", flush=True)
+    failures = [one for one in found if one.outcome.result == "failed"]
+    kinds = _counts(found, "kind")
+    facts |= {
+        "files": sum(int(row[1]) for row in kinds),
+        "kinds": kinds,
+        "uses": _counts(found, "use"),
+        "failures": [f"{one.use}: {one.name}: {one.outcome.words}" for one in failures],
+    }
+    header = ("files", "uses", *RESULTS)
+    body = [
+        f"{facts['files']} files:",
+        "",
+        *report.table(("kind", *header), kinds),
+        "",
+        *report.table(("use", *header), facts["uses"]),
     ]
-    totals = [
-        (use, str(sum(by_use[use, r] for r in RESULTS)), *(str(by_use[use, r]) for r in RESULTS))
-        for use in dict.fromkeys(use for use, _ in by_use)
-    ]
-    facts |= {"files": len(cases), "kinds": rows, "uses": totals, "failures": failures}
-    body = [*report.table(header, rows), "", *report.table(("all", *header[1:]), totals)]
     print(report.write(facts, body))
     return int(bool(failures))
+
+
+def _counts(found: Sequence[Tried], by: str) -> list[tuple[str, ...]]:
+    """By kind or use: how many files, uses, and outcomes of each result."""
+    rows = []
+    for name in dict.fromkeys(getattr(one, by) for one in found):
+        own = [one for one in found if getattr(one, by) == name]
+        results = Counter(one.outcome.result for one in own)
+        files = {(one.kind, one.file) for one in own}
+        rows.append((name, *map(str, (len(files), len(own), *(results[r] for r in RESULTS)))))
+    return rows
 
 
 if __name__ == "__main__":
