@@ -1,11 +1,13 @@
 """Overrides on the command line without effect: in this mode, or with the rest of the config."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from seqvision.config.data_schema import DECODING_FIELDS, LINE_SOURCES, MADE_SOURCES, PATHS
+from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 
@@ -85,6 +87,10 @@ def _of_run(workdir: Path, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON has it, and a duration (`never`, `1 epoch`) as it is written down."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return describe(Duration.parse(value))
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -74,6 +74,8 @@ def test_own_files_have_no_name_in_tfds(source: str, change: tuple[str, Any]) ->
         ("predict", "model.hidden_size", 9, "config.reading.beam_width, config.reading.prior,"),
         ("predict", "data.source", "folders", "which takes the config of the run in --workdir"),
         ("predict", "model.cnn_channels", (9,), "leave it out"),
+        ("predict", "evaluate_every", "never", "leave it out"),
+        ("read", "duration", "1 epochs", "leave it out"),
         ("read", "reading.beam_width", 8, "--config.reading.beam_width: it has no effect with"),
         ("read", "data.eval_batch_size", 8, "leave it out"),
     ],
@@ -86,6 +88,7 @@ def test_modes_that_take_the_config_of_the_run(
     assert str(error.value).startswith(f"--config.{name}: it has no effect with --mode={mode}")
     assert message in str(error.value)
     kept: dict[str, Any] = {"data": {"source": "folders", "eval_batch_size": 8}}
+    kept |= {"evaluate_every": "0 steps", "duration": "1 epochs"}
     kept |= {"model": {"hidden_size": 9, "cnn_channels": [9]}, "reading": {"beam_width": 8}}
     (tmp_path / "config.json").write_text(json.dumps(kept))
     check_mode(mode, {name: value}, tmp_path)
