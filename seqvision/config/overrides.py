@@ -14,6 +14,8 @@ from seqvision.errors import UserError
 _CNN_SEQUENCES = ("cnn", "cnn_rows", "cnn_columns", "frames")
 # Sources that take a set by its TFDS name, and where TFDS keeps it.
 _NAMED = ("tfds", *MADE_SOURCES)
+_STREAMED = ("tfds", "npz", "folders", "idx")
+_OF_LARGE = f"config.data.source of {', '.join(_STREAMED)}"
 _LINES = f"config.data.source of {' or '.join(LINE_SOURCES)}"
 _OWN = f"config.data.source of {', '.join(PATHS)}"
 _OF_TFDS = f"config.data.source of {', '.join(_NAMED)}"
@@ -32,6 +34,7 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("data.name", lambda s: s.data.source in _NAMED, _OF_TFDS),
     ("data.dir", lambda s: s.data.source in _NAMED, _OF_TFDS),
     ("data.validation_examples", lambda s: s.data.source in _NAMED, _OF_TFDS),
+    ("data.resident_bytes", lambda s: s.data.source in _STREAMED, _OF_LARGE),
     ("data.validation_fraction", lambda s: s.data.source in PATHS, _OWN),
     ("data.test_fraction", lambda s: s.data.source in PATHS, _OWN),
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),

@@ -45,6 +45,7 @@ def test_what_has_no_effect(name: str, value: Any, needed: str) -> None:
 @pytest.mark.parametrize(
     ("module", "changes"),
     [
+        (row_lstm, {"data.resident_bytes": 9}),
         (frame_lstm, {"clips.speed": 3.0, "model.cnn_channels": (4,)}),
         (column_reader, {"lines.level": "hard", "lines.width": 300, "reading.beam_width": 2}),
         (row_lstm, {"model.sequence": "patches", "model.patch_size": 7}),
@@ -57,6 +58,12 @@ def test_what_has_no_effect(name: str, value: Any, needed: str) -> None:
 )
 def test_what_has_one(module: Any, changes: dict[str, Any]) -> None:
     check(module.get_config(), changes)
+
+
+def test_clips_and_lines_are_never_streamed() -> None:
+    for module in (frame_lstm, column_reader):
+        with pytest.raises(UserError, match="resident_bytes: it has no effect without"):
+            check(module.get_config(), {"data.resident_bytes": 9})
 
 
 @pytest.mark.parametrize("source", ["npz", "folders", "idx", "lines"])
