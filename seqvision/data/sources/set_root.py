@@ -20,10 +20,15 @@ def is_media(path: Path) -> bool:
 def holds_media(folder: Path, above: tuple[Path, ...] = ()) -> bool:
     """Whether an image or a clip lies in a folder, at any depth."""
     above = (*above, folder.resolve())
-    entries = visible(folder)
-    return any(is_media(entry) for entry in entries) or any(
+    inside = []
+    for entry in folder.iterdir():  # In any order, up to the first: folders may be large.
+        if not entry.name.startswith("."):
+            if is_media(entry):
+                return True
+            inside.append(entry)
+    return any(
         holds_media(entry, above)
-        for entry in entries
+        for entry in inside
         if entry.is_dir() and entry.resolve() not in above
     )
 
