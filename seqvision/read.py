@@ -89,14 +89,15 @@ def _list(reader: StreamReader, line: np.ndarray) -> str:
 
 def _draw(reader: StreamReader, line: np.ndarray) -> str:
     final: list[Event] = []
-    open_letter, note = "", ""
+    open_letter, note, text = "", "", ""
     with LineScreen(reader.height) as screen:
         for columns, events in _pushed(reader, line):
             for event in events:
                 open_letter, note = "" if event.final else event.symbol, event_line(event)
                 final += [event] * event.final
-            text = reader.text(final)
-            screen.show(columns, text[-screen.width :], open_letter, note)
+            if any(event.final for event in events):  # Of what fits alone: a line may be endless.
+                text = reader.text(final[-screen.width :])
+            screen.show(columns, text, open_letter, note)
     return reader.text(final)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from seqvision.data.files.deep import has_deep_planes, know_more_tiffs, unknown_tiff
+from seqvision.data.files.libtiff import silence_libtiff
 from seqvision.runtime.regular_file import regular
 
 know_more_tiffs()
@@ -79,6 +80,8 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 f"longer than {MOST_BYTES / 2**30:g} GiB: {frames} frame(s) of {opened.height} x"
                 f" {opened.width} (height x width); cut it, or make it smaller"
             )
+        if opened.format == "TIFF":
+            silence_libtiff()
         yield opened
 
 

@@ -155,6 +155,8 @@ def _decoded(container: Any) -> Iterator[np.ndarray]:
             stop = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             end = stop if end is None else max(end, stop)
         for frame in decoder.decode(packet):
+            if frame.is_corrupt:  # Filled up by the decoder.
+                raise UnreadableImageError("it is damaged or cut short")
             if frame.time is not None:
                 start = frame.time if start is None else start
             yield _upright(frame, stream)

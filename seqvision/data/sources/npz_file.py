@@ -59,6 +59,21 @@ class NpzFile:
                 " run the same command again: training goes on from its last checkpoint"
             )
 
+    def check_whole(self) -> None:
+        """Raises UserError where an array that stays in the file does not have its checksum."""
+        with zipfile.ZipFile(self.path) as archive:
+            for key in self.keys if self.stamp else ():
+                name = f"{self.own_names.get(key, key)}.npy"
+                with archive.open(name) as file:
+                    try:
+                        while file.read(2**20):
+                            pass
+                    except zipfile.BadZipFile as error:
+                        raise UserError(
+                            f"{shown(self.path)}: damaged ({first_line(error)}); copy it or make"
+                            " it again"
+                        ) from error
+
     def check_has(self, *keys: str) -> None:
         """Raises UserError where one of these is missing."""
         for key in keys:
@@ -264,11 +279,12 @@ def _unflattened(size: int) -> str:
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
     """Names the range that is found, and how to bring it to 0 to 255."""
     found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    if images.dtype.kind in "biuf" and images.size and not images.dtype.hasobject:
-        low, high = np.nanmin(images), np.nanmax(images)
+    finite = images[np.isfinite(images)] if images.dtype.kind in "biuf" else images[:0]
+    if finite.size:
+        low, high = float(finite.min()), float(finite.max())
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
-            white = range_of_extremes(float(low), float(high))[1]
+            white = range_of_extremes(low, high)[1]
             formula = (
                 f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
             )
