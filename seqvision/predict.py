@@ -12,6 +12,7 @@ from tqdm import tqdm
 from seqvision.config import command_line
 from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
+from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
@@ -67,6 +68,8 @@ def predict_files(
     for row in rows:
         if row["error"]:
             print(f"unreadable: {row['file']}: {row['error']}", file=sys.stderr)
+        elif row["doubtful"]:
+            print(f"doubtful: {row['file']}: {row['doubtful']}", file=sys.stderr)
     return failed
 
 
@@ -78,20 +81,25 @@ def _rows(
     """One row for each input, in order; inputs are read a batch at a time."""
     names: list[str] = []
     errors: list[str | None] = []
+    doubts: list[str | None] = []
 
     def readable() -> Iterator[np.ndarray]:
-        for name, array, error in inputs:
+        for name, array, error, doubt in inputs:
             names.append(name)
+            doubts.append(doubt)
             errors.append((error or "unreadable") if array is None else None)
             if array is not None:
                 yield array
 
     # All are read before the first row, so that `errors` is complete.
     predicted = iter(list(predict(readable())))
-    return [
-        {"file": name, **row_of(None if error else next(predicted)), "error": error}
-        for name, error in zip(names, errors, strict=True)
-    ]
+    rows = []
+    for name, error, doubt in zip(names, errors, doubts, strict=True):
+        row = row_of(None if error else next(predicted))
+        if row.get("text") == "":
+            doubt = NOTHING_READ
+        rows.append({"file": name, **row, "doubtful": doubt, "error": error})
+    return rows
 
 
 def run(

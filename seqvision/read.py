@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from seqvision.config.schema import Settings
+from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
 from seqvision.inference.inputs import check_pattern, find_inputs, read_lines
 from seqvision.inference.line_screen import LineScreen
@@ -41,14 +42,17 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     paths = find_inputs(inputs, of_clips=False)
     reader = StreamReader.from_run(workdir, seed=seed)
     failed, invert = 0, reader.invert if invert == "auto" else invert
-    for name, line, error in read_lines(paths, reader.height, invert):
+    for name, line, error, _ in read_lines(paths, reader.height, invert):
         if line is None:
             print(f"unreadable: {name}: {error}", file=sys.stderr)
             failed += 1
             continue
         say(name)
         show = _draw if LineScreen.fits(reader.height) else _list
-        say(f"text  {show(reader, line[..., 0])}")
+        text = show(reader, line[..., 0])
+        say(f"text  {text}")
+        if not text:
+            print(f"doubtful: {name}: {NOTHING_READ}", file=sys.stderr)
     return failed
 
 
@@ -85,14 +89,15 @@ def _list(reader: StreamReader, line: np.ndarray) -> str:
 
 def _draw(reader: StreamReader, line: np.ndarray) -> str:
     final: list[Event] = []
-    open_letter, note = "", ""
+    open_letter, note, text = "", "", ""
     with LineScreen(reader.height) as screen:
         for columns, events in _pushed(reader, line):
             for event in events:
                 open_letter, note = "" if event.final else event.symbol, event_line(event)
                 final += [event] * event.final
-            text = reader.text(final)
-            screen.show(columns, text[-screen.width :], open_letter, note)
+            if any(event.final for event in events):  # Of what fits alone: a line may be endless.
+                text = reader.text(final[-screen.width :])
+            screen.show(columns, text, open_letter, note)
     return reader.text(final)
 
 

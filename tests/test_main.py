@@ -27,14 +27,15 @@ from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.runs.records import read_record
 from seqvision.train import train_and_evaluate
+from tests.conftest import QUICK_COMPILATION
 from tests.test_train import assert_same_run
 
 CONFIG = "--config=configs/row_lstm.py"
 
 
 def environment(**more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "COLUMNS")}
-    return clean | {"JAX_PLATFORMS": "cpu"} | more
+    clean = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    return clean | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_COMPILATION} | more
 
 
 def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -72,6 +73,12 @@ BAD = [
     ((CONFIG, "--config.duration=10"), "'10' is not a duration", "500 steps"),
     ((CONFIG, "--mode=trian"), "--mode: 'trian' is not known", "did you mean 'train'?"),
     ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it has no effect", "--mode=train"),
+    (
+        (CONFIG, "--mode=predict", "--config.data.source=folders"),
+        "config.data.source: it has no effect",
+        "with --mode=predict",
+    ),
+    ((CONFIG, "--mode=read", "--config.reading.beam_width=8"), "with --mode=read", "leave it out"),
     ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
     (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
     (("--config=nothing",), "'nothing' is neither", "row_lstm, sweeps/cells, sweeps/learning"),
@@ -148,6 +155,33 @@ def test_a_config_file_that_does_not_load(
         main_here(monkeypatch, f"--config={path}")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "arguments", "message"),
+    [
+        ("required_placeholder(int)", ("--config.model.hidden_size=8",), "no flag can set; give"),
+        ("placeholder(int)", (), "config.model.hidden_size: None is a NoneType; allowed is an int"),
+        ("placeholder(int)", ("--config.model.hidden_size=x",), "'x' is not an int"),
+        ("placeholder(int)", ("--config.model.hidden_size=8",), "no such file"),
+    ],
+)
+def test_placeholders(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    placeholder: str,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    """With a value, such a config is read like others: the error is then that of its data."""
+    (tmp_path / "mine.py").write_text(
+        "from ml_collections import config_dict\nfrom configs import default\n\n\n"
+        "def get_config():\n    config = default.get_config()\n"
+        "    config.data.source, config.data.path = 'npz', '/nowhere.npz'\n"
+        f"    config.model.hidden_size = config_dict.{placeholder}\n    return config\n"
+    )
+    with pytest.raises(UserError, match=message):
+        main_here(monkeypatch, f"--config={tmp_path / 'mine.py'}", "--mode=explain", *arguments)
 
 
 def test_a_config_file_and_a_flag_file_lead_to_others(tmp_path: Path) -> None:
@@ -337,6 +371,7 @@ def test_train_evaluate_predict(
         rows = list(csv.DictReader(file))
     assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "1b.png", "2.png"]
     assert [bool(row["error"]) for row in rows] == [False, False, True, False]
+    assert [row["doubtful"] for row in rows] == [""] * 4
     for row in rows:
         if not row["error"]:
             probabilities = json.loads(row["probabilities"])

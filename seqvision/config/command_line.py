@@ -9,13 +9,15 @@ from typing import Any
 
 from absl.flags import FLAGS
 from ml_collections import ConfigDict, config_flags
+from ml_collections.config_dict import RequiredValueError
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from seqvision.config.flags import check_flags, one_line, own_flags
-from seqvision.config.overrides import check_overrides
+from seqvision.config.overrides import OF_THE_RUN, check_mode, check_overrides
 from seqvision.config.schema import Settings
 from seqvision.config.shipped import find_config, make_configs_importable, shipped_names
-from seqvision.config.validation import a_type, flatten, unknown_key, validate
+from seqvision.config.user_path import expanded
+from seqvision.config.validation import a_type, unknown_key, validate
 from seqvision.errors import UserError
 
 _OF_CONFIG = re.compile(r"--?config(\.[^=]*)?")
@@ -41,16 +43,41 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
         rest = FLAGS([program, *arguments])[1:]
     except Exception as error:  # absl and config_flags raise many kinds.
         raise UserError(f"{one_line(error)} (--help lists the flags)") from None
+    if rest and FLAGS["inputs"].present:
+        raise UserError(
+            f"'{rest[0]}' is one input too many: --inputs takes one pattern, in quotes, such as"
+            " --inputs='digits/*.png'"
+        )
     if rest:
         raise UserError(f"'{rest[0]}' is not understood; flags are written --name=value")
     check_flags(modes)
+    _check_mode()
     settings = validate(FLAGS.config)
     # A sweep varies fields together, and some of its runs may not read each of them.
     if FLAGS.mode != "sweep" and not FLAGS.stop_with_input:
-        shipped = flatten(validate(_load(config_path())))
-        changed = flatten(settings)
-        check_overrides(settings, [n for n in config_overrides() if changed[n] != shipped[n]])
+        check_overrides(settings, _changed())
     return settings
+
+
+def _check_mode() -> None:
+    """See `overrides.check_mode`; before all is validated, which may demand fields of no use."""
+    if FLAGS.mode in OF_THE_RUN:
+        workdir = expanded(FLAGS.workdir or default_workdir(), "--workdir")
+        check_mode(FLAGS.mode, _changed(), workdir)
+
+
+def _changed() -> dict[str, Any]:
+    """The overrides that are not what the config file has."""
+    file = _load(config_path())
+    values = {name: _field(FLAGS.config, name) for name in config_overrides()}
+    return {name: value for name, value in values.items() if value != _field(file, name)}
+
+
+def _field(config: ConfigDict, name: str) -> Any:
+    value = config
+    for part in name.split("."):
+        value = value[part]
+    return value
 
 
 def config_path() -> str:
@@ -141,6 +168,11 @@ def _load(path: str) -> ConfigDict:
             f"--config: {path} ends the program (sys.exit({error.code!r})); let get_config() return"
             " a config"
         ) from None
+    except RequiredValueError:  # config_flags reads each value before it sets another.
+        raise UserError(
+            f"--config: {path} has a required_placeholder, which no flag can set; give that field a"
+            " value there, or write config_dict.placeholder"
+        ) from None
     except Exception as error:  # Whatever the user's Python file raises.
         raise UserError(f"--config: {path} does not load: {one_line(error)}") from None
     if not isinstance(config, ConfigDict):
@@ -177,21 +209,21 @@ def check_override(config: ConfigDict, key: str, text: str | None) -> None:
     Raises:
       UserError: no such field, a whole section, or text that is not of the field's type.
     """
-    path, value = "config", config
+    path, value, kind = "config", config, ConfigDict
     for name in key.split("."):
         if not isinstance(value, ConfigDict):
             raise UserError(f"{path}.{name}: no such field; {path} is {a_type(type(value))}")
         path = f"{path}.{name}"
         if name not in value:
             raise UserError(unknown_key(path, list(value)))
-        value = value[name]
+        kind, value = value.get_type(name), value[name]  # A placeholder has a type, but no value.
     if isinstance(value, ConfigDict):
         raise UserError(
             f"config.{key}: it is a section; set one of its fields, such as"
             f" --config.{key}.{next(iter(value))}=..."
         )
-    if text is not None and not _is_value(text, type(value)):
-        allowed = _ALLOWED.get(type(value), a_type(type(value)))
+    if text is not None and not _is_value(text, kind):
+        allowed = _ALLOWED.get(kind, a_type(kind))
         raise UserError(f"config.{key}: '{text}' is not {allowed}; the default is {value!r}")
 
 

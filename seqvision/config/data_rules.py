@@ -45,8 +45,9 @@ def _source_rules(settings: Settings) -> Iterator[str]:
     try:
         parse_range(data.value_range)
     except ValueError:
-        yield f"""config.data.value_range: '{data.value_range}' is no range; write auto, or two
-            numbers, the smaller one first, such as 0,4095"""
+        yield f"""config.data.value_range: '{data.value_range}' is no range; write auto, two
+            numbers, the smaller one first, such as 0,4095, or two percentiles, such as
+            percentiles:1,99"""
     if data.broken_files != "fail" and data.source != "folders":
         yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"
 

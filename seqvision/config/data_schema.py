@@ -40,18 +40,37 @@ _CLIP_SIDE = 1024
 INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
 DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
+_PERCENTILES = "percentiles:"
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
 
 
 def parse_range(text: str) -> tuple[float, float] | None:
-    """`config.data.value_range`: None for "auto".
+    """The values that `config.data.value_range` states; None for "auto" and percentiles.
 
     Raises:
-      ValueError: it is not two finite numbers, the first one smaller.
+      ValueError: it is none of these: not two finite numbers, the first one smaller.
     """
-    if text == "auto":
+    if text == "auto" or parse_percentiles(text):
         return None
+    return _two_numbers(text)
+
+
+def parse_percentiles(text: str) -> tuple[float, float] | None:
+    """The percentiles that `config.data.value_range` states, such as "percentiles:1,99", or None.
+
+    Raises:
+      ValueError: they are not two numbers from 0 to 100, the first one smaller.
+    """
+    if not text.startswith(_PERCENTILES):
+        return None
+    low, high = _two_numbers(text.removeprefix(_PERCENTILES))
+    if low < 0 or high > 100:
+        raise ValueError(text)
+    return low, high
+
+
+def _two_numbers(text: str) -> tuple[float, float]:
     low, high = map(float, text.split(","))
     if not (math.isfinite(high - low) and low < high):
         raise ValueError(text)
@@ -83,7 +102,8 @@ class Data:
         for model.sequence=frames, or where they hold numbered series of images of one size).
       value_range: folders: of pictures of more than 8 bits, the values that are black and white,
         such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
-        training split (of all files where validation_fraction and test_fraction cut it).
+        training split (of all files where validation_fraction and test_fraction cut it), and
+        "percentiles:1,99" two percentiles of its values (of 1000 files, and 10,000 values of each).
       paper: folders: what transparent pictures lie on: black, white, or auto (black where the
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and

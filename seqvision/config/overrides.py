@@ -1,14 +1,27 @@
-"""Overrides on the command line that the rest of the config leaves without effect."""
+"""Overrides on the command line without effect: in this mode, or with the rest of the config."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from seqvision.config.data_schema import LINE_SOURCES
+from seqvision.config.data_schema import DECODING_FIELDS, LINE_SOURCES, MADE_SOURCES, PATHS
+from seqvision.config.durations import Duration, describe
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 
 _CNN_SEQUENCES = ("cnn", "cnn_rows", "cnn_columns", "frames")
-
+# Sources that take a set by its TFDS name, and where TFDS keeps it.
+_NAMED = ("tfds", *MADE_SOURCES)
+_STREAMED = ("tfds", "npz", "folders", "idx")
+_OF_LARGE = f"config.data.source of {', '.join(_STREAMED)}"
 _LINES = f"config.data.source of {' or '.join(LINE_SOURCES)}"
+_OWN = f"config.data.source of {', '.join(PATHS)}"
+_OF_TFDS = f"config.data.source of {', '.join(_NAMED)}"
+
+# Modes that take the settings of a finished run, and the fields that they read beside these.
+OF_THE_RUN = {"predict": tuple(f"reading.{name}" for name in DECODING_FIELDS), "read": ()}
 
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.
 # A config file may well hold such fields: they are there for its other variants.
@@ -17,6 +30,13 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("lines.width", lambda s: s.data.source in LINE_SOURCES, _LINES),
     ("lines.invert", lambda s: s.data.source == "lines", "config.data.source=lines"),
     ("lines", lambda s: s.data.source == "digit_lines", "config.data.source=digit_lines"),
+    ("reading", lambda s: s.reads_text, _LINES),
+    ("data.name", lambda s: s.data.source in _NAMED, _OF_TFDS),
+    ("data.dir", lambda s: s.data.source in _NAMED, _OF_TFDS),
+    ("data.validation_examples", lambda s: s.data.source in _NAMED, _OF_TFDS),
+    ("data.resident_bytes", lambda s: s.data.source in _STREAMED, _OF_LARGE),
+    ("data.validation_fraction", lambda s: s.data.source in PATHS, _OWN),
+    ("data.test_fraction", lambda s: s.data.source in PATHS, _OWN),
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),
     (
         "model.cnn_channels",
@@ -32,8 +52,53 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
 ]
 
 
+def check_mode(mode: str, changed: Mapping[str, Any], workdir: Path) -> None:
+    """Checks that what the command line sets is read by a mode.
+
+    What the run was trained with may be repeated.
+
+    Args:
+      mode: one of OF_THE_RUN.
+      changed: the overridden fields, by dotted name.
+      workdir: of the run that `predict` and `read` take.
+
+    Raises:
+      UserError: one of them has no effect.
+    """
+    allowed = OF_THE_RUN[mode]
+    may = f"{', '.join(f'config.{name}' for name in allowed)} may be set" if allowed else ""
+    for name, value in changed.items():
+        if name not in allowed and _plain(value) != _plain(_of_run(workdir, name)):
+            raise UserError(
+                f"--config.{name}: it has no effect with --mode={mode}, which takes the config of"
+                f" the run in --workdir; leave it out{may and f' ({may})'}"
+            )
+
+
+def _of_run(workdir: Path, name: str) -> Any:
+    """The value of a field in the config of a run; None where it cannot be read."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+        for part in name.split("."):
+            value = value[part]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it, and a duration (`never`, `1 epoch`) as it is written down."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return describe(Duration.parse(value))
+    return list(value) if isinstance(value, tuple) else value
+
+
 def check_overrides(settings: Settings, names: Iterable[str]) -> None:
-    """Checks that what the command line sets is read.
+    """Checks that what the command line sets is read with the rest of the config.
 
     Args:
       settings: the config with its overrides.

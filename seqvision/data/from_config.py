@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from seqvision.config.data_schema import KIND_SOURCES, parse_range
+from seqvision.config.data_schema import KIND_SOURCES, parse_percentiles, parse_range
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet, normalized
@@ -52,6 +52,7 @@ def load_dataset(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
         tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
+        percentiles=parse_percentiles(data.value_range),
         reads_clips=settings.model.sequence == "frames",
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,

@@ -58,7 +58,7 @@ def whole_network(model: Network, params: Params, input_shape: tuple[int, ...]) 
     return graph
 
 
-def _maker(model: Network) -> SequenceMaker:
+def _maker(model: Network) -> Any:
     return model.columns if isinstance(model, LineReader) else model.sequence
 
 
@@ -110,8 +110,8 @@ def _readout(
         return outputs
     if kind == "last":
         directions = 2 if model.recurrent.bidirectional else 1
-        hidden = [parts[-1] for parts in carry[-directions:]]
-        return hidden[0] if directions == 1 else graph.concat(*hidden, axis=1)
+        last = [parts[-1] for parts in carry[-directions:]]
+        return last[0] if directions == 1 else graph.concat(*last, axis=1)
     mask = graph.unsqueeze(step_mask(graph, lengths, graph.size(outputs, 1)), 2)
     zero = np.zeros((1, 1, 1), np.float32)
     axis = np.array([1], np.int64)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import background_of
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
@@ -33,11 +35,13 @@ class Input(NamedTuple):
       name: its file, and where that has several examples its place, such as `set.npz[0]`.
       array: its pixels, uint8.
       error: why it cannot be read.
+      doubt: what about it is unlike the training images, see `data.files.doubts`.
     """
 
     name: str
     array: np.ndarray | None
     error: str | None
+    doubt: str | None = None
 
 
 def check_pattern(pattern: str) -> None:
@@ -49,6 +53,12 @@ def check_pattern(pattern: str) -> None:
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     if not _matching(pattern):
+        parts = [part for part in re.split(r"[\s,;'\"\[\]()]+", pattern) if part]
+        if len(parts) > 1 and any(_matching(part) for part in parts):
+            raise UserError(
+                f"--inputs: '{shown(pattern)}' is a list, and one pattern is taken; put the files"
+                " into one folder, such as --inputs='digits/*.png', or run again for each"
+            )
         raise _no_match(pattern, "file", "digits/*.png")
 
 
@@ -129,6 +139,7 @@ def read_inputs(
     background: str = "mixed",
     invert: str = "never",
     tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> Iterator[Input]:
     """Reads inputs one by one, as they are asked for.
 
@@ -144,6 +155,7 @@ def read_inputs(
       invert: of arrays and clips: `always`, `never`; of arrays also `auto`: where the borders of
         most of its images are light and those of the training images dark, or the other way round.
       tones: of the clips that the network was trained on.
+      doubts: what `read_image_file` tells, too; each input is given what was found about it.
 
     Yields:
       Arrays (height, width, channels) or, of a clip, (t, height, width, channels) with all frames
@@ -152,24 +164,28 @@ def read_inputs(
     Raises:
       UserError: there are videos, and PyAV is not installed.
     """
+    doubts = doubts or Doubts()
     for path in paths:
         name = shown(path)
         if path.suffix.lower() == ".npz":
-            yield from _npz_inputs(path, input_shape, of_clips, background, invert)
+            yield from _npz_inputs(path, input_shape, of_clips, background, invert, doubts)
             continue
         try:
+            _refuse_npy(path)
             if of_clips:
                 if kind_of(path) == "image":
                     raise UnreadableImageError(
                         "a single image; this run reads clips: a folder of frames, a GIF or a video"
                     )
-                clip = read_clip(path, input_shape, tones)
-                yield Input(name, 255 - clip if invert == "always" else clip, None)
+                array = read_clip(path, input_shape, tones, doubts)
+                array = 255 - array if invert == "always" else array
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
                     raise UnreadableImageError("a clip; this run reads single images")
-                yield Input(name, read_image_file(path), None)
+                array = read_image_file(path)
+            yield Input(name, array, None, doubts.taken())
         except UnreadableImageError as error:
+            doubts.taken()
             yield Input(name, None, str(error))
 
 
@@ -182,11 +198,19 @@ def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Inpu
     """
     for path in paths:
         try:
+            _refuse_npy(path)
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
             yield Input(shown(path), read_line(path, height, invert), None)
         except UnreadableImageError as error:
             yield Input(shown(path), None, str(error))
+
+
+def _refuse_npy(path: Path) -> None:
+    if path.suffix.lower() == ".npy":
+        raise UnreadableImageError(
+            "a .npy file, of one array; save it as .npz: np.savez('set.npz', images=array)"
+        )
 
 
 def _frames_of(folder: Path) -> list[Path] | None:
@@ -206,7 +230,12 @@ def _is_swapped(examples: Sequence[np.ndarray], background: str, invert: str) ->
 
 
 def _npz_inputs(
-    path: Path, input_shape: tuple[int, ...], of_clips: bool, background: str, invert: str
+    path: Path,
+    input_shape: tuple[int, ...],
+    of_clips: bool,
+    background: str,
+    invert: str,
+    doubts: Doubts,
 ) -> Iterator[Input]:
     """The examples of `images`, or of each array such as `test_images` (MedMNIST's names)."""
     name = shown(path)
@@ -227,6 +256,9 @@ def _npz_inputs(
             swapped = examples and _is_swapped(examples, background, invert)
             for number, frames in enumerate(examples):
                 fitted = fit(255 - frames if swapped else frames, height, width, channels)
-                yield Input(f"{where}[{number}]", fitted if of_clips else fitted[0], None)
+                if not of_clips:
+                    doubts.of_shape(frames[0])
+                array = fitted if of_clips else fitted[0]
+                yield Input(f"{where}[{number}]", array, None, doubts.taken())
     except UserError as error:
         yield Input(name, None, str(error).removeprefix(f"{name}: "))

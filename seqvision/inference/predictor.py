@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from seqvision.config.data_schema import parse_percentiles, parse_range
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.errors import UserError
 from seqvision.inference.batch_reader import BatchReader
@@ -36,6 +38,13 @@ class Predictor(BatchReader):
                 " images or clips, or --mode=predict (from Python: Transcriber)"
             )
         super().__init__(run, batch_size)
+        asked = run.settings.data
+        height, width = run.data.input_shape[-3:-1]
+        # Those that were brought to this size may have had any proportions.
+        self._trained_size = None if asked.height else (height, width)
+        # Where the user chose the range, most values may have been outside in training, too.
+        is_chosen = parse_range(asked.value_range) or parse_percentiles(asked.value_range)
+        self._most_cut = 1.0 if is_chosen else 0.5
 
     def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Prediction]:
         """Classifies images or clips in order, a batch at a time, as they are asked for.
@@ -57,13 +66,14 @@ class Predictor(BatchReader):
           paths: see `inputs.find_inputs`.
           invert: see `data.files.images.read_image`, and `inputs.read_inputs`.
         """
-        data = self.data
+        data, doubts = self.data, Doubts(self._trained_size, self._most_cut)
+        background, tones = data.background, data.tones
 
         def image_of(path: Path) -> np.ndarray:
-            return read_image(path, data.input_shape[-3:], data.background, invert, data.tones)
+            return read_image(path, data.input_shape[-3:], background, invert, tones, doubts)
 
         yield from read_inputs(
-            paths, data.input_shape, data.of_clips, image_of, data.background, invert, data.tones
+            paths, data.input_shape, data.of_clips, image_of, background, invert, tones, doubts
         )
 
     def _checked(self, array: np.ndarray) -> np.ndarray:

@@ -42,9 +42,10 @@ class StreamReader:
 
     It decodes the text that `inference.transcriber.Transcriber` decodes of the whole line,
     however the columns are cut. It keeps neither columns nor events: the text so far is the symbols
-    of all final events, joined (see `text` for writing from right to left). Up to 16 lines are read
-    on the host, in numpy. More of them are read on the devices, where pushes of 1, 8 or 64 columns
-    waste no time; the first of each size compiles a program.
+    of all final events, joined, without spaces at its ends (see `text`, which also puts writing
+    from right to left in order). Up to 16 lines are read on the host, in numpy. More of them are
+    read on the devices, where pushes of 1, 8 or 64 columns waste no time; the first of each size
+    compiles a program.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
@@ -174,8 +175,9 @@ class StreamReader:
     def text(self, events: Iterable[Event]) -> str:
         """The final letters among the events of a line in the order in which they are typed.
 
-        It is that of the events, but for writing from right to left, whose columns are read from
-        left to right as all others: there the text is known once the line has ended.
+        Spaces at the ends are left out. The order is that of the events, but for writing from right
+        to left, whose columns are read from left to right as all others: there the text is known
+        once the line has ended.
         """
         return self._alphabet.text(event.symbol for event in events if event.final)
 

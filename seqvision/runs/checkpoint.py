@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import logging
 import re
 import sys
@@ -272,6 +273,9 @@ class Checkpoints:
         for file in (self._folder / str(step)).rglob("*"):
             regular(file)
         folder = self._folder / str(step) / "state"
+        # Of these, orbax prints tracebacks from its threads.
+        for file in (folder / "array_metadatas").glob("*"):
+            json.loads(file.read_bytes().decode())
         # A path, not a URL, in which `#` and `%` would have a meaning.
         files = {"driver": "file", "path": f"{folder}/"}
         store = tensorstore.KvStore.open({"driver": "ocdbt", "base": files}).result()

@@ -33,8 +33,9 @@ _FREE = (
     "checkpoint.keep",
 )
 
-# Fields that older runs lack. They did what the defaults do, but for `_as_it_was` and, of deep and
-# transparent pictures, of which each file had tones of its own.
+# Fields that older runs lack; a test reads the config of an old one. They did what the defaults
+# do, but for `_as_it_was` and, of deep and transparent pictures, of which each file had tones of
+# its own.
 _NEWER = (
     "data.value_range",
     "data.paper",

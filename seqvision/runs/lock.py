@@ -11,7 +11,7 @@ import filelock
 from seqvision.errors import BusyError
 from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.processes import is_primary
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 _LOCK, _OWNER = ".lock", ".lock-owner"
 
@@ -36,7 +36,7 @@ def exclusive(workdir: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         holder = (
-            regular(owner).read_text(errors="replace").strip()
+            read_regular(owner).decode(errors="replace").strip()
             if owner.exists()
             else "another process"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runs.files import METRICS, STATUS
-from seqvision.runtime.regular_file import open_regular
+from seqvision.runtime.regular_file import read_regular
 
 NUMBER = (int, float)
 _EACH = {"std?": {"*": NUMBER}, "each?": {"*": [NUMBER]}, "*": (*NUMBER, type(None))}
@@ -27,8 +27,7 @@ def read_record(path: Path, shape: Any = dict) -> Any:
       UserError: it is missing, unreadable, not JSON or of another shape.
     """
     try:
-        with open_regular(path) as file:
-            return _parsed(file.read(), shape)
+        return _parsed(read_regular(path), shape)
     except FileNotFoundError:
         raise UserError(
             f"{path.parent}: no run here ({path.name} is missing); train it first, or name"
@@ -78,8 +77,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """
     path = workdir / METRICS
     try:
-        with open_regular(path) as file:
-            *lines, last = file.read().split(b"\n")
+        *lines, last = read_regular(path).split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:

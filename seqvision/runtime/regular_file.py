@@ -1,10 +1,10 @@
 """Regular files only: a pipe in the place of a file would be waited for without end."""
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 
 class SpecialFileError(OSError):
@@ -15,7 +15,7 @@ class SpecialFileError(OSError):
 
 
 def regular(path: Path) -> Path:
-    """The path itself, which may as well be missing.
+    """The path itself, which may as well be missing: for libraries that open it themselves.
 
     Raises:
       SpecialFileError: it is neither a file nor a folder.
@@ -29,7 +29,7 @@ def regular(path: Path) -> Path:
     return path
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Opens a file to read its bytes.
 
     Raises:
@@ -44,3 +44,9 @@ def open_regular(path: Path) -> BinaryIO:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise SpecialFileError(path)
     return file
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file; see `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()

@@ -4,7 +4,7 @@ from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet
 from seqvision.decoding.prior import Prior, create_prior
 from seqvision.errors import UserError
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 _FIELD = "config.reading.prior"
 
@@ -24,7 +24,7 @@ def load_prior(name: str, alphabet: Alphabet) -> Prior | None:
     kind, _, file = name.partition(":")
     path = expanded(file, _FIELD)
     try:
-        text = regular(path).read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except OSError as error:
         raise UserError(
             f"{_FIELD}: {path} cannot be read ({error.strerror}); name a file of words or texts"

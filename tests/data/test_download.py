@@ -31,8 +31,9 @@ def test_no_answer_is_not_waited_for_long() -> None:
             get(f"http://127.0.0.1:{silent.getsockname()[1]}/x", 0.3)
         assert time.monotonic() - start < 5
         closed = silent.getsockname()[1]
-    with pytest.raises(requests.exceptions.ConnectionError):
-        get(f"http://127.0.0.1:{closed}/x")
+    url = f"http://127.0.0.1:{closed}/x"
+    with pytest.raises(requests.exceptions.ConnectionError, match=f"^{url}: "):
+        get(url)
 
 
 def test_an_answer_is_downloaded() -> None:

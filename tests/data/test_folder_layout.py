@@ -86,6 +86,51 @@ def test_a_level_of_equal_folders_is_asked_about(tmp_path: Path) -> None:
     assert "if fold1, fold2 are splits, name them train, val and test" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("places", "splits", "remark"),
+    [
+        (("seg_train/seg_train", "seg_test/seg_test"), ["train", "test"], "seg_train as train"),
+        (("data/train", "data/test"), ["train", "test"], "the set lies in its folder data"),
+        (("x/train/train", "x/valid/valid"), ["train", "validation"], "lies in its folder x"),
+        (("train/images", "test/images"), ["train", "test"], ""),
+        (("set/set",), ["train"], "the set lies in its folder set/set"),
+    ],
+)
+def test_folders_in_folders(
+    tmp_path: Path, places: tuple[str, ...], splits: list[str], remark: str
+) -> None:
+    """As archives unpack: `seg_train/seg_train` are those of Kaggle's Intel image set."""
+    root = tmp_path / "set"
+    for place in places:
+        some_images(root / place, ("cat", "dog"))
+    (root / places[0] / "notes").mkdir()
+    lines: list[str] = []
+    found = folders(root, say=lines.append)
+    assert (found.class_names, list(found.splits)) == (("cat", "dog"), splits)
+    assert all(len(split) == 6 for split in found.splits.values())
+    assert remark in " ".join(lines)
+
+
+def test_a_class_that_may_be_all_of_them(tmp_path: Path) -> None:
+    some_images(tmp_path / "x/y", ("cat", "dog"))
+    says(lambda: folders(tmp_path), "only one class, 'x'", "cat, dog", f"to {tmp_path / 'x/y'}")
+    some_images(tmp_path, ("x",))
+    says(lambda: folders(tmp_path), "only one class, 'x'; at least two are needed")
+
+
+def test_few_pictures_and_black_ones_before_fractions(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for number in range(10):
+            save_png(tmp_path / name / f"{number}.png", np.zeros((6, 5, 1), np.uint8))
+    says(lambda: folders(tmp_path, test_fraction=0.1), "all pixels of all training examples are 0")
+    for name in ("a", "b"):
+        save_png(tmp_path / name / "9.png", np.full((6, 5, 1), 200, np.uint8))
+    says(
+        lambda: folders(tmp_path, test_fraction=0.001),
+        "config.data.test_fraction: 0.001 of 20 examples (2 different ones: equal ones stay",
+    )
+
+
 def test_groups_of_images_are_no_clips(tmp_path: Path, rng: np.random.Generator) -> None:
     """As torchvision's ImageFolder, which takes the images of a class at any depth."""
     for place in ("cat/farm/tom", "cat/farm/kit", "cat/city/x", "dog/a/rex", "dog/a/bo"):
@@ -171,10 +216,10 @@ def test_suffixes(tmp_path: Path, suffix: str, form: str) -> None:
     for name, grey in (("a", 50), ("b", 200)):
         (tmp_path / name).mkdir()
         Image.new("RGB", (16, 16), (grey,) * 3).save(tmp_path / name / f"x{suffix}", form)
-        for left_out in ("x.heic", "y.heic", "README"):
+        for left_out in ("x.psd", "y.psd", "README"):
             (tmp_path / name / left_out).write_bytes(b"x")
     lines: list[str] = []
     found = folders(tmp_path, say=lines.append)
     means = arrays(found).inputs.mean(axis=(1, 2, 3))
     np.testing.assert_allclose(means, [50, 200], atol=2)
-    assert "6: 4 .heic, 2 without a suffix" in lines[0]
+    assert "6: 4 .psd, 2 without a suffix" in lines[0]

@@ -1,5 +1,6 @@
 """Layouts of `.npz` files; what is wrong with them, in one line."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,38 @@ def test_clips_whose_axes_are_clear(tmp_path: Path, rng: np.random.Generator) ->
         says(lambda: npz(tmp_path / "x.npz"), "if ")
     np.savez(tmp_path / "x.npz", images=clips[..., 0], labels=labels)
     assert npz(tmp_path / "x.npz", kind="clips").input_shape == (20, 20, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        (np.full((4, 6, 6), np.nan, np.float32), "images is float32; uint8 from 0"),
+        (np.full((4, 6, 6), np.inf, np.float32), "images is float32; uint8 from 0"),
+        (np.array([0.25, np.nan, np.inf, 1.0]).repeat(36).reshape(4, 6, 6), "from 0.25 to 1;"),
+        (np.linspace(0, 1, 144, dtype=np.float16).reshape(4, 6, 6), "images * (255 / 1)"),
+        (np.arange(144, dtype=">u2").reshape(4, 6, 6), "is >u2 from 0 to 143;"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_no_bytes(tmp_path: Path, images: np.ndarray, found: str) -> None:
+    np.savez(tmp_path / "x.npz", images=images, labels=[0, 1, 0, 1])
+    says(lambda: npz(tmp_path / "x.npz"), found, "astype(np.uint8)")
+
+
+def test_changed_bytes_of_a_streamed_set_are_found(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Values of the CRC-32 that the zip has of each array."""
+    path = tmp_path / "set.npz"
+    images = rng.integers(0, 256, (200, 10, 10), np.uint8)
+    np.savez(path, images=images, labels=np.arange(200) % 2)
+    streaming = {"resident_bytes": 0, "cache_dir": tmp_path / "cache"}
+    assert npz(path, **streaming).is_streamed
+    content = path.read_bytes()
+    for place in (9_000, 12_000, 18_000, 20_000):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with np.load(path) as whole, pytest.raises(zipfile.BadZipFile):
+            whole["images"]
+        says(lambda: npz(path, **streaming), "Bad CRC-32 for file 'images.npy'", "make it again")

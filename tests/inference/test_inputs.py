@@ -8,11 +8,12 @@ import pytest
 
 from seqvision.data.files.images import read_image
 from seqvision.data.files.pixels import fit
-from seqvision.inference.inputs import find_inputs, read_inputs, read_lines
+from seqvision.inference.inputs import check_pattern, find_inputs, read_inputs, read_lines
 from tests.data.making import (
     HEIGHT,
     WIDTH,
     clips_of,
+    npz,
     save_animation,
     save_frames,
     save_npz,
@@ -39,7 +40,7 @@ def test_inputs_for_images(tmp_path: Path, rng: np.random.Generator) -> None:
     ]  # fmt: skip
     shape = (HEIGHT, WIDTH, 3)
     rows = list(read_inputs(paths, shape, False, lambda path: read_image(path, shape, "mixed")))
-    found = {Path(name).name: (array, error) for name, array, error in rows}
+    found = {Path(name).name: (array, error) for name, array, error, _ in rows}
     assert len(found) == 7 + len(clip)
     for name in ("a.png", "c.gif", "g.npz[0]"):
         np.testing.assert_array_equal(found[name][0], clip[0])
@@ -68,7 +69,7 @@ def test_inputs_for_clips(tmp_path: Path, rng: np.random.Generator) -> None:
     shape = (3, 10, 10, 1)  # Frames beyond the network's three are kept.
     found = {
         Path(name).name: (array, error)
-        for name, array, error in read_inputs(paths, shape, True, lambda path: np.zeros(1))
+        for name, array, error, _ in read_inputs(paths, shape, True, lambda path: np.zeros(1))
     }
     expected = fit(clips[0], 10, 10, 1)
     for name in ("a", "b.mkv", "c.gif", "e.npz[0]"):
@@ -187,3 +188,43 @@ def test_arrays_under_the_names_of_others(tmp_path: Path, rng: np.random.Generat
         rows = list(read_inputs([tmp_path / name], (6, 5, 1), False, lambda path: images[0]))
         assert [Path(row.name).name for row in rows] == expected
         np.testing.assert_array_equal(rows[1].array, images[1][..., None])
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"),
+    [
+        (400, [".reshape(-1, 20, 20)"]),
+        (784, [".reshape(-1, 28, 28)"]),
+        (3072, [".reshape(-1, 32, 32, 3)", ".reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)"]),
+        (24, [".reshape(-1, height, width)", "is 24"]),
+    ],
+)
+def test_flat_images_are_told_their_shape(tmp_path: Path, size: int, parts: list[str]) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros((4, size), np.uint8), labels=[0, 1, 0, 1])
+    says(lambda: npz(tmp_path / "x.npz"), *parts)
+    [row] = read_inputs([tmp_path / "x.npz"], (8, 8, 1), False, lambda path: np.zeros(1))
+    assert all(part in str(row.error) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{0}/a.png,{0}/b.png", "{0}/a.png {0}/b.png", "['{0}/a.png', '{0}/b.png']", "{0}/a.png,x.png"],
+)
+def test_a_list_of_inputs_is_no_pattern(tmp_path: Path, pattern: str) -> None:
+    for name in ("a.png", "b.png"):
+        save_png(tmp_path / name, np.zeros((8, 8, 1), np.uint8))
+    says(lambda: check_pattern(pattern.format(tmp_path)), "is a list, and one pattern is taken")
+    save_png(tmp_path / "with, comma.png", np.zeros((8, 8, 1), np.uint8))
+    check_pattern(f"{tmp_path}/with, comma.png")
+
+
+def test_one_array_in_a_npy_file_is_answered_with_npz(tmp_path: Path) -> None:
+    file = tmp_path / "x.npy"
+    np.save(file, np.zeros((4, 8, 8), np.uint8))
+    rows = [
+        *read_inputs([file], (8, 8, 1), False, lambda path: read_image(path, (8, 8, 1), "mixed")),
+        *read_inputs([file], (3, 8, 8, 1), True, lambda path: np.zeros(1)),
+        *read_lines([file], 8, "auto"),
+    ]
+    assert len(rows) == 3
+    assert all("np.savez('set.npz', images=array)" in str(row.error) for row in rows)

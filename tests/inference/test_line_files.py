@@ -26,6 +26,9 @@ def test_predictions_for_files(
     whole = list(transcriber([drawn(text) for text in TEXTS]))
     assert [row["text"] for row in rows[:-1]] == [line["text"] for line in whole]
     assert [row["ends"] for row in rows[:-1]] == [line["ends"].tolist() for line in whole]
+    assert [row["doubtful"] for row in rows] == [
+        None if row["text"] or row["error"] else "nothing was read in it" for row in rows
+    ]
     assert rows[-1]["text"] is None
     assert "no image" in rows[-1]["error"]
 

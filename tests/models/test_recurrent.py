@@ -244,7 +244,7 @@ def test_stack_equals_layers_by_hand(
     for b, length in enumerate(LENGTHS):
         hidden = [outputs[b, length - 1, :H], outputs[b, 0, H:]][: len(sides)]
         hidden = hidden if length else [np.asarray(memory)[b] for memory in before]
-        np.testing.assert_array_equal(final[b], np.concatenate(hidden))
+        np.testing.assert_allclose(final[b], np.concatenate(hidden), rtol=1e-6)
 
 
 def test_options_reach_the_cells() -> None:

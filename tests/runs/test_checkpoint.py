@@ -143,6 +143,23 @@ def test_a_torn_newest_checkpoint_falls_back(state: Any, tmp_path: Path, damage:
     assert fallen_back >= 3
 
 
+def test_what_is_saved_after_going_back_is_the_newest(state: Any, tmp_path: Path) -> None:
+    """orbax 0.12.8 alone saves nothing in a folder that holds a newer step."""
+    save(tmp_path, state, [3, 6])
+    (tmp_path / "checkpoints/6/state/manifest.ocdbt").write_bytes(b"")
+    mesh = create_mesh()
+    with Checkpoints(tmp_path, keep=2, say=lambda line: None) as checkpoints:
+        restored, _ = checkpoints.restore_newest(ONE.abstract_state(INIT, mesh))
+        assert int(restored.step) == 3
+        for step in (5, 6):
+            checkpoints.save(restored.replace(step=jnp.int32(step)), {"seconds": step / 2}, None)
+        checkpoints.wait()
+        assert checkpoints.steps == [5, 6]
+    with Checkpoints(tmp_path) as checkpoints:
+        restored, loop = checkpoints.restore_newest(ONE.abstract_state(INIT, mesh))
+    assert (int(restored.step), loop) == (6, {"seconds": 3.0})
+
+
 def test_a_best_checkpoint_that_cannot_be_had_is_said(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [1, 2, 3], keep=1, best=2)
     said: list[str] = []

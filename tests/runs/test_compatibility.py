@@ -1,13 +1,15 @@
 """Configs of earlier runs: completed where a field is new, refused where they are not whole."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, nest
 from seqvision.errors import UserError
-from seqvision.runs.compatibility import read_settings
+from seqvision.runs.compatibility import _NEWER, read_settings
 from seqvision.runs.files import CONFIG, write_json
 
 
@@ -17,6 +19,28 @@ def test_a_run_without_the_newer_fields_has_their_defaults(tmp_path: Path) -> No
     older = {key: value for key, value in fields.items() if not key.startswith(newer)}
     write_json(tmp_path / CONFIG, nest(older | {"seed": 7}))
     assert flatten(read_settings(tmp_path)) == fields | {"seed": 7}
+
+
+def test_a_stored_config_of_0_2_0_is_read(tmp_path: Path) -> None:
+    stored = Path(__file__).with_name("config_of_0_2_0.json").read_text()
+    fields = flatten(Settings())
+    missing = fields.keys() - flatten_json(json.loads(stored)).keys()
+    new = sorted(missing - set(_NEWER))
+    assert not new, (
+        f"{', '.join(new)}: new since 0.2.0; enter it in _NEWER of seqvision/runs/compatibility.py,"
+        " with a default that is what older runs did, or no older run can be read"
+    )
+    assert set(_NEWER) <= fields.keys()
+    (tmp_path / CONFIG).write_text(stored)
+    assert flatten(read_settings(tmp_path)) == fields
+
+
+def flatten_json(nested: dict[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        inner = isinstance(value, dict)
+        flat |= flatten_json(value, f"{path}{key}.") if inner else {f"{path}{key}": value}
+    return flat
 
 
 @pytest.mark.parametrize(("source", "direction"), [("tfds", "auto"), ("lines", "as_typed")])

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+from tests.conftest import QUICK_COMPILATION
+
 Ends = list[tuple[int, str, str]]
 """Exit code, stdout and stderr of each process."""
 
@@ -17,10 +19,10 @@ def free_address() -> str:
 
 def run_all(commands: list[list[str]]) -> Ends:
     """Runs commands of Python at the same time."""
-    kept = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    own = os.environ | {"XLA_FLAGS": QUICK_COMPILATION}
     pipe = subprocess.PIPE
     processes = [
-        subprocess.Popen([sys.executable, *command], env=kept, stdout=pipe, stderr=pipe, text=True)
+        subprocess.Popen([sys.executable, *command], env=own, stdout=pipe, stderr=pipe, text=True)
         for command in commands
     ]
     found = []

@@ -113,7 +113,7 @@ def test_a_profiled_resumed_run_is_summed_up_and_has_the_same_bits(
 def test_the_longest_operation_of_a_large_product_is_the_product(
     tiny_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    side, mesh = 512, create_mesh(1)
+    side, mesh = 1024, create_mesh(1)
     tiny_config.update(duration="42 steps", log_every="42 steps", evaluate_every="never")
     tiny_config.checkpoint.every = "never"
     settings = validate(tiny_config)

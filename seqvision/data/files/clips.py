@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.headers import has_frames, header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
 from seqvision.data.files.paths import shown, visible
 from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upright, without_colour
@@ -15,12 +17,11 @@ from seqvision.data.files.videos import VIDEO_SUFFIXES, check_sizes, video_frame
 # Files of these kinds may hold one image or several: they are opened to see.
 _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff", ".avif"}
 IMAGE_SUFFIXES = _PERHAPS_ANIMATED | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2", ".heic",
+    ".heif",
 }  # fmt: skip
 CLIP_SUFFIXES = VIDEO_SUFFIXES | {".gif"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # Pillow's; 16 bits are "I;16".
-# Other formats keep a preview, not a next frame, in their second image.
-_ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
 
 
 def kind_of(path: Path) -> str:
@@ -33,11 +34,11 @@ def kind_of(path: Path) -> str:
         return "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
-    try:
-        still = "" if suffix == ".gif" else "image"
-        return "clip" if is_animated(path) else still
-    except UnreadableImageError:
+    header = header_of(path)
+    if header is None or header.is_animated is None:
         return ""
+    still = "" if suffix == ".gif" else "image"
+    return "clip" if header.is_animated else still
 
 
 def size_in_header(path: Path) -> tuple[int, int] | None:
@@ -57,7 +58,7 @@ def is_animated(path: Path) -> bool:
     """
     with opened_image(path) as opened:
         check_stack(opened)
-        return _has_frames(opened)
+        return has_frames(opened)
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -66,7 +67,10 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def read_frames(
-    path: Path, size: tuple[int, int] = (0, 0), tones: Tones = FILE_BY_FILE
+    path: Path,
+    size: tuple[int, int] = (0, 0),
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
@@ -76,6 +80,7 @@ def read_frames(
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
       tones: those of the set, for deep and transparent pictures.
+      doubts: is told what is doubtful, see `pixels.in_mode`.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is
@@ -87,21 +92,27 @@ def read_frames(
       UserError: it is a video, and PyAV is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        return without_colour(video_frames(path, *size))
+        return without_colour(video_frames(path, *size, tones, doubts))
     with reading():
         images = _folder_frames(path) if path.is_dir() else _file_frames(path)
         sizes = [(image.height, image.width) for image in images]
         check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
-        frames = np.stack([np.asarray(i) for i in in_mode(images, "L" if grey else "RGB", tones)])
+        images = in_mode(images, "L" if grey else "RGB", tones, doubts)
+        frames = np.stack([np.asarray(image) for image in images])
         return frames[..., None] if grey else without_colour(frames)
 
 
-def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_FILE) -> HostFrames:
+def read_clip(
+    path: Path,
+    input_shape: tuple[int, ...],
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
+) -> HostFrames:
     """Reads a clip as training does.
 
     Args:
-      path, tones: see `read_frames`.
+      path, tones, doubts: see `read_frames`.
       input_shape: ends in the height, width and channels that the network reads.
 
     Returns:
@@ -111,7 +122,7 @@ def read_clip(path: Path, input_shape: tuple[int, ...], tones: Tones = FILE_BY_F
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, (height, width), tones), height, width, channels)
+    return fit(read_frames(path, (height, width), tones, doubts), height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:
@@ -123,7 +134,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
         try:
             with opened_image(path) as opened:
                 check_stack(opened)
-                if _has_frames(opened):
+                if has_frames(opened):
                     raise UnreadableImageError("a clip itself; a frame is one image")
                 images.append(upright(opened))
         except UnreadableImageError as error:
@@ -134,7 +145,7 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
 def _file_frames(path: Path) -> list[Image.Image]:
     with opened_image(path) as opened:
         check_stack(opened)
-        if not _has_frames(opened):
+        if not has_frames(opened):
             return [upright(opened)]
         if opened.format == "GIF" and not _has_gif_end(path):
             raise UnreadableImageError("it is cut short: a GIF's last byte is missing")
@@ -145,10 +156,6 @@ def _file_frames(path: Path) -> list[Image.Image]:
             opened.seek(number)
             images.append(frame_of(opened))
         return images
-
-
-def _has_frames(opened: Image.Image) -> bool:
-    return opened.format in _ANIMATED_FORMATS and getattr(opened, "is_animated", False)
 
 
 def _has_gif_end(path: Path) -> bool:

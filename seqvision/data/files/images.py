@@ -7,7 +7,9 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from seqvision.config.data_schema import INVERSIONS
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.opening import UnreadableImageError, opened_image
+from seqvision.data.files.paper_light import levelled
 from seqvision.data.files.pixels import border, fit, in_mode, upright
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError, did_you_mean
@@ -34,6 +36,7 @@ def read_image(
     background: str,
     invert: str = "auto",
     tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> np.ndarray:
     """Reads a PNG, JPEG or any other image that Pillow reads.
 
@@ -43,7 +46,7 @@ def read_image(
     Args:
       path: the file.
       shape: height, width and channels (1 or 3) of the result.
-      background, invert, tones: see `read_unscaled`.
+      background, invert, tones, doubts: see `read_unscaled`.
 
     Returns:
       uint8 of `shape`. A file of just that size and kind comes back as it is.
@@ -52,19 +55,24 @@ def read_image(
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
     height, width, channels = shape
-    pixels = read_unscaled(path, channels, background, invert, tones)
+    pixels = read_unscaled(path, channels, background, invert, tones, doubts)
     return fit(pixels[None], height, width, channels)[0]
 
 
 def read_unscaled(
-    path: Path, channels: int, background: str, invert: str = "auto", tones: Tones = FILE_BY_FILE
+    path: Path,
+    channels: int,
+    background: str,
+    invert: str = "auto",
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> HostImage:
     """Reads an image in its own size.
 
     It is turned upright by its EXIF orientation, laid on white (on black where its ink is light)
     where transparent, made grey or RGB, and inverted where asked. Where the training images have a
-    dark or a light background, its paper is brought to that black or white and its ink to the
-    other end.
+    dark or a light background, its paper is brought into even light, then to that black or white
+    and its ink to the other end.
 
     Args:
       path: the file.
@@ -73,6 +81,7 @@ def read_unscaled(
       invert: `always`, `never`, or `auto`: where its border is light and that of the training
         images dark, or the other way round.
       tones: those of the training images.
+      doubts: is told what is doubtful about the image.
 
     Returns:
       uint8 (height, width, channels).
@@ -80,13 +89,22 @@ def read_unscaled(
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
     """
-    return toned(read_upright(path, channels, tones), background, invert)
+    image = read_upright(path, channels, tones, doubts)
+    is_scan = background != "mixed" and invert != "never" and channels == 1
+    pixels = toned(levelled(image) if is_scan else image, background, invert)
+    if doubts:
+        doubts.of_shape(pixels)
+    if doubts and is_scan:
+        doubts.of_rows(pixels if background == "dark" else 255 - pixels)
+    return pixels
 
 
-def read_upright(path: Path, channels: int, tones: Tones = FILE_BY_FILE) -> Image.Image:
+def read_upright(
+    path: Path, channels: int, tones: Tones = FILE_BY_FILE, doubts: Doubts | None = None
+) -> Image.Image:
     """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
     with opened_image(path) as opened:
-        [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones)
+        [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones, doubts)
     return image
 
 

@@ -1,16 +1,24 @@
 """Opening of image files: which formats are tried, and how large they may be."""
 
 import contextlib
+import importlib.util
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from seqvision.data.files.deep import has_deep_planes, know_more_tiffs, unknown_tiff
+from seqvision.data.files.libtiff import silence_libtiff
 from seqvision.runtime.regular_file import regular
 
+know_more_tiffs()
+
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "BMP", "PPM", "JPEG2000")
+# Pillow has AVIF from 11.3 on, and a name that it does not know is an error.
+_AVIF = ("AVIF",) * (importlib.util.find_spec("PIL.AvifImagePlugin") is not None)
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", *_AVIF, "BMP", "PPM", "JPEG2000")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
 # The longest that a JPEG can be: one of 1 x 60,000,000 takes minutes to be scaled.
@@ -55,11 +63,16 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     Raises:
       UnreadableImageError: it is missing, none of FORMATS, or too large by its header.
     """
-    with reading(), Image.open(regular(path), formats=FORMATS) as opened:
+    with reading(), _open(regular(path)) as opened:
         if max(opened.size) > _LONGEST_SIDE:
             raise UnreadableImageError(
                 f"{opened.height} x {opened.width} pixels (height x width); sides of up to"
                 f" {_LONGEST_SIDE} are read"
+            )
+        if has_deep_planes(opened):
+            raise UnreadableImageError(
+                "a TIFF with a plane for each colour, of more than 8 bits, which is not read; save"
+                " it with the colours of a pixel side by side (PlanarConfiguration 1)"
             )
         frames = getattr(opened, "n_frames", 1) if getattr(opened, "is_animated", False) else 1
         if opened.width * opened.height * 3 * frames > MOST_BYTES:
@@ -67,4 +80,39 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 f"longer than {MOST_BYTES / 2**30:g} GiB: {frames} frame(s) of {opened.height} x"
                 f" {opened.width} (height x width); cut it, or make it smaller"
             )
+        if opened.format == "TIFF":
+            silence_libtiff()
         yield opened
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        if _is_heif(path):
+            return _opened_heif(path)
+        if kind := unknown_tiff(path):
+            raise UnreadableImageError(
+                f"a TIFF of {kind}, which is not read; save it as grey of 16 bits or float32, or as"
+                " colours of 8 or 16 bits"
+            ) from None
+        raise
+
+
+def _is_heif(path: Path) -> bool:
+    """Whether a file begins as HEIC pictures do (ISO 23008-12, 10.2), whatever its name is."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in _HEIF_BRANDS
+
+
+def _opened_heif(path: Path) -> Image.Image:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnreadableImageError(
+            "a HEIC picture; reading it needs pillow-heif: pip install 'seqvision[heic]', then run"
+            " again"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return Image.open(path, formats=("HEIF",))

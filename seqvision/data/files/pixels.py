@@ -6,47 +6,40 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes
+from seqvision.data.files.deep import deep_pixels, is_deep, with_low_bytes
+from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes, range_of_file
 
 # The frames of a clip, or an image as one frame.
 HostFrames = UInt8[np.ndarray, "T _ _ _"]
 
-_PHOTOMETRIC = 262  # The TIFF tag; 0 means that white is 0.
-
 
 def in_mode(
-    images: Sequence[Image.Image], mode: str, tones: Tones = FILE_BY_FILE
+    images: Sequence[Image.Image],
+    mode: str,
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
 ) -> list[Image.Image]:
     """Brings an image, or the frames of a clip, to `L` or `RGB`.
 
     Deep ones are scaled to 8 bits, transparent ones laid on paper, as `tones` has it. What it
     leaves open is decided for all frames together, so that none flickers: the depth by their
-    largest value, the paper white, or black where their ink is light.
+    largest value, the paper white, or black where their ink is light. `doubts` is told where most
+    of their values lie outside the range of `tones`.
     """
-    return [image.convert(mode) for image in _on_paper(_shallow(images, tones), tones.paper)]
+    return [
+        image.convert(mode) for image in _on_paper(_shallow(images, tones, doubts), tones.paper)
+    ]
 
 
 def upright(opened: Image.Image) -> Image.Image:
     """A copy of an image, turned by its EXIF orientation."""
-    return _from_black(ImageOps.exif_transpose(opened), opened)
+    return with_low_bytes(opened, ImageOps.exif_transpose)
 
 
 def frame_of(opened: Image.Image) -> Image.Image:
     """A copy of the current frame."""
-    return _from_black(opened.copy(), opened)
-
-
-def _from_black(image: Image.Image, opened: Image.Image) -> Image.Image:
-    # Of TIFFs whose 0 is white, Pillow inverts those of 8 bits only.
-    white_is_zero = getattr(opened, "tag_v2", {}).get(_PHOTOMETRIC) == 0
-    if white_is_zero and image.mode.startswith("I;16"):
-        return Image.fromarray(65535 - np.asarray(image, np.uint16))
-    return image
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether its values are of more than 8 bits, or floats; of them Pillow has one channel."""
-    return image.mode.startswith("I") or image.mode == "F"
+    return with_low_bytes(opened, lambda frame: frame.copy())
 
 
 def ink(images: Sequence[Image.Image]) -> tuple[float, float]:
@@ -65,21 +58,22 @@ def paper_for(light: float, total: float) -> str:
     return "black" if light > 127.5 * total else "white"
 
 
-def _shallow(images: Sequence[Image.Image], tones: Tones) -> list[Image.Image]:
+def _shallow(
+    images: Sequence[Image.Image], tones: Tones, doubts: Doubts | None
+) -> list[Image.Image]:
     # Pillow would clip these to 255, not scale them.
-    values = {
-        number: np.asarray(image, np.float64)
-        for number, image in enumerate(images)
-        if is_deep(image)
-    }
+    deep = {number: deep_pixels(image) for number, image in enumerate(images) if is_deep(image)}
     value_range = tones.value_range
     if value_range is None:
-        finite = [array[np.isfinite(array)] for array in values.values()]
-        largest = max((array.max(initial=0.0) for array in finite), default=0.0)
-        value_range = 0.0, next((f for f in (1.0, 255.0, 4095.0) if largest <= f), 65535.0)
+        largest = max((pixels.seen.max(initial=0.0) for pixels in deep.values()), default=0.0)
+        value_range = range_of_file(largest)
+    elif doubts and deep:
+        doubts.of_values(list(deep.values()), value_range)
     shallow = list(images)
-    for number, array in values.items():
-        shallow[number] = Image.fromarray(as_bytes(array, value_range))
+    for number, pixels in deep.items():
+        shallow[number] = Image.fromarray(as_bytes(pixels.values, value_range))
+        if pixels.opacity is not None:
+            shallow[number].putalpha(Image.fromarray(pixels.opacity))
     return shallow
 
 

@@ -10,6 +10,8 @@ from seqvision.data.files.opening import UnreadableImageError
 
 _DESCRIPTION = 270
 _SAMPLES_PER_PIXEL = 277
+# tifffile takes the first of three axes for channels in its `imagej` and `ome` files.
+_AS_FRAMES = ", or, if they are frames, name the axes (tifffile: metadata={'axes': 'TYX'})"
 _OME_AXES = {"T": "frames", "Z": "slices", "C": "channels"}
 
 
@@ -37,7 +39,7 @@ def check_stack(opened: Image.Image) -> None:
     if len(long) > 1 or "channels" in long:
         raise UnreadableImageError(
             f"a stack of {described}: the pages of a clip are its frames (or slices) alone; save"
-            " one file for each of the others"
+            f" one file for each of the others{_AS_FRAMES * (list(long) == ['channels'])}"
         )
     if getattr(opened, "n_frames", 1) < math.prod(long.values()):
         raise UnreadableImageError(

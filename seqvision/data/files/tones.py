@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-# Whole numbers of 8, 10, 12, 14 and 16 bits, and floats from 0 to 1.
+# Floats from 0 to 1, and whole numbers of 8, 10, 12, 14 and 16 bits. One file alone tells less
+# than a set: of the depths of its own it has only those that differ by much.
 _FULL = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+_FULL_OF_A_FILE = tuple(full for full in _FULL if full not in (1023.0, 16383.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,11 @@ def range_of_extremes(smallest: float, largest: float) -> tuple[float, float]:
         full = next((full for full in _FULL if largest <= full), np.inf)
         smallest, largest = 0.0, full if largest > full / 2 else largest
     return smallest, largest if largest > smallest else smallest + 1
+
+
+def range_of_file(largest: float) -> tuple[float, float]:
+    """The range of a file of no set, whose largest value is `largest`: 1, 8, 12 or 16 bits."""
+    return 0.0, next((full for full in _FULL_OF_A_FILE if largest <= full), _FULL[-1])
 
 
 def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:

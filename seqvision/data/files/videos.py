@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from seqvision.data.files.deep import from_values
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, reading
 from seqvision.data.files.paths import shown
-from seqvision.data.files.pixels import HostFrames
+from seqvision.data.files.pixels import HostFrames, in_mode
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
 from seqvision.runtime.regular_file import regular
 
@@ -22,8 +25,17 @@ VIDEO_SUFFIXES = {
 _MOST_ASPECT = 4
 
 
-def video_frames(path: Path, height: int, width: int) -> HostFrames:
+def video_frames(
+    path: Path,
+    height: int,
+    width: int,
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
+) -> HostFrames:
     """Reads all frames of a video.
+
+    Those of grey, or of red, green and blue, with more than 8 bits are deep; those with an opacity
+    are laid on paper: as pictures are, see `pixels.in_mode`.
 
     Args:
       path: the file.
@@ -37,20 +49,12 @@ def video_frames(path: Path, height: int, width: int) -> HostFrames:
       UnreadableImageError: it is damaged, cut short, without frames, or too large to be decoded.
       UserError: PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
-            " again"
-        ) from error
-    with reading(), av.open(str(regular(path))) as container:
-        if not container.streams.video:
-            raise UnreadableImageError("no video in it")
+    av = _decoder_library(path)
+    with reading(), _opened(av, path) as container:
         frames: list[np.ndarray] = []
         is_large = False
         for frame in _decoded(container):
-            frames.append(_contained(frame, height, width) if is_large else frame)
+            frames.append(_contained(frame, height, width, tones) if is_large else frame)
             if len(frames) * frames[-1].nbytes <= MOST_BYTES:
                 continue
             if is_large or not (height and width):
@@ -60,11 +64,44 @@ def video_frames(path: Path, height: int, width: int) -> HostFrames:
                     " config.data.height and config.data.width"
                 )
             is_large = True
-            frames = [_contained(one, height, width) for one in frames]
+            frames = [_contained(one, height, width, tones) for one in frames]
         if not frames:
             raise UnreadableImageError("a clip with no frames")
         check_sizes([frame.shape[:2] for frame in frames])
-        return np.stack(frames)
+        return np.stack(frames if _is_plain(frames[0]) else _in_rgb(frames, tones, doubts))
+
+
+def special_frames(path: Path) -> list[Image.Image]:
+    """The frames of a video of deep or transparent ones; [] of others, and of unreadable ones."""
+    try:
+        av = _decoder_library(path)
+        with reading(), _opened(av, path) as container:
+            frames = _decoded(container)
+            first = next(frames, None)
+            if first is None or _is_plain(first):
+                return []
+            return [_as_image(frame) for frame in (first, *frames)]
+    except (UnreadableImageError, UserError):
+        return []
+
+
+def _decoder_library(path: Path) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(
+            f"{shown(path)}: reading videos needs PyAV: pip install 'seqvision[video]', then run"
+            " again"
+        ) from error
+    return av
+
+
+def _opened(av: Any, path: Path) -> Any:
+    container = av.open(str(regular(path)))
+    if not container.streams.video:
+        container.close()
+        raise UnreadableImageError("no video in it")
+    return container
 
 
 def check_sizes(sizes: Sequence[tuple[int, ...]]) -> None:
@@ -77,20 +114,38 @@ def check_sizes(sizes: Sequence[tuple[int, ...]]) -> None:
             )
 
 
-def _contained(frame: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The frame scaled as `pixels.fit` does before it fills the borders."""
+def _is_plain(frame: np.ndarray) -> bool:
+    return frame.dtype == np.uint8 and frame.shape[2:] == (3,)
+
+
+def _as_image(frame: np.ndarray) -> Image.Image:
+    return Image.fromarray(frame) if frame.dtype == np.uint8 else from_values(frame)
+
+
+def _in_rgb(
+    frames: list[np.ndarray], tones: Tones, doubts: Doubts | None = None
+) -> list[np.ndarray]:
+    images = in_mode([_as_image(frame) for frame in frames], "RGB", tones, doubts)
+    return [np.asarray(image) for image in images]
+
+
+def _contained(frame: np.ndarray, height: int, width: int, tones: Tones) -> np.ndarray:
+    """The frame as RGB, scaled as `pixels.fit` does before it fills the borders."""
+    if not _is_plain(frame):
+        [frame] = _in_rgb([frame], tones)
     scale = min(height / frame.shape[0], width / frame.shape[1])
     size = max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1)
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
 
 
 def _decoded(container: Any) -> Iterator[np.ndarray]:
-    """The frames of the first video stream, upright, with square pixels, as RGB.
+    """The frames of the first video stream, upright, with square pixels; see `_pixels`.
 
     Raises:
       UnreadableImageError: the file ends before its video does.
     """
     stream = container.streams.video[0]
+    decoder = _decoder(stream)
     start = end = None
     for packet in container.demux(stream):
         if packet.is_corrupt:
@@ -99,7 +154,9 @@ def _decoded(container: Any) -> Iterator[np.ndarray]:
             # A last frame that stands is as long as its packet says.
             stop = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             end = stop if end is None else max(end, stop)
-        for frame in packet.decode():
+        for frame in decoder.decode(packet):
+            if frame.is_corrupt:  # Filled up by the decoder.
+                raise UnreadableImageError("it is damaged or cut short")
             if frame.time is not None:
                 start = frame.time if start is None else start
             yield _upright(frame, stream)
@@ -136,13 +193,38 @@ def _is_avi(path: str) -> bool:
     return True
 
 
+def _decoder(stream: Any) -> Any:
+    if stream.metadata.get("alpha_mode") != "1" or stream.codec.name not in ("vp8", "vp9"):
+        return stream
+    # FFmpeg's own decoders leave the opacity out.
+    import av
+
+    return av.CodecContext.create("libvpx-vp9" if stream.codec.name == "vp9" else "libvpx", "r")
+
+
+def _pixels(frame: Any, sizes: dict[str, int]) -> np.ndarray:
+    """(height, width, 3) uint8; of an opacity, 4; of deep ones, uint16 and grey (height, width)."""
+    parts = frame.format.components
+    has_opacity, bits = any(part.is_alpha for part in parts), max(part.bits for part in parts)
+    is_grey = all(part.is_luma or part.is_alpha for part in parts) and not frame.format.is_rgb
+    if bits <= 8 or not (is_grey or frame.format.is_rgb):
+        return frame.to_ndarray(format="rgba" if has_opacity else "rgb24", **sizes)
+    if bits > 16:
+        return frame.to_ndarray(format="grayf32le" if is_grey else "rgb24", **sizes)
+    if is_grey and not has_opacity:
+        return frame.to_ndarray(format="gray16le", **sizes) >> (16 - bits)
+    values = frame.to_ndarray(format="rgba64le" if has_opacity else "rgb48le", **sizes)
+    values[..., :3] >>= 16 - bits
+    return values
+
+
 def _upright(frame: Any, stream: Any) -> np.ndarray:
     # Of a pixel: its width by its height.
     aspect = stream.sample_aspect_ratio or 1
     known = 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT
     width = round(frame.width * aspect) if known else frame.width
     sizes = {} if width == frame.width else {"width": max(width, 1), "height": frame.height}
-    pixels = frame.to_ndarray(format="rgb24", **sizes)
+    pixels = _pixels(frame, sizes)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels

@@ -1,6 +1,6 @@
 """The values that the pixels of a training split take: images that are nearly black are named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -34,10 +34,7 @@ def check_values(where: str, train: Split, say: Callable[[str], None]) -> None:
     low = min(int(part.min()) for part in parts)
     high = max(int(part.max()) for part in parts)
     if low == high and count == len(train):
-        raise UserError(
-            f"{where}: all pixels of all training examples are {low}, so there is nothing to learn"
-            " from; check how the images were saved"
-        )
+        raise _all_equal(where, low)
     if high - low < _LEAST_RANGE:
         formula = f"(images - {low})" if low else "images"
         say(
@@ -45,3 +42,21 @@ def check_values(where: str, train: Split, say: Callable[[str], None]) -> None:
             f" is hard to learn from; if {high} is white, save"
             f" np.round({formula} * (255 / {max(high - low, 1)})).astype(np.uint8)"
         )
+
+
+def check_differ(where: str, frames: Iterable[np.ndarray]) -> None:
+    """Refuses examples whose pixels are all equal.
+
+    Raises:
+      UserError: they are; see `check_values`.
+    """
+    values = {int(value) for one in frames for value in (one.min(), one.max())}
+    if len(values) == 1:
+        raise _all_equal(where, values.pop())
+
+
+def _all_equal(where: str, value: int) -> UserError:
+    return UserError(
+        f"{where}: all pixels of all training examples are {value}, so there is nothing to learn"
+        " from; check how the images were saved"
+    )

@@ -23,16 +23,20 @@ def giving_up_soon(seconds: float = ANSWER_SECONDS) -> Iterator[None]:
       seconds: to wait for that.
 
     Raises:
-      requests.exceptions.RequestException: in the downloads, where it does not.
+      requests.exceptions.RequestException: in the downloads, where it does not; it names the URL.
     """
     stock = downloader._open_with_requests
 
     @functools.wraps(stock)
     @contextlib.contextmanager
     def open_url(url: str, **options: Any) -> Iterator[Any]:
-        _check_answers(url, seconds)
-        with stock(url, timeout=(seconds, _STALLED_SECONDS), **options) as opened:
-            yield opened
+        try:
+            _check_answers(url, seconds)
+            with stock(url, timeout=(seconds, _STALLED_SECONDS), **options) as opened:
+                yield opened
+        except requests.exceptions.RequestException as error:
+            error.args = (f"{url}: {error}",)
+            raise
 
     downloader._open_with_requests = open_url
     try:

@@ -11,11 +11,13 @@ import numpy as np
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import HostFrames, fit
-from seqvision.data.sources.brightness_range import check_values
+from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut
 from seqvision.data.sources.loading import Loading, Size, size_of
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
+
+_FEW = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +155,7 @@ def make_dataset(
     if len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")
-    parts = cut(given, loading.validation_fraction, loading.test_fraction)
+    parts = _cut(where, given, loading)
     _check_classes(where, class_names, parts)
     form = Form(_common_shape(parts, loading.size), of_clips)
     num_examples = sum(map(len, parts.values()))
@@ -168,6 +170,17 @@ def make_dataset(
     check_values(where, splits["train"], loading.say)
     name = shown(path.stem if path.is_file() else path.resolve().name)
     return Dataset(name, "own", class_names, splits, form.input_shape, fingerprints)
+
+
+def _cut(where: str, given: dict[str, list[Example]], loading: Loading) -> dict[str, list[Example]]:
+    """See `hash_split.cut`. Where few pictures differ, black ones are blamed before a fraction."""
+    try:
+        return cut(given, loading.validation_fraction, loading.test_fraction)
+    except UserError:
+        different = {example.fraction: example for example in given["train"]}
+        if len(different) <= _FEW:
+            check_differ(where, (example.frames() for example in different.values()))
+        raise
 
 
 def _in_memory(where: str, parts: dict[str, list[Example]], form: Form) -> dict[str, ArraySplit]:

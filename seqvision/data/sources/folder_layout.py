@@ -10,13 +10,19 @@ from typing import NamedTuple
 from seqvision.data.alphabet import normalized
 from seqvision.data.dataset import SPLITS
 from seqvision.data.files.clips import (
-    CLIP_SUFFIXES,
-    IMAGE_SUFFIXES,
     frame_files,
     kind_of,
     size_in_header,
 )
 from seqvision.data.files.paths import few, natural_key, shown, visible
+from seqvision.data.sources.set_root import (
+    check_classes,
+    folders_in,
+    holds_media,
+    is_media,
+    set_root,
+    split_root,
+)
 from seqvision.data.sources.split_names import split_folders, split_of
 from seqvision.errors import UserError, explain_os_error
 
@@ -53,7 +59,7 @@ def find_examples(
     """The examples of a folder of class folders: each split's by their classes, in natural order.
 
     Args:
-      path: holds `CLASS`, `SPLIT/CLASS` or `CLASS/SPLIT`.
+      path: holds `CLASS`, `SPLIT/CLASS` or `CLASS/SPLIT`, perhaps further down, see `set_root`.
       kind: what folders of images inside a class folder are: `clips`, `images` (groups of single
         images, at any depth), or `auto`: clips where the network reads clips, or where they hold
         numbered series of images of one size.
@@ -67,6 +73,7 @@ def find_examples(
       UserError: no such folder, no classes, an unclear level of splits, images among clips.
     """
     try:
+        path = set_root(path, say)
         classes = list(_class_folders(path, say))
         if kind == "auto":
             _check_level(path, classes, reads_clips, say)
@@ -105,9 +112,9 @@ def _no_classes(folder: Path) -> UserError:
 
 def _class_folders(path: Path, say: Callable[[str], None]) -> Iterator[_ClassFolder]:
     """The classes of all splits: of `path/CLASS` as `train` where there are no splits."""
-    folders = _folders_in(path)
+    folders = folders_in(path)
     # What holds no images (`annotations`, `__MACOSX`) says nothing about the level.
-    known = [folder for folder in folders if split_of(folder.name) or _holds_media(folder)]
+    known = [folder for folder in folders if split_of(folder.name) or holds_media(folder)]
     splits = split_folders(shown(path), known)
     if splits:
         usual = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
@@ -117,7 +124,8 @@ def _class_folders(path: Path, say: Callable[[str], None]) -> Iterator[_ClassFol
             if folder not in splits.values():
                 say(f"folders without images or clips, left out: {shown(folder)}")
         for split, folder in splits.items():
-            found = [_class_folder(split, inside, inside) for inside in _folders_in(folder)]
+            folder = split_root(folder, split)
+            found = [_class_folder(split, inside, inside) for inside in folders_in(folder)]
             if not found:
                 raise _no_classes(folder)
             strays = [entry for entry in visible(folder) if not entry.is_dir()]
@@ -132,6 +140,7 @@ def _class_folders(path: Path, say: Callable[[str], None]) -> Iterator[_ClassFol
     if inner:
         say(f"splits inside each class folder: {_named(inner[folders[0]])}")
         return
+    check_classes(path, [folder for folder in folders if holds_media(folder)])
     found = [_class_folder("train", folder, folder) for folder in folders]
     yield from sorted(found, key=lambda one: natural_key(one.name))
 
@@ -148,12 +157,12 @@ def _splits_in_classes(folders: list[Path]) -> dict[Path, dict[str, Path]]:
     """The splits in each class folder, where all of them hold splits and nothing else."""
     found = {}
     for folder in folders:
-        inside = _folders_in(folder)
+        inside = folders_in(folder)
         try:
             splits = split_folders(shown(folder), inside)
         except UserError:  # Folders that only happen to have such names.
             return {}
-        if len(splits) < 2 or any(_is_media(entry) for entry in visible(folder)):
+        if len(splits) < 2 or any(is_media(entry) for entry in visible(folder)):
             return {}
         found[folder] = splits
     return found
@@ -170,32 +179,13 @@ def _gather(folder: Path, entries: list[Path], others: list[Path], above: tuple[
     above = (*above, folder.resolve())
     for entry in visible(folder):
         if not entry.is_dir():
-            (entries if _is_media(entry) else others).append(entry)
+            (entries if is_media(entry) else others).append(entry)
         elif entry.resolve() in above:  # A link back to a folder that it lies in.
             others.append(entry)
-        elif frame_files(entry) or not _holds_media(entry, above):
+        elif frame_files(entry) or not holds_media(entry, above):
             entries.append(entry)
         else:
             _gather(entry, entries, others, above)
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    return [entry for entry in visible(folder) if entry.is_dir()]
-
-
-def _is_media(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES and not path.is_dir()
-
-
-def _holds_media(folder: Path, above: tuple[Path, ...] = ()) -> bool:
-    """Whether an image or a clip lies in a folder, at any depth."""
-    above = (*above, folder.resolve())
-    entries = visible(folder)
-    return any(_is_media(entry) for entry in entries) or any(
-        _holds_media(entry, above)
-        for entry in entries
-        if entry.is_dir() and entry.resolve() not in above
-    )
 
 
 def _class_name(folder: Path) -> str:
@@ -329,6 +319,6 @@ def _of_clips(path: Path, rows: list[Row], kind: str, reads_clips: bool) -> bool
 
 
 def _by_suffix(files: list[Path]) -> str:
-    """How many files, and of which suffixes: `7: 4 .heic, 3 without a suffix`."""
+    """How many files, and of which suffixes: `7: 4 .psd, 3 without a suffix`."""
     counts = Counter(shown(file.suffix.lower()) or "without a suffix" for file in files)
     return f"{len(files)}: {few([f'{count} {name}' for name, count in counts.most_common()], 5)}"

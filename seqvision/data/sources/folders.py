@@ -49,9 +49,9 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
 def _tones(rows: list[Row], loading: Loading) -> Tones:
     """Those of the training files, of all files where the user made no splits."""
     files = list(_all_files([row for row in rows if row.split == "train"]))
-    how = f"tones {loading.tones!r}"
+    how = f"tones {loading.tones!r} {loading.percentiles}"
     kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
-    return tones_of(files, loading.tones, kept, loading.say)
+    return tones_of(files, loading.tones, kept, loading.say, loading.percentiles)
 
 
 def _all_files(rows: list[Row]) -> Iterator[Path]:

@@ -61,9 +61,12 @@ def cut(
         sides[side].append(example)
     for split, fraction in asked.items():
         if not sides[split]:
+            count, different = len(given["train"]), len({one.fraction for one in given["train"]})
+            found = f" ({different} different ones: equal ones stay together)"
             raise UserError(
-                f"config.data.{split}_fraction: {fraction} of {len(given['train'])} examples left"
-                f" none for {split}; choose a larger fraction, or 0 to do without"
+                f"config.data.{split}_fraction: {fraction} of {count} examples"
+                f"{found if different < count else ''} left none for {split}; choose a larger"
+                " fraction, or 0 to do without"
             )
     parts = given | sides
     return {split: parts[split] for split in ("train", "validation", "test") if split in parts}

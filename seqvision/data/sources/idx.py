@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqvision.data.files.opening import MOST_BYTES
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import open_regular
 
 # Two zeros, then the type: unsigned bytes.
 _IDX_START = bytes([0, 0, 0x08])
@@ -47,6 +47,6 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _opened(path: Path) -> io.BufferedIOBase:
-    with regular(path).open("rb") as file:
+    with open_regular(path) as file:
         is_plain = file.read(3) == _IDX_START
-    return path.open("rb") if is_plain else gzip.GzipFile(path)
+    return open_regular(path) if is_plain else gzip.GzipFile(path)

@@ -13,7 +13,7 @@ from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.sources.written_line import Region, WrittenLine, splits_below
 from seqvision.errors import UserError
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 # Of one file; the largest newspaper pages have some 20 MB.
 _MOST_BYTES = 2**26
@@ -68,7 +68,7 @@ def _parsed(file: Path) -> ET.Element:
         raise UserError(
             f"{shown(file)}: it has {size:,} bytes; at most {_MOST_BYTES:,} are read: split it"
         )
-    content = regular(file).read_bytes()
+    content = read_regular(file)
 
     def refuse(*_: object) -> None:
         raise UserError(f"{shown(file)}: it declares XML entities, which are not read; remove them")

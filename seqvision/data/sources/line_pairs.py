@@ -8,7 +8,7 @@ from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.sources.written_line import WrittenLine, splits_below
 from seqvision.errors import UserError
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 _TEXT = ".gt.txt"
 # Copies that are binarized or normalized, where there is no plain image.
@@ -54,7 +54,7 @@ def _line(
             f" {shown(stem.name)}.png"
         )
     try:
-        content = normalized(regular(text).read_bytes().decode("utf-8-sig"))
+        content = normalized(read_regular(text).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(f"{shown(text)}: it is not UTF-8; save it as that") from error
     rows = [row.strip() for row in content.split("\n") if row.strip()]

@@ -7,7 +7,7 @@ from seqvision.data.files.clips import IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, shown, visible
 from seqvision.data.sources.written_line import WrittenLine
 from seqvision.errors import UserError
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 IMAGES = "images"
 TABLE = "labels.tsv"
@@ -86,7 +86,7 @@ def _tables(path: Path) -> dict[str, Path]:
 
 def _rows(split: str, table: Path) -> list[WrittenLine]:
     try:
-        content = regular(table).read_bytes().decode("utf-8-sig")
+        content = read_regular(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{shown(table)}: it is not UTF-8; save it as that") from error
     rows = []

@@ -21,6 +21,7 @@ class Loading:
       kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
       reads_clips: whether the network reads clips.
       tones: what the user chose for deep and transparent pictures.
+      percentiles: what `config.data.value_range` states of them; see `set_tones`.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
         no such split; see `hash_split`.
@@ -35,6 +36,7 @@ class Loading:
     kind: str = "auto"
     reads_clips: bool = False
     tones: Tones = FILE_BY_FILE
+    percentiles: tuple[float, float] | None = None
     broken_files: str = "fail"
     validation_fraction: float = 0.0
     test_fraction: float = 0.0

@@ -116,7 +116,7 @@ def _explained(error: Exception, name: str, data_dir: Path) -> UserError:
     is_network = library in ("requests", "urllib", "urllib3", "socket")
     if is_disk_full(error) or (isinstance(error, OSError) and not is_network):
         return UserError(explain_os_error(error, data_dir, "config.data.dir"))
-    reason = first_line(error, width=120)
+    reason = first_line(error, width=200)
     if name == "mnist":
         return UserError(f"{data_dir}: mnist could not be prepared: {reason}")
     return UserError(

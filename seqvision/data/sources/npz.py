@@ -13,7 +13,14 @@ from seqvision.data.sources.examples import Example, fit_known, known_shape, mak
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
+from seqvision.data.sources.scan_cache import (
+    FileScan,
+    load_json,
+    load_scan,
+    save_json,
+    save_scan,
+    scan_path,
+)
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
@@ -41,10 +48,22 @@ def load_npz(path: Path, loading: Loading) -> Dataset:
     """
     limit = loading.resident_bytes
     file = read_npz(path, _KNOWN, _IMAGES, limit, or_raise="config.data.resident_bytes")
+    _check_whole(file, loading)
     if file.own_names:
         named = [f"{shown(own)} as {name}" for name, own in file.own_names.items()]
         loading.say(f"{shown(path)}: arrays read: {few(named, 6)}")
     return load_arrays(file, loading)
+
+
+def _check_whole(file: NpzFile, loading: Loading) -> None:
+    """Reads all of a set that is streamed once, since a memory map checks nothing."""
+    if file.stamp is None:
+        return
+    kept = loading.cache_dir and scan_path(loading.cache_dir, [file.path], "checksums")
+    if load_json(kept or None) is not True:
+        file.check_whole()
+        if kept:
+            save_json(kept, True)
 
 
 def load_arrays(file: NpzFile, loading: Loading) -> Dataset:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -57,6 +58,21 @@ class NpzFile:
                 f"{shown(self.path)}: it changed while it was read; bring back what it was, then"
                 " run the same command again: training goes on from its last checkpoint"
             )
+
+    def check_whole(self) -> None:
+        """Raises UserError where an array that stays in the file does not have its checksum."""
+        with zipfile.ZipFile(self.path) as archive:
+            for key in self.keys if self.stamp else ():
+                name = f"{self.own_names.get(key, key)}.npy"
+                with archive.open(name) as file:
+                    try:
+                        while file.read(2**20):
+                            pass
+                    except zipfile.BadZipFile as error:
+                        raise UserError(
+                            f"{shown(self.path)}: damaged ({first_line(error)}); copy it or make"
+                            " it again"
+                        ) from error
 
     def check_has(self, *keys: str) -> None:
         """Raises UserError where one of these is missing."""
@@ -225,6 +241,8 @@ def example_frames(
         hint = ""
         if axes == 5 and images.shape[-3] in (1, 3):
             hint = "; channels come last: save np.moveaxis(images, -3, -1)"
+        if images.ndim == 2:
+            hint = f"; {_unflattened(images.shape[1])}"
         raise UserError(f"{where} has the shape {images.shape}; {'; '.join(allowed)}{hint}")
     if kind == "images" and lengths is not None:
         raise UserError(
@@ -241,14 +259,32 @@ def example_frames(
     return [clip[:length] for clip, length in zip(images, numbers, strict=True)], True
 
 
+def _unflattened(size: int) -> str:
+    """How rows of `size` values become images."""
+    ways = []
+    if (side := math.isqrt(size)) ** 2 == size:
+        ways.append(
+            f"if each row is an image of {side} x {side}, save .reshape(-1, {side}, {side})"
+        )
+    if size % 3 == 0 and (side := math.isqrt(size // 3)) ** 2 * 3 == size:
+        ways.append(
+            f"if each row is an image of {side} x {side} in colour, save .reshape(-1, {side},"
+            f" {side}, 3), or, with all red values first, .reshape(-1, 3, {side},"
+            f" {side}).transpose(0, 2, 3, 1)"
+        )
+    way = f"save .reshape(-1, height, width), where height times width is {size}"
+    return "; ".join(ways) or f"if each row is an image, {way}"
+
+
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
     """Names the range that is found, and how to bring it to 0 to 255."""
     found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    if images.dtype.kind in "biuf" and images.size and not images.dtype.hasobject:
-        low, high = np.nanmin(images), np.nanmax(images)
+    finite = images[np.isfinite(images)] if images.dtype.kind in "biuf" else images[:0]
+    if finite.size:
+        low, high = float(finite.min()), float(finite.max())
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
-            white = range_of_extremes(float(low), float(high))[1]
+            white = range_of_extremes(low, high)[1]
             formula = (
                 f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
             )

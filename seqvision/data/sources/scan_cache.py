@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from seqvision.errors import explain_os_error
 from seqvision.runtime.atomic_write import write_atomically
-from seqvision.runtime.regular_file import regular
+from seqvision.runtime.regular_file import read_regular
 
 # To be raised when the same files come to be scanned otherwise.
-_VERSION = 2
+_VERSION = 3
 
 
 class FileScan(NamedTuple):
@@ -76,7 +76,7 @@ def save_scan(path: Path | None, scans: list[FileScan], say: Callable[[str], Non
 def load_json(path: Path | None) -> Any:
     """What was kept in a file; None where there is none, or where it is damaged."""
     try:
-        return json.loads(regular(path).read_text()) if path else None
+        return json.loads(read_regular(path)) if path else None
     except (OSError, ValueError):
         return None
 

@@ -2,42 +2,60 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from seqvision.data.files.deep import deep_pixels, is_deep
+from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paths import shown
-from seqvision.data.files.pixels import frame_of, ink, is_deep, paper_for
+from seqvision.data.files.pixels import frame_of, ink, paper_for
 from seqvision.data.files.tones import Tones, range_of_extremes
+from seqvision.data.files.videos import VIDEO_SUFFIXES, special_frames
 from seqvision.data.sources.scan_cache import load_json, save_json
+from seqvision.errors import UserError
+
+# What percentiles are taken of: so many files in equal steps, and values in equal steps of each.
+_SAMPLED_FILES, _SAMPLED_VALUES = 1000, 10_000
+# Of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
+_GREY = np.array([0.299, 0.587, 0.114])
 
 
 def tones_of(
-    files: list[Path], stated: Tones, kept: Path | None, say: Callable[[str], None]
+    files: list[Path],
+    stated: Tones,
+    kept: Path | None,
+    say: Callable[[str], None],
+    percentiles: tuple[float, float] | None = None,
 ) -> Tones:
-    """The tones of image files.
+    """The tones of image files and videos.
 
     Args:
-      files: those of the training split. What cannot be opened as an image (videos among it) is
-        passed over.
+      files: those of the training split. What cannot be opened is passed over.
       stated: what the user chose; the rest is decided by the files.
       kept: a file that keeps the result for the next start, since to decide means to decode; None
         keeps nothing.
       say: called with a line where some files are deep and others are not.
+      percentiles: of the values of deep files, those that become black and white; None takes the
+        depth, or the extremes. They are of a sample: 1000 files and 10,000 values of each.
 
     Returns:
       What is stated; else `value_range` None where no file is deep, `paper` "" where none is
       transparent.
+
+    Raises:
+      UserError: the two percentiles are one value.
     """
     if stated.value_range and stated.paper:
         return stated
-    found = _kept(kept) or _found(files, stated)
+    found = _kept(kept) or _found(files, stated, percentiles)
     tones, remark = found
     if remark:
         say(remark)
-    if kept and tones != stated:
+    if kept:
         save_json(kept, [dataclasses.asdict(tones), remark])
     return tones
 
@@ -50,39 +68,109 @@ def _kept(path: Path | None) -> tuple[Tones, str] | None:
         return None
 
 
-def _found(files: list[Path], stated: Tones) -> tuple[Tones, str]:
-    smallest, largest, light, total = math.inf, -math.inf, 0.0, 0.0
+@dataclasses.dataclass
+class _Seen:
+    """What was seen of a set.
+
+    Attributes:
+      smallest, largest: of the values of deep pictures.
+      sample: some of them.
+      light, total: see `pixels.ink`; of deep pictures apart, in values.
+    """
+
+    smallest: float = math.inf
+    largest: float = -math.inf
+    sample: list[np.ndarray] = dataclasses.field(default_factory=list)
+    light: float = 0.0
+    total: float = 0.0
+    deep_light: float = 0.0
+    deep_total: float = 0.0
+
+    def see(self, image: Image.Image, num_sampled: int) -> None:
+        """Takes note of a picture, and of so many of its values if it is deep."""
+        if not is_deep(image):
+            light, total = ink([image.convert("RGBA")])
+            self.light, self.total = self.light + light, self.total + total
+            return
+        pixels = deep_pixels(image)
+        values = pixels.seen.ravel()
+        self.smallest = min(self.smallest, float(values.min(initial=math.inf)))
+        self.largest = max(self.largest, float(values.max(initial=-math.inf)))
+        if values.size and num_sampled:
+            self.sample.append(values[:: len(values) // num_sampled + 1])
+        if pixels.opacity is not None:
+            grey = pixels.values if pixels.values.ndim == 2 else pixels.values @ _GREY
+            self.deep_light += float((grey * pixels.opacity).sum())
+            self.deep_total += float(pixels.opacity.sum())
+
+    def value_range(self, percentiles: tuple[float, float] | None) -> tuple[float, float] | None:
+        if self.largest < self.smallest:
+            return None
+        if percentiles is None:
+            return range_of_extremes(self.smallest, self.largest)
+        low, high = np.percentile(np.concatenate(self.sample), percentiles).tolist()
+        if not low < high:
+            first, last = percentiles
+            raise UserError(
+                f"config.data.value_range: the percentiles {first:g} and {last:g} of the training"
+                f" values are both {low:g}; choose others, or two values"
+            )
+        return low, high
+
+    def paper(self, value_range: tuple[float, float] | None) -> str:
+        light, total = self.light, self.total + self.deep_total
+        if value_range:
+            low, high = value_range
+            light += (self.deep_light - low * self.deep_total) * 255 / (high - low)
+        return paper_for(light, total) if total else ""
+
+
+def _found(
+    files: list[Path], stated: Tones, percentiles: tuple[float, float] | None
+) -> tuple[Tones, str]:
+    seen = _Seen()
     deep: list[Path] = []
     shallow: list[Path] = []
-    transparent = False
-    for path in files:
+    step = (len(files) - 1) // _SAMPLED_FILES + 1
+    for number, path in enumerate(files):
+        any_deep = False
+        is_sampled = percentiles and (number % step == 0 or not seen.sample)
+        num_sampled = _SAMPLED_VALUES if is_sampled else 0
         try:
-            with opened_image(path) as opened:
-                for number in range(getattr(opened, "n_frames", 1)):
-                    opened.seek(number)
-                    if is_deep(opened):
-                        values = np.asarray(frame_of(opened), np.float64)
-                        values = values[np.isfinite(values)]
-                        smallest = min(smallest, values.min(initial=math.inf))
-                        largest = max(largest, values.max(initial=-math.inf))
-                    elif opened.has_transparency_data:
-                        transparent = True
-                        seen = ink([opened.convert("RGBA")])
-                        light, total = light + seen[0], total + seen[1]
-                    elif not getattr(opened, "is_animated", False):
-                        break
-                (deep if is_deep(opened) else shallow).append(path)
+            for image, num_frames in _special(path):
+                any_deep = any_deep or is_deep(image)
+                seen.see(image, -(-num_sampled // num_frames))
         except UnreadableImageError:
             continue
+        (deep if any_deep else shallow).append(path)
     remark = ""
     if deep and shallow:
         remark = (
             f"{len(deep)} files have more than 8 bits a value, such as {shown(deep[0])}, and"
             f" {len(shallow)} have 8, such as {shown(shallow[0])}: equal values differ in these"
         )
-    value_range, paper = stated.value_range, stated.paper
-    if value_range is None and largest >= smallest:
-        value_range = range_of_extremes(smallest, largest)
-    if not paper and transparent:
-        paper = paper_for(light, total)
-    return Tones(value_range, paper), remark
+    value_range = stated.value_range or seen.value_range(percentiles)
+    return Tones(value_range, stated.paper or seen.paper(value_range)), remark
+
+
+def _special(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """The pictures of a file that are deep or transparent, and how many frames it has.
+
+    Raises:
+      UnreadableImageError: it cannot be read.
+    """
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        frames = special_frames(path)
+        yield from ((frame, len(frames)) for frame in frames)
+        return
+    header = header_of(path)
+    if header and header.is_plain:
+        return
+    with opened_image(path) as opened:
+        num_frames = getattr(opened, "n_frames", 1)
+        for number in range(num_frames):
+            opened.seek(number)
+            if is_deep(opened) or opened.has_transparency_data:
+                yield frame_of(opened), num_frames
+            elif not getattr(opened, "is_animated", False):
+                break

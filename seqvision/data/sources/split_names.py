@@ -15,7 +15,7 @@ _WORDS = {
 }  # fmt: skip
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
 # Say nothing about which split it is: `training_set`, `test_images`.
-_FILLERS = {"set", "data", "images", "image", "imgs", "split", "folder"}
+FILLERS = {"set", "data", "images", "image", "imgs", "split", "folder"}
 _EITHER = ("eval", "evaluation")
 
 
@@ -29,7 +29,7 @@ def split_of(name: str) -> tuple[str, str] | None:
     found = [word for word in words if word in _SPLIT_OF]
     if len(found) != 1:
         return None
-    rest = [word for word in words if word not in _FILLERS and word != found[0]]
+    rest = [word for word in words if word not in FILLERS and word != found[0]]
     return _SPLIT_OF[found[0]], " ".join(rest)
 
 

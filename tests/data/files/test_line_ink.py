@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from seqvision.data.files.images import read_unscaled
-from seqvision.data.files.line_ink import check_no_page, inked_line
+from seqvision.data.files.line_ink import _percentile, _without_margins, check_no_page, inked_line
 from seqvision.data.files.opening import UnreadableImageError
 from tests.data.test_line_images import load, picture, save, says
 
@@ -147,3 +147,35 @@ def test_images_in_sub_folders(tmp_path: Path) -> None:
     assert list(names) == ["1.png", "letters/1.png", "letters/deep/1.png", "é/1.png"]
     (tmp_path / "labels.tsv").write_text("1.png\ta\n")
     says(lambda: load(tmp_path), "no text for letters/1.png, letters/deep/1.png, é/1.png")
+
+
+def one_by_one(like_edge: np.ndarray) -> tuple[int, int, int, int]:
+    """The rows and columns that are left when one after the other is taken away."""
+    top, bottom, left, right = 0, like_edge.shape[0], 0, like_edge.shape[1]
+    while bottom - top > 1 and right - left > 1:
+        inner = like_edge[top:bottom, left:right]
+        ends = [inner[0], inner[-1], inner[:, 0], inner[:, -1]]
+        side = next((side for side, end in enumerate(ends) if end.mean() > 0.8), None)
+        if side is None:
+            break
+        top, bottom = top + (side == 0), bottom - (side == 1)
+        left, right = left + (side == 2), right - (side == 3)
+    return top, bottom, left, right
+
+
+def test_margins_are_taken_away_as_one_by_one(rng: np.random.Generator) -> None:
+    for _ in range(200):
+        height, width = rng.integers(2, 30, 2)
+        like_edge = rng.random((height, width)) < rng.choice([0.5, 0.8, 0.9])
+        like_edge[height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] = False
+        everything = slice(0, int(height)), slice(0, int(width))
+        rows, columns = _without_margins(like_edge, *everything)
+        assert (rows.start, rows.stop, columns.start, columns.stop) == one_by_one(like_edge)
+
+
+def test_percentiles_of_counts(rng: np.random.Generator) -> None:
+    for size in (1, 2, 3, 100, 1001):
+        pixels = rng.integers(0, 256, size, np.uint8)
+        counts = np.bincount(pixels, minlength=256)
+        for percent in (0, 1, 37, 50, 99, 100):
+            assert _percentile(counts, percent) == np.percentile(pixels, percent)

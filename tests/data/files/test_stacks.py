@@ -39,6 +39,12 @@ def ome(**sizes: int) -> str:
             ["2 channels x 3 slices x 5 frames"],
         ),
         (2, "ImageJ=1.54f\nimages=2\nchannels=2\nmode=composite\n", ["2 channels"]),
+        # What tifffile.imwrite(..., imagej=True) writes of an array (5, height, width).
+        (
+            5,
+            "ImageJ=1.11a\nimages=5\nchannels=5\nhyperstack=true\nmode=grayscale\n",
+            ["a stack of 5 channels", "if they are frames", "{'axes': 'TYX'}"],
+        ),
         (1, "ImageJ=1.54f\nimages=7\nslices=7\n", ["7 slices with 1 page"]),
         (1, "ImageJ=1.54f\nimages=7\n", ["7 images with 1 page"]),
         (30, ome(SizeT=5, SizeZ=3, SizeC=2), ["5 frames x 3 slices x 2 channels"]),

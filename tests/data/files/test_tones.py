@@ -218,3 +218,19 @@ def test_one_paper_for_all(tmp_path: Path, greys: Any, stated: str, paper: int) 
             read_clip(file, (4, 4, 1), dataset.tones),
         ):
             assert found.ravel()[:2].tolist() == [grey, paper]
+
+
+def test_files_are_opened_once_beside_their_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    open_image = Image.open
+    monkeypatch.setattr(
+        Image, "open", lambda path, **k: opened.append(path) or open_image(path, **k)
+    )
+    pictures = [flat(0, 7 + n, 200, dtype="uint8") for n in range(6)]
+    two_classes(tmp_path / "set", ".png", *pictures)
+    assert len(opened) == 2 * len(pictures)
+    opened.clear()
+    folders(tmp_path / "set")
+    assert len(opened) == len(pictures)

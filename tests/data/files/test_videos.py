@@ -13,7 +13,7 @@ from seqvision.data.files.clips import read_clip, read_frames
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.pixels import fit
 from seqvision.inference.inputs import read_inputs
-from tests.data.making import arrays, folders, save_video
+from tests.data.making import arrays, clips_of, folders, save_video
 
 
 def timed(path: Path, times: list[int], last: int, codec: str = "mpeg4") -> Path:
@@ -147,3 +147,20 @@ def test_a_video_too_large_is_scaled_while_it_is_decoded(
         assert np.abs(inputs.astype(int) - expected).mean() < 10
     with pytest.raises(UnreadableImageError, match=r"64 x 96.*set config.data.height"):
         read_frames(tmp_path / "a/x.mkv")
+
+
+def test_frames_that_the_decoder_filled_up(tmp_path: Path, rng: np.random.Generator) -> None:
+    """FFmpeg marks them (AV_FRAME_FLAG_CORRUPT), and hands them out all the same."""
+    path = save_video(tmp_path / "x.mp4", clips_of(rng, 2)[0], "mpeg4", "yuv420p")
+    content = path.read_bytes()
+    assert len(read_frames(path)) == 11
+    begin = content.index(b"mdat") + 200
+    corrupt = 0
+    for place in range(begin, begin + 2000, 200):
+        path.write_bytes(content[:place] + bytes(40) + content[place + 40 :])
+        with av.open(str(path)) as container:
+            if any(frame.is_corrupt for frame in container.decode(video=0)):
+                corrupt += 1
+                with pytest.raises(UnreadableImageError, match="it is damaged or cut short"):
+                    read_frames(path)
+    assert corrupt >= 4

@@ -1,0 +1,365 @@
+"""Pictures and videos of more than 8 bits a value in all forms: they follow the set's one scale."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from seqvision.config.data_schema import Data, parse_percentiles, parse_range
+from seqvision.config.rules import check_together
+from seqvision.config.schema import Settings
+from seqvision.data.files.clips import read_clip, read_frames
+from seqvision.data.files.images import read_image
+from seqvision.data.files.opening import UnreadableImageError
+from seqvision.data.files.tones import Tones
+from seqvision.data.sources import set_tones
+from seqvision.data.sources.set_tones import tones_of
+from seqvision.errors import UserError
+from tests.data.making import arrays, folders
+
+VALUES = np.array([[0, 1000, 2000, 3000], [4000, 40, 7, 4095]], np.uint16)
+# By hand: 255 v / 4095, rounded.
+READ = [[0, 62, 125, 187], [249, 2, 0, 255]]
+
+
+def png16(path: Path, pixels: np.ndarray, filtered: bool = False, hidden: bytes = b"") -> Path:
+    """A PNG of 16 bits (PNG, second edition): of (height, width, 1 to 4), with the filter Up."""
+    height, width, channels = pixels.shape
+    rows = np.frombuffer(pixels.astype(">u2").tobytes(), np.uint8).reshape(height, -1)
+    if filtered:
+        rows = np.concatenate([rows[:1], rows[1:] - rows[:-1]])
+    kind = bytes([2 if filtered else 0])
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    chunks = [
+        (b"IHDR", struct.pack(">2I5B", width, height, 16, colour, 0, 0, 0)),
+        *[(b"tRNS", hidden)] * bool(hidden),
+        (b"IDAT", zlib.compress(b"".join(kind + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in chunks
+        )
+    )
+    return path
+
+
+def with_channels(channels: int) -> np.ndarray:
+    opaque = np.full_like(VALUES, 65535)
+    grey = [VALUES] * (1 if channels < 3 else 3)
+    return np.stack([*grey, *[opaque] * (channels % 2 == 0)], axis=-1)
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_12_bits_in_a_png_of_16(tmp_path: Path, channels: int, filtered: bool) -> None:
+    """As grey, grey with alpha, colours, and colours with alpha: the same values."""
+    for name in "ab":
+        png16(tmp_path / name / "0.png", with_channels(channels), filtered)
+    dataset = folders(tmp_path)
+    assert dataset.tones.value_range == (0, 4095)
+    assert arrays(dataset).inputs[0, ..., 0].tolist() == READ
+    file, shape = tmp_path / "a" / "0.png", dataset.input_shape
+    # A run on pictures of 8 bits takes the depth of the file.
+    for tones in (dataset.tones, Tones()):
+        assert read_image(file, shape, "mixed", "never", tones)[..., 0].tolist() == READ
+        assert read_clip(file, shape, tones)[0, ..., 0].tolist() == READ
+
+
+def test_colours_differ_and_hidden_ones_do_not_count(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 2, 4), np.uint16)
+    pixels[0, 0] = (1000, 2000, 4000, 65535)
+    pixels[0, 1] = (0, 0, 300, 65535)
+    pixels[1] = (60000, 60000, 60000, 0)  # Hidden.
+    for name in "ab":
+        png16(tmp_path / name / "0.png", pixels)
+    dataset = folders(tmp_path)
+    # Ink is dark in the set's own range: (1000, 2000, 4000) and nearly black.
+    assert dataset.tones == Tones((0, 4095), "white")
+    found = arrays(dataset).inputs[0].tolist()
+    assert found == [[[62, 125, 249], [0, 0, 19]], [[255, 255, 255], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_colour_that_stands_for_nothing(tmp_path: Path, channels: int) -> None:
+    """The chunk tRNS names a value in 16 bits; one that differs in its lower byte is seen."""
+    pixels = np.full((2, 2, channels), 1000, np.uint16)
+    pixels[0, 0], pixels[1, 1] = 1001, 0
+    file = png16(tmp_path / "a.png", pixels, hidden=struct.pack(">H", 1000) * channels)
+    found = read_clip(file, (2, 2, 1), Tones((0, 1001), "white"))[0, ..., 0]
+    assert found.tolist() == [[255, 255], [255, 0]]
+    found = read_clip(file, (2, 2, 1), Tones((0, 2002), "white"))[0, ..., 0]
+    assert found.tolist() == [[128, 255], [255, 0]]
+
+
+def tiff(
+    path: Path,
+    values: np.ndarray,
+    order: str,
+    compression: str = "raw",
+    photometric: int = 1,
+    extra: int = 0,
+) -> Path:
+    """A TIFF of one strip (TIFF 6.0): (height, width[, channels]) of any type of numbers."""
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    pixels = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    if compression == "deflate":
+        pixels = zlib.compress(pixels)
+    height, width, *rest = values.shape
+    samples, bits = (rest or [1])[0], values.dtype.itemsize * 8
+    tags = [
+        (256, 3, [width]), (257, 3, [height]), (258, 3, [bits] * samples),
+        (259, 3, [8 if compression == "deflate" else 1]), (262, 3, [2 if rest else photometric]),
+        (273, 4, [8]), (277, 3, [samples]), (278, 3, [height]), (279, 4, [len(pixels)]),
+        *[(338, 3, [extra])] * bool(extra), (339, 3, [kind] * samples),
+    ]  # fmt: skip
+    where, fields, behind = 8 + len(pixels), b"", b""
+    for tag, form, numbers in tags:
+        data = struct.pack(f"{order}{len(numbers)}{'HI'[form - 3]}", *numbers)
+        if len(data) > 4:
+            at = where + 2 + 12 * len(tags) + 4 + len(behind)
+            behind, data = behind + data, struct.pack(f"{order}I", at)
+        fields += struct.pack(f"{order}HHI", tag, form, len(numbers)) + data.ljust(4, b"\0")
+    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, where)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        start + pixels + struct.pack(f"{order}H", len(tags)) + fields + bytes(4) + behind
+    )
+    return path
+
+
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "dtype", ["uint16", "int16", "uint32", "int32", "float16", "float32", "float64"]
+)
+def test_numbers_in_a_tiff(tmp_path: Path, dtype: str, order: str, compression: str) -> None:
+    for name in "ab":
+        tiff(tmp_path / name / "0.tif", VALUES.astype(dtype), order, compression)
+    dataset = folders(tmp_path, tones=Tones((0, 4095)))
+    assert folders(tmp_path).tones.value_range == (0, 4096 if dtype == "float16" else 4095)
+    assert arrays(dataset).inputs[0, ..., 0].tolist() == READ
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_small_signed_and_large_numbers_in_a_tiff(tmp_path: Path, order: str) -> None:
+    signed = np.array([[-128, 0, 127, -1]], np.int8)
+    tones = Tones((-128, 127))
+    found = read_clip(tiff(tmp_path / "a.tif", signed, order), (1, 4, 1), tones)
+    assert found.ravel().tolist() == [0, 128, 255, 127]
+    large = np.array([[0, 2**31, 2**32 - 1, 2**30]], np.uint32)
+    found = read_clip(tiff(tmp_path / "b.tif", large, order), (1, 4, 1), Tones((0, 2.0**32)))
+    assert found.ravel().tolist() == [0, 128, 255, 64]
+    fractions = np.array([[0.25, -1.5, 1.0, 0.5]], np.float64)
+    found = read_clip(tiff(tmp_path / "c.tif", fractions, order), (1, 4, 1), Tones((0, 1)))
+    assert found.ravel().tolist() == [64, 0, 255, 128]
+
+
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_of_a_tiff(tmp_path: Path, order: str, compression: str) -> None:
+    colours = np.stack([VALUES, VALUES[::-1], VALUES // 2], axis=-1)
+    file = tiff(tmp_path / "a.tif", colours, order, compression)
+    found = read_clip(file, (2, 4, 3), Tones((0, 4095)))[0]
+    assert found[..., 0].tolist() == READ
+    assert found[..., 1].tolist() == READ[::-1]
+    assert found[0, :, 2].tolist() == [0, 31, 62, 93]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "named"),
+    [("uint64", "64-bit whole numbers"), ("int64", "64-bit signed"), ("float32", "32-bit floats")],
+)
+def test_a_tiff_that_is_not_read_is_named(tmp_path: Path, dtype: str, named: str) -> None:
+    values = VALUES.astype(dtype)
+    values = np.stack([values] * 3, axis=-1) if dtype == "float32" else values
+    with pytest.raises(UnreadableImageError, match=named):
+        read_frames(tiff(tmp_path / "a.tif", values, "<"))
+
+
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("extra", [1, 2])
+def test_opacity_of_a_tiff(tmp_path: Path, order: str, compression: str, extra: int) -> None:
+    """ExtraSamples 1: colours are multiplied by it; 2: they are not (TIFF 6.0, section 18)."""
+    opacity = np.array([[65535, 32768, 32768, 65535], [65535, 65535, 32768, 0]])
+    colours = VALUES if extra == 2 else np.rint(VALUES * (opacity / 65535))
+    pixels = np.stack([colours] * 3 + [opacity], axis=-1).astype(np.uint16)
+    file = tiff(tmp_path / "a.tif", pixels, order, compression, extra=extra)
+    found = read_clip(file, (2, 4, 1), Tones((0, 4095), "black"))[0, ..., 0]
+    np.testing.assert_allclose(found, np.array(READ) * opacity / 65535, atol=1)
+
+
+@pytest.mark.parametrize("compression", ["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_zero_is_white_in_any_byte_order(tmp_path: Path, order: str, compression: str) -> None:
+    file = tiff(tmp_path / "a.tif", 4095 - VALUES, order, compression, photometric=0)
+    found = read_clip(file, (2, 4, 1), Tones((65535 - 4095, 65535)))[0, ..., 0]
+    assert found.tolist() == READ
+
+
+def test_planes_of_16_bits_are_refused(tmp_path: Path) -> None:
+    """Pillow reads their bytes as pixels."""
+    file = tiff(tmp_path / "a.tif", np.stack([VALUES] * 3, axis=-1), "<")
+    content = file.read_bytes()
+    # The tag of the sample format, which has its default, becomes PlanarConfiguration 2.
+    at = content.index(struct.pack("<HHI", 339, 3, 3))
+    planar = struct.pack("<HHIHH", 284, 3, 1, 2, 0)
+    file.write_bytes(content[:at] + planar + content[at + 12 :])
+    with pytest.raises(UnreadableImageError, match="PlanarConfiguration 1"):
+        read_frames(file)
+
+
+def video(path: Path, frames: np.ndarray, source: str, pix_fmt: str, codec: str = "ffv1") -> Path:
+    """A video of frames (T, height, width[, channels]) in the format `source`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pix_fmt
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format=source)))
+        container.mux(stream.encode())
+    return path
+
+
+def big(values: np.ndarray) -> np.ndarray:
+    """Two frames of 32 x 48, whose corner has these values."""
+    frames = np.zeros((2, 32, 48, *values.shape[2:]), values.dtype)
+    frames[:, :2, :4] = values
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("source", "pix_fmt", "channels"),
+    [
+        ("gray16le", "gray16le", 1),
+        ("gray12le", "gray12le", 1),
+        ("rgb48le", "gbrp16le", 3),
+        ("rgba64le", "gbrap16le", 4),
+    ],
+)
+def test_deep_frames_of_a_video(tmp_path: Path, source: str, pix_fmt: str, channels: int) -> None:
+    """They are what the same frames are as PNGs."""
+    values = with_channels(channels)
+    frames = big(values)
+    if channels == 4:
+        frames[..., 3] = 65535
+    raw = frames[..., 0] if channels == 1 else frames
+    for name in "ab":
+        video(tmp_path / "videos" / name / "0.mkv", raw, source, pix_fmt)
+        for number, frame in enumerate(frames):
+            png16(tmp_path / "pictures" / name / "0" / f"{number}.png", frame)
+    found = folders(tmp_path / "videos")
+    assert found.tones.value_range == (0, 4095)
+    assert arrays(found).inputs[0, 0, :2, :4, 0].tolist() == READ
+    pictures = arrays(folders(tmp_path / "pictures", kind="clips"))
+    np.testing.assert_array_equal(arrays(found).inputs, pictures.inputs)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt", "tolerance"),
+    [
+        (".mkv", "ffv1", "bgra", 0),
+        (".mkv", "ffv1", "yuva444p", 3),
+        (".mov", "prores_ks", "yuva444p10le", 6),
+        (".mov", "qtrle", "argb", 0),
+        (".webm", "libvpx-vp9", "yuva420p", 6),
+    ],
+)
+@pytest.mark.parametrize(("ink", "paper"), [(30, 255), (240, 0)])
+def test_transparent_videos_lie_on_the_set_s_paper(
+    tmp_path: Path, suffix: str, codec: str, pix_fmt: str, tolerance: int, ink: int, paper: int
+) -> None:
+    """As the same clip as an animated PNG."""
+    frames = np.zeros((3, 32, 48, 4), np.uint8)
+    frames[..., :3] = 120  # A colour that is hidden.
+    frames[:, 8:24, 8:24] = (ink, ink, ink, 255)
+    images = [Image.fromarray(frame) for frame in frames]
+    for name in "ab":
+        video(tmp_path / "videos" / name / f"0{suffix}", frames, "rgba", pix_fmt, codec)
+        (tmp_path / "apngs" / name).mkdir(parents=True)
+        file = tmp_path / "apngs" / name / "0.png"
+        images[0].save(file, save_all=True, append_images=images[1:], duration=[100, 200, 300])
+    found, expected = folders(tmp_path / "videos"), folders(tmp_path / "apngs")
+    assert found.tones == expected.tones == Tones(None, "white" if paper else "black")
+    video_pixels = arrays(found).inputs[0, :, ..., 0].astype(int)
+    difference = np.abs(video_pixels - arrays(expected).inputs[0, :, ..., 0])
+    # Colours of half the resolution reach over the edge.
+    assert difference[:, 10:22, 10:22].max() <= tolerance
+    assert difference[:, :6].max() == difference[:, 26:].max() == 0
+    assert video_pixels[0, 0, 0] == paper and abs(video_pixels[0, 16, 16] - ink) <= tolerance
+
+
+def percentile_set(folder: Path, *pictures: np.ndarray, **options: Any) -> Any:
+    for number, picture in enumerate(pictures):
+        png16(folder / "ab"[number % 2] / f"{number}.png", picture[..., None])
+    return folders(folder, **options)
+
+
+def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
+    """0 to 100 but for two outliers: numpy's percentiles of all values."""
+    ramp = np.arange(101, dtype=np.uint16).reshape(1, 101) * 10
+    other = ramp.copy()
+    other[0, 0], other[0, -1] = 60000, 50000
+    both = np.concatenate([ramp, other])
+    said: list[str] = []
+    found = percentile_set(
+        tmp_path / "set", ramp, other, percentiles=(5, 95), cache_dir=tmp_path, say=said.append
+    )
+    low, high = np.percentile(both, (5, 95))
+    assert found.tones.value_range == (low, high)
+    expected = np.clip((both - low) * 255 / (high - low), 0, 255).round()
+    np.testing.assert_array_equal(arrays(found).inputs[:, 0, :, 0], expected)
+    again = folders(tmp_path / "set", percentiles=(5, 95), cache_dir=tmp_path)
+    assert again.tones == found.tones
+    assert folders(tmp_path / "set", cache_dir=tmp_path).tones.value_range == (0, 65535)
+
+
+def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every second file from the first deep one on, since two files were to be looked at."""
+    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
+    files = []
+    for number in range(4):
+        values = np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1)
+        shallow = number == 0
+        files.append(tmp_path / f"{number}.png")
+        if shallow:
+            Image.fromarray(values.astype(np.uint8)).save(files[-1])
+        else:
+            png16(files[-1], values[..., None])
+    for _ in range(2):
+        found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
+        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 300], (10, 90))
+        assert found.value_range == tuple(expected)
+
+
+def test_percentiles_that_are_one_value(tmp_path: Path) -> None:
+    picture = np.zeros((10, 10), np.uint16)
+    picture[0, 0] = 900
+    with pytest.raises(UserError, match=r"percentiles 1 and 50 .* both 0"):
+        percentile_set(tmp_path, picture, picture, percentiles=(1, 50))
+
+
+@pytest.mark.parametrize(
+    ("text", "percentiles"),
+    [("percentiles:1,99", (1, 99)), ("percentiles:0.5,100", (0.5, 100)), ("0,4095", None),
+     ("auto", None)],
+)  # fmt: skip
+def test_percentiles_in_the_config(text: str, percentiles: tuple[float, float] | None) -> None:
+    assert parse_percentiles(text) == percentiles
+    assert parse_range(text) == ((0, 4095) if text == "0,4095" else None)
+
+
+@pytest.mark.parametrize("numbers", ["", "9", "9,1", "-1,9", "1,101", "a,b"])
+def test_percentiles_that_are_none_are_one_line(numbers: str) -> None:
+    data = Data(source="folders", path="x", value_range=f"percentiles:{numbers}")
+    with pytest.raises(UserError, match="or two percentiles, such as percentiles:1,99"):
+        check_together(Settings(data=data))
