@@ -160,16 +160,14 @@ def _png_variants(rng: np.random.Generator) -> Iterator[tuple[str, bytes, Any]]:
             chunk = _chunk(b"PLTE", palette.tobytes())
             yield f"palette{depth}.png", png(values[..., None], depth, 3, chunk), palette[values]
         if depth >= 8:
-            # Of 16 bits, Pillow keeps the upper 8 where there are several channels.
-            upper = values >> (depth - 8)
             colours = np.stack([values, values[::-1], values.T], -1)
-            colour = np.stack([upper, upper[::-1], upper.T], -1).astype(np.uint8)
+            colour = np.stack([grey, grey[::-1], grey.T], -1)
             opaque = np.full((SIDE, SIDE, 1), 2**depth - 1)
             yield f"rgb{depth}.png", png(colours, depth, 2), colour
             rgba = np.concatenate([colours, opaque], -1)
             yield f"rgba{depth}.png", png(rgba, depth, 6), colour
             la = np.concatenate([values[..., None], opaque], -1)
-            yield f"la{depth}.png", png(la, depth, 4), upper.astype(np.uint8)
+            yield f"la{depth}.png", png(la, depth, 4), grey
     grey = rng.integers(0, 256, (SIDE, SIDE), np.uint8)
     for kind in ("float32", "int32", "uint16", ">u2"):
         white = 1.0 if kind == "float32" else 65535
