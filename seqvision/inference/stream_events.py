@@ -1,17 +1,14 @@
 """Events of live reading: a letter begins, a letter is final."""
 
 import dataclasses
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import jax
-import numpy as np
-
-from seqvision.data.alphabet import Alphabet
-from seqvision.decoding import BLANK, letter_ends
-from seqvision.inference.stream_steps import ColumnOutputs
+from seqvision.decoding import BLANK, letter_end
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Event:
     """A letter (or a space) was decoded. Each is reported twice: when it begins, and when it ends.
 
@@ -19,7 +16,7 @@ class Event:
       stream: the number of its line.
       symbol: the letter.
       columns: the first and the last column where it stands, as far as can be told: it ends as
-        `decoding.letter_ends` computes, and begins behind the letter before it.
+        `decoding.letter_end` computes, and begins behind the letter before it.
       confidence: the highest probability that a column gave it so far.
       final: False when it begins: it is part of the text for good, but its confidence may still
         grow. True when it has ended. The events of either kind, joined, are the text.
@@ -37,68 +34,101 @@ class Event:
     column: int
 
 
-class EventMaker:
-    """Makes events of decoder outputs.
+class LineState(NamedTuple):
+    """What is kept of a line: `decoding.GreedyState` of one sequence, and where its text is.
 
     Attributes:
-      symbols: the alphabet.
-      ends: (S,), the column where the last final letter of each line ends; -1 before the first.
+      num_columns: how many columns have been read.
+      previous: the class of the last column; blank before the first.
+      start: the first column of the run that the last column belongs to.
+      highest: log probability of that class, the highest one of its run.
+      end: the column where the last final letter ends; -1 before the first.
     """
 
-    def __init__(self, symbols: tuple[str, ...], letter_delay: int, num_streams: int) -> None:
-        """Gets ready for new lines.
+    num_columns: int = 0
+    previous: int = BLANK
+    start: int = 0
+    highest: float = 0.0
+    end: int = -1
+
+
+class LineEvents:
+    """Decodes one line greedily, a column after another, as `decoding.greedy_step` does.
+
+    A push of one column is to take no longer than its network: this is plain Python, since a
+    compiled step, or numpy, takes longer for a single number.
+
+    Attributes:
+      state: what is kept of the line.
+    """
+
+    def __init__(self, stream: int, symbols: Sequence[str], letter_delay: int) -> None:
+        """Gets ready for a new line.
 
         Args:
+          stream: its number.
           symbols: the alphabet.
-          letter_delay: see `decoding.letter_ends`.
-          num_streams: S, lines side by side.
+          letter_delay: see `decoding.letter_end`.
         """
-        self.symbols = Alphabet(symbols).symbols
-        self._letter_delay = letter_delay
-        self.ends = np.full(num_streams, -1)
+        self.state = LineState()
+        self._stream, self._symbols, self._delay = stream, symbols, letter_delay
 
-    def start(self, streams: list[int]) -> None:
-        """Forgets the lines of these streams: new ones start."""
-        self.ends[streams] = -1
-
-    def events(self, outputs: ColumnOutputs, num_columns: np.ndarray | None = None) -> list[Event]:
-        """The events of n columns, stream by stream, each in the order of its columns.
+    def read(
+        self, winners: Sequence[int], log_probs: Sequence[float], size: int | None = None
+    ) -> list[Event]:
+        """The events of the next columns, in their order.
 
         Args:
-          outputs: of the devices.
-          num_columns: (S,) where the lines are known to have no more.
+          winners: the most probable class of each column.
+          log_probs: its log probability.
+          size: how many columns the line has, where it is known to have no more.
         """
-        outputs = jax.device_get(outputs)
-        greedy = outputs.greedy
-        found = np.argwhere((greedy.begun != BLANK) | (greedy.ended != BLANK)).tolist()
-        if not found:
-            return []
-        size = None if num_columns is None else num_columns[:, None]
-        starts = outputs.first[:, None] + np.arange(greedy.begun.shape[1])
-        begun_ends = letter_ends(starts, self._letter_delay, size)
-        ended_ends = letter_ends(greedy.starts, self._letter_delay, size)
         events: list[Event] = []
-        for stream, step in found:
-            at, column = (stream, step), int(outputs.first[stream]) + step + 1
-            ended = (greedy.ended[at], ended_ends[at], greedy.confidences[at], True)
-            begun = (greedy.begun[at], begun_ends[at], outputs.probabilities[at], False)
-            for number, end, confidence, final in (ended, begun):
-                if number != BLANK:
-                    events.append(self._event(stream, column, number, end, confidence, final))
+        num_columns, previous, start, highest, _ = self.state
+        for winner, log_prob in zip(winners, log_probs, strict=True):
+            if winner == previous:
+                highest = max(highest, log_prob)
+            else:
+                self.state = LineState(num_columns, previous, start, highest, self.state.end)
+                events += self._closed(num_columns + 1, size)
+                previous, start, highest = winner, num_columns, log_prob
+                if winner != BLANK:
+                    events.append(self._event(num_columns + 1, winner, start, highest, size))
+            num_columns += 1
+        self.state = LineState(num_columns, previous, start, highest, self.state.end)
         return events
 
+    def finish(self, size: int | None) -> list[Event]:
+        """The event of the last letter, where the line ends inside of it. Starts a new line."""
+        events = self._closed(self.state.num_columns, size)
+        self.state = LineState()
+        return events
+
+    def _closed(self, column: int, size: int | None) -> list[Event]:
+        """The letter that has ended, if it is one."""
+        _, symbol, start, highest, _ = self.state
+        if symbol == BLANK:
+            return []
+        return [self._event(column, symbol, start, highest, size, final=True)]
+
     def _event(
-        self, stream: int, column: int, number: Any, end: Any, confidence: Any, final: bool
+        self,
+        column: int,
+        number: int,
+        start: int,
+        log_prob: float,
+        size: int | None,
+        final: bool = False,
     ) -> Event:
-        symbol, end = self.symbols[int(number) - 1], int(end)
-        begin = min(int(self.ends[stream]) + 1, end)
+        symbol, end = self._symbols[number - 1], letter_end(start, self._delay, size)
+        begin = min(self.state.end + 1, end)
         if final:
-            self.ends[stream] = end
+            self.state = self.state._replace(end=end)
         return Event(
-            stream=stream,
+            stream=self._stream,
             symbol=symbol,
             columns=(begin, end),
-            confidence=float(confidence),
+            confidence=math.exp(log_prob),
             final=final,
             ends_word=final and symbol == " ",
             column=column,

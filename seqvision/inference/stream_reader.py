@@ -11,20 +11,10 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
-from seqvision.inference.stream_events import Event, EventMaker
-from seqvision.inference.stream_steps import (
-    ColumnOutputs,
-    make_end_step,
-    make_read_step,
-    make_start,
-)
+from seqvision.inference.stream_events import Event, LineEvents, LineState
+from seqvision.inference.stream_network import create_network
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
-from seqvision.runtime.cpu_devices import num_sharing
-from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated
-
-# Columns in one call are padded to one of these numbers: for each, a program is compiled.
-_SIZES = (1, 8, 64)
 
 
 class StreamState(NamedTuple):
@@ -32,13 +22,13 @@ class StreamState(NamedTuple):
 
     Attributes:
       network: the SHA-256 of the weights.
-      memory: of the network and of the decoder, see `stream_steps`.
-      ends: (S,), where the last final letter of each line ends, see `stream_events.EventMaker`.
+      memory: of the network, see `stream_network.StreamNetwork`, as numpy arrays.
+      lines: what is kept of each line's text.
     """
 
     network: str
     memory: Any
-    ends: np.ndarray
+    lines: tuple[LineState, ...]
 
 
 class StreamReader:
@@ -53,8 +43,9 @@ class StreamReader:
     It decodes the text that `inference.transcriber.Transcriber` decodes of the whole line,
     however the columns are cut. It keeps neither columns nor events: the text so far is the symbols
     of all final events, joined, without spaces at its ends (see `text`, which also puts writing
-    from right to left in order). Pushes of 1, 8 or 64
-    columns waste no time; the first of each size compiles a program.
+    from right to left in order). Up to 16 lines are read on the host, in numpy. More of them are
+    read on the devices, where pushes of 1, 8 or 64 columns waste no time; the first of each size
+    compiles a program.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
@@ -91,20 +82,17 @@ class StreamReader:
             raise ValueError(f"num_streams: {num_streams!r}; choose a whole number from 1")
         assert isinstance(run.model, LineReader)
         self.num_streams, self.height = num_streams, run.data.input_shape[0]
-        self._event_maker = EventMaker(run.data.class_names, run.settings.letter_delay, num_streams)
-        self.symbols = self._event_maker.symbols
-        self._alphabet = Alphabet(self.symbols, run.settings.reading.direction)
+        self._alphabet = Alphabet(run.data.class_names, run.settings.reading.direction)
+        self.symbols = self._alphabet.symbols
         self.invert = run.settings.lines.invert
         self._empty = np.zeros((self.height, run.model.delay), np.uint8)
         self._on_logits = on_logits
-        mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
-        self._sharding = batch_sharding(mesh)
-        self._params = jax.device_put(run.params, replicated(mesh))
-        self._network = _digest(run.params)
-        self._read_step, self._end_step = make_read_step(run.model, mesh), make_end_step(mesh)
-        column = np.zeros((num_streams, self.height, 1, 1), np.uint8)
-        self._start = make_start(run.model, mesh)(self._params, column)
-        self._memory = self._start
+        self._digest = _digest(run.params)
+        self._network = create_network(run.model, run.params, self.height, num_streams)
+        self._lines = [
+            LineEvents(stream, self.symbols, run.settings.letter_delay)
+            for stream in range(num_streams)
+        ]
 
     @classmethod
     def from_run(
@@ -163,14 +151,14 @@ class StreamReader:
           ValueError: no such stream.
         """
         streams = self._streams(stream)
-        num_columns = np.array(self._memory[1].num_columns)
-        events = self._read(dict.fromkeys(streams, self._empty), num_columns)
-        events += self._event_maker.events(self._end(streams), num_columns)
+        sizes = [line.state.num_columns for line in self._lines]
+        events = self._read(dict.fromkeys(streams, self._empty), sizes)
+        events += [event for one in streams for event in self._lines[one].finish(sizes[one])]
         events.sort(key=lambda event: event.stream)
         last = {event.stream: index for index, event in enumerate(events)}
         for index in last.values():
             events[index] = dataclasses.replace(events[index], ends_word=True)
-        self._event_maker.start(streams)
+        self._network.start(streams)
         return events
 
     def reset(self, stream: int | Iterable[int] = 0) -> None:
@@ -180,8 +168,9 @@ class StreamReader:
           ValueError: no such stream.
         """
         streams = self._streams(stream)
-        self._end(streams)
-        self._event_maker.start(streams)
+        for one in streams:
+            self._lines[one].state = LineState()
+        self._network.start(streams)
 
     def text(self, events: Iterable[Event]) -> str:
         """The final letters among the events of a line in the order in which they are typed.
@@ -193,12 +182,12 @@ class StreamReader:
         return self._alphabet.text(event.symbol for event in events if event.final)
 
     def save(self) -> StreamState:
-        """All that it keeps, as numpy arrays: to be pickled, and restored in another process.
+        """All that it keeps, in the host's memory: to be pickled, and restored in another process.
 
         A pickle can run code when it is loaded: load only your own.
         """
-        memory = jax.tree.map(np.array, jax.device_get(self._memory))
-        return StreamState(self._network, memory, self._event_maker.ends.copy())
+        memory = jax.tree.map(np.array, jax.device_get(self._network.memory))
+        return StreamState(self._digest, memory, tuple(line.state for line in self._lines))
 
     def restore(self, state: Any) -> None:
         """Goes on from a saved state.
@@ -213,47 +202,62 @@ class StreamReader:
             raise ValueError(
                 f"{type(state).__name__} is no state of a reader; pass what save() returned"
             )
-        if state.network != self._network:
+        if state.network != self._digest:
             raise ValueError("the state is of another network than this reader's")
-        if len(state.ends) != self.num_streams:
+        if len(state.lines) != self.num_streams:
             raise ValueError(
-                f"the state is of {len(state.ends)} streams; this reader has {self.num_streams}"
+                f"the state is of {len(state.lines)} streams; this reader has {self.num_streams}"
             )
-        shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), self._memory)
-        if jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state.memory) != shapes:
+        shapes = jax.tree.map(_shape, self._network.memory)
+        if jax.tree.map(_shape, state.memory) != shapes:
             raise ValueError("the state is damaged: its arrays have other shapes than those here")
-        self._memory = jax.device_put(state.memory, self._sharding)
-        self._event_maker.ends = state.ends.copy()
+        self._network.restore(state.memory)
+        for line, kept in zip(self._lines, state.lines, strict=True):
+            line.state = LineState(*kept)
 
-    def _read(
-        self, columns: dict[int, np.ndarray], num_columns: np.ndarray | None = None
-    ) -> list[Event]:
-        """Reads columns; `num_columns` (S,) where the lines are known to have no more."""
+    def _read(self, columns: dict[int, np.ndarray], sizes: list[int] | None = None) -> list[Event]:
+        """Reads columns; `sizes` of the lines, where they are known to have no more."""
         events: list[Event] = []
         longest = max((array.shape[1] for array in columns.values()), default=0)
-        for begin in range(0, longest, _SIZES[-1]):
-            size = next((size for size in _SIZES if size >= longest - begin), _SIZES[-1])
-            batch = np.zeros((self.num_streams, self.height, size, 1), np.uint8)
-            lengths = np.zeros(self.num_streams, np.int32)
-            for stream, array in columns.items():
-                part = array[:, begin : begin + size]
-                lengths[stream] = part.shape[1]
-                batch[stream, :, : part.shape[1], 0] = part
-            self._memory, outputs, logits = self._read_step(
-                self._params, self._memory, batch, lengths
-            )
-            events += self._event_maker.events(outputs, num_columns)
-            if self._on_logits is not None:
-                for stream in np.flatnonzero(lengths).tolist():
-                    self._on_logits(stream, np.asarray(logits[stream])[: lengths[stream]])
-        return sorted(events, key=lambda event: event.stream)
+        begin = 0
+        while begin < longest:
+            size = self._network.size_of(longest - begin)
+            batch, lengths = self._batch(columns, begin, size)
+            events += self._decoded(self._network.read(batch, lengths), lengths, sizes)
+            begin += size
+        return sorted(events, key=lambda event: event.stream) if longest > 1 else events
 
-    def _end(self, streams: list[int]) -> ColumnOutputs:
-        """Starts new lines; the last letters of the old ones are final."""
-        ends = np.zeros(self.num_streams, np.bool_)
-        ends[streams] = True
-        self._memory, outputs = self._end_step(self._start, self._memory, ends)
-        return outputs
+    def _batch(
+        self, columns: dict[int, np.ndarray], begin: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The next columns (S, height, size, 1), and how many each stream has."""
+        parts = {stream: array[:, begin : begin + size] for stream, array in columns.items()}
+        if self.num_streams == 1 and parts[0].shape[1] == size:
+            return parts[0][None, ..., None], np.array([size], np.int32)
+        batch = np.zeros((self.num_streams, self.height, size, 1), np.uint8)
+        lengths = np.zeros(self.num_streams, np.int32)
+        for stream, part in parts.items():
+            lengths[stream] = part.shape[1]
+            batch[stream, :, : part.shape[1], 0] = part
+        return batch, lengths
+
+    def _decoded(
+        self, logits: np.ndarray, lengths: np.ndarray, sizes: list[int] | None
+    ) -> list[Event]:
+        winners = logits.argmax(axis=-1)
+        log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
+        events: list[Event] = []
+        for stream, length in enumerate(lengths.tolist()):
+            if length == 0:
+                continue
+            if self._on_logits is not None:
+                self._on_logits(stream, logits[stream, :length])
+            events += self._lines[stream].read(
+                winners[stream, :length].tolist(),
+                log_probs[stream, :length].tolist(),
+                None if sizes is None else sizes[stream],
+            )
+        return events
 
     def _checked(self, columns: Any) -> np.ndarray:
         array = np.asarray(columns)
@@ -283,6 +287,10 @@ class StreamReader:
     def _streams(self, stream: Any) -> list[int]:
         streams = stream if isinstance(stream, Iterable) else [stream]
         return [self._stream(one) for one in streams]
+
+
+def _shape(leaf: Any) -> tuple[Any, Any]:
+    return leaf.shape, leaf.dtype
 
 
 def _digest(params: Any) -> str:

@@ -215,7 +215,7 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
     with pytest.raises(ValueError, match="the state is of another network"):
         reader.restore(reader.save()._replace(network="another's digest"))
     state = reader.save()
-    cut = jax.tree.map(lambda leaf: leaf[..., :-1] if leaf.ndim > 1 else leaf, state.memory)
+    cut = jax.tree.map(lambda leaf: leaf[..., :-1], state.memory)
     with pytest.raises(ValueError, match="the state is damaged"):
         reader.restore(state._replace(memory=cut))
 

@@ -1,6 +1,7 @@
 """The base class of the recurrent cells, and the options that they have in common."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Float32
 
+from seqvision.models.cells.equations import PAIRS, PROJECTIONS, STEPS
 from seqvision.models.cells.initializers import gate_biases, keep_bias
+from seqvision.models.cells.jax_operations import JaxOperations
 from seqvision.shapes import Hidden
 
 TIME_AXIS = 1
@@ -78,6 +81,9 @@ class Cell(nn.Module):
     num_steps: int | None = None
     dtype: jnp.dtype | None = None
 
+    name_in_config: ClassVar[str]
+    """Its name in `equations.STEPS` and in `config.model.cell`."""
+
     gates: ClassVar[tuple[str, ...]]
     """In the order of the kernels' columns. Those with a start of their own are `keep`, which keeps
     the memory, `write`, which is 1 minus a keeping gate, `input`, which writes beside a keeping
@@ -119,13 +125,13 @@ class Cell(nn.Module):
         Returns:
           (..., G*H), with the bias.
         """
-        projected = product(inputs, self.input_kernel, self.dtype)
-        return projected + jnp.broadcast_to(self.bias, projected.shape)
+        return PROJECTIONS[self.name_in_config](self._operations, self._parameters, inputs)
 
     @nn.nowrap
     def initialize_carry(self, batch_size: int) -> Carry:
         """The memory before anything was read: zeros, (B, H)."""
-        return jnp.zeros((batch_size, self.hidden_size), jnp.float32)
+        zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
+        return (zeros, zeros) if self.name_in_config in PAIRS else zeros
 
     def step(
         self, carry: Any, projected: Projected, candidate_mask: Hidden | None = None
@@ -141,10 +147,21 @@ class Cell(nn.Module):
         Returns:
           The memory after the step, and the output (B, H).
         """
-        raise NotImplementedError
+        step = STEPS[self.name_in_config]
+        carry = step(
+            self._operations,
+            self._parameters,
+            carry,
+            projected,
+            self.options.refine_gates,
+            candidate_mask,
+        )
+        return carry, carry[1] if self.name_in_config in PAIRS else carry
 
+    @property
+    def _operations(self) -> JaxOperations:
+        return JaxOperations(self.dtype)
 
-def product(inputs: Array, kernel: Array, dtype: jnp.dtype | None) -> Array:
-    """inputs (..., D) @ kernel (D, W), multiplied in `dtype` and given in float32."""
-    dtype = jnp.dtype(jnp.float32) if dtype is None else dtype
-    return jnp.matmul(inputs.astype(dtype), kernel.astype(dtype)).astype(jnp.float32)
+    @property
+    def _parameters(self) -> Mapping[str, Any]:
+        return self.variables["params"]

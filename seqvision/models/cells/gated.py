@@ -2,15 +2,10 @@
 
 from typing import ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jax.nn import sigmoid
-from jax.numpy import tanh
-from jaxtyping import Float
 
-from seqvision.models.cells.base import Carry, Cell, MemoryPair, Projected, product
+from seqvision.models.cells.base import Carry, Cell, Projected
 from seqvision.models.cells.initializers import recurrent_kernels
 from seqvision.shapes import Features, Hidden, Mask
 
@@ -26,10 +21,6 @@ class LoopCell(Cell):
             recurrent_kernels(self.options.recurrent_init),
             (self.hidden_size, width),
         )
-
-    def recur(self, hidden: Hidden) -> Projected:
-        """What the hidden state adds to the gates, (B, G*H)."""
-        return product(hidden, self.recurrent_kernel, self.dtype)
 
     def masked_step(
         self,
@@ -71,26 +62,9 @@ class LSTM(LoopCell):
         c' = e c + (1 - e) m tanh(g)                    h' = sigmoid(o) tanh(c')
     """
 
+    name_in_config: ClassVar = "lstm"
     gates: ClassVar = ("input", "keep", "candidate", "output")
     refined_gates: ClassVar = ("refine", "keep", "candidate", "output")
-
-    @nn.nowrap
-    def initialize_carry(self, batch_size: int) -> MemoryPair:
-        zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
-        return zeros, zeros
-
-    def step(
-        self, carry: MemoryPair, projected: Projected, candidate_mask: Hidden | None = None
-    ) -> tuple[MemoryPair, Hidden]:
-        c, h = carry
-        i, f, g, o = jnp.split(projected + self.recur(h), 4, axis=-1)
-        keep, write = sigmoid(f), sigmoid(i)
-        if self.options.refine_gates:
-            keep = refined(keep, sigmoid(i))
-            write = 1 - keep
-        c = keep * c + write * masked(tanh(g), candidate_mask)
-        h = sigmoid(o) * tanh(c)
-        return (c, h), h
 
 
 class LayerNormLSTM(LoopCell):
@@ -106,6 +80,7 @@ class LayerNormLSTM(LoopCell):
     The gates' normalisations have no offsets, since b would make them redundant.
     """
 
+    name_in_config: ClassVar = "layer_norm_lstm"
     gates: ClassVar = ("input", "keep", "candidate", "output")
 
     def setup(self) -> None:
@@ -115,26 +90,6 @@ class LayerNormLSTM(LoopCell):
         self.recurrent_scale = self.param("recurrent_scale", ones, (4 * self.hidden_size,))
         self.memory_scale = self.param("memory_scale", ones, (self.hidden_size,))
         self.memory_offset = self.param("memory_offset", zeros, (self.hidden_size,))
-
-    @nn.nowrap
-    def initialize_carry(self, batch_size: int) -> MemoryPair:
-        zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
-        return zeros, zeros
-
-    def project(self, inputs: Float[Array, "*steps D"]) -> Projected:
-        projected = normalized(product(inputs, self.input_kernel, self.dtype), self.input_scale)
-        return projected + jnp.broadcast_to(self.bias, projected.shape)
-
-    def step(
-        self, carry: MemoryPair, projected: Projected, candidate_mask: Hidden | None = None
-    ) -> tuple[MemoryPair, Hidden]:
-        c, h = carry
-        recurrent = normalized(self.recur(h), self.recurrent_scale)
-        i, f, g, o = jnp.split(projected + recurrent, 4, axis=-1)
-        c = sigmoid(f) * c + sigmoid(i) * masked(tanh(g), candidate_mask)
-        offset = jnp.broadcast_to(self.memory_offset, c.shape)
-        h = sigmoid(o) * tanh(normalized(c, self.memory_scale) + offset)
-        return (c, h), h
 
 
 class GRU(LoopCell):
@@ -152,6 +107,7 @@ class GRU(LoopCell):
         e = q (1 - (1 - z)^2) + (1 - q) z^2
     """
 
+    name_in_config: ClassVar = "gru"
     gates: ClassVar = ("reset", "keep", "candidate")
     refined_gates: ClassVar = ("reset", "keep", "candidate", "refine")
 
@@ -159,21 +115,6 @@ class GRU(LoopCell):
         super().setup()
         zeros = jax.nn.initializers.zeros
         self.candidate_bias = self.param("candidate_bias", zeros, (self.hidden_size,))
-
-    def step(
-        self, carry: Hidden, projected: Projected, candidate_mask: Hidden | None = None
-    ) -> tuple[Hidden, Hidden]:
-        h = carry
-        num_gates = len(self.gate_names)
-        from_input = jnp.split(projected, num_gates, axis=-1)
-        from_hidden = jnp.split(self.recur(h), num_gates, axis=-1)
-        r, z = (sigmoid(from_input[gate] + from_hidden[gate]) for gate in (0, 1))
-        if self.options.refine_gates:
-            z = refined(z, sigmoid(from_input[3] + from_hidden[3]))
-        hidden_candidate = from_hidden[2] + jnp.broadcast_to(self.candidate_bias, h.shape)
-        n = tanh(from_input[2] + r * hidden_candidate)
-        h = (1 - z) * masked(n, candidate_mask) + z * h
-        return h, h
 
 
 class JANET(LoopCell):
@@ -187,41 +128,10 @@ class JANET(LoopCell):
     The 1 is the paper's beta: a little more is written than is forgotten.
     """
 
+    name_in_config: ClassVar = "janet"
     gates: ClassVar = ("keep", "candidate")
-
-    def step(
-        self, carry: Hidden, projected: Projected, candidate_mask: Hidden | None = None
-    ) -> tuple[Hidden, Hidden]:
-        h = carry
-        f, g = jnp.split(projected + self.recur(h), 2, axis=-1)
-        h = sigmoid(f) * h + sigmoid(1 - f) * masked(tanh(g), candidate_mask)
-        return h, h
-
-
-def refined(gate: Array, refine: Array) -> Array:
-    """Between the gate's square and its mirror image, (B, H): Gu et al., 2020, arXiv 1910.09890."""
-    return refine * (1 - (1 - gate) ** 2) + (1 - refine) * gate**2
-
-
-def masked(candidate: Array, mask: Array | None) -> Array:
-    return candidate if mask is None else candidate * mask
-
-
-def normalized(array: Array, scale: Array) -> Array:
-    """Layer normalisation over the last axis (Ba et al., 2016, eq. 3-4), times scale.
-
-    The variance grows by 1e-5. Where it is smaller than that, as of an empty memory, the result is
-    0 and no gradient goes through, which would grow 300 times larger with each blank row.
-    """
-    centred = array - array.mean(axis=-1, keepdims=True)
-    variance = (centred**2).mean(axis=-1, keepdims=True)
-    unit = centred * jax.lax.rsqrt(variance + 1e-5)
-    return jnp.where(variance < 1e-5, 0.0, unit) * jnp.broadcast_to(scale, array.shape)
 
 
 GATED_CELLS: dict[str, type[Cell]] = {
-    "lstm": LSTM,
-    "gru": GRU,
-    "layer_norm_lstm": LayerNormLSTM,
-    "janet": JANET,
+    cell.name_in_config: cell for cell in (LSTM, GRU, LayerNormLSTM, JANET)
 }

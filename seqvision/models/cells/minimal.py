@@ -5,10 +5,10 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import sigmoid, softplus
 from jaxtyping import Float32
 
-from seqvision.models.cells.base import TIME_AXIS, Cell, Projected
+from seqvision.models.cells.base import TIME_AXIS, Cell
+from seqvision.models.cells.equations import PARTS
 from seqvision.shapes import Hidden, HiddenSequence, StepMask
 
 
@@ -23,19 +23,6 @@ class MinimalCell(Cell):
         if self.options.recurrent_init != "orthogonal":
             raise ValueError("recurrent_init: min_lstm and min_gru have no recurrent kernel")
         super().setup()
-
-    def keep_write_candidate(self, projected: Projected) -> tuple[Array, Array, Array]:
-        """What is kept and what is written of the candidate, each (..., H)."""
-        raise NotImplementedError
-
-    def step(
-        self, carry: Hidden, projected: Projected, candidate_mask: Hidden | None = None
-    ) -> tuple[Hidden, Hidden]:
-        keep, write, candidate = self.keep_write_candidate(projected)
-        if candidate_mask is not None:
-            candidate = candidate * candidate_mask
-        h = keep * carry + write * candidate
-        return h, h
 
     def read(
         self,
@@ -55,7 +42,7 @@ class MinimalCell(Cell):
         Returns:
           The memory after the last step, and the outputs (B, T, H), 0 in the padding.
         """
-        a, write, candidate = self.keep_write_candidate(projected)
+        a, write, candidate = PARTS[self.name_in_config](self._operations, projected)
         if candidate_mask is not None:
             candidate = candidate * candidate_mask[:, None]
         b = write * candidate
@@ -81,13 +68,8 @@ class MinLSTM(MinimalCell):
         h' = (sigmoid(f) h + sigmoid(i) m g) / (sigmoid(f) + sigmoid(i))
     """
 
+    name_in_config: ClassVar = "min_lstm"
     gates: ClassVar = ("input", "keep", "candidate")
-
-    def keep_write_candidate(self, projected: Projected) -> tuple[Array, Array, Array]:
-        i, f, g = jnp.split(projected, 3, axis=-1)
-        # log(sigmoid(f) / sigmoid(i)): both sigmoids may underflow to 0, and 0/0 is NaN.
-        log_ratio = softplus(-i) - softplus(-f)
-        return sigmoid(log_ratio), sigmoid(-log_ratio), g
 
 
 class MinGRU(MinimalCell):
@@ -99,11 +81,8 @@ class MinGRU(MinimalCell):
         h' = (1 - sigmoid(z)) h + sigmoid(z) m g
     """
 
+    name_in_config: ClassVar = "min_gru"
     gates: ClassVar = ("write", "candidate")
 
-    def keep_write_candidate(self, projected: Projected) -> tuple[Array, Array, Array]:
-        z, g = jnp.split(projected, 2, axis=-1)
-        return sigmoid(-z), sigmoid(z), g
 
-
-MINIMAL_CELLS: dict[str, type[Cell]] = {"min_lstm": MinLSTM, "min_gru": MinGRU}
+MINIMAL_CELLS: dict[str, type[Cell]] = {cell.name_in_config: cell for cell in (MinLSTM, MinGRU)}

@@ -14,7 +14,7 @@ from jax import Array, lax
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jaxtyping import Float
 
-from seqvision.models.cells.base import product
+from seqvision.models.cells.jax_operations import JaxOperations
 from seqvision.models.execution.feature_major import (
     from_batch_major,
     outer,
@@ -69,7 +69,7 @@ def projected_if_wide(
     inputs = inputs.astype(jnp.float32)
     if input_kernel.shape[0] <= recurrent_kernel.shape[1]:
         return inputs, False
-    projected = product(inputs, input_kernel, dtype)
+    projected = JaxOperations(dtype).matmul(inputs, input_kernel)
     return projected + jnp.broadcast_to(bias, projected.shape), True
 
 

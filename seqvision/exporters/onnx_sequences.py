@@ -1,0 +1,118 @@
+"""Sequence makers as ONNX: images and clips to steps."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from seqvision.exporters.onnx_graph import Graph, Value
+from seqvision.models.sequences import (
+    CNNColumns,
+    CNNFeatures,
+    CNNRows,
+    Columns,
+    Frames,
+    Patches,
+    Pixels,
+    Rows,
+    SequenceMaker,
+)
+
+Params = Mapping[str, Any]
+
+
+def _rows(graph: Graph, images: Value) -> Value:
+    """(B, height, width, C) to (B, height, width * C)."""
+    shape = graph.concat(graph.size(images, 0), graph.size(images, 1), _LEFT, axis=0)
+    return graph.op("Reshape", images, shape)
+
+
+_LEFT = np.array([-1], np.int64)
+
+
+def rows(graph: Graph, maker: Rows, params: Params, images: Value) -> Value:
+    return _rows(graph, images)
+
+
+def columns(graph: Graph, maker: Columns, params: Params, images: Value) -> Value:
+    return _rows(graph, graph.transpose(images, 0, 2, 1, 3))
+
+
+def pixels(graph: Graph, maker: Pixels, params: Params, images: Value) -> Value:
+    """Each pixel a step, in the network's order."""
+    height, width, channels = params["image_shape"]
+    steps = graph.reshape(images, 0, height * width, channels)
+    if maker.permuted:
+        order = np.random.RandomState(0).permutation(height * width)
+        steps = graph.op("Gather", steps, order.astype(np.int64), axis=1)
+    return steps
+
+
+def patches(graph: Graph, maker: Patches, params: Params, images: Value) -> Value:
+    (height, width, channels), size = params["image_shape"], maker.patch_size
+    tiles = graph.reshape(images, 0, height // size, size, width // size, size, channels)
+    steps = graph.transpose(tiles, 0, 1, 3, 2, 4, 5)
+    return graph.reshape(steps, 0, (height // size) * (width // size), size * size * channels)
+
+
+def cnn_features(graph: Graph, maker: CNNFeatures, params: Params, images: Value) -> Value:
+    maps = _cnn(graph, params["cnn"], images)
+    return graph.unsqueeze(graph.op("Flatten", maps, axis=1), 1)
+
+
+def cnn_rows(graph: Graph, maker: CNNRows, params: Params, images: Value) -> Value:
+    return _rows(graph, _cnn(graph, params["cnn"], images))
+
+
+def frames(graph: Graph, maker: Frames, params: Params, clips: Value) -> Value:
+    """Each frame a step; frames are folded into the batch for the CNN."""
+    height, width, channels = params["image_shape"]
+    images = graph.reshape(clips, -1, height, width, channels)
+    maps = _cnn(graph, params["cnn"], images)
+    shape = graph.concat(graph.size(clips, 0), graph.size(clips, 1), _LEFT, axis=0)
+    return graph.op("Reshape", maps, shape)
+
+
+def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) -> Value:
+    """(B, height, context + n, C) to (B, n, channels * map height)."""
+    maps, height = graph.transpose(images, 0, 3, 1, 2), params["image_shape"][0]
+    for block in _blocks(params["cnn"]):
+        maps = _convolved(graph, block, maps, [1, 0, 1 + height % 2, 0])
+        maps = graph.op("MaxPool", maps, kernel_shape=[2, 1], strides=[2, 1])
+        height = -(-height // 2)
+    channels = block["bias"].shape[0]
+    shape = graph.concat(
+        graph.size(maps, 0), np.array([channels * height], np.int64), graph.size(maps, 3), axis=0
+    )
+    return graph.transpose(graph.op("Reshape", maps, shape), 0, 2, 1)
+
+
+def _cnn(graph: Graph, params: Params, images: Value) -> Value:
+    """`models.cnn.CNN`: (B, height, width, C) to (B, map height, map width, channels)."""
+    maps = graph.transpose(images, 0, 3, 1, 2)
+    for block in _blocks(params):
+        maps = _convolved(graph, block, maps, [1, 1, 1, 1])
+        maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+    return graph.transpose(maps, 0, 2, 3, 1)
+
+
+def _blocks(params: Params) -> list[Params]:
+    return [params[f"block_{number}"]["conv"] for number in range(len(params))]
+
+
+def _convolved(graph: Graph, block: Params, maps: Value, pads: list[int]) -> Value:
+    kernel = np.transpose(block["kernel"], (3, 2, 0, 1))
+    return graph.op("Relu", graph.op("Conv", maps, kernel, block["bias"], pads=pads))
+
+
+MAKERS: dict[type[SequenceMaker], Callable[..., Value]] = {
+    Rows: rows,
+    Columns: columns,
+    Pixels: pixels,
+    Patches: patches,
+    CNNFeatures: cnn_features,
+    CNNRows: cnn_rows,
+    CNNColumns: cnn_columns,
+    Frames: frames,
+}
+"""`make(graph, maker, params, images)`; `params` of the maker, with `image_shape`."""

@@ -1,0 +1,32 @@
+"""The operations of the cells' equations in numpy."""
+
+import numpy as np
+from scipy.special import expit
+
+
+class NumpyOperations:
+    """`cells.equations.Operations` of numpy arrays, float32."""
+
+    sigmoid = staticmethod(expit)
+    tanh = staticmethod(np.tanh)
+    where = staticmethod(np.where)
+
+    def softplus(self, array: np.ndarray) -> np.ndarray:
+        return np.logaddexp(array, np.float32(0))
+
+    def rsqrt(self, array: np.ndarray) -> np.ndarray:
+        return 1 / np.sqrt(array)
+
+    def matmul(self, inputs: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        return inputs @ kernel
+
+    def split(self, array: np.ndarray, num_parts: int) -> list[np.ndarray]:
+        # `np.split` takes as long as the product of a step.
+        size = array.shape[-1] // num_parts
+        return [array[..., part * size : (part + 1) * size] for part in range(num_parts)]
+
+    def mean(self, array: np.ndarray) -> np.ndarray:
+        return array.mean(axis=-1, keepdims=True)
+
+    def like(self, vector: np.ndarray, array: np.ndarray) -> np.ndarray:
+        return vector
