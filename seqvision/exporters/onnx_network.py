@@ -7,10 +7,10 @@ import numpy as np
 
 from seqvision.exporters.onnx_graph import Graph, Value
 from seqvision.exporters.onnx_layers import layers, step_mask, zero_carry
+from seqvision.exporters.onnx_readouts import dense, readout
 from seqvision.exporters.onnx_sequences import MAKERS
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
-from seqvision.models.sequences import SequenceMaker
 
 Network = SequenceClassifier | LineReader
 Params = Mapping[str, Any]
@@ -42,24 +42,21 @@ def whole_network(model: Network, params: Params, input_shape: tuple[int, ...]) 
     if isinstance(model, LineReader):
         assert lengths is not None
         pixels, lengths = _with_delay(graph, model, pixels, lengths)
-    steps = sequence(graph, _maker(model), params, pixels, input_shape)
+    steps = sequence(graph, model, params, pixels, input_shape)
     if lengths is None:
         ones = graph.op("Expand", np.array([1], np.int64), graph.size(inputs, 0))
         lengths = graph.cast(graph.op("Mul", ones, graph.size(steps, 1)), "int32")
     carry = zero_carry(graph, model.recurrent, inputs)
     outputs, after = layers(graph, model.recurrent, params["recurrent"], steps, lengths, carry)
-    features, is_per_step = outputs, True
-    if isinstance(model, SequenceClassifier):
-        is_per_step = model.readout.kind == "per_step"
-        features = _readout(graph, model, params, outputs, after, lengths)
+    kind = "per_step" if isinstance(model, LineReader) else model.readout.kind
+    directions = 2 if model.recurrent.bidirectional else 1
+    last = [parts[-1] for parts in after[-directions:]]
+    final = last[0] if directions == 1 else graph.concat(*last, axis=1)
+    features = readout(graph, kind, params.get("readout", {}), outputs, final, lengths)
     logits = dense(graph, params["classifier"], features)
-    shape = ("batch", "steps", model.num_classes) if is_per_step else ("batch", model.num_classes)
-    graph.output("logits", "float32", shape, logits)
+    shape = ("batch", "steps") if kind == "per_step" else ("batch",)
+    graph.output("logits", "float32", (*shape, model.num_classes), logits)
     return graph
-
-
-def _maker(model: Network) -> Any:
-    return model.columns if isinstance(model, LineReader) else model.sequence
 
 
 def in_unit_range(graph: Graph, inputs: Value) -> Value:
@@ -68,19 +65,13 @@ def in_unit_range(graph: Graph, inputs: Value) -> Value:
 
 
 def sequence(
-    graph: Graph,
-    maker: SequenceMaker,
-    params: Params,
-    inputs: Value,
-    input_shape: tuple[int, ...],
+    graph: Graph, model: Network, params: Params, inputs: Value, input_shape: tuple[int, ...]
 ) -> Value:
     """The steps (B, T, D) of images, clips or columns."""
-    own = params.get("columns", params.get("sequence", {})) | {"image_shape": input_shape[-3:]}
-    return MAKERS[type(maker)](graph, maker, own, inputs)
-
-
-def dense(graph: Graph, params: Params, features: Value) -> Value:
-    return graph.op("MatMul", features, params["kernel"]) + params["bias"]
+    is_reader = isinstance(model, LineReader)
+    maker: Any = model.columns if is_reader else model.sequence
+    own = params.get("columns" if is_reader else "sequence", {})
+    return MAKERS[type(maker)](graph, maker, own | {"image_shape": input_shape[-3:]}, inputs)
 
 
 def _with_delay(
@@ -94,42 +85,3 @@ def _with_delay(
     pads = [0, 0, model.columns.context, 0, 0, 0, model.delay, 0]
     pixels = graph.op("Pad", pixels, np.array(pads, np.int64))
     return pixels, graph.op("Add", lengths, np.array(model.delay, np.int32))
-
-
-def _readout(
-    graph: Graph,
-    model: SequenceClassifier,
-    params: Params,
-    outputs: Value,
-    carry: list[list[Value]],
-    lengths: Value,
-) -> Value:
-    """`models.readouts.Readout`."""
-    kind = model.readout.kind
-    if kind == "per_step":
-        return outputs
-    if kind == "last":
-        directions = 2 if model.recurrent.bidirectional else 1
-        last = [parts[-1] for parts in carry[-directions:]]
-        return last[0] if directions == 1 else graph.concat(*last, axis=1)
-    mask = graph.unsqueeze(step_mask(graph, lengths, graph.size(outputs, 1)), 2)
-    zero = np.zeros((1, 1, 1), np.float32)
-    axis = np.array([1], np.int64)
-    if kind == "mean":
-        kept = graph.op("Where", mask, outputs, zero)
-        count = graph.op("Max", graph.cast(lengths, "float32"), np.array(1, np.float32))
-        total = graph.op("ReduceSum", kept, axis, keepdims=0)
-        return graph.op("Div", total, graph.unsqueeze(count, 1))
-    lowest = np.full((1, 1, 1), np.finfo(np.float32).min)
-    if kind == "max":
-        highest = graph.op(
-            "ReduceMax", graph.op("Where", mask, outputs, lowest), axes=[1], keepdims=0
-        )
-        some = graph.unsqueeze(graph.op("Greater", lengths, np.array(0, np.int32)), 1)
-        return graph.op("Where", some, highest, np.zeros((1, 1), np.float32))
-    own = params["readout"]
-    hidden = graph.op("Tanh", dense(graph, own["hidden"], outputs))
-    scores = graph.op("MatMul", hidden, own["score"]["kernel"])
-    weights = graph.op("Softmax", graph.op("Where", mask, scores, lowest), axis=1)
-    weights = graph.op("Where", mask, weights, zero)
-    return graph.op("ReduceSum", weights * outputs, axis, keepdims=0)

@@ -1,4 +1,4 @@
-"""The operations of the cells' equations as nodes of an ONNX graph."""
+"""The operations of cells and running readouts as nodes of an ONNX graph."""
 
 from typing import Any
 
@@ -21,7 +21,16 @@ class OnnxOperations:
         return self._graph.op("Softplus", value)
 
     def rsqrt(self, value: Value) -> Value:
-        return self._graph.op("Reciprocal", self._graph.op("Sqrt", value))
+        return self.reciprocal(self._graph.op("Sqrt", value))
+
+    def reciprocal(self, value: Value) -> Value:
+        return self._graph.op("Reciprocal", value)
+
+    def exp(self, value: Value) -> Value:
+        return self._graph.op("Exp", value)
+
+    def maximum(self, first: Value, second: Value) -> Value:
+        return self._graph.op("Max", first, second)
 
     def where(self, condition: Value, first: Operand, second: Operand) -> Value:
         return self._graph.op("Where", condition, first, second)

@@ -56,8 +56,9 @@ class ConvBlock(nn.Module):
         """(B, height, width, C) to (B, height / 2, width / 2, channels), rounded up."""
         images, kernel, bias = Conv3x3(self.channels, self.dtype, name="conv")(images, -1)
         # Inside the loop over training steps, XLA's convolution is dozens of times slower on CPU.
-        block = block_in_groups if jax.default_backend() == "cpu" else block_at_once
-        return block(images, kernel, bias)
+        # A batch of any size, which a program to export has, cannot be split.
+        in_groups = jax.default_backend() == "cpu" and isinstance(images.shape[0], int)
+        return (block_in_groups if in_groups else block_at_once)(images, kernel, bias)
 
 
 def block_at_once(images: Images, kernel: Kernel, bias: Bias) -> FeatureMaps:

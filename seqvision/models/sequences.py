@@ -90,7 +90,8 @@ class CNNFeatures(SequenceMaker):
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, 1, features)."""
-        return CNN(self.cnn_channels, self.dtype, name="cnn")(images).reshape(len(images), 1, -1)
+        maps = CNN(self.cnn_channels, self.dtype, name="cnn")(images)
+        return maps.reshape(images.shape[0], 1, -1)
 
 
 class CNNRows(SequenceMaker):

@@ -1,4 +1,4 @@
-"""The operations of the cells' equations in numpy."""
+"""The operations of cells and running readouts in numpy."""
 
 import numpy as np
 from scipy.special import expit
@@ -10,6 +10,9 @@ class NumpyOperations:
     sigmoid = staticmethod(expit)
     tanh = staticmethod(np.tanh)
     where = staticmethod(np.where)
+    exp = staticmethod(np.exp)
+    maximum = staticmethod(np.maximum)
+    reciprocal = staticmethod(np.reciprocal)
 
     def softplus(self, array: np.ndarray) -> np.ndarray:
         return np.logaddexp(array, np.float32(0))

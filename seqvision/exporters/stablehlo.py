@@ -1,0 +1,44 @@
+"""Networks as StableHLO, which JAX and other programs of its family load (`jax.export`)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from seqvision.data.preprocessing import to_unit_range
+from seqvision.exporters.onnx_network import Network
+from seqvision.models.line_reader import LineReader
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> bytes:
+    """The network with its weights, for a batch of any size.
+
+    Loaded by `jax.export.deserialize(...).call(inputs)`, of clips and lines `.call(inputs,
+    lengths)`: inputs uint8 (batch, *input_shape), lengths int32 (batch,), to logits. Frames or
+    columns may be any number.
+
+    Args:
+      model: the network.
+      params: its weights.
+      input_shape: of one input.
+    """
+    # Hand-written paths are for one platform each.
+    recurrent = model.recurrent.clone(execution="scan", parent=None)
+    model = model.clone(recurrent=recurrent)
+    is_reader = isinstance(model, LineReader)
+    dimensions = [str(size) for size in input_shape]
+    has_lengths = is_reader or len(input_shape) == 4
+    if has_lengths:
+        dimensions[1 if is_reader else 0] = "steps"
+    shape = export.symbolic_shape(", ".join(["batch", *dimensions]))
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.uint8)]
+    if has_lengths:
+        arguments.append(jax.ShapeDtypeStruct(shape[:1], jnp.int32))
+
+    def logits(inputs: Any, *lengths: Any) -> Any:
+        return model.apply({"params": params}, to_unit_range(inputs), *lengths)
+
+    return export.export(jax.jit(logits), platforms=PLATFORMS)(*arguments).serialize()
