@@ -1,8 +1,5 @@
 """Exported networks run by onnxruntime."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import onnxruntime
 
@@ -77,5 +74,5 @@ def _emptied(lines: np.ndarray, sizes: np.ndarray, axis: int, delay: int) -> np.
     return np.pad(lines * mask[:, None, :, None].astype(np.uint8), pads)
 
 
-def _start(parts: list[Memory], batch_size: int) -> Mapping[str, Any]:
+def _start(parts: list[Memory], batch_size: int) -> dict[str, np.ndarray]:
     return {p.name: np.full((batch_size, *p.shape), p.start, np.float32) for p in parts}

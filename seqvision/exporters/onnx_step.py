@@ -1,6 +1,7 @@
 """The step of a network as ONNX: the next columns, rows or frames and the memory, in and out."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 

@@ -41,4 +41,4 @@ def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> byte
     def logits(inputs: Any, *lengths: Any) -> Any:
         return model.apply({"params": params}, to_unit_range(inputs), *lengths)
 
-    return export.export(jax.jit(logits), platforms=PLATFORMS)(*arguments).serialize()
+    return bytes(export.export(jax.jit(logits), platforms=PLATFORMS)(*arguments).serialize())
