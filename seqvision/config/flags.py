@@ -50,8 +50,14 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "seed",
     None,
-    "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
-    " the first, by default).",
+    "evaluate, predict, read, serve: one of the seeds that a run trained at once (evaluate: all,"
+    " others: the first, by default).",
+)
+flags.DEFINE_string(
+    "host", "127.0.0.1", "serve: the name or address to serve; by default this machine alone."
+)
+flags.DEFINE_integer(
+    "port", 0, "serve: the port; 0 for a free one.", lower_bound=0, upper_bound=65535
 )
 flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
