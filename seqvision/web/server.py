@@ -107,10 +107,7 @@ def answered(stream: Stream, message: bytes | str) -> dict[str, Any]:
     """The answer to a message: steps to read, or `{"do": "finish"}` or `{"do": "reset"}`."""
     begun = time.perf_counter()
     try:
-        if isinstance(message, bytes):
-            answer = stream.push(message)
-        else:
-            answer = _done(stream, message)
+        answer = stream.push(message) if isinstance(message, bytes) else _done(stream, message)
     except ValueError as error:
         return {"error": str(error)}
     return answer | {"ms": 1000 * (time.perf_counter() - begun)}

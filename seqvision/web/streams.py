@@ -92,6 +92,7 @@ class BeliefStream(Stream):
         height, _, channels = self._shape[-3:]
         sizes = {"columns": (height, channels), "pixels": (channels,), None: self._shape}
         self.step_bytes = int(np.prod(sizes.get(self._steps, self._shape[1:])))
+        self._memory: dict[str, np.ndarray] = {}
         self.reset()
 
     def _read(self, steps: np.ndarray) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def opener(run: Run, facts: Facts) -> Callable[[], Stream]:
 
     params = jax.tree.map(np.asarray, jax.device_get(run.params))
     build = network_step if facts["steps"] else whole_network
-    content = build(model, params, run.data.input_shape).model().SerializeToString()
+    content = build(model, params, tuple(facts["inputs"]["shape"])).model().SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Of warnings about its own optimizations.
     options.intra_op_num_threads = 1  # One step is too little for more.
