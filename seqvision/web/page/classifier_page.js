@@ -124,7 +124,7 @@ export function showClassifier(facts, engine) {
   function clear() {
     begin();
     say(null);
-    [ink, picture, frames, beliefs] = [new Ink(height, width, (1.2 * height) / 28), null, [], []];
+    [ink, picture, frames, beliefs] = [new Ink(height, width, (1.6 * height) / 28), null, [], []];
     [slider.max, slider.value] = [0, 0];
     document.getElementById("speed").textContent = document.getElementById("heard").textContent = "";
     draw();

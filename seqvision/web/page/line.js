@@ -11,7 +11,7 @@ const MOST = 64;
 /** A line: its ink, how much of it was read, and the letters. */
 export class Line {
   constructor(height, width) {
-    this.ink = new Ink(height, width, (1.2 * height) / 32);
+    this.ink = new Ink(height, width, (1.6 * height) / 32);
     this.wanted = 0; // So many columns may be read.
     this.isOver = false; // Whether the next line has begun.
     this.restart();

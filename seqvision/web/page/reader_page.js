@@ -80,9 +80,9 @@ export function showReader(facts, engine) {
   const work = document.getElementById("work");
   const text = facts.symbols.map((symbol) => (symbol === " " ? "space" : symbol)).join(" ");
   document.getElementById("what").textContent =
-    "Write from left to right between the two rules, with pen, finger or mouse. Letters appear when" +
-    ` they are decided. The pen is followed at ${LEAD} columns; where it goes back to ink that was` +
-    ` read, the line is read anew. To go on below, write on the empty line. This network reads: ${text}`;
+    "Write from left to right between the two rules, with pen, finger or mouse. The network follows" +
+    ` ${LEAD} columns behind the pen, and to the end when it pauses; ink on columns that it has read` +
+    ` makes it read the line anew. It knows: ${text}`;
   const width = Math.min(work.clientWidth - 2, 1200);
   const scale = width < 600 ? 3 : 4;
   const strips = [];
