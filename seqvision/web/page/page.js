@@ -34,7 +34,7 @@ export function keys({ undo, clear, next }) {
 /** How long something took. */
 export function took(answer, n, name) {
   const each = n > 1 ? ` (${(answer.ms / n).toFixed(3)} ms each)` : "";
-  const trip = answer.trip ? `; ${answer.trip.toFixed(1)} ms with the way to the server` : "";
+  const trip = answer.trip ? `, ${answer.trip.toFixed(1)} ms with the way to the server` : "";
   return `${n} ${name} read in ${answer.ms.toFixed(2)} ms${each}${trip}`;
 }
 
