@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,6 +24,18 @@ from seqvision.runtime.console import say
 from seqvision.tasks.from_config import create_network, input_shape
 
 
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+      folder: with all files.
+      rows: what the check measured of each, `exporters.artefacts.Checked`; empty without a check.
+    """
+
+    folder: Path
+    rows: list[Any]
+
+
 def export_run(
     settings: Settings,
     workdir: Path,
@@ -32,7 +44,7 @@ def export_run(
     seed: int | None = None,
     check: bool = True,
     int8: bool = True,
-) -> Path:
+) -> Exported:
     """Writes a folder: the network and its step as ONNX, StableHLO, `network.json`, a card.
 
     Args:
@@ -45,7 +57,7 @@ def export_run(
       int8: whether to write 8-bit files too.
 
     Returns:
-      The folder. It is written as a whole or not at all.
+      The folder, written as a whole or not at all, and the rows of the check.
 
     Raises:
       UserError: no run, no extra `export`, a folder that holds something, a network or file that
@@ -62,7 +74,10 @@ def export_run(
     return _written(target, lambda folder: _write(folder, run, settings, split, check, int8))
 
 
-def _write(folder: Path, run: Run, settings: Settings, split: str, check: bool, int8: bool) -> None:
+def _write(
+    folder: Path, run: Run, settings: Settings, split: str, check: bool, int8: bool
+) -> list[Any]:
+    """Writes all files; the rows of the check."""
     from seqvision.exporters.artefacts import artefacts, checked
     from seqvision.exporters.card import card, table
     from seqvision.exporters.check import Examples
@@ -95,6 +110,7 @@ def _write(folder: Path, run: Run, settings: Settings, split: str, check: bool, 
         metric = "cer" if facts["kind"] == "reader" else "accuracy"
         for line in table(rows, metric, score, split, count):
             say(line)
+    return rows
 
 
 def _in_float32(run: Run) -> Any:
@@ -130,18 +146,18 @@ def _checked_folder(output: str) -> Path:
     return target
 
 
-def _written(target: Path, write: Callable[[Path], None]) -> Path:
+def _written(target: Path, write: Callable[[Path], list[Any]]) -> Exported:
     """Writes a folder whole or not at all."""
     folder = target.with_name(f".{secrets.token_hex(16)}.incomplete")
     try:
         folder.mkdir()
-        write(folder)
+        rows = write(folder)
         folder.replace(target)
     except OSError as error:
         raise UserError(explain_os_error(error, target.parent, "--output")) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return target
+    return Exported(target, rows)
 
 
 def run(
@@ -154,5 +170,6 @@ def run(
     int8: bool,
 ) -> int:
     """`--mode=export`; returns the exit code."""
-    say(f"exported to {export_run(settings, workdir, output, split, seed, check, int8)}")
+    exported = export_run(settings, workdir, output, split, seed, check, int8)
+    say(f"exported to {exported.folder}")
     return 0

@@ -156,7 +156,7 @@ class Examples:
         if self.is_reader:
             errors = sum(Levenshtein.distance(answer, label) for answer, label in pairs)
             return errors / max(sum(map(len, labels)), 1)
-        return sum(answer == label for answer, label in pairs) / len(pairs)
+        return sum(int(answer == label) for answer, label in pairs) / len(pairs)
 
 
 def median_seconds(call: Callable[[], Any]) -> float:

@@ -48,7 +48,7 @@ def run_of_rows(
 def test_all_files_of_a_classifier(
     tiny_config: ConfigDict, run_of_rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = export.export_run(validate(tiny_config), run_of_rows, str(tmp_path / "out"))
+    folder = export.export_run(validate(tiny_config), run_of_rows, str(tmp_path / "out")).folder
     assert {path.name for path in folder.iterdir()} == FILES
     assert not list(tmp_path.glob(".*"))  # Nothing half-written beside it.
     run = load_run(run_of_rows)
@@ -73,7 +73,7 @@ def test_all_files_of_a_classifier(
 
 def test_a_reader(line_images: Path, line_run: Path, tmp_path: Path) -> None:
     settings = validate(config_of(line_images.parent))
-    folder = export.export_run(settings, line_run, str(tmp_path / "out"), int8=False)
+    folder = export.export_run(settings, line_run, str(tmp_path / "out"), int8=False).folder
     assert {path.name for path in folder.iterdir()} == {n for n in FILES if "int8" not in n}
     facts = json.loads((folder / "network.json").read_text())
     assert facts["symbols"] == [" ", "a", "b"] and facts["steps"] == "columns"
@@ -118,7 +118,7 @@ def test_bfloat16_is_exported_in_float32(
     tiny_config.model.gate_init = "chrono"
     train_and_evaluate(tiny_config, tmp_path / "run")
     settings = validate(tiny_config)
-    folder = export.export_run(settings, tmp_path / "run", str(tmp_path / "out"), int8=False)
+    folder = export.export_run(settings, tmp_path / "run", str(tmp_path / "out"), int8=False).folder
     assert "trained in bfloat16; exported and compared in float32" in capsys.readouterr().out
     assert not (folder / "step.onnx").exists()  # It reads in both directions.
 
