@@ -74,11 +74,8 @@ class TorchStep:
             return torch.tensor(np.array(array))
 
         convolutions = [
-            (
-                tensor(np.transpose(block["conv"]["kernel"], (3, 2, 0, 1))),
-                tensor(block["conv"]["bias"]),
-            )
-            for block in (blocks[f"block_{number}"] for number in range(len(blocks)))
+            (tensor(np.transpose(conv["kernel"], (3, 2, 0, 1))), tensor(conv["bias"]))
+            for conv in (blocks[f"block_{number}"]["conv"] for number in range(len(blocks)))
         ]
         # The gates have the same order, i f g o.
         lstm = torch.nn.LSTM(cell["input_kernel"].shape[0], size, batch_first=True)
