@@ -86,7 +86,7 @@ def checked(artefact: Artefact, model: Network, examples: Examples) -> Checked:
     name, content, _ = artefact
     parts = memory_of(model, examples.input_shape) if name.startswith("step") else []
     engine = _engine(artefact, model, parts)
-    found = examples.measure(engine)
+    found = examples.measure(engine, name)
     _check(artefact, found, examples.score())
     step = one_step(content, model, parts) if name.startswith("step") else None
 
