@@ -6,18 +6,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.dataset import SPLITS, Dataset, Split
-from seqvision.data.from_config import load_dataset
+from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
 from seqvision.inference.output_file import checked_output, write_rows
-from seqvision.runs.compatibility import differences
-from seqvision.runs.files import ENVIRONMENT
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import load_run, load_seeds
+from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
-from seqvision.runtime.console import on_terminal, say
+from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
 from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_task
@@ -26,21 +23,6 @@ from seqvision.training.replicas import Replicas
 
 Example = tuple[Any, Any]
 """A prediction and its label."""
-
-# Fields of `config.data` that decide what the examples are, but not where they lie.
-_EXAMPLE_FIELDS = (
-    "source",
-    "name",
-    "kind",
-    "height",
-    "width",
-    "channels",
-    "validation_examples",
-    "validation_fraction",
-    "test_fraction",
-    "window",
-    "window_stride",
-)
 
 
 @processes.exit_together(lambda: "run the same command again")
@@ -84,8 +66,8 @@ def evaluate_run(
                 f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
                 " written for one of them: choose it with --seed"
             )
-        _check_trained_with(run, settings)
-        dataset = _load_trained_on(run, settings)
+        check_trained_with(run, settings)
+        dataset = load_trained_on(run, settings)
     processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
@@ -124,22 +106,6 @@ def evaluate_run(
     return metrics
 
 
-def _load_trained_on(run: Run, settings: Settings) -> Dataset:
-    """The data that the config names.
-
-    Raises:
-      UserError: they are not those that the run was trained on.
-    """
-    dataset = load_dataset(settings, say, on_terminal())
-    if not run.data.describes(dataset):
-        raise UserError(
-            f"{run.workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
-            f" not those in {ENVIRONMENT}; name the data it was trained on with"
-            f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
-        )
-    return dataset
-
-
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
     """A row for each example: its name or number, its label, its prediction."""
     names = split.names or range(len(split))
@@ -156,26 +122,6 @@ def _which_lines(settings: Settings) -> str:
     lines = settings.lines
     symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
-
-
-def _check_trained_with(run: Run, settings: Settings) -> None:
-    """Refuses a config of another network, or of other examples, than the run's."""
-    fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
-    if settings.data.source == "moving_digits":
-        fixed.add("seed")
-    # The direction, where it matters, changes the fingerprint of the data.
-    fields = (*DECODING_FIELDS, "direction")
-    free = ("model.execution", *(f"reading.{name}" for name in fields))
-    differing = [
-        f"{key} {text}"
-        for key, text in differences(run.settings, settings).items()
-        if (key.startswith(("model.", "clips.", "reading.")) or key in fixed) and key not in free
-    ]
-    if differing:
-        raise UserError(
-            f"{run.workdir}: trained with another config: {'; '.join(differing)}; name its config"
-            " with --config, or another run with --workdir"
-        )
 
 
 def run(
