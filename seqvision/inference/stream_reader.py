@@ -192,6 +192,9 @@ class StreamReader(Streams[Event]):
     def _kept(self) -> tuple[LineState, ...]:
         return tuple(line.state for line in self._lines)
 
+    def _fits(self, kept: tuple[Any, ...]) -> bool:
+        return all(isinstance(state, tuple) and len(state) == len(LineState()) for state in kept)
+
     def _keep(self, kept: tuple[Any, ...]) -> None:
         for line, state in zip(self._lines, kept, strict=True):
             line.state = LineState(*state)

@@ -118,6 +118,8 @@ class Streams(abc.ABC, Generic[Event]):
         shapes = jax.tree.map(_shape, self._network.memory)
         if jax.tree.map(_shape, state.memory) != shapes:
             raise ValueError("the state is damaged: its arrays have other shapes than those here")
+        if not self._fits(state.streams):
+            raise ValueError("the state is damaged: what it holds of a stream is none of its kind")
         self._network.restore(state.memory)
         self._keep(state.streams)
 
@@ -136,6 +138,10 @@ class Streams(abc.ABC, Generic[Event]):
     @abc.abstractmethod
     def _kept(self) -> tuple[Any, ...]:
         """What is kept of each stream beside the network's memory."""
+
+    @abc.abstractmethod
+    def _fits(self, kept: tuple[Any, ...]) -> bool:
+        """Whether it can be what `_kept` returned."""
 
     @abc.abstractmethod
     def _keep(self, kept: tuple[Any, ...]) -> None:

@@ -106,8 +106,9 @@ def _read_out(
         return outputs, parts
     scores = outputs[..., :1]
     if kind == "attention":
-        hidden, score = params["hidden"], params["score"]
-        scores = jnp.tanh(outputs @ hidden["kernel"] + hidden["bias"]) @ score["kernel"]
+        hidden: Any = nn.Dense(outputs.shape[-1]).apply({"params": params["hidden"]}, outputs)
+        score: Any = nn.Dense(1, use_bias=False)
+        scores = score.apply({"params": params["score"]}, nn.tanh(hidden))
     mask = step_mask(lengths, outputs.shape[1])[..., None]
 
     def step(parts: Any, inputs: Any) -> tuple[Any, Array]:
