@@ -80,7 +80,8 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
         inputs = to_unit_range(columns)
         return model.apply({"params": params}, inputs, lengths, carry, method=LineReader.read)
 
-    return DeviceNetwork(read, params, _start(model, params, height, num_streams), num_streams)
+    start = _start(model, params, height, num_streams)
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
 
 
 def create_classifier_network(
@@ -100,7 +101,7 @@ def create_classifier_network(
     def read(params: Any, memory: Any, steps: Any, lengths: Any) -> Any:
         return read_steps(model, params, to_unit_range(steps), lengths, memory)
 
-    return DeviceNetwork(read, params, start, num_streams)
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
 
 
 class HostNetwork(StreamNetwork):
@@ -123,8 +124,24 @@ class HostNetwork(StreamNetwork):
 class DeviceNetwork(StreamNetwork):
     """Compiled steps on all devices, to which the streams are divided."""
 
-    def __init__(self, read: Callable[..., Any], params: Any, start: Any, num_streams: int) -> None:
-        """Takes `read(params, memory, steps, lengths) -> logits, memory` and the first memory."""
+    def __init__(
+        self,
+        read: Callable[..., Any],
+        params: Any,
+        start: Any,
+        num_streams: int,
+        sizes: tuple[int, ...],
+    ) -> None:
+        """Gets ready to read.
+
+        Args:
+          read: `read(params, memory, steps, lengths) -> logits, memory`.
+          params: the weights.
+          start: the memory before the first step.
+          num_streams: S.
+          sizes: numbers of steps in one call.
+        """
+        self._sizes = sizes
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
         self._sharding = batch_sharding(mesh)
         self._params = jax.device_put(params, replicated(mesh))
@@ -133,7 +150,7 @@ class DeviceNetwork(StreamNetwork):
         self.restore(start)
 
     def size_of(self, num_steps: int) -> int:
-        return next((size for size in _SIZES if size >= num_steps), _SIZES[-1])
+        return next((size for size in self._sizes if size >= num_steps), self._sizes[-1])
 
     def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         logits, self.memory = self._read(self._params, self.memory, steps, lengths)
@@ -144,8 +161,17 @@ class DeviceNetwork(StreamNetwork):
 
 
 def _on_host(dtype: Any, num_streams: int) -> bool:
-    in_float32 = dtype is None or jnp.dtype(dtype) == jnp.float32
-    return in_float32 and num_streams <= _MOST_ON_HOST
+    return _in_float32(dtype) and num_streams <= _MOST_ON_HOST
+
+
+def _sizes(dtype: Any) -> tuple[int, ...]:
+    """Not 1 for bfloat16: XLA takes the loop of a single step apart, and then its product fails on
+    CPU ("BF16 x BF16 = F32", jax 0.9.2) or is rounded otherwise than in a whole sequence."""
+    return _SIZES if _in_float32(dtype) else _SIZES[1:]
+
+
+def _in_float32(dtype: Any) -> bool:
+    return dtype is None or jnp.dtype(dtype) == jnp.float32
 
 
 def _numpy(params: Any) -> Any:
