@@ -9,15 +9,16 @@ from ml_collections import ConfigDict
 from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.dataset import SPLITS, Dataset, Split
-from seqvision.data.from_config import load_dataset
+from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
+from seqvision.inference.decision import check_measure
+from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
+from seqvision.inference.stream_network import classifier_steps
 from seqvision.runs.compatibility import differences
-from seqvision.runs.files import ENVIRONMENT
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import Run, load_run, load_seeds, load_trained_on
 from seqvision.runtime import processes
-from seqvision.runtime.console import on_terminal, say
+from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
 from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_task
@@ -51,6 +52,7 @@ def evaluate_run(
     output: str = "",
     seed: int | None = None,
     csv_guard: bool = True,
+    decide: str = "",
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -65,6 +67,8 @@ def evaluate_run(
       output: a `.csv` or `.jsonl` file for the prediction of each example; "" for none.
       seed: of a run of several seeds, which one to evaluate, as if it were the only one.
       csv_guard: see `inference.output_file.write_rows`.
+      decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
+        threshold calibrated on the validation split, see `inference.decision_curve`.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
@@ -84,8 +88,10 @@ def evaluate_run(
                 f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
                 " written for one of them: choose it with --seed"
             )
+        if decide:
+            _check_decides(runs, decide)
         _check_trained_with(run, settings)
-        dataset = _load_trained_on(run, settings)
+        dataset = load_trained_on(run, settings)
     processes.check_same(
         {
             "config and flags; give each the same command": (settings, split_name, output, seed),
@@ -118,26 +124,25 @@ def evaluate_run(
         report = task.report(metrics, examples)
     for line in report:
         say(line)
+    if decide:
+        calibration = dataset.split("validation")
+        for line in decision_report(run, calibration, split, split_name, decide):
+            say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
     return metrics
 
 
-def _load_trained_on(run: Run, settings: Settings) -> Dataset:
-    """The data that the config names.
-
-    Raises:
-      UserError: they are not those that the run was trained on.
-    """
-    dataset = load_dataset(settings, say, on_terminal())
-    if not run.data.describes(dataset):
+def _check_decides(runs: list[Run], measure: str) -> None:
+    """Refuses a decision rule where there is none to be calibrated."""
+    check_measure(measure)
+    classifier_steps(runs[0])
+    if len(runs) > 1:
         raise UserError(
-            f"{run.workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
-            f" not those in {ENVIRONMENT}; name the data it was trained on with"
-            f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
+            f"--decide: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed}; a rule is"
+            " calibrated for one of them: choose it with --seed"
         )
-    return dataset
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
@@ -185,7 +190,8 @@ def run(
     output: str,
     csv_guard: bool,
     seed: int | None,
+    decide: str,
 ) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard)
+    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
     return 0

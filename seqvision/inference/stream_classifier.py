@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqvision.errors import UserError
 from seqvision.inference.decision import DecisionRule
-from seqvision.inference.stream_network import create_classifier_network
+from seqvision.inference.decision_curve import DecisionCurve, decision_curve, labelled
+from seqvision.inference.stream_network import classifier_steps, create_classifier_network
 from seqvision.inference.streams import Streams, checked_count
 from seqvision.models.classifier import SequenceClassifier
-from seqvision.models.steps import step_axis
-from seqvision.runs.saved_run import Run, load_run
+from seqvision.runs.saved_run import Run, load_run, load_trained_on
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +86,7 @@ class StreamClassifier(Streams[Belief]):
           ValueError: there is no stream.
         """
         self._axis, self._steps = classifier_steps(run)
+        self._run = run
         self.rule = DecisionRule.parse(rule) if isinstance(rule, str) else rule
         self.class_names = run.data.class_names
         shape, self._window = run.data.input_shape, run.settings.data.window
@@ -161,6 +161,57 @@ class StreamClassifier(Streams[Belief]):
                 beliefs.append(self._belief(one, num_steps, winner, probabilities, decision))
         self.reset(streams)
         return beliefs
+
+    @property
+    def step_name(self) -> str:
+        """What a step is: rows, columns, pixels or frames."""
+        return self._steps
+
+    def pushes(self, array: np.ndarray) -> tuple[list[np.ndarray], int]:
+        """An image or clip, step by step as `push` takes them.
+
+        Args:
+          array: uint8 (height, width, channels), or of a clip (T, height, width, channels).
+
+        Returns:
+          The steps, and how many more of a clip are left out behind its first window.
+        """
+        if self._steps == "pixels":
+            array = array.reshape(-1, array.shape[-1])
+        count = array.shape[self._axis]
+        most = min(count, self.num_steps or count)
+        return [array.take([n], self._axis) for n in range(most)], count - most
+
+    def calibrate(
+        self,
+        inputs: Any = None,
+        labels: Any = None,
+        lengths: Any = None,
+        *,
+        measure: str = "probability",
+        within: float = 0.005,
+    ) -> DecisionCurve:
+        """How much has to be seen for how much accuracy, and the rule for it; it is not set.
+
+            classifier.rule = classifier.calibrate().rule
+
+        Args:
+          inputs: uint8 images (N, height, width, channels), or clips (N, T, height, width,
+            channels) of which those longer than `config.data.window` are read that far; by default
+            the validation split of the run's data.
+          labels: (N,) int, 0 to K - 1.
+          lengths: (N,) int, the frames of each clip; all by default.
+          measure, within: see `decision_curve.decision_curve`.
+
+        Raises:
+          UserError: no such measure, no examples, or the run's data are not there.
+          ValueError: arrays of other shapes, types or values.
+        """
+        if inputs is None:
+            split = load_trained_on(self._run, self._run.settings).split("validation")
+        else:
+            split = labelled(self._run.data, inputs, labels, lengths)
+        return decision_curve(self._run, split, measure, within)
 
     def _read(self, steps: dict[int, np.ndarray]) -> list[Belief]:
         beliefs: list[Belief] = []
@@ -239,24 +290,3 @@ class StreamClassifier(Streams[Belief]):
         has_belief = number > 0 and isinstance(belief, np.ndarray) and belief.shape == (classes,)
         is_decision = decision is None or (isinstance(decision, int) and 0 <= decision < classes)
         return is_number and (has_belief or (number == 0 and belief is None)) and is_decision
-
-
-def classifier_steps(run: Run) -> tuple[int, str]:
-    """The axis of an image or clip along which steps come, and what they are.
-
-    Raises:
-      UserError: the run reads text, or needs whole images.
-    """
-    if run.settings.reads_text:
-        raise UserError(
-            f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
-            " images or clips, or read it with StreamReader"
-        )
-    assert isinstance(run.model, SequenceClassifier)
-    try:
-        return step_axis(run.model)
-    except UserError as error:
-        raise UserError(
-            f"{run.workdir}: {error}; choose a run of one direction with config.model.sequence of"
-            " rows, columns, pixels or frames, or --mode=predict (from Python: Predictor)"
-        ) from None

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqvision.data.preprocessing import to_unit_range
+from seqvision.errors import UserError
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.host.classifier import HostClassifier
 from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
-from seqvision.models.steps import read_steps, start_memory
+from seqvision.models.steps import read_steps, start_memory, step_axis
+from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 
@@ -102,6 +104,27 @@ def create_classifier_network(
         return read_steps(model, params, to_unit_range(steps), lengths, memory)
 
     return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
+
+
+def classifier_steps(run: Run) -> tuple[int, str]:
+    """The axis of an image or clip along which steps come, and what they are.
+
+    Raises:
+      UserError: the run reads text, or needs whole images.
+    """
+    if run.settings.reads_text:
+        raise UserError(
+            f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
+            " images or clips, or read it with StreamReader"
+        )
+    assert isinstance(run.model, SequenceClassifier)
+    try:
+        return step_axis(run.model)
+    except UserError as error:
+        raise UserError(
+            f"{run.workdir}: {error}; choose a run of one direction with config.model.sequence of"
+            " rows, columns, pixels or frames, or --mode=predict (from Python: Predictor)"
+        ) from None
 
 
 class HostNetwork(StreamNetwork):
