@@ -1,6 +1,7 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +84,19 @@ def evaluate_run(
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        if len(runs) > 1 and target is not None:
-            raise UserError(
-                f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
-                " written for one of them: choose it with --seed"
-            )
-        if decide:
-            _check_decides(runs, decide)
+        _check_asked(runs, output, decide)
         _check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
+    asked = (settings, split_name, output, seed, decide)
     processes.check_same(
         {
-            "config and flags; give each the same command": (settings, split_name, output, seed),
+            "config and flags; give each the same command": (
+                settings,
+                split_name,
+                output,
+                seed,
+                decide,
+            ),
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
@@ -122,27 +124,28 @@ def evaluate_run(
         wanted = target is not None or task.needs_predictions()
         metrics = evaluate(run.params, split, keep if wanted else None)
         report = task.report(metrics, examples)
+    if decide:
+        report = itertools.chain(report, decision_report(run, dataset, split_name, decide))
     for line in report:
         say(line)
-    if decide:
-        calibration = dataset.split("validation")
-        for line in decision_report(run, calibration, split, split_name, decide):
-            say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
     return metrics
 
 
-def _check_decides(runs: list[Run], measure: str) -> None:
-    """Refuses a decision rule where there is none to be calibrated."""
-    check_measure(measure)
-    classifier_steps(runs[0])
-    if len(runs) > 1:
-        raise UserError(
-            f"--decide: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed}; a rule is"
-            " calibrated for one of them: choose it with --seed"
-        )
+def _check_asked(runs: list[Run], output: str, decide: str) -> None:
+    """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
+    if decide:
+        check_measure(decide)
+        classifier_steps(runs[0])
+    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
+    for flag, (asked, what) in one_seed.items():
+        if asked and len(runs) > 1:
+            raise UserError(
+                f"--{flag}: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed};"
+                f" {what} for one of them: choose it with --seed"
+            )
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:

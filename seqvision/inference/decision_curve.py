@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from seqvision.data.dataset import ArraySplit, Split
+from seqvision.data.dataset import ArraySplit, Dataset, Split
 from seqvision.data.device_feed import arrays_spec, evaluation_batches
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
@@ -145,7 +145,7 @@ def _belief_step(run: Run, split: Split, measure: str, mesh: Mesh) -> Callable[.
             lengths = jnp.full(len(inputs), steps.shape[1], jnp.int32)
         elif window:
             steps, lengths = steps[:, :window], jnp.minimum(lengths, window)
-        memory = start_memory(model, len(inputs))
+        memory = jax.tree.map(jnp.asarray, start_memory(model, len(inputs)))
         logits, _ = read_steps(model, params, to_unit_range(steps), lengths, memory)
         probabilities = jax.nn.softmax(logits)
         correct = probabilities.argmax(axis=-1) == batch["labels"][:, None]
@@ -183,20 +183,13 @@ def _point(beliefs: Beliefs, threshold: float | None) -> Point:
     return Point(threshold, float(accuracy), float(seen), float((decided < last).mean()))
 
 
-def decision_report(
-    run: Run, calibration: Split, split: Split, split_name: str, measure: str
-) -> Iterator[str]:
-    """Lines for people: the curve on a split, and the rule calibrated on another.
-
-    Args:
-      run, measure: see `decision_curve`.
-      calibration: the validation split.
-      split: what the curve is shown of.
-      split_name: its name.
-    """
+def decision_report(run: Run, dataset: Dataset, split_name: str, measure: str) -> Iterator[str]:
+    """Lines for people: the curve of a split, and the rule calibrated on the validation split."""
     within = 0.005
-    calibrated = decision_curve(run, calibration, measure, within)
-    shown = calibrated if split is calibration else decision_curve(run, split, measure, within)
+    calibrated = decision_curve(run, dataset.split("validation"), measure, within)
+    shown = calibrated
+    if split_name != "validation":
+        shown = decision_curve(run, dataset.split(split_name), measure, within)
     _, steps = classifier_steps(run)
     yield f"accuracy of {split_name} against what was seen, decided by {measure}"
     chosen = calibrated.rule.threshold if calibrated.rule else None
