@@ -1,7 +1,6 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,7 @@ def evaluate_run(
         an output of several seeds.
     """
     with processes.fail_together():
-        if split_name not in SPLITS:
-            raise UserError(
-                f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
-                f"{did_you_mean(split_name, SPLITS)}"
-            )
+        _check_split(split_name)
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
@@ -90,13 +85,7 @@ def evaluate_run(
     asked = (settings, split_name, output, seed, decide)
     processes.check_same(
         {
-            "config and flags; give each the same command": (
-                settings,
-                split_name,
-                output,
-                seed,
-                decide,
-            ),
+            "config and flags; give each the same command": asked,
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
@@ -124,14 +113,23 @@ def evaluate_run(
         wanted = target is not None or task.needs_predictions()
         metrics = evaluate(run.params, split, keep if wanted else None)
         report = task.report(metrics, examples)
-    if decide:
-        report = itertools.chain(report, decision_report(run, dataset, split_name, decide))
     for line in report:
         say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
+    if decide:
+        for line in decision_report(run, dataset, split_name, decide):
+            say(line)
     return metrics
+
+
+def _check_split(name: str) -> None:
+    if name not in SPLITS:
+        raise UserError(
+            f"--split: '{name}' is not known; choose one of {', '.join(SPLITS)}"
+            f"{did_you_mean(name, SPLITS)}"
+        )
 
 
 def _check_asked(runs: list[Run], output: str, decide: str) -> None:
