@@ -12,8 +12,9 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.inference.belief_screen import BeliefScreen
 from seqvision.inference.predictor import Predictor
-from seqvision.read import read_files
+from seqvision.read import _classify, read_files
 from seqvision.train import train_and_evaluate
+from tests.inference.test_stream_classifier import examples, run_of
 
 
 @pytest.fixture
@@ -64,6 +65,32 @@ def test_a_run_decides(
     assert curve.rule is None or f"--decide={curve.rule} (accuracy" in report
     with pytest.raises(UserError, match="'sure' is not known; choose probability or margin"):
         evaluate_run(tiny_config, workdir, "test", decide="sure")
+
+
+def test_clips_are_read_as_far_as_the_window(
+    rng: np.random.Generator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = run_of("frames", window=4)
+    np.savez(tmp_path / "clips.npz", images=examples(rng, trained, 1))
+    assert _classify(trained, [tmp_path / "clips.npz"], "never", None) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith("frame") for line in lines] == [False, *[True] * 4, False, False]
+    assert lines[-2].endswith("after 4 of 4 frames")
+    assert lines[-1] == "not read: 2 more frames, behind the window (config.data.window)"
+    (tmp_path / "no.npz").write_bytes(b"no array")
+    assert _classify(trained, [tmp_path / "no.npz"], "never", None) == 1
+    assert "unreadable: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sequence", ["columns", "pixels"])
+def test_an_image_step_by_step_is_the_image(rng: np.random.Generator, sequence: str) -> None:
+    trained = run_of(sequence)
+    classifier, image = StreamClassifier(trained), examples(rng, trained, 1)[0]
+    pushes, left_out = classifier.pushes(image)
+    assert (len(pushes), left_out) == (classifier.num_steps, 0)
+    beliefs = [belief for steps in pushes for belief in classifier.push(steps)]
+    [expected] = Predictor(trained)([image])
+    np.testing.assert_allclose(beliefs[-1].probabilities, expected["probabilities"], atol=1e-5)
 
 
 def test_a_run_that_reads_text_decides_on_no_class(line_run: Path, line_images: Path) -> None:

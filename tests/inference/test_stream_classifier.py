@@ -26,7 +26,7 @@ from seqvision.tasks.classification import Classification
 from tests.models import numpy_cells
 
 CLASSES = tuple("abcde")
-SHAPES = {"rows": (7, 5, 1), "columns": (5, 6, 2), "pixels": (3, 4, 2), "frames": (6, 5, 7, 2)}
+SHAPES = {"rows": (7, 5, 1), "columns": (5, 6, 2), "pixels": (3, 4, 2), "frames": (6, 5, 7, 3)}
 
 
 def run_of(sequence: str = "rows", window: int = 0, **fields: Any) -> Run:
@@ -125,7 +125,7 @@ def test_clips_on_the_host_and_compiled(
 def test_clips_as_predictor_reads_them(rng: np.random.Generator) -> None:
     """Of any number of frames, more than in training included."""
     run = run_of("frames", cell="gru")
-    clip = rng.integers(0, 256, (9, 5, 7, 2), np.uint8)
+    clip = rng.integers(0, 256, (9, 5, 7, 3), np.uint8)
     predictions = Predictor(run, batch_size=9)([clip[: t + 1] for t in range(9)])
     expected = np.array([prediction["probabilities"] for prediction in predictions])
     beliefs = StreamClassifier(run).push(clip)
