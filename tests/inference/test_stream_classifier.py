@@ -73,7 +73,11 @@ def probabilities(beliefs: list[Belief]) -> np.ndarray:
 
 
 def examples(rng: np.random.Generator, run: Run, count: int) -> np.ndarray:
-    return rng.integers(0, 256, (count, *run.data.input_shape), np.uint8)
+    """Noise; frames differ in brightness, or to the network they would be much the same."""
+    inputs = rng.integers(0, 256, (count, *run.data.input_shape), np.uint8)
+    if run.data.of_clips:
+        inputs = (inputs * rng.random((*inputs.shape[:2], 1, 1, 1))).astype(np.uint8)
+    return inputs
 
 
 def expected_of(run: Run, clips: np.ndarray) -> np.ndarray:
@@ -118,7 +122,7 @@ def test_clips_on_the_host_and_compiled(
     clips = examples(rng, run, 3)
     found = in_pieces(rng, run, StreamClassifier(run, num_streams), clips)
     expected = expected_of(run, clips)
-    assert np.abs(np.diff(expected, axis=1)).max() > 0.01
+    assert np.abs(np.diff(expected, axis=1)).max() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
