@@ -33,6 +33,7 @@ MODES = {
     "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
     "predict": Mode(("workdir", "inputs", "output", "csv_guard", "invert", "seed"), _ALONE),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide"), _ALONE),
+    "export": Mode(("workdir", "output", "split", "seed", "check", "int8"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
 }

@@ -6,7 +6,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.dataset import SPLITS, Split
@@ -15,8 +14,8 @@ from seqvision.inference.decision import check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
-from seqvision.runs.compatibility import differences
-from seqvision.runs.saved_run import Run, load_run, load_seeds, load_trained_on
+from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
@@ -27,21 +26,6 @@ from seqvision.training.replicas import Replicas
 
 Example = tuple[Any, Any]
 """A prediction and its label."""
-
-# Fields of `config.data` that decide what the examples are, but not where they lie.
-_EXAMPLE_FIELDS = (
-    "source",
-    "name",
-    "kind",
-    "height",
-    "width",
-    "channels",
-    "validation_examples",
-    "validation_fraction",
-    "test_fraction",
-    "window",
-    "window_stride",
-)
 
 
 @processes.exit_together(lambda: "run the same command again")
@@ -80,7 +64,7 @@ def evaluate_run(
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
         _check_asked(runs, output, decide)
-        _check_trained_with(run, settings)
+        check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
     asked = (settings, split_name, output, seed, decide)
     processes.check_same(
@@ -162,26 +146,6 @@ def _which_lines(settings: Settings) -> str:
     lines = settings.lines
     symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
-
-
-def _check_trained_with(run: Run, settings: Settings) -> None:
-    """Refuses a config of another network, or of other examples, than the run's."""
-    fixed = {f"data.{field}" for field in _EXAMPLE_FIELDS}
-    if settings.data.source == "moving_digits":
-        fixed.add("seed")
-    # The direction, where it matters, changes the fingerprint of the data.
-    fields = (*DECODING_FIELDS, "direction")
-    free = ("model.execution", *(f"reading.{name}" for name in fields))
-    differing = [
-        f"{key} {text}"
-        for key, text in differences(run.settings, settings).items()
-        if (key.startswith(("model.", "clips.", "reading.")) or key in fixed) and key not in free
-    ]
-    if differing:
-        raise UserError(
-            f"{run.workdir}: trained with another config: {'; '.join(differing)}; name its config"
-            " with --config, or another run with --workdir"
-        )
 
 
 def run(

@@ -11,7 +11,7 @@ import pytest
 import seqvision
 
 PACKAGE = Path("seqvision")
-MODES = ("train", "evaluate", "predict", "read", "explain", "sweep")
+MODES = ("train", "evaluate", "predict", "read", "export", "explain", "sweep")
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),

@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -87,7 +88,8 @@ class Runner:
         flags = ["--config=configs/row_lstm.py", f"--workdir={self._trained(name)}"]
         flags += ["--mode=predict", f"--inputs={inputs}/*.png", f"--output={output}"]
         self._run(flags)
-        return _sha256(output.read_bytes().replace(str(inputs).encode(), b"inputs"))
+        rows = output.read_bytes().replace(str(inputs).encode(), b"inputs")
+        return _sha256(re.sub(rb', "doubtful": (null|"[^"]*")', b"", rows))  # Not in 0.2.0.
 
     def _workdir(self, name: str) -> Path:
         for character, plain in {"/": "-", ":": "-", " ": "_", ",": ""}.items():

@@ -27,11 +27,19 @@ except flags.Error as error:  # It reads the command line already here: --flagfi
     raise SystemExit(2) from None
 flags.DEFINE_string("mode", "train", "What to do.")
 flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
-flags.DEFINE_string("split", "test", "evaluate: train, validation or test.")
+flags.DEFINE_string("split", "test", "evaluate, export: train, validation or test.")
 flags.DEFINE_string(
     "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
 )
-flags.DEFINE_string("output", "", "predict (printed by default), evaluate: a .csv or .jsonl file.")
+flags.DEFINE_string(
+    "output",
+    "",
+    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder.",
+)
+flags.DEFINE_bool(
+    "check", True, "export: run each file on --split, and refuse one that is not equal."
+)
+flags.DEFINE_bool("int8", True, "export: write files with weights of 8 bits too.")
 flags.DEFINE_bool(
     "csv_guard",
     True,
@@ -56,8 +64,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "seed",
     None,
-    "evaluate, predict, read: one of the seeds that a run trained at once (evaluate: all, others:"
-    " the first, by default).",
+    "evaluate, predict, read, export: one of the seeds that a run trained at once (evaluate: all,"
+    " others: the first, by default).",
 )
 flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."

@@ -1,17 +1,18 @@
 """Exported networks beside JAX on the examples of a split."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.errors import UserError
+from seqvision.decoding import BLANK
 from seqvision.exporters.onnx_network import Network
 from seqvision.models.line_reader import LineReader
 
@@ -19,7 +20,6 @@ Engine = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 """Logits of a batch: inputs uint8 (B, ...), and lengths (B,) of clips and lines."""
 
 _ROUNDS = 5
-_SIZES = (1, 128)
 
 
 class Batch(NamedTuple):
@@ -44,12 +44,12 @@ class Found(NamedTuple):
     Attributes:
       difference: the largest one of logits.
       score: accuracy, or the character error rate of a reader.
-      seconds: for batches of 1 and 128.
+      num_differing: examples whose class or text is another one.
     """
 
     difference: float
     score: float
-    seconds: tuple[float, ...]
+    num_differing: int
 
 
 class Examples:
@@ -57,19 +57,31 @@ class Examples:
 
     Attributes:
       batches: all of them.
+      input_shape: of one input.
       is_reader: whether their labels are texts.
     """
 
-    def __init__(self, model: Network, params: Any, split: Split, batch_size: int) -> None:
+    def __init__(
+        self,
+        model: Network,
+        params: Any,
+        split: Split,
+        input_shape: tuple[int, ...],
+        batch_size: int,
+        alphabet: Alphabet | None = None,
+    ) -> None:
         """Reads the examples and runs the network.
 
         Args:
           model: the network, in float32.
           params: its weights.
-          split: the examples.
+          split: the examples; of clips that the network reads in windows, their first window.
+          input_shape: of one input.
           batch_size: how many at a time.
+          alphabet: of a reader.
         """
-        self.is_reader = isinstance(model, LineReader)
+        self._alphabet = alphabet
+        self.input_shape, self.is_reader = input_shape, isinstance(model, LineReader)
         self._delay = model.delay if isinstance(model, LineReader) else 0
         apply = jax.jit(
             lambda params, inputs, *lengths: model.apply(
@@ -79,13 +91,15 @@ class Examples:
         self.batches: list[Batch] = []
         for indices, mask in padded_indices(len(split), batch_size):
             read = split.read(indices)
-            lengths = read.get("lengths")
-            logits = apply(params, read["inputs"], *([] if lengths is None else [lengths]))
+            inputs, lengths = read["inputs"], read.get("lengths")
+            if lengths is not None and not self.is_reader:
+                inputs, lengths = inputs[:, : input_shape[0]], np.minimum(lengths, input_shape[0])
+            logits = apply(params, inputs, *([] if lengths is None else [lengths]))
             labels = list(read["labels"])
             if self.is_reader:
                 sizes = read["label_lengths"]
                 labels = [row[:size].tolist() for row, size in zip(labels, sizes, strict=True)]
-            arrays = read["inputs"][mask], None if lengths is None else lengths[mask]
+            arrays = inputs[mask], None if lengths is None else lengths[mask]
             kept = [label for label, is_kept in zip(labels, mask, strict=True) if is_kept]
             self.batches.append(Batch(*arrays, kept, np.asarray(logits)[mask]))
 
@@ -94,7 +108,7 @@ class Examples:
 
     def score(self) -> float:
         """Of JAX."""
-        return self._score([batch.logits for batch in self.batches])
+        return self._score(self._answers([batch.logits for batch in self.batches]))
 
     def measure(self, engine: Engine) -> Found:
         """Runs an exported network on all examples."""
@@ -103,7 +117,16 @@ class Examples:
             np.abs(logits - batch.logits)[self._is_output(batch)].max(initial=0.0)
             for logits, batch in zip(found, self.batches, strict=True)
         ]
-        return Found(float(max(differences)), self._score(found), tuple(self._seconds(engine)))
+        answers = self._answers(found)
+        by_jax = self._answers([batch.logits for batch in self.batches])
+        num_differing = sum(one != other for one, other in zip(answers, by_jax, strict=True))
+        return Found(float(max(differences)), self._score(answers), num_differing)
+
+    def some(self, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Inputs and lengths of so many examples, the first ones again and again."""
+        first = self.batches[0]
+        numbers = np.arange(count) % len(first.labels)
+        return first.inputs[numbers], None if first.lengths is None else first.lengths[numbers]
 
     def _is_output(self, batch: Batch) -> np.ndarray:
         """Which steps of each example are none of the padding."""
@@ -114,65 +137,40 @@ class Examples:
             return np.ones((len(batch.logits), num_steps), np.bool_)
         return np.arange(num_steps) < batch.lengths[:, None] + self._delay
 
-    def _score(self, found: list[np.ndarray]) -> float:
-        wrong = total = 0
+    def _answers(self, found: list[np.ndarray]) -> list[Any]:
+        """The class, or the symbols, of each example."""
+        answers: list[Any] = []
         for logits, batch in zip(found, self.batches, strict=True):
-            is_output = self._is_output(batch)
-            for example, label in enumerate(batch.labels):
-                rows = logits[example]
-                if self.is_reader:
-                    wrong += Levenshtein.distance(best_path(rows[is_output[example]]), label)
-                    total += len(label)
+            for rows, is_output in zip(logits, self._is_output(batch), strict=True):
+                if self._alphabet is not None:
+                    symbols = best_path(rows[is_output])
+                    answers.append(symbols[self._alphabet.trimmed(symbols)].tolist())
                 else:
-                    last = rows if rows.ndim == 1 else rows[is_output[example]][-1]
-                    wrong += int(last.argmax() != label)
-                    total += 1
-        rate = wrong / max(total, 1)
-        return rate if self.is_reader else 1 - rate
+                    last = rows if rows.ndim == 1 else rows[is_output][-1]
+                    answers.append(int(last.argmax()))
+        return answers
 
-    def _seconds(self, engine: Engine) -> Iterator[float]:
-        """The median time of a batch of each size."""
-        first = self.batches[0]
-        for size in _SIZES:
-            numbers = np.arange(size) % len(first.labels)
-            inputs = first.inputs[numbers]
-            lengths = None if first.lengths is None else first.lengths[numbers]
-            times = []
-            for _ in range(_ROUNDS + 1):
-                start = time.perf_counter()
-                engine(inputs, lengths)
-                times.append(time.perf_counter() - start)
-            yield float(np.median(times[1:]))
+    def _score(self, answers: list[Any]) -> float:
+        labels = [label for batch in self.batches for label in batch.labels]
+        pairs = list(zip(answers, labels, strict=True))
+        if self.is_reader:
+            errors = sum(Levenshtein.distance(answer, label) for answer, label in pairs)
+            return errors / max(sum(map(len, labels)), 1)
+        return sum(int(answer == label) for answer, label in pairs) / len(pairs)
 
 
-def best_path(logits: np.ndarray) -> list[int]:
+def median_seconds(call: Callable[[], Any]) -> float:
+    """Of several calls, after one to warm up."""
+    times = []
+    for _ in range(_ROUNDS + 1):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+def best_path(logits: np.ndarray) -> np.ndarray:
     """The symbols of a line by its most probable classes, see `decoding.greedy`."""
     winners = logits.argmax(axis=-1)
     begins = np.concatenate([[True], winners[1:] != winners[:-1]])
-    return winners[begins & (winners != 0)].tolist()
-
-
-def check_equal(name: str, found: Found, most: float) -> None:
-    """Refuses an exported network that is another one.
-
-    Raises:
-      UserError: its logits differ by more than `most`.
-    """
-    if not found.difference <= most:  # NaN is refused too.
-        raise UserError(
-            f"{name}: its logits differ by up to {found.difference:.2g} from JAX's, {most:g} is"
-            " allowed; nothing was written. Please report this with the run's config.json"
-        )
-
-
-def check_score(name: str, found: Found, score: float, most: float) -> None:
-    """Refuses an exported network of lower precision that is much worse.
-
-    Raises:
-      UserError: its accuracy, or error rate, is worse by more than `most`.
-    """
-    if abs(found.score - score) > most:
-        raise UserError(
-            f"{name}: {found.score:.2%} where JAX has {score:.2%}, {most:.0%} more or less is"
-            " allowed; nothing was written. Leave the 8-bit files out with --noint8"
-        )
+    return winners[begins & (winners != BLANK)].astype(np.int32)

@@ -1,5 +1,8 @@
 """Exported networks run by onnxruntime."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import onnxruntime
 
@@ -67,6 +70,21 @@ def stepped(content: bytes, model: Network, parts: list[Memory], seed: int = 0) 
         return steps if per_step else steps[np.arange(len(steps)), np.maximum(sizes, 1) - 1]
 
     return logits
+
+
+def one_step(content: bytes, model: Network, parts: list[Memory]) -> Callable[[np.ndarray], Any]:
+    """A call of the step with the first step of each input (B, ...)."""
+    session = _session(content)
+    axis, name = step_axis(model)
+
+    def step(inputs: np.ndarray) -> Any:
+        if name == "pixels":
+            inputs = inputs.reshape(len(inputs), -1, inputs.shape[-1])
+        first = inputs.take([0], 1 if name == "pixels" else 1 + axis)
+        lengths = np.ones(len(inputs), np.int32)
+        return session.run(None, {"inputs": first, "lengths": lengths} | _start(parts, len(inputs)))
+
+    return step
 
 
 def _emptied(lines: np.ndarray, sizes: np.ndarray, axis: int, delay: int) -> np.ndarray:

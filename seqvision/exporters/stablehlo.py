@@ -1,5 +1,6 @@
 """Networks as StableHLO, which JAX and other programs of its family load (`jax.export`)."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -25,9 +26,10 @@ def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> byte
       params: its weights.
       input_shape: of one input.
     """
-    # Hand-written paths are for one platform each.
-    recurrent = model.recurrent.clone(execution="scan", parent=None)
-    model = model.clone(recurrent=recurrent)
+    # Hand-written paths are for one platform each, and where parameters start is no matter here.
+    options = dataclasses.replace(model.recurrent.options, gate_init="constant")
+    recurrent = model.recurrent.clone(execution="scan", options=options, parent=None)
+    model, params = model.clone(recurrent=recurrent), jax.tree.map(jnp.asarray, params)
     is_reader = isinstance(model, LineReader)
     dimensions = [str(size) for size in input_shape]
     has_lengths = is_reader or len(input_shape) == 4

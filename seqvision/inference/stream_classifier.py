@@ -12,7 +12,8 @@ from seqvision.inference.decision_curve import DecisionCurve, decision_curve, la
 from seqvision.inference.stream_network import classifier_steps, create_classifier_network
 from seqvision.inference.streams import Streams, checked_count
 from seqvision.models.classifier import SequenceClassifier
-from seqvision.runs.saved_run import Run, load_run, load_trained_on
+from seqvision.runs.saved_run import Run, load_run
+from seqvision.runs.trained_data import load_trained_on
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,7 @@
 """Padding on the right of sequences."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -7,8 +9,13 @@ from seqvision.models.cells.base import TIME_AXIS
 from seqvision.shapes import Lengths, StepMask
 
 
-def step_mask(lengths: Lengths, num_steps: int) -> StepMask:
-    """True at the steps of each sequence, False in its padding."""
+def step_mask(lengths: Lengths, num_steps: Any) -> StepMask:
+    """True at the steps of each sequence, False in its padding.
+
+    Args:
+      lengths: (B,).
+      num_steps: T; it may be a dimension of any size.
+    """
     return jnp.arange(num_steps, dtype=jnp.int32)[None] < lengths[:, None]
 
 

@@ -282,7 +282,7 @@ def _looped(cell_class: type[Cell]) -> type[Cell]:
     )
 
 
-def _check_shapes(inputs: tuple[int, ...], lengths: tuple[int, ...] | None) -> None:
+def _check_shapes(inputs: tuple[Any, ...], lengths: tuple[Any, ...] | None) -> None:
     if len(inputs) != 3:
         raise ValueError(f"inputs has shape {inputs}, not (B, T, D)")
     if inputs[TIME_AXIS] == 0:

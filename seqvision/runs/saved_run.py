@@ -10,14 +10,11 @@ import numpy as np
 
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
-from seqvision.data.dataset import Dataset
-from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
-from seqvision.runs.files import ENVIRONMENT
-from seqvision.runtime.console import on_terminal, say
+from seqvision.runtime.console import say
 from seqvision.tasks.base import Task
 from seqvision.tasks.from_config import create_network, create_task
 from seqvision.training.replicas import Replicas
@@ -96,22 +93,6 @@ def load_seeds(workdir: Path) -> list[Run]:
         Run(workdir, settings, data, task, model, weights, int(step), seed)
         for weights, step, seed in each
     ]
-
-
-def load_trained_on(run: Run, settings: Settings) -> Dataset:
-    """The data that a config names.
-
-    Raises:
-      UserError: they are not those that the run was trained on.
-    """
-    dataset = load_dataset(settings, say, on_terminal())
-    if not run.data.describes(dataset):
-        raise UserError(
-            f"{run.workdir}: trained on other data: fingerprint or classes of {dataset.name} are"
-            f" not those in {ENVIRONMENT}; name the data it was trained on with"
-            f" --config.data.dir or --config.data.path{run.data.hint(dataset)}"
-        )
-    return dataset
 
 
 def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:

@@ -78,7 +78,7 @@ class Cell(nn.Module):
     input_size: int
     hidden_size: int
     options: CellOptions = CellOptions()
-    num_steps: int | None = None
+    num_steps: Any = None
     dtype: jnp.dtype | None = None
 
     name_in_config: ClassVar[str]
@@ -128,8 +128,8 @@ class Cell(nn.Module):
         return PROJECTIONS[self.name_in_config](self._operations, self._parameters, inputs)
 
     @nn.nowrap
-    def initialize_carry(self, batch_size: int) -> Carry:
-        """The memory before anything was read: zeros, (B, H)."""
+    def initialize_carry(self, batch_size: Any) -> Carry:
+        """The memory before anything was read: zeros, (B, H); B may be a dimension of any size."""
         zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
         return (zeros, zeros) if self.name_in_config in PAIRS else zeros
 

@@ -1,6 +1,7 @@
 """Initializers of the parameters of a recurrent cell."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ GATE_INITS = ("constant", "chrono", "uniform")
 RECURRENT_INITS = ("orthogonal", "identity")
 
 
-def keep_bias(gate_init: str, forget_bias: float, num_steps: int | None) -> Initializer:
+def keep_bias(gate_init: str, forget_bias: float, num_steps: Any) -> Initializer:
     """The bias b (H,) with which a gate sigmoid(. + b) keeps the memory.
 
     Args:
@@ -25,7 +26,7 @@ def keep_bias(gate_init: str, forget_bias: float, num_steps: int | None) -> Init
         `uniform`: b = logit(U[1/H, 1 - 1/H]), so that the gates themselves are uniform (Gu et al.,
           2020, arXiv 1910.09890). H = 1 is read as 2: b = 0.
       forget_bias: read by `constant` only.
-      num_steps: T, read by `chrono` only.
+      num_steps: T, or None, read by `chrono` only. Others take a dimension of any size too.
 
     Raises:
       ValueError: there is no such `gate_init`, or `chrono` was not told the number of steps.

@@ -1,0 +1,164 @@
+"""How long a push of columns takes, from columns in the host's memory to their events.
+
+    python -m benchmarks.speed.live --workdir=runs/column_reader --before=../seqvision-0.2.0
+
+The same trained reader in seqvision, in the build before (a checkout of it), in ONNX Runtime and in
+PyTorch (eager, and compiled), each in a process of its own, in turn. All make the same events; what
+they read is compared. One line, or many side by side, and one column or 8 at a time.
+"""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import options, report
+from benchmarks.lines import load_test_lines, read_text_settings
+from benchmarks.machine import describe_devices
+from benchmarks.progress import Progress
+from benchmarks.speed.process import WorkerError, WorkerProcess
+from seqvision import prepare_host
+from seqvision.errors import UserError
+
+CONTENDERS = ("seqvision", "onnxruntime", "torch", "torch_compiled")
+CASES = ((1, 1), (1, 8), (8, 1), (256, 1), (256, 8))
+"""Streams, and columns of each in a push."""
+_NUM_LINES = 200
+
+
+def start(
+    name: str, checkout: Path, workdir: Path, files: Path, python: str
+) -> tuple[WorkerProcess, str]:
+    """The process of a contender, and why it has none, or ""."""
+    worker = Path(__file__).with_name("live_worker.py")
+    kind = "seqvision" if name == "before" else name
+    command = [python, str(worker), kind, str(workdir.absolute()), str(files)]
+    process = WorkerProcess(name, command, {"PYTHONPATH": str(checkout.absolute())})
+    try:
+        process.start()
+    except WorkerError as error:
+        return process, str(error)
+    return process, ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = options.Parser("benchmarks.speed.live", __doc__)
+    add = parser.add_argument
+    add("--workdir", type=Path, required=True, help="a trained run that reads text")
+    add("--before", type=Path, help="a checkout of the build before")
+    add("--rounds", type=options.count, default=6, help="of each case; by default 6")
+    add("--seconds", type=options.positive, default=1.0, help="of each round; by default 1")
+    chosen = parser.parse(arguments)
+    prepare_host()
+    import numpy as np
+
+    settings = read_text_settings(chosen.workdir)
+    facts = report.begin(chosen, "live", describe_devices(), cases=[], failed={})
+    root = Path(__file__).parents[2]
+    checkouts = {"seqvision": root}
+    if chosen.before is not None:
+        checkouts["before"] = chosen.before
+    checkouts |= dict.fromkeys(CONTENDERS[1:], root)
+    with tempfile.TemporaryDirectory() as folder:
+        lines = np.concatenate(load_test_lines(settings, _NUM_LINES), axis=1)
+        np.save(Path(folder, "lines.npy"), lines)
+        _write_step(chosen.workdir, Path(folder))
+        workers = {}
+        for name, checkout in checkouts.items():
+            worker, error = start(name, checkout, chosen.workdir, Path(folder), sys.executable)
+            if error:
+                facts["failed"][name] = error
+            else:
+                workers[name] = worker
+        try:
+            _check_texts(workers)
+            progress = Progress(len(CASES) * chosen.rounds)
+            for streams, columns in CASES:
+                facts["cases"].append(
+                    _measure(workers, streams, columns, chosen.rounds, chosen.seconds, progress)
+                )
+        finally:
+            for worker in workers.values():
+                worker.close()
+    print(report.write(facts, body(facts)))
+    return 0
+
+
+def _write_step(workdir: Path, folder: Path) -> None:
+    """`step.onnx`, for the contenders that need it."""
+    import jax
+
+    from seqvision.exporters.onnx_step import network_step
+    from seqvision.runs.saved_run import load_run
+
+    run = load_run(workdir)
+    params = jax.tree.map(np_array, jax.device_get(run.params))
+    model: Any = run.model
+    graph = network_step(model, params, run.data.input_shape)
+    (folder / "step.onnx").write_bytes(graph.model().SerializeToString())
+
+
+def np_array(leaf: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(leaf)
+
+
+def _check_texts(workers: Mapping[str, WorkerProcess]) -> None:
+    """Raises UserError where two contenders read the same columns otherwise."""
+    texts = {name: worker.ask({"do": "read"})["text"] for name, worker in workers.items()}
+    if len(set(texts.values())) > 1:
+        raise UserError(f"the contenders read other texts: {texts}; nothing was measured")
+
+
+def _measure(
+    workers: Mapping[str, WorkerProcess],
+    streams: int,
+    columns: int,
+    rounds: int,
+    seconds: float,
+    progress: Progress,
+) -> dict[str, Any]:
+    request = {"streams": streams, "columns": columns, "seconds": seconds}
+    for worker in workers.values():
+        worker.ask({"do": "measure"} | request | {"seconds": 0.1})
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+    for _ in range(rounds):
+        progress.show(f"{streams} lines, {columns} columns of each in a push")
+        for name, worker in workers.items():
+            found[name].append(worker.ask({"do": "measure"} | request))
+        progress.advance()
+    medians = {
+        name: {key: statistics.median(one[key] for one in all_rounds) for key in all_rounds[0]}
+        for name, all_rounds in found.items()
+    }
+    return {"streams": streams, "columns": columns, "medians": medians, "rounds": found}
+
+
+def body(facts: Mapping[str, Any]) -> list[str]:
+    """A row for each case and contender; medians over the rounds."""
+    header = ["lines", "columns of each", "contender", "p50, ms", "p99, ms", "columns/s"]
+    header.append("p50 / seqvision's")
+    rows = []
+    for case in facts["cases"]:
+        own = case["medians"]["seqvision"]["p50_ms"]
+        for name, found in case["medians"].items():
+            rows.append(
+                [
+                    str(case["streams"]),
+                    str(case["columns"]),
+                    name,
+                    f"{found['p50_ms']:.3f}",
+                    f"{found['p99_ms']:.3f}",
+                    f"{found['columns_per_second']:,.0f}",
+                    f"{found['p50_ms'] / own:.2f}",
+                ]
+            )
+    failed = [f"Not measured: {name}: {reason}." for name, reason in facts["failed"].items()]
+    return [*failed, "", *report.table(header, rows, num_words=3)]
+
+
+if __name__ == "__main__":
+    sys.exit(options.run(main))

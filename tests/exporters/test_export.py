@@ -1,0 +1,144 @@
+"""`--mode=export` writes files that are equal to the run, or nothing."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnxruntime
+import pytest
+from jax import export as jax_export
+from ml_collections import ConfigDict
+
+from seqvision import export
+from seqvision.config.validation import validate
+from seqvision.data.preprocessing import to_unit_range
+from seqvision.errors import UserError
+from seqvision.exporters import artefacts
+from seqvision.exporters.check import Examples, Found
+from seqvision.runs.saved_run import load_run
+from seqvision.train import train_and_evaluate
+from tests.inference.lines import config_of
+
+FILES = {
+    "network.onnx", "network.int8.onnx", "step.onnx", "step.int8.onnx", "network.stablehlo",
+    "network.json", "config.json", "README.md",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def _runs() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def run_of_rows(
+    tiny_config: ConfigDict, tmp_path_factory: pytest.TempPathFactory, _runs: dict[str, Path]
+) -> Path:
+    """Trained once for all tests."""
+    if "rows" not in _runs:
+        workdir = tmp_path_factory.mktemp("runs") / "rows"
+        train_and_evaluate(tiny_config, workdir)
+        _runs["rows"] = workdir
+    return _runs["rows"]
+
+
+def test_all_files_of_a_classifier(
+    tiny_config: ConfigDict, run_of_rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = export.export_run(validate(tiny_config), run_of_rows, str(tmp_path / "out")).folder
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert not list(tmp_path.glob(".*"))  # Nothing half-written beside it.
+    run = load_run(run_of_rows)
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    params = jax.tree.map(jnp.asarray, run.params)
+    expected = np.asarray(run.model.apply({"params": params}, to_unit_range(jnp.asarray(images))))
+    session = onnxruntime.InferenceSession(folder / "network.onnx")
+    np.testing.assert_allclose(session.run(None, {"inputs": images})[0], expected, atol=1e-5)
+    program = jax_export.deserialize(bytearray((folder / "network.stablehlo").read_bytes()))
+    np.testing.assert_allclose(np.asarray(program.call(images)), expected, atol=1e-5)
+    facts = json.loads((folder / "network.json").read_text())
+    assert facts["classes"] == list(run.data.class_names) and facts["steps"] == "rows"
+    assert [part["name"] for part in facts["memory"]] == ["c_0", "h_0"]
+    status = json.loads((run_of_rows / "status.json").read_text())
+    accuracy = status["metrics"]["test"]["accuracy"]
+    card = (folder / "README.md").read_text()
+    assert f"value: {accuracy:.6f}" in card
+    assert f"JAX has accuracy {accuracy:.2%}" in capsys.readouterr().out
+    code = card.split("```python\n")[1].split("```")[0]
+    exec(code.replace('"network.onnx"', repr(str(folder / "network.onnx"))), {})
+
+
+def test_a_reader(line_images: Path, line_run: Path, tmp_path: Path) -> None:
+    settings = validate(config_of(line_images.parent))
+    folder = export.export_run(settings, line_run, str(tmp_path / "out"), int8=False).folder
+    assert {path.name for path in folder.iterdir()} == {n for n in FILES if "int8" not in n}
+    facts = json.loads((folder / "network.json").read_text())
+    assert facts["symbols"] == [" ", "a", "b"] and facts["steps"] == "columns"
+    status = json.loads((line_run / "status.json").read_text())
+    rate = status["metrics"]["test"]["cer"]
+    assert f"value: {rate:.6f}" in (folder / "README.md").read_text()
+
+
+def test_a_file_that_is_not_equal_is_an_error_and_nothing_is_written(
+    tiny_config: ConfigDict, run_of_rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, output = validate(tiny_config), str(tmp_path / "out")
+    network = artefacts.whole_network
+
+    def wrong(model: object, params: dict, shape: tuple[int, ...]) -> object:
+        bias = params["classifier"]["bias"] + np.float32(1e-3)
+        other = params | {"classifier": params["classifier"] | {"bias": bias}}
+        return network(model, other, shape)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artefacts, "whole_network", wrong)
+        with pytest.raises(UserError, match=r"network.onnx: its logits differ .* by up to 0.001"):
+            export.export_run(settings, run_of_rows, output)
+        assert not list(tmp_path.iterdir())
+        export.export_run(settings, run_of_rows, output, check=False)
+    measure = Examples.measure
+    monkeypatch.setattr(
+        Examples,
+        "measure",
+        lambda self, engine: Found(measure(self, engine).difference, 0.0, 0),
+    )
+    with pytest.raises(UserError, match=r"network.int8.onnx: 0.00% where JAX has"):
+        export.export_run(settings, run_of_rows, str(tmp_path / "other"))
+
+
+def test_bfloat16_is_exported_in_float32(
+    tiny_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_config.duration = tiny_config.log_every = "2 steps"
+    tiny_config.model.compute_dtype = "bfloat16"
+    tiny_config.model.bidirectional = True
+    tiny_config.model.gate_init = "chrono"
+    train_and_evaluate(tiny_config, tmp_path / "run")
+    settings = validate(tiny_config)
+    folder = export.export_run(settings, tmp_path / "run", str(tmp_path / "out"), int8=False).folder
+    assert "trained in bfloat16; exported and compared in float32" in capsys.readouterr().out
+    assert not (folder / "step.onnx").exists()  # It reads in both directions.
+
+
+def test_bad_calls_are_one_line(tiny_config: ConfigDict, run_of_rows: Path, tmp_path: Path) -> None:
+    settings = validate(tiny_config)
+    (tmp_path / "file").write_text("mine")
+    for output, message in [
+        ("", "--output: missing"),
+        (str(tmp_path / "file"), "is there already"),
+        (str(run_of_rows), "is there already"),
+        (str(tmp_path / "no" / "folder"), "does not exist; make it first"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            export.export_run(settings, run_of_rows, output)
+    with pytest.raises(UserError, match="--split: 'tset' is not known"):
+        export.export_run(settings, run_of_rows, str(tmp_path / "out"), "tset")
+    with pytest.raises(UserError, match="no run here"):
+        export.export_run(settings, tmp_path / "norun", str(tmp_path / "out"))
+    other = dataclasses.replace(settings, model=dataclasses.replace(settings.model, hidden_size=9))
+    with pytest.raises(UserError, match=r"trained with another config: model\.hidden_size"):
+        export.export_run(other, run_of_rows, str(tmp_path / "out"))
+    assert (tmp_path / "file").read_text() == "mine" and not (tmp_path / "out").exists()
