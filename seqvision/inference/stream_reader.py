@@ -175,6 +175,8 @@ class StreamReader(Streams[Event]):
 
     def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)
+        if array.ndim == 2 and array.shape[0] == self.height and array.dtype == np.uint8:
+            return array[..., None]  # As most are.
         found = f"columns are {array.dtype} {array.shape}"
         reads = f"this run reads uint8 ({self.height}, any number of columns), 0 to 255"
         if array.ndim == 2:

@@ -73,8 +73,11 @@ class Streams(abc.ABC, Generic[Event]):
                     f" push them as {{stream number: {self._steps}}}"
                 )
             steps = {0: steps}
-        numbered = ((self._stream(stream), array) for stream, array in steps.items())
-        return self._read({stream: self._checked(stream, array) for stream, array in numbered})
+        checked = {}
+        for stream, array in steps.items():
+            number = self._stream(stream)
+            checked[number] = self._checked(number, array)
+        return self._read(checked)
 
     def reset(self, stream: int | Iterable[int] = 0) -> None:
         """Drops what was read of a stream, or of several, and starts the next one.
@@ -150,7 +153,7 @@ class Streams(abc.ABC, Generic[Event]):
     def _logits(self, steps: dict[int, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Logits (S, n, K) of the next steps, and how many each stream has, part by part."""
         axis = self._time_axis
-        longest = max((array.shape[axis] for array in steps.values()), default=0)
+        longest = max([array.shape[axis] for array in steps.values()], default=0)
         begin = 0
         while begin < longest:
             size = self._network.size_of(longest - begin)
@@ -163,11 +166,11 @@ class Streams(abc.ABC, Generic[Event]):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The next steps (S, ...), padded to `size`, and how many each stream has."""
         axis = self._time_axis
+        if self.num_streams == 1 and begin == 0 and steps[0].shape[axis] == size:
+            return steps[0][None], np.array([size], np.int32)
         before = (slice(None),) * axis
         index = (*before, slice(begin, begin + size))
         parts = {stream: array[index] for stream, array in steps.items()}
-        if self.num_streams == 1 and parts[0].shape[axis] == size:
-            return parts[0][None], np.array([size], np.int32)
         shape = list(next(iter(parts.values())).shape)
         shape[axis] = size
         batch = np.zeros((self.num_streams, *shape), np.uint8)
