@@ -1,17 +1,17 @@
 """What one page reads with: the network of a run, one line, image or clip at a time."""
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from seqvision.exporters.onnx_network import whole_network
-from seqvision.exporters.onnx_step import network_step
+from seqvision.data.preprocessing import to_unit_range
+from seqvision.inference.stream_classifier import StreamClassifier
 from seqvision.inference.stream_reader import StreamReader
-from seqvision.models.classifier import SequenceClassifier
-from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run
 
 Facts = dict[str, Any]
@@ -45,9 +45,9 @@ class Stream(abc.ABC):
     def _read(self, steps: np.ndarray) -> dict[str, Any]:
         """Reads steps (n, step_bytes)."""
 
-    @abc.abstractmethod
     def finish(self) -> dict[str, Any]:
         """Ends a line; ValueError where there are none."""
+        raise ValueError("a classifier has no line to finish; reset begins the next input")
 
     @abc.abstractmethod
     def reset(self) -> None:
@@ -78,52 +78,45 @@ class LineStream(Stream):
 
 
 class BeliefStream(Stream):
-    """A classifier: rows, columns, pixels or frames (or whole images) to belief after each."""
+    """A classifier: rows, columns, pixels or frames to belief after each."""
 
-    def __init__(self, session: Any, facts: Facts) -> None:
-        """See `opener`.
-
-        Args:
-          session: of onnxruntime; it may be shared.
-          facts: of `exporters.description.describe`.
-        """
-        self._session, self._facts = session, facts
-        self._shape, self._steps = tuple(facts["inputs"]["shape"]), facts["steps"]
-        height, _, channels = self._shape[-3:]
-        sizes = {"columns": (height, channels), "pixels": (channels,), None: self._shape}
-        self.step_bytes = int(np.prod(sizes.get(self._steps, self._shape[1:])))
-        self._memory: dict[str, np.ndarray] = {}
-        self.reset()
+    def __init__(self, run: Run, facts: Facts) -> None:
+        """See `opener`."""
+        self._classifier = StreamClassifier(run)
+        self._steps, shape = facts["steps"], tuple(facts["inputs"]["shape"])
+        height, _, channels = shape[-3:]
+        self._shape = {"columns": (height, channels), "pixels": (channels,)}.get(
+            self._steps, shape[1:]
+        )
+        self.step_bytes = math.prod(self._shape)
 
     def _read(self, steps: np.ndarray) -> dict[str, Any]:
-        if self._steps is None:
-            logits = self._session.run(None, {"inputs": steps.reshape(-1, *self._shape)})[0]
-            return self._beliefs(logits.reshape(-1, logits.shape[-1]))
+        inputs = steps.reshape(-1, *self._shape)
         if self._steps == "columns":
-            height, _, channels = self._shape
-            inputs = steps.reshape(-1, height, channels).swapaxes(0, 1)[None]
-        elif self._steps == "pixels":
-            inputs = steps[None]
-        else:
-            inputs = steps.reshape(1, len(steps), *self._shape[1:])
-        named = {"inputs": inputs, "lengths": np.array([len(steps)], np.int32)}
-        logits, *after = self._session.run(None, named | self._memory)
-        self._memory = dict(zip(self._memory, after, strict=True))
-        return self._beliefs(logits[0])
-
-    @staticmethod
-    def _beliefs(logits: np.ndarray) -> dict[str, Any]:
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return {"beliefs": (powers / powers.sum(axis=-1, keepdims=True)).tolist()}
-
-    def finish(self) -> dict[str, Any]:
-        raise ValueError("a classifier has no line to finish; reset begins the next input")
+            inputs = np.ascontiguousarray(inputs.swapaxes(0, 1))
+        beliefs = self._classifier.push(inputs)
+        return {"beliefs": [belief.probabilities.tolist() for belief in beliefs]}
 
     def reset(self) -> None:
-        self._memory = {
-            part["name"]: np.full((1, *part["shape"]), part["start"], np.float32)
-            for part in self._facts["memory"]
-        }
+        self._classifier.reset()
+
+
+class WholeStream(Stream):
+    """A classifier that needs the whole image: one belief, or those of all its steps."""
+
+    def __init__(self, run: Run, apply: Callable[..., Any]) -> None:
+        """See `opener`; `apply` is compiled once for all pages."""
+        self._run, self._apply, self._shape = run, apply, run.data.input_shape
+        self.step_bytes = math.prod(self._shape)
+
+    def _read(self, steps: np.ndarray) -> dict[str, Any]:
+        images = to_unit_range(jnp.asarray(steps.reshape(-1, *self._shape)))
+        logits = self._apply({"params": self._run.params}, images)
+        beliefs = jax.nn.softmax(logits).reshape(-1, logits.shape[-1])
+        return {"beliefs": np.asarray(beliefs).tolist()}
+
+    def reset(self) -> None:
+        pass
 
 
 def opener(run: Run, facts: Facts) -> Callable[[], Stream]:
@@ -133,17 +126,9 @@ def opener(run: Run, facts: Facts) -> Callable[[], Stream]:
       run: a trained run that a page can show, see `pages.check_shown`.
       facts: of `exporters.description.describe`.
     """
-    model = run.model
-    if isinstance(model, LineReader):
+    if facts["kind"] == "reader":
         return lambda: LineStream(run)
-    assert isinstance(model, SequenceClassifier)
-    import onnxruntime
-
-    params = jax.tree.map(np.asarray, jax.device_get(run.params))
-    build = network_step if facts["steps"] else whole_network
-    content = build(model, params, tuple(facts["inputs"]["shape"])).model().SerializeToString()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # Of warnings about its own optimizations.
-    options.intra_op_num_threads = 1  # One step is too little for more.
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda: BeliefStream(session, facts)
+    if facts["steps"]:
+        return lambda: BeliefStream(run, facts)
+    apply = jax.jit(run.model.apply)
+    return lambda: WholeStream(run, apply)
