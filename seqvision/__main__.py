@@ -34,7 +34,10 @@ MODES = {
     "predict": Mode(("workdir", "inputs", "output", "csv_guard", "invert", "seed"), _ALONE),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide"), _ALONE),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
-    "export": Mode(("workdir", "output", "split", "seed", "check", "int8"), _ALONE),
+    "export": Mode(
+        ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
+        _ALONE,
+    ),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
 }

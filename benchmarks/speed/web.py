@@ -8,6 +8,7 @@ The network has the size of `configs/column_reader.py` and random weights, which
 import argparse
 import functools
 import http.server
+import json
 import shutil
 import tempfile
 import threading
@@ -53,7 +54,10 @@ def write(folder: Path, onnxruntime_web: str) -> None:
     data = DataFacts("made", "1", _SHAPE, names, "dark", {})
     facts = describe(Run(folder, settings, data, task, model, params, 0, 0), model)
     graph = network_step(model, jax.tree.map(np.asarray, params), _SHAPE)
-    write_page(folder, facts, graph.model().SerializeToString(), None, onnxruntime_web)
+    folder.mkdir()
+    (folder / "network.json").write_text(json.dumps(facts))
+    (folder / "step.onnx").write_bytes(graph.model().SerializeToString())
+    write_page(folder, onnxruntime_web)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -39,6 +39,12 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "check", True, "export: run each file on --split, and refuse one that is not equal."
 )
+flags.DEFINE_enum(
+    "format", "onnx", ["onnx", "page"], "export: page: the folder is also a page for browsers."
+)
+flags.DEFINE_string(
+    "onnxruntime_web", "", "export: for a page: the folder of the npm package onnxruntime-web."
+)
 flags.DEFINE_bool("int8", True, "export: write files with weights of 8 bits too.")
 flags.DEFINE_bool(
     "csv_guard",

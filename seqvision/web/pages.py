@@ -37,46 +37,30 @@ def served() -> dict[str, Path]:
     return {path.name: path for path in sorted(ASSETS.iterdir()) if path.name != _ONNX}
 
 
-def write_page(
-    folder: Path,
-    network_json: dict[str, Any],
-    step_onnx: bytes | None,
-    network_onnx: bytes | None,
-    onnxruntime_web: str | Path = "",
-) -> None:
-    """Writes a folder that is a page: any server of plain files can give it, without this package.
+def write_page(folder: Path, onnxruntime_web: str | Path) -> None:
+    """Makes the folder of an exported network a page, which any server of plain files can give.
 
     Args:
-      folder: an empty one; it is made where it is missing.
-      network_json: of `exporters.description.describe`.
-      step_onnx: of `exporters.onnx_step`, for networks with steps.
-      network_onnx: of `exporters.onnx_network`, for the others.
+      folder: with `network.json`, and `step.onnx` or, for networks without steps, `network.onnx`.
       onnxruntime_web: the folder of the npm package of that name.
 
     Raises:
       UserError: no page can show the network, or the npm package is not there.
     """
-    check_shown(network_json, str(folder))
-    runtime = _runtime(onnxruntime_web)
-    content = step_onnx if network_json["steps"] else network_onnx
-    assert content is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in [*sorted(ASSETS.iterdir()), *runtime]:
+    check_shown(json.loads((folder / "network.json").read_text(encoding="utf-8")), str(folder))
+    for path in [*sorted(ASSETS.iterdir()), *runtime_files(onnxruntime_web)]:
         if path.name != _SOCKET:
             shutil.copyfile(path, folder / path.name)
-    (folder / ("step.onnx" if network_json["steps"] else "network.onnx")).write_bytes(content)
-    text = json.dumps(network_json, ensure_ascii=False, indent=2)
-    (folder / "network.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _runtime(onnxruntime_web: str | Path) -> list[Path]:
-    """The files of onnxruntime-web that the page needs."""
+def runtime_files(onnxruntime_web: str | Path) -> list[Path]:
+    """The files of the npm package onnxruntime-web that the page needs; UserError without them."""
     how = (
         f"get it with `npm install --ignore-scripts onnxruntime-web@{ONNXRUNTIME_WEB}` and give"
         " --onnxruntime_web=node_modules/onnxruntime-web"
     )
     if not str(onnxruntime_web):
-        raise UserError(f"--onnxruntime_web: the page runs by this npm package; {how}")
+        raise UserError(f"--onnxruntime_web: missing; the page runs by this npm package; {how}")
     paths = [Path(onnxruntime_web) / "dist" / name for name in _RUNTIME]
     missing = [path for path in paths if not path.is_file()]
     if missing:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,7 +89,10 @@ def written(run: Run, folder: Path) -> dict[str, Any]:
     params = jax.tree.map(np.asarray, run.params)
     build = network_step if facts["steps"] else whole_network
     content = build(model, params, shape).model().SerializeToString()
-    write_page(folder, facts, content, content, RUNTIME)
+    folder.mkdir(exist_ok=True)
+    (folder / "network.json").write_text(json.dumps(facts))
+    (folder / ("step.onnx" if facts["steps"] else "network.onnx")).write_bytes(content)
+    write_page(folder, RUNTIME)
     return facts
 
 
