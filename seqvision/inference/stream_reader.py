@@ -1,6 +1,5 @@
 """Live reading of lines whose columns arrive a few at a time."""
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,7 @@ class StreamReader(Streams[Event]):
         events.sort(key=lambda event: event.stream)
         last = {event.stream: index for index, event in enumerate(events)}
         for index in last.values():
-            events[index] = dataclasses.replace(events[index], ends_word=True)
+            events[index] = events[index]._replace(ends_word=True)
         self._network.start(streams)
         return events
 
