@@ -55,7 +55,9 @@ def heard(page: Any, text: str) -> None:
     """Waits for what a screen reader says."""
     try:
         page.wait_for_function(
-            "text => document.getElementById('heard').textContent === text", arg=text, timeout=5000
+            "text => document.getElementById('heard').textContent === text",
+            arg=text,
+            timeout=15_000,
         )
     except Late:
         assert page.evaluate("document.getElementById('heard').textContent") == text
@@ -165,7 +167,7 @@ def test_frames_of_a_clip_are_read_one_after_another(
         assert page.inner_text("#count") == "3 of 3 frames"
         page.get_by_role("button", name="Add frame").click()
         page.wait_for_function(
-            "() => document.getElementById('count').textContent === '4 of 4 frames'", timeout=5000
+            "() => document.getElementById('count').textContent === '4 of 4 frames'", timeout=15_000
         )
 
 

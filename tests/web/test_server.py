@@ -22,6 +22,7 @@ from seqvision.errors import UserError
 from seqvision.exporters.description import describe
 from seqvision.inference.stream_reader import StreamReader
 from seqvision.runs.saved_run import Run
+from seqvision.web import server as server_module
 from seqvision.web.pages import check_shown, served, write_page
 from seqvision.web.server import PageServer, serve
 from tests.web.conftest import page_server
@@ -136,7 +137,7 @@ def test_one_page_too_many_is_told_so_until_another_leaves(reader: Run) -> None:
         # The first one breaks off without a word, while it waits for an answer.
         await first.send_bytes(bytes(3200))
         first._response.connection.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while len(server.sockets) > 1:
                 await asyncio.sleep(0.01)
         assert "events" in await answer(await opened(client), bytes(32))
@@ -226,12 +227,19 @@ def test_a_taken_port_or_a_strange_host_is_named(reader: Run) -> None:
 def test_it_ends_with_ctrl_c(
     host: str, reader: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    said = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line == "Ctrl-C ends it":
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
     monkeypatch.setattr(mode, "load_run", lambda workdir, seed: reader)
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    monkeypatch.setattr(server_module, "say", say)
     mode.serve_run(Path(), host, 0)
-    said = capsys.readouterr().out
-    assert f"http://{host}:" in said and said.endswith("ended\n")
-    assert ("whoever reaches 0.0.0.0 can use this page" in said) == (host == "0.0.0.0")
+    assert said[0].startswith(f"page      http://{host}:")
+    assert (f"whoever reaches {host} can use this page" in said[1]) == (host == "0.0.0.0")
+    assert capsys.readouterr().out.endswith("ended\n")
 
 
 def test_a_missing_run_says_what_to_do(tmp_path: Path) -> None:
