@@ -31,8 +31,11 @@ def kind_of(path: Path) -> str:
     "" is a file that cannot be opened, or a GIF of one frame: an image or a clip, as one likes.
     """
     suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES or path.is_dir():
+    if path.is_dir():
         return "clip"
+    if suffix in VIDEO_SUFFIXES:  # A picture stays one under such a name.
+        header = header_of(path)
+        return "image" if header and header.is_animated is False else "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
     header = header_of(path)

@@ -11,7 +11,12 @@ from PIL import Image
 from seqvision.data.files.content import Content
 from seqvision.data.files.deep import deep_pixels, from_values, is_deep
 from seqvision.data.files.doubts import Doubts
-from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, reading
+from seqvision.data.files.opening import (
+    MOST_BYTES,
+    UnreadableImageError,
+    check_not_empty,
+    reading,
+)
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, in_mode
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
@@ -103,7 +108,11 @@ def _decoder_library(path: Path) -> Any:
 
 
 def _opened(av: Any, path: Path) -> Any:
-    container = av.open(str(regular(path)))
+    check_not_empty(path)
+    try:
+        container = av.open(str(regular(path)))
+    except av.error.InvalidDataError as error:
+        raise UnreadableImageError("it is no video, or a damaged one") from error
     if not container.streams.video:
         container.close()
         raise UnreadableImageError("no video in it")
