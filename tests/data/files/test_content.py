@@ -17,7 +17,8 @@ from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.errors import UserError
-from tests.data.making import folders
+from seqvision.inference.inputs import read_inputs
+from tests.data.making import folders, save_video
 
 HALVES = {"validation_fraction": 0.3, "test_fraction": 0.3}
 
@@ -143,3 +144,20 @@ def test_equal_pixels_and_eight_bits_are_doubted(tmp_path: Path, level: int, dty
             read(Tones((0, 4095)))
             expected = shallow + equal if flat else shallow.removesuffix("; ")
             assert (doubts.taken() or "") == expected
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_arrays_and_videos_are_doubted_alike(tmp_path: Path, flat: bool) -> None:
+    clip = np.full((3, 16, 16, 3), 9, np.uint8)
+    clip[:, :8] += 90 * (not flat)
+    np.savez(tmp_path / "x.npz", images=clip)
+    inputs = {False: tmp_path / "x.npz", True: save_video(tmp_path / "x.mkv", clip)}
+    said = "it has 8 bits a value, and this run reads deep pictures: its 0 to 255 are"
+    for of_clips, file in inputs.items():
+        for tones, start in ((Tones(), ""), (Tones((0, 1)), f"{said} taken for 0 to 1")):
+            expected = "; ".join(filter(None, (start, "all of its pixels are equal" * flat)))
+            rows = list(
+                read_inputs([file], (16, 16, 3), of_clips, lambda p: pytest.fail(""), tones=tones)
+            )
+            assert len(rows) == (1 if of_clips else 3)
+            assert all((row.doubt or "") == expected for row in rows)
