@@ -25,7 +25,7 @@ export function showClassifier(facts, engine) {
   const scale = Math.max(1, Math.round(640 / Math.max(height, width)));
   Object.assign(canvas, { width: width * scale, height: height * scale });
   document.getElementById("what").textContent =
-    `Draw with pen, finger or mouse, or open or drop ${ofClips ? "a GIF or pictures, one a frame" : "a picture"}.` +
+    `Draw large and in the middle, with pen, finger or mouse, or open or drop ${ofClips ? "a GIF or pictures, one a frame" : "a picture"}.` +
     ` It becomes ${width} x ${height} pixels.` +
     (facts.steps ? ` The network reads ${facts.steps} one after another; move the slider to see` +
       " what it believed after each." : " The network needs all of it at once.");
