@@ -1,7 +1,6 @@
 """What the page computes in JavaScript is what Python computes: letters, ink, networks."""
 
 import base64
-import dataclasses
 from typing import Any
 
 import jax
@@ -44,8 +43,8 @@ def python_events(case: dict[str, Any], stream: int = 0) -> list[dict[str, Any]]
     read(case["empty"], size)
     events += line.finish(size)
     if len(events) > before:
-        events[-1] = dataclasses.replace(events[-1], ends_word=True)
-    return [dataclasses.asdict(event) for event in events]
+        events[-1] = events[-1]._replace(ends_word=True)
+    return [event._asdict() for event in events]
 
 
 @needs_node
