@@ -188,6 +188,8 @@ def run(
     onnxruntime_web: str,
 ) -> int:
     """`--mode=export`; returns the exit code."""
+    if format not in ("onnx", "page"):
+        raise UserError(f"--format: '{format}' is not known; choose onnx or page")
     if onnxruntime_web and format != "page":
         raise UserError("--onnxruntime_web: it has no effect without --format=page; add that")
     page = onnxruntime_web if format == "page" else None

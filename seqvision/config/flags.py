@@ -39,8 +39,8 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "check", True, "export: run each file on --split, and refuse one that is not equal."
 )
-flags.DEFINE_enum(
-    "format", "onnx", ["onnx", "page"], "export: page: the folder is also a page for browsers."
+flags.DEFINE_string(
+    "format", "onnx", "export: onnx, or page: the folder is also a page for browsers."
 )
 flags.DEFINE_string(
     "onnxruntime_web", "", "export: for a page: the folder of the npm package onnxruntime-web."
