@@ -62,8 +62,9 @@ def get_config(variant: str = "clean") -> ConfigDict:
         config.model.hidden_size = 64
         config.duration = "5500 steps"
     if "quick" in names:
-        config.duration = "1300 steps"
-        config.evaluate_every = config.checkpoint.every = "650 steps"
+        config.duration = "1400 steps"
+        config.evaluate_every = config.checkpoint.every = "700 steps"
         config.lines.train_width = 128
+        config.model.hidden_size = 96
         config.ema_decay = 0.99
     return config

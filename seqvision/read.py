@@ -19,7 +19,9 @@ from seqvision.runtime.console import say
 _PUSH = 8
 
 
-def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None) -> int:
+def read_files(
+    workdir: Path, inputs: str, invert: str, seed: int | None = None, to_scale: bool = True
+) -> int:
     """Reads images of lines column by column and shows letters as they are decoded.
 
     On a terminal the line runs past at the pace of a pen, with its text below; elsewhere each event
@@ -30,6 +32,7 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
       inputs: a glob pattern, such as `lines/*.png`.
       invert: see `data.sources.line_reading.read_line`.
       seed: of a run of several seeds, whose weights; by default those of the first.
+      to_scale: whether lines are brought to the scale of the training lines.
 
     Returns:
       The number of files that could not be read; stderr names each with its error.
@@ -42,7 +45,8 @@ def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None)
     paths = find_inputs(inputs, of_clips=False)
     reader = StreamReader.from_run(workdir, seed=seed)
     failed, invert = 0, reader.invert if invert == "auto" else invert
-    for name, line, error, _ in read_lines(paths, reader.height, invert):
+    looks = reader.looks if to_scale else None
+    for name, line, error, _ in read_lines(paths, reader.height, invert, looks):
         if line is None:
             print(f"unreadable: {name}: {error}", file=sys.stderr)
             failed += 1
@@ -101,6 +105,13 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
     return reader.text(final)
 
 
-def run(settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None) -> int:
+def run(
+    settings: Settings,
+    workdir: Path,
+    inputs: str,
+    invert: str,
+    seed: int | None,
+    to_scale: bool,
+) -> int:
     """`--mode=read`, with the settings of the run; returns the exit code."""
-    return min(1, read_files(workdir, inputs, invert, seed))
+    return min(1, read_files(workdir, inputs, invert, seed, to_scale))

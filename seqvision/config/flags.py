@@ -39,6 +39,12 @@ flags.DEFINE_bool(
     " spreadsheet would compute.",
 )
 flags.DEFINE_string("invert", "auto", "predict, read: auto, always or never swap dark and light.")
+flags.DEFINE_bool(
+    "to_scale",
+    True,
+    "predict, read: bring lines of writing to the height, place, thickness and tilt of the training"
+    " lines.",
+)
 flags.DEFINE_integer(
     "host_devices",
     0,

@@ -52,6 +52,7 @@ class StreamReader:
       height: rows of a column.
       symbols: its alphabet.
       invert: `config.lines.invert` of the run, for images of lines.
+      looks: those of its training lines, for images of lines; see `data.files.line_scale`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class StreamReader:
         self.num_streams, self.height = num_streams, run.data.input_shape[0]
         self._alphabet = Alphabet(run.data.class_names, run.settings.reading.direction)
         self.symbols = self._alphabet.symbols
-        self.invert = run.settings.lines.invert
+        self.invert, self.looks = run.settings.lines.invert, run.data.looks
         self._empty = np.zeros((self.height, run.model.delay), np.uint8)
         self._on_logits = on_logits
         self._digest = _digest(run.params)

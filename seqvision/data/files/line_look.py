@@ -1,4 +1,4 @@
-"""How lines of writing look: place and height of their ink, its thickness, its tilt."""
+"""How lines of writing look: place and height of their letters, thickness of ink, tilt."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -17,13 +17,16 @@ Ink = Bool[np.ndarray, "height width"]
 # Thickness is measured, and changed, in pictures so many times as high.
 FINE = 4
 _INK = 128
-# Rise for each column: about 7 degrees.
+# Specks are smaller than such a part of the largest letter.
+_SPECK = 0.02
+# Rise for each column that is looked for in joined writing: about 7 degrees.
 _STEEPEST = 0.12
 _MOST_PIXELS = 20_000
 # A part so many times as wide as high is several letters.
 _JOINED = 3
-# Of the lines of a set, so much at each end does not count; what is as near to the others does.
+# Percent of the lines of a set, at each end, that do not count.
 _EXTREMES = 0.5
+# What is as near to a range, as a part of it, is like what is in it.
 _NEAR = 0.1
 
 
@@ -31,14 +34,15 @@ class Look(NamedTuple):
     """What a line looks like, in rows of its picture.
 
     Attributes:
-      top, bottom: the first row of ink, and the first below it.
+      foot: the first row below its letters, of most of them.
+      size: height of most letters.
       thickness: of its strokes.
       rise: how much lower its last column of ink stands than its first.
       longest: the part of all columns that its longest row has ink in.
     """
 
-    top: float
-    bottom: float
+    foot: float
+    size: float
     thickness: float
     rise: float
     longest: float
@@ -57,22 +61,21 @@ class Range(NamedTuple):
         return cls(*(float(value) for value in np.percentile(list(values), ends)))
 
     def has(self, value: float) -> bool:
-        """Whether a value is in the range, or as near to it as a tenth of the range."""
+        """Whether a value is in the range, or near it."""
         near = _NEAR * (self.most - self.least)
         return self.least - near <= value <= self.most + near
 
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """How the lines of a set look; see `Look`.
+    """How the lines of a set look: a range for each field of `Look`.
 
     Attributes:
       height: rows of their pictures.
     """
 
     height: int
-    top: Range
-    bottom: Range
+    foot: Range
     size: Range
     thickness: Range
     rise: Range
@@ -85,41 +88,54 @@ class Looks:
         found = [look for line in lines if (look := look_of(line)) is not None]
         if not found:
             return None
-        measures = {name: Range.of(getattr(one, name) for one in found) for name in Look._fields}
-        size = Range.of(one.bottom - one.top for one in found)
-        return cls(height=lines[0].shape[0], size=size, **measures)
+        ranges = (Range.of(values) for values in zip(*found, strict=True))
+        return cls(lines[0].shape[0], *ranges)
 
     @classmethod
     def from_json(cls, facts: dict[str, Any] | None) -> "Looks | None":
-        """The looks as they were written by `dataclasses.asdict`."""
+        """The looks as they were written by `dataclasses.asdict`.
+
+        Raises:
+          KeyError, TypeError, ValueError: they are damaged.
+        """
         if facts is None:
             return None
-        ranges = {name: Range(*map(float, facts[name])) for name in facts if name != "height"}
+        ranges = {name: Range(*map(float, facts[name])) for name in Look._fields}
         return cls(height=int(facts["height"]), **ranges)
 
     def have(self, look: Look) -> bool:
         """Whether a line looks like those of the set."""
-        measures = (self.top, self.bottom, self.thickness, self.rise)
-        return self.size.has(look.bottom - look.top) and all(
-            measure.has(value) for measure, value in zip(measures, look[:4], strict=True)
+        return (
+            self.foot.has(look.foot)
+            and self.size.has(look.size)
+            and self.thickness.has(look.thickness)
+            and self.rise.has(look.rise)
         )
+
+
+class Letters(NamedTuple):
+    """Parts of ink that hang together, without dots, accents and specks: (N,) float64 each."""
+
+    feet: np.ndarray
+    heights: np.ndarray
+    places: np.ndarray
 
 
 def look_of(pixels: Pixels) -> Look | None:
     """The look of a line, light ink on dark; None where it has no ink."""
-    if (ink := of_ink(pixels)) is None:
+    if (ink := ink_of(pixels)) is None:
         return None
-    top, bottom = band_of(ink)
+    letters = letters_of(ink)
     return Look(
-        top=float(top),
-        bottom=float(bottom),
+        foot=float(np.median(letters.feet)),
+        size=float(np.median(letters.heights)),
         thickness=thickness_of(finer(pixels)) / FINE,
-        rise=rise_of(ink) * _width_of(ink),
+        rise=rise_of(ink) * width_of(ink),
         longest=longest_row(pixels)[0],
     )
 
 
-def of_ink(pixels: Pixels) -> Ink | None:
+def ink_of(pixels: Pixels) -> Ink | None:
     """Where the ink is, without specks; None where there is none."""
     ink = pixels >= _INK
     if not ink.any():
@@ -127,7 +143,20 @@ def of_ink(pixels: Pixels) -> Ink | None:
     parts, count = ndimage.label(ink, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
-    return (sizes >= sizes.max() / 50)[parts]
+    return (sizes >= _SPECK * sizes.max())[parts]
+
+
+def letters_of(ink: Ink) -> Letters:
+    boxes = ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
+    all_heights = [down.stop - down.start for down, _ in boxes]
+    tall = [
+        box for box, height in zip(boxes, all_heights, strict=True) if 2 * height > max(all_heights)
+    ]
+    return Letters(
+        feet=np.array([down.stop for down, _ in tall], np.float64),
+        heights=np.array([down.stop - down.start for down, _ in tall], np.float64),
+        places=np.array([(across.start + across.stop) / 2 for _, across in tall]),
+    )
 
 
 def finer(pixels: Pixels) -> Pixels:
@@ -142,47 +171,41 @@ def band_of(ink: Ink) -> tuple[int, int]:
     return int(rows[0]), int(rows[-1]) + 1
 
 
-def _width_of(ink: Ink) -> int:
+def width_of(ink: Ink) -> int:
     columns = np.flatnonzero(ink.any(axis=0))
     return int(columns[-1] - columns[0])
 
 
 def thickness_of(pixels: Pixels) -> float:
     """Mean thickness of strokes: four times the mean distance of their pixels from paper."""
-    ink = pixels >= _INK
-    if not ink.any():
-        return 0.0
-    distances = ndimage.distance_transform_edt(np.pad(ink, 1))
-    return float(4 * (distances[distances > 0] - 0.5).mean())
+    distances = ndimage.distance_transform_edt(np.pad(pixels >= _INK, 1))
+    inside = distances[distances > 0]
+    return float(4 * (inside - 0.5).mean()) if inside.size else 0.0
 
 
 def rise_of(ink: Ink) -> float:
     """How much lower ink stands in each column than in the one before it.
 
-    It is the median slope between the feet of all letters, or, where all of a line hangs together,
-    the slope at which its rows are the sharpest.
+    It is the median slope between the feet of letters, in which letters far from each other weigh
+    more, or, where all of a line hangs together, the slope at which its rows are the sharpest.
     """
-    boxes = ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
-    heights = np.array([down.stop - down.start for down, _ in boxes])
-    letters = [box for box, height in zip(boxes, heights, strict=True) if 2 * height > heights.max()]
-    if len(letters) > 1:
-        feet = np.array([down.stop for down, _ in letters], np.float64)
-        places = np.array([(across.start + across.stop) / 2 for _, across in letters])
-        after = places > places[:, None]
-        if not after.any():
-            return 0.0
-        apart = (places - places[:, None])[after]
-        slopes = (feet - feet[:, None])[after] / apart
-        # Letters far from each other tell more.
-        order = slopes.argsort()
-        weights = np.cumsum(apart[order])
-        return float(slopes[order][np.searchsorted(weights, weights[-1] / 2)])
-    down, across = letters[0]
-    joined = across.stop - across.start > _JOINED * (down.stop - down.start)
-    return _sharpest_slope(ink) if joined else 0.0
+    letters = letters_of(ink)
+    if len(letters.feet) == 1:
+        height = ink.any(axis=1).sum()
+        return _sharpest_slope(ink) if width_of(ink) > _JOINED * height else 0.0
+    apart = letters.places - letters.places[:, None]
+    lower = letters.feet - letters.feet[:, None]
+    after = apart > 0
+    if not after.any():
+        return 0.0
+    slopes, weights = lower[after] / apart[after], apart[after]
+    order = slopes.argsort()
+    weighed = np.cumsum(weights[order])
+    return float(slopes[order][np.searchsorted(weighed, weighed[-1] / 2)])
 
 
 def _sharpest_slope(ink: Ink) -> float:
+    """The slope at which the sum of the squares of the rows' ink is the largest."""
     rows, columns = np.nonzero(ink)
     step = -(-len(rows) // _MOST_PIXELS)
     rows, columns = rows[::step].astype(np.float64), columns[::step].astype(np.float64)
@@ -197,9 +220,7 @@ def _sharpest_slope(ink: Ink) -> float:
 
 def _sharpness(levels: np.ndarray) -> float:
     levels = levels - levels.min()
-    below = levels.astype(np.intp)
-    part = levels - below
-    counts = np.bincount(below, 1 - part)
-    more = np.bincount(below + 1, part)
-    more[: len(counts)] += counts
-    return float(more @ more)
+    row = levels.astype(np.intp)
+    part = levels - row
+    counts = np.bincount(row, 1 - part, row.max() + 2) + np.bincount(row + 1, part, row.max() + 2)
+    return float(counts @ counts)

@@ -7,7 +7,18 @@ from jaxtyping import UInt8
 from PIL import Image
 from scipy import ndimage
 
-from seqvision.data.files.line_look import FINE, Looks, band_of, look_of, of_ink, rise_of, thickness_of
+from seqvision.data.files.line_look import (
+    FINE,
+    Ink,
+    Looks,
+    band_of,
+    ink_of,
+    letters_of,
+    look_of,
+    rise_of,
+    thickness_of,
+    width_of,
+)
 from seqvision.data.files.ruled_lines import without_rules
 
 Pixels = UInt8[np.ndarray, "height width"]
@@ -21,12 +32,13 @@ _DASH = 2.0
 
 
 def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
-    """Brings a line to the height, place, thickness and level that lines had in training.
+    """Brings a line to the height, place and thickness that lines had in training.
 
     What is as it was in training is left alone: a line that looks like those is only scaled to
-    their height. Otherwise, ruled lines are taken away; a tilted line is turned; ink too large, too
-    small, too high or too low is brought to the middle of its range; so are strokes too thin or too
-    thick. Columns before and after the ink are kept, at the same scale.
+    their height. Otherwise ruled lines are taken away, and a tilted line is turned; letters too
+    large, too small, too high or too low are brought to the middle of their range; strokes too thin
+    or too thick come a quarter of the way from its end to its middle, since more would close loops
+    or open them. Columns before and after the ink are kept, at the same scale.
 
     Args:
       pixels: light ink on dark, of any size; see `line_ink.inked_line`.
@@ -36,17 +48,17 @@ def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
       (looks.height, n) uint8.
     """
     plain = resized(pixels, looks.height)
-    look = look_of(plain)
+    look = look_of(plain)  # None where strokes are so thin that they are faint at this height.
     covered = max(_COVERED, looks.longest.most + _MORE)
-    if look is None or (looks.have(look) and look.longest < covered):
+    if look is not None and looks.have(look) and look.longest < covered:
         return plain
     work = resized(pixels, min(max(pixels.shape[0], _LEAST_ROWS), _MOST_ROWS))
     work, slope = without_rules(work, covered)
-    ink = of_ink(work)
-    if ink is None or is_dash(work):
+    ink = ink_of(work)
+    if ink is None or _is_dash(ink):
         return resized(work, looks.height)
-    framed = _turned(work, rise_of(ink) if slope is None else slope, looks)
-    return _thick_as(_in_place(framed, looks, turned=framed is not work), looks)
+    turned = _turned(work, rise_of(ink) if slope is None else slope, looks)
+    return _thick_as(_in_place(turned, looks, moved=turned is not work), looks)
 
 
 def resized(pixels: Pixels, height: int) -> Pixels:
@@ -57,51 +69,51 @@ def resized(pixels: Pixels, height: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def is_dash(pixels: Pixels) -> bool:
-    ink = of_ink(pixels)
-    if ink is None:
-        return True
+def _is_dash(ink: Ink) -> bool:
     top, bottom = band_of(ink)
-    return bottom - top < _DASH * thickness_of(np.where(ink, pixels, 0).astype(np.uint8))
+    return bottom - top < _DASH * thickness_of(255 * ink.astype(np.uint8))
 
 
 def _turned(pixels: Pixels, slope: float, looks: Looks) -> Pixels:
     """The line with its letters' feet level; itself where it is no more tilted than in training."""
-    turned = _rotated(pixels, slope)
-    ink = of_ink(turned)
-    if slope == 0 or ink is None:
+    angle = math.degrees(math.atan(slope))
+    image = Image.fromarray(pixels).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    turned = np.asarray(image)
+    ink = ink_of(turned)
+    if ink is None:
         return pixels
-    top, bottom = band_of(ink)
-    columns = np.flatnonzero(ink.any(axis=0))
-    rise = slope * (columns[-1] - columns[0]) * looks.size.middle / (bottom - top)
+    size = float(np.median(letters_of(ink).heights))
+    rise = slope * width_of(ink) * looks.size.middle / size
     return pixels if looks.rise.has(rise) else turned
 
 
-def _rotated(pixels: Pixels, slope: float) -> Pixels:
-    angle = math.degrees(math.atan(slope))
-    image = Image.fromarray(pixels).rotate(angle, Image.Resampling.BICUBIC, expand=True)
-    return np.asarray(image)
+def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
+    """The line with its letters as high as in training, and where they stood, FINE times as large.
 
-
-def _in_place(pixels: Pixels, looks: Looks, turned: bool) -> Pixels:
-    """The line with its ink at the height of training, FINE times as large."""
-    ink = of_ink(pixels)
+    Args:
+      pixels: in its own margins.
+      moved: these are no longer what they were.
+    """
+    ink = ink_of(pixels)
     assert ink is not None
-    top, bottom = band_of(ink)
+    letters = letters_of(ink)
+    foot, size = float(np.median(letters.feet)), float(np.median(letters.heights))
     scale = looks.height / pixels.shape[0]
-    at = looks.top.has(scale * top), looks.bottom.has(scale * bottom)
-    if not turned and all(at) and looks.size.has(scale * (bottom - top)):
+    if not moved and looks.foot.has(scale * foot) and looks.size.has(scale * size):
         return resized(pixels, FINE * looks.height)
-    scale = looks.size.middle / (bottom - top)
-    first = round(bottom - looks.bottom.middle / scale)
-    last = first + round(looks.height / scale)
+    top, bottom = band_of(ink)
+    rows = max(looks.height * size / looks.size.middle, bottom - top)
+    first = foot - rows * looks.foot.middle / looks.height
+    # All ink has to be in it.
+    first = round(max(min(first, top), bottom - rows))
+    last = first + round(rows)
     above, below = max(0, -first), max(0, last - pixels.shape[0])
     padded = np.pad(pixels, ((above, below), (0, 0)))
     return resized(padded[first + above : last + above], FINE * looks.height)
 
 
 def _thick_as(pixels: Pixels, looks: Looks) -> Pixels:
-    """The line in its height, from one FINE times as large, with strokes as thick as in training."""
+    """The line, FINE times as large, in its height with strokes as thick as in training."""
     now = thickness_of(pixels) / FINE
     if looks.thickness.has(now) or now == 0:
         return resized(pixels, looks.height)
@@ -109,7 +121,9 @@ def _thick_as(pixels: Pixels, looks: Looks) -> Pixels:
     # From the edge, inwards.
     depth = ndimage.distance_transform_edt(ink) - ndimage.distance_transform_edt(~ink)
     depth -= np.sign(depth) / 2
-    more = FINE * (looks.thickness.middle - now) / 2
+    least, middle, most = looks.thickness
+    end = least if now < middle else most
+    more = FINE * (end + (middle - end) / 4 - now) / 2
     new = ((depth + more + 0.5).clip(0, 1) * 255).round().astype(np.uint8)
     size = new.shape[1] // FINE or 1, looks.height
     return np.asarray(Image.fromarray(new).resize(size, Image.Resampling.BOX))

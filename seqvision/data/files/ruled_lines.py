@@ -3,8 +3,6 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from seqvision.shapes import Count
-
 Pixels = UInt8[np.ndarray, "height width"]
 
 # Rules are often fainter than ink.
@@ -16,7 +14,7 @@ _MOST_RULES = 8
 _EDGE = 0.5
 
 
-def longest_row(pixels: Pixels) -> tuple[float, float, Count]:
+def longest_row(pixels: Pixels) -> tuple[float, float, int]:
     """The straight row that has most ink.
 
     Returns:
@@ -62,6 +60,8 @@ def without_rules(pixels: Pixels, covered: float) -> tuple[Pixels, float | None]
     """
     found: float | None = None
     for _ in range(_MOST_RULES):
+        if (pixels >= _FAINT).any(axis=0).mean() < covered:
+            break
         part, slope, row = longest_row(pixels)
         if part < covered:
             break
@@ -72,7 +72,7 @@ def without_rules(pixels: Pixels, covered: float) -> tuple[Pixels, float | None]
     return pixels, found
 
 
-def _without_rule(pixels: Pixels, slope: float, row: Count) -> Pixels:
+def _without_rule(pixels: Pixels, slope: float, row: int) -> Pixels:
     height, width = pixels.shape
     level = np.round(slope * np.arange(width)).astype(np.intp)
     has_ink = pixels >= _FAINT
@@ -96,5 +96,3 @@ def _without_rule(pixels: Pixels, slope: float, row: Count) -> Pixels:
     below = (last + 2 + level + 2).clip(0, height + 3)
     writing = padded[above, np.arange(width)] | padded[below, np.arange(width)]
     return np.where(in_rule & ~writing, 0, pixels).astype(np.uint8)
-
-
