@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from seqvision.data.files.ruled_lines import longest_row
 
-Pixels = UInt8[np.ndarray, "height width"]
-Ink = Bool[np.ndarray, "height width"]
+Pixels = UInt8[np.ndarray, "_ _"]
+Ink = Bool[np.ndarray, "_ _"]
 
 # Thickness is measured, and changed, in pictures so many times as high.
 FINE = 4
@@ -22,6 +22,8 @@ _SPECK = 0.02
 # Rise for each column that is looked for in joined writing: about 7 degrees.
 _STEEPEST = 0.12
 _MOST_PIXELS = 20_000
+# Letters of which the slopes between all pairs are taken.
+_MOST_LETTERS = 500
 # A part so many times as wide as high is several letters.
 _JOINED = 3
 # Percent of the lines of a set, at each end, that do not count.
@@ -148,10 +150,8 @@ def ink_of(pixels: Pixels) -> Ink | None:
 
 def letters_of(ink: Ink) -> Letters:
     boxes = ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
-    all_heights = [down.stop - down.start for down, _ in boxes]
-    tall = [
-        box for box, height in zip(boxes, all_heights, strict=True) if 2 * height > max(all_heights)
-    ]
+    tallest = max(down.stop - down.start for down, _ in boxes)
+    tall = [box for box in boxes if 2 * (box[0].stop - box[0].start) > tallest]
     return Letters(
         feet=np.array([down.stop for down, _ in tall], np.float64),
         heights=np.array([down.stop - down.start for down, _ in tall], np.float64),
@@ -193,6 +193,7 @@ def rise_of(ink: Ink) -> float:
     if len(letters.feet) == 1:
         height = ink.any(axis=1).sum()
         return _sharpest_slope(ink) if width_of(ink) > _JOINED * height else 0.0
+    letters = Letters(*(part[:: -(-len(part) // _MOST_LETTERS)] for part in letters))
     apart = letters.places - letters.places[:, None]
     lower = letters.feet - letters.feet[:, None]
     after = apart > 0

@@ -21,7 +21,7 @@ from seqvision.data.files.line_look import (
 )
 from seqvision.data.files.ruled_lines import without_rules
 
-Pixels = UInt8[np.ndarray, "height width"]
+Pixels = UInt8[np.ndarray, "_ _"]
 
 # Rows in which rules and tilt are looked for.
 _LEAST_ROWS, _MOST_ROWS = 64, 256
@@ -29,6 +29,8 @@ _LEAST_ROWS, _MOST_ROWS = 64, 256
 _COVERED, _MORE = 0.85, 0.1
 # Writing no higher than so many strokes, such as a dash, does not tell its scale.
 _DASH = 2.0
+# Rows of ink, as a part of all, that are cut out and looked at in more detail.
+_FEW = 0.4
 
 
 def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
@@ -56,8 +58,10 @@ def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
     work, slope = without_rules(work, covered)
     ink = ink_of(work)
     if ink is None or _is_dash(ink):
-        return resized(work, looks.height)
-    turned = _turned(work, rise_of(ink) if slope is None else slope, looks)
+        return plain if slope is None else resized(work, looks.height)
+    if (cut := _cut_out(pixels, ink)) is not None:
+        return to_scale(cut, looks)
+    turned = _turned(work, ink, rise_of(ink) if slope is None else slope, looks)
     return _thick_as(_in_place(turned, looks, moved=turned is not work), looks)
 
 
@@ -69,22 +73,30 @@ def resized(pixels: Pixels, height: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
+def _cut_out(pixels: Pixels, ink: Ink) -> Pixels | None:
+    """The rows around the ink, where these are so few that `ink` has not all their detail."""
+    top, bottom = band_of(ink)
+    finer = pixels.shape[0] / ink.shape[0]
+    if finer <= 1 or bottom - top > ink.shape[0] * _FEW:
+        return None
+    around = (bottom - top) / 2
+    first, last = (max(0, int(finer * row)) for row in (top - around, bottom + around))
+    return pixels[first:last]
+
+
 def _is_dash(ink: Ink) -> bool:
     top, bottom = band_of(ink)
     return bottom - top < _DASH * thickness_of(255 * ink.astype(np.uint8))
 
 
-def _turned(pixels: Pixels, slope: float, looks: Looks) -> Pixels:
+def _turned(pixels: Pixels, ink: Ink, slope: float, looks: Looks) -> Pixels:
     """The line with its letters' feet level; itself where it is no more tilted than in training."""
+    size = float(np.median(letters_of(ink).heights))
+    if looks.rise.has(slope * width_of(ink) * looks.size.middle / size):
+        return pixels
     angle = math.degrees(math.atan(slope))
     image = Image.fromarray(pixels).rotate(angle, Image.Resampling.BICUBIC, expand=True)
-    turned = np.asarray(image)
-    ink = ink_of(turned)
-    if ink is None:
-        return pixels
-    size = float(np.median(letters_of(ink).heights))
-    rise = slope * width_of(ink) * looks.size.middle / size
-    return pixels if looks.rise.has(rise) else turned
+    return np.asarray(image)
 
 
 def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
@@ -94,8 +106,8 @@ def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
       pixels: in its own margins.
       moved: these are no longer what they were.
     """
-    ink = ink_of(pixels)
-    assert ink is not None
+    if (ink := ink_of(pixels)) is None:  # It was turned out of sight.
+        return resized(pixels, FINE * looks.height)
     letters = letters_of(ink)
     foot, size = float(np.median(letters.feet)), float(np.median(letters.heights))
     scale = looks.height / pixels.shape[0]

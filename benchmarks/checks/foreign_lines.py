@@ -1,6 +1,6 @@
 """Character error rates on lines of digits unlike the training lines, as scans.
 
-    python -m benchmarks.accuracy.foreign_lines --workdir=runs/column_reader --digits=mnist,uci
+    python -m benchmarks.checks.foreign_lines --workdir=runs/column_reader --digits=mnist,uci
 
 Each line is read twice, as `--mode=predict` reads an image of it: with `--to_scale=false`, and
 brought to the scale of the training lines. A run without their looks (one of before) is given
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import options, report
-from benchmarks.accuracy.foreign_digits import CONDITIONS, DIGITS, Condition, draw_line
+from benchmarks.checks.foreign_digits import CONDITIONS, DIGITS, Condition, draw_line
 from benchmarks.machine import describe_devices
 from seqvision import prepare_host
 
@@ -76,7 +76,7 @@ def compare(
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = options.Parser("benchmarks.accuracy.foreign_lines", __doc__)
+    parser = options.Parser("benchmarks.checks.foreign_lines", __doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="a trained run that reads digits")
     add("--digits", type=digit_sets, default=["mnist"], help=f"some of {', '.join(DIGITS)}")
