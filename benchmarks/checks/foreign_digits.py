@@ -45,6 +45,8 @@ CONDITIONS: Mapping[str, Condition] = MappingProxyType(
         "tilted by 3 degrees": Condition(tilt=3.0),
         "ruled line": Condition(rule=3),
         "thin pen": Condition(pen=1.5),
+        # As legible as those of the thin pen: what was lost with the digits' own strokes.
+        "drawn with a usual pen": Condition(pen=10.0),
     }
 )
 

@@ -4,7 +4,8 @@
 
 Each line is read twice, as `--mode=predict` reads an image of it: with `--to_scale=false`, and
 brought to the scale of the training lines. A run without their looks (one of before) is given
-those that its config makes. The run's own test lines are read in the same two ways.
+those that its config makes. Test lines of each level are read in the same two ways; those of a
+level that the run was not trained on also with the looks of that level, as its own run has them.
 """
 
 import dataclasses
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from seqvision.data.files.line_look import Looks
 
 Lines = Sequence[np.ndarray]
+
+# As many training lines as a run looks at.
+_LOOKS = 200
 
 
 def digit_sets(text: str) -> list[str]:
@@ -92,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
 
     settings, run = read_text_settings(chosen.workdir), load_run(chosen.workdir)
     facts = report.begin(chosen, "foreign_lines", describe_devices())
-    looks = run.data.looks or Looks.of_lines(load_labelled_lines(settings, "train", 200)[0])
+    looks = run.data.looks or Looks.of_lines(load_labelled_lines(settings, "train", _LOOKS)[0])
     assert looks is not None  # Lines have ink.
     reader = Transcriber(run)
     rows: dict[str, dict[str, Any]] = {}
@@ -101,10 +105,14 @@ def main(arguments: Sequence[str]) -> int:
             drawn = scanned_lines(digits, condition, chosen.lines, chosen.seed)
             rows[f"{digits}, {name}"] = compare(reader, looks, *drawn)
     for level in ("clean", "natural", "hard"):
-        lines = dataclasses.replace(settings.lines, level=level)
+        lines = dataclasses.replace(settings.lines, level=level, train_level=level)
         own = dataclasses.replace(settings, lines=lines)
         made = load_labelled_lines(own, "test", chosen.test_lines)
         rows[f"test lines, {level}"] = compare(reader, looks, *made)
+        if level not in settings.lines.train_level:
+            others = Looks.of_lines(load_labelled_lines(own, "train", _LOOKS)[0])
+            assert others is not None
+            rows[f"the same, by looks of {level} lines"] = compare(reader, others, *made)
     facts |= {"looks": dataclasses.asdict(looks), "rows": rows}
     cells = [
         [
