@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqvision.errors import UserError
     from seqvision.evaluate import evaluate_run
+    from seqvision.inference.pen_line import PenLine
     from seqvision.inference.predictor import Predictor
     from seqvision.inference.stream_reader import StreamReader
     from seqvision.inference.transcriber import Transcriber
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "PenLine",
     "Predictor",
     "StreamReader",
     "Transcriber",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "PenLine": "inference.pen_line",
     "Predictor": "inference.predictor",
     "StreamReader": "inference.stream_reader",
     "Transcriber": "inference.transcriber",
