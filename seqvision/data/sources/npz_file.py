@@ -22,6 +22,8 @@ _AXES = {
     "images": "(N, height, width) or (N, height, width, 1 or 3)",
     "clips": "(N, T, height, width) or (N, T, height, width, 1 or 3)",
 }
+# Numbers that are looked at together.
+_SCANNED = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,9 +281,8 @@ def _unflattened(size: int) -> str:
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
     """Names the range that is found, and how to bring it to 0 to 255."""
     found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    finite = images[np.isfinite(images)] if images.dtype.kind in "biuf" else images[:0]
-    if finite.size:
-        low, high = float(finite.min()), float(finite.max())
+    low, high = _extremes(images)
+    if low <= high:
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
             white = range_of_extremes(low, high)[1]
@@ -289,6 +290,22 @@ def _not_bytes(where: str, images: np.ndarray) -> UserError:
                 f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
             )
     return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
+
+
+def _extremes(images: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest finite number, some examples at a time: it may be a memory map.
+
+    The first is larger than the second where there is none.
+    """
+    low, high = math.inf, -math.inf
+    examples = np.atleast_1d(images) if images.dtype.kind in "biuf" else images[:0]
+    step = max(_SCANNED * len(examples) // max(examples.size, 1), 1)
+    for start in range(0, len(examples), step):
+        part = examples[start : start + step]
+        finite = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return low, high
 
 
 def _kind(where: str, shape: tuple[int, ...], lengths: np.ndarray | None) -> str:
