@@ -127,7 +127,7 @@ def unknown_tiff(path: Path) -> str:
         except (OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, struct.error):
             return ""
     # Pillow reads those of 8 bits: such a file is damaged.
-    is_known = name == _NAMES[_UNSIGNED] and bits <= 8
+    is_known = name == _NAMES[_UNSIGNED] and bits == 8
     return "" if is_known else f"{samples} channel(s) of {bits}-bit {name}"
 
 

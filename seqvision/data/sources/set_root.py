@@ -40,6 +40,8 @@ def set_root(path: Path, say: Callable[[str], None]) -> Path:
     """
     folder = path
     while (only := _only_folder(folder)) and not split_of(only.name):
+        if only.name == folder.name and not any(map(holds_media, folders_in(only))):
+            break  # A class of that name.
         if only.name != folder.name and not _holds_splits(only):
             break
         folder = only
@@ -48,8 +50,9 @@ def set_root(path: Path, say: Callable[[str], None]) -> Path:
     return folder
 
 
-def split_root(folder: Path, split: str) -> Path:
+def split_root(path: Path, split: str, say: Callable[[str], None]) -> Path:
     """Of a split, the folder of its classes, such as `seg_train/seg_train` or `train/images`."""
+    folder = path
     while only := _only_folder(folder):
         meant = split_of(only.name)
         known = meant is not None and meant[0] == split
@@ -58,6 +61,8 @@ def split_root(folder: Path, split: str) -> Path:
         if not any(map(holds_media, folders_in(only))):
             break
         folder = only
+    if folder != path:
+        say(f"{shown(path)}: its classes lie in its folder {shown(folder.relative_to(path))}")
     return folder
 
 

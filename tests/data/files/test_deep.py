@@ -422,6 +422,29 @@ def test_the_process_keeps_its_own_tiffs(tmp_path: Path) -> None:
         Image.open(file)
 
 
+@pytest.mark.parametrize("largest", [65535, 4095])
+def test_grey_of_16_bits_as_pgm_and_jpeg_2000(tmp_path: Path, largest: int) -> None:
+    """PGM (netpbm): big-endian, scaled by its own maximum; JPEG 2000 by its number of bits."""
+    pixels = np.array([[0, largest // 3], [largest, largest // 5]], np.uint16)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        head = f"P5 2 2 {largest}\n".encode()
+        (tmp_path / name / "0.pgm").write_bytes(head + pixels.astype(">u2").tobytes())
+    if largest == 65535:
+        Image.fromarray(pixels).save(tmp_path / "a/1.jp2", irreversible=False)
+    Image.fromarray(np.full((2, 2), 51, np.uint8)).save(tmp_path / "b/1.png")
+    dataset = folders(tmp_path)
+    assert dataset.tones.value_range == (0, 65535)
+    found = arrays(dataset).inputs.reshape(-1, 4).tolist()
+    assert found == [[0, 85, 255, 51]] * (len(found) - 1) + [[51] * 4]
+
+
+def test_a_damaged_tiff_of_8_bits_is_not_called_unknown(tmp_path: Path) -> None:
+    file = tiff(tmp_path / "a.tif", VALUES.astype(np.uint8), "<", photometric=99)
+    with pytest.raises(UnreadableImageError, match="no image, or a damaged one"):
+        read_frames(file)
+
+
 def test_a_tiff_of_many_colour_pages_is_opened_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
