@@ -13,7 +13,7 @@ import numpy as np
 from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.tones import range_of_extremes
-from seqvision.data.sources.npz_memory_map import find_member, map_member
+from seqvision.data.sources.npz_memory_map import extremes, find_member, map_member
 from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.runtime.regular_file import open_regular
@@ -22,8 +22,6 @@ _AXES = {
     "images": "(N, height, width) or (N, height, width, 1 or 3)",
     "clips": "(N, T, height, width) or (N, T, height, width, 1 or 3)",
 }
-# Numbers that are looked at together.
-_SCANNED = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,7 +279,7 @@ def _unflattened(size: int) -> str:
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
     """Names the range that is found, and how to bring it to 0 to 255."""
     found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    low, high = _extremes(images)
+    low, high = extremes(images)
     if low <= high:
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
@@ -290,22 +288,6 @@ def _not_bytes(where: str, images: np.ndarray) -> UserError:
                 f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
             )
     return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
-
-
-def _extremes(images: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest finite number, some examples at a time: it may be a memory map.
-
-    The first is larger than the second where there is none.
-    """
-    low, high = math.inf, -math.inf
-    examples = np.atleast_1d(images) if images.dtype.kind in "biuf" else images[:0]
-    step = max(_SCANNED * len(examples) // max(examples.size, 1), 1)
-    for start in range(0, len(examples), step):
-        part = examples[start : start + step]
-        finite = part[np.isfinite(part)] if part.dtype.kind == "f" else part
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return low, high
 
 
 def _kind(where: str, shape: tuple[int, ...], lengths: np.ndarray | None) -> str:
