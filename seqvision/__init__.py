@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from seqvision.errors import UserError
     from seqvision.evaluate import evaluate_run
     from seqvision.inference.predictor import Predictor
+    from seqvision.inference.stream_classifier import StreamClassifier
     from seqvision.inference.stream_reader import StreamReader
     from seqvision.inference.transcriber import Transcriber
     from seqvision.runtime.cpu_devices import prepare_host
@@ -19,6 +20,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "Predictor",
+    "StreamClassifier",
     "StreamReader",
     "Transcriber",
     "UserError",
@@ -30,6 +32,7 @@ __all__ = [
 
 _MODULES = {
     "Predictor": "inference.predictor",
+    "StreamClassifier": "inference.stream_classifier",
     "StreamReader": "inference.stream_reader",
     "Transcriber": "inference.transcriber",
     "UserError": "errors",

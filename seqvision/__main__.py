@@ -30,9 +30,9 @@ _ALONE = ("host_devices", "num_processes")
 _TOGETHER = (*_ALONE, "coordinator_address", "process_id")
 MODES = {
     "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
-    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed"), _TOGETHER),
+    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
     "predict": Mode(("workdir", "inputs", "output", "csv_guard", "invert", "seed"), _ALONE),
-    "read": Mode(("workdir", "inputs", "invert", "seed"), _ALONE),
+    "read": Mode(("workdir", "inputs", "invert", "seed", "decide"), _ALONE),
     "export": Mode(("workdir", "output", "split", "seed", "check", "int8"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),

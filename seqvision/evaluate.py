@@ -10,8 +10,11 @@ from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
+from seqvision.inference.decision import check_measure
+from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
-from seqvision.runs.saved_run import load_run, load_seeds
+from seqvision.inference.stream_network import classifier_steps
+from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
@@ -33,6 +36,7 @@ def evaluate_run(
     output: str = "",
     seed: int | None = None,
     csv_guard: bool = True,
+    decide: str = "",
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -47,30 +51,25 @@ def evaluate_run(
       output: a `.csv` or `.jsonl` file for the prediction of each example; "" for none.
       seed: of a run of several seeds, which one to evaluate, as if it were the only one.
       csv_guard: see `inference.output_file.write_rows`.
+      decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
+        threshold calibrated on the validation split, see `inference.decision_curve`.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
         an output of several seeds.
     """
     with processes.fail_together():
-        if split_name not in SPLITS:
-            raise UserError(
-                f"--split: '{split_name}' is not known; choose one of {', '.join(SPLITS)}"
-                f"{did_you_mean(split_name, SPLITS)}"
-            )
+        _check_split(split_name)
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        if len(runs) > 1 and target is not None:
-            raise UserError(
-                f"--output: {workdir} holds seeds {run.seed} to {runs[-1].seed}; predictions are"
-                " written for one of them: choose it with --seed"
-            )
+        _check_asked(runs, output, decide)
         check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
+    asked = (settings, split_name, output, seed, decide)
     processes.check_same(
         {
-            "config and flags; give each the same command": (settings, split_name, output, seed),
+            "config and flags; give each the same command": asked,
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
@@ -103,7 +102,32 @@ def evaluate_run(
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
+    if decide:
+        for line in decision_report(run, dataset, split_name, decide):
+            say(line)
     return metrics
+
+
+def _check_split(name: str) -> None:
+    if name not in SPLITS:
+        raise UserError(
+            f"--split: '{name}' is not known; choose one of {', '.join(SPLITS)}"
+            f"{did_you_mean(name, SPLITS)}"
+        )
+
+
+def _check_asked(runs: list[Run], output: str, decide: str) -> None:
+    """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
+    if decide:
+        check_measure(decide)
+        classifier_steps(runs[0])
+    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
+    for flag, (asked, what) in one_seed.items():
+        if asked and len(runs) > 1:
+            raise UserError(
+                f"--{flag}: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed};"
+                f" {what} for one of them: choose it with --seed"
+            )
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
@@ -131,7 +155,8 @@ def run(
     output: str,
     csv_guard: bool,
     seed: int | None,
+    decide: str,
 ) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard)
+    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
     return 0

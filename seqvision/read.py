@@ -1,7 +1,7 @@
-"""Live reading of line images, as if they were just being written: `--mode=read`."""
+"""Live reading of lines, images and clips, as if they were just arriving: `--mode=read`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,38 +9,61 @@ import numpy as np
 from seqvision.config.schema import Settings
 from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
+from seqvision.errors import UserError
+from seqvision.inference.belief_screen import BeliefScreen
+from seqvision.inference.decision import DecisionRule
 from seqvision.inference.inputs import check_pattern, find_inputs, read_lines
 from seqvision.inference.line_screen import LineScreen
+from seqvision.inference.predictor import Predictor
+from seqvision.inference.stream_classifier import Belief, StreamClassifier
 from seqvision.inference.stream_events import Event
 from seqvision.inference.stream_reader import StreamReader
+from seqvision.runs.saved_run import Run, load_run
 from seqvision.runtime.console import say
 
 # Columns that arrive at once.
 _PUSH = 8
 
 
-def read_files(workdir: Path, inputs: str, invert: str, seed: int | None = None) -> int:
-    """Reads images of lines column by column and shows letters as they are decoded.
+def read_files(
+    workdir: Path, inputs: str, invert: str, seed: int | None = None, decide: str = ""
+) -> int:
+    """Reads files step by step and shows what is known so far.
 
-    On a terminal the line runs past at the pace of a pen, with its text below; elsewhere each event
-    is printed at once, then the text.
+    Lines of writing are read column by column: on a terminal the line runs past at the pace of a
+    pen, with its text below; elsewhere each event is printed at once, then the text. Of images and
+    clips, the belief after each row, column, pixel or frame is shown: as bars, or a line for each.
 
     Args:
       workdir: a trained run.
       inputs: a glob pattern, such as `lines/*.png`.
-      invert: see `data.sources.line_reading.read_line`.
+      invert: see `data.sources.line_reading.read_line` and `inference.predictor.Predictor`.
       seed: of a run of several seeds, whose weights; by default those of the first.
+      decide: of images and clips, when to decide on a class, see `decision.DecisionRule`; "": at
+        the end.
 
     Returns:
       The number of files that could not be read; stderr names each with its error.
 
     Raises:
-      UserError: nothing matches, no trained run, or one that cannot read live.
+      UserError: nothing matches, no trained run, one that cannot read live, or no such rule.
     """
     check_inversion(invert)
     check_pattern(inputs)
-    paths = find_inputs(inputs, of_clips=False)
-    reader = StreamReader.from_run(workdir, seed=seed)
+    rule = DecisionRule.parse(decide) if decide else None
+    run = load_run(workdir, seed)
+    paths = find_inputs(inputs, run.data.of_clips)
+    if not run.settings.reads_text:
+        return _classify(run, paths, invert, rule)
+    if rule is not None:
+        raise UserError(
+            f"--decide: it has no effect on {workdir}, which reads text; leave it out (it is for"
+            " runs that classify images or clips)"
+        )
+    return _read_lines(StreamReader(run), paths, invert)
+
+
+def _read_lines(reader: StreamReader, paths: list[Path], invert: str) -> int:
     failed, invert = 0, reader.invert if invert == "auto" else invert
     for name, line, error, _ in read_lines(paths, reader.height, invert):
         if line is None:
@@ -101,6 +124,68 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
     return reader.text(final)
 
 
-def run(settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None) -> int:
+def _classify(trained: Run, paths: list[Path], invert: str, rule: DecisionRule | None) -> int:
+    classifier, failed = StreamClassifier(trained, rule=rule), 0
+    for name, array, error, doubt in Predictor(trained).read_files(paths, invert):
+        if array is None:
+            print(f"unreadable: {name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        say(name)
+        if doubt:
+            print(f"doubtful: {name}: {doubt}", file=sys.stderr)
+        pushes, left_out = classifier.pushes(array)
+        decided = (_draw_beliefs if BeliefScreen.fits() else _list_beliefs)(classifier, pushes)
+        steps = classifier.step_name
+        say(
+            f"decided  '{classifier.class_names[decided.decision or 0]}'  after"
+            f" {decided.step} of {len(pushes)} {steps}"
+        )
+        if left_out:
+            say(f"not read: {left_out} more {steps}, behind the window (config.data.window)")
+    return failed
+
+
+def belief_line(belief: Belief, classifier: StreamClassifier) -> str:
+    """A belief as a line."""
+    parts = [
+        f"{classifier.step_name.removesuffix('s')} {belief.step:>5}",
+        f"'{belief.label}'",
+        f"{belief.probabilities[belief.classes]:.2%}",
+    ]
+    if belief.decision is not None:
+        parts.append(f"decided '{classifier.class_names[belief.decision]}'")
+    return "  ".join(parts)
+
+
+def _classified(
+    classifier: StreamClassifier, pushes: list[np.ndarray], show: Callable[[Belief], None]
+) -> Belief:
+    """The belief with which a class is decided on; `show` is given each."""
+    decided = None
+    for steps in pushes:
+        [belief] = classifier.push(steps)
+        show(belief)
+        decided = belief if belief.decided and decided is None else decided
+    [last] = classifier.finish()
+    return decided or last
+
+
+def _list_beliefs(classifier: StreamClassifier, pushes: list[np.ndarray]) -> Belief:
+    return _classified(classifier, pushes, lambda belief: say(belief_line(belief, classifier)))
+
+
+def _draw_beliefs(classifier: StreamClassifier, pushes: list[np.ndarray]) -> Belief:
+    with BeliefScreen(classifier.class_names, len(pushes)) as screen:
+        return _classified(
+            classifier,
+            pushes,
+            lambda belief: screen.show(belief.probabilities, belief_line(belief, classifier)),
+        )
+
+
+def run(
+    settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None, decide: str
+) -> int:
     """`--mode=read`, with the settings of the run; returns the exit code."""
-    return min(1, read_files(workdir, inputs, invert, seed))
+    return min(1, read_files(workdir, inputs, invert, seed, decide))

@@ -494,4 +494,4 @@ def test_predict_checks_what_the_config_file_has_as_well(
                 "--inputs=x",
                 override,
             )
-        assert ("hidden_size: it has no effect with" in str(error.value)) == (size == 128)
+        assert ("hidden_size: 128 differs from the run's 9" in str(error.value)) == (size == 128)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import options, report
-from benchmarks.lines import load_test_lines, read_text_settings
 from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
 from benchmarks.speed.process import WorkerError, WorkerProcess
@@ -53,6 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse(arguments)
     prepare_host()
     import numpy as np
+
+    from benchmarks.lines import load_test_lines, read_text_settings
 
     settings = read_text_settings(chosen.workdir)
     facts = report.begin(chosen, "live", describe_devices(), cases=[], failed={})

@@ -64,6 +64,8 @@ class TorchStep:
         """
         import torch
 
+        if num_streams == 1:
+            torch.set_num_threads(1)  # As suits one stream best.
         run = load_run(workdir)
         params: Any = run.params
         blocks = params["columns"]["cnn"]

@@ -47,6 +47,12 @@ flags.DEFINE_bool(
     " spreadsheet would compute.",
 )
 flags.DEFINE_string("invert", "auto", "predict, read: auto, always or never swap dark and light.")
+flags.DEFINE_string(
+    "decide",
+    "",
+    "evaluate: probability or margin: shows accuracy against how much was seen. read: when to"
+    " decide on a class, such as probability:0.95 (by default at the end).",
+)
 flags.DEFINE_integer(
     "host_devices",
     0,

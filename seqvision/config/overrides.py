@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
 def check_mode(mode: str, given: Mapping[str, Any], workdir: Path) -> None:
     """Checks that what the command line sets is read by a mode.
 
-    What the run was trained with may be repeated.
+    What the run was trained with may be repeated. Where its record is damaged nothing is checked:
+    the mode itself reads it and says so.
 
     Args:
       mode: one of OF_THE_RUN.
@@ -63,30 +65,43 @@ def check_mode(mode: str, given: Mapping[str, Any], workdir: Path) -> None:
       workdir: of the run that `predict` and `read` take.
 
     Raises:
-      UserError: one of them has no effect.
+      UserError: one of them has no effect, or is not what the run has.
     """
     allowed = OF_THE_RUN[mode]
+    record = _record(workdir)
+    if record is None:
+        return
     may = f"{', '.join(f'config.{name}' for name in allowed)} may be set" if allowed else ""
     for name, value in given.items():
-        if name not in allowed and _plain(value) != _plain(_of_run(workdir, name)):
-            raise UserError(
-                f"--config.{name}: it has no effect with --mode={mode}, which takes the config of"
-                f" the run in --workdir; leave it out{may and f' ({may})'}"
-            )
+        kept = _field(record, name)
+        if name in allowed or _plain(value) == _plain(kept):
+            continue
+        found = f"it has no effect with --mode={mode}, which"
+        if kept is not None:
+            found = f"{value!r} differs from the run's {kept!r}, and --mode={mode}"
+        raise UserError(
+            f"--config.{name}: {found} takes the config of the run in --workdir; leave it"
+            f" out{may and f' ({may})'}"
+        )
 
 
-def _of_run(workdir: Path, name: str) -> Any:
-    """The value of a field in the config of a run; None where it cannot be read."""
+def _record(workdir: Path) -> dict[str, Any] | None:
+    """The config of a run; {} where there is no run, None where it is damaged."""
     path = workdir / "config.json"
-    if not path.is_file():
-        return None
+    if not os.path.lexists(path):
+        return {}
     try:
-        value = json.loads(path.read_bytes())
-        for part in name.split("."):
-            value = value[part]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        content = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
         return None
-    return value
+    return content if isinstance(content, dict) else None
+
+
+def _field(record: Any, name: str) -> Any:
+    """The value of a field in the config of a run; None where it has none."""
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, dict) else None
+    return record
 
 
 def _plain(value: Any) -> Any:

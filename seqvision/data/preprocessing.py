@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Bool, Float, Int32, Shaped
+from jaxtyping import Bool, Float, Int32, Shaped, UInt8
 
-from seqvision.shapes import ByteInputs, ExampleKeys, Inputs, Lengths, PRNGKey
+from seqvision.shapes import ExampleKeys, Inputs, Lengths, PRNGKey
 
 AnyClips = Shaped[Array, "B T height width channels"]
 
 
-def to_unit_range(inputs: ByteInputs) -> Inputs:
+def to_unit_range(inputs: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
     return inputs.astype(jnp.float32) / 255.0
 

@@ -86,7 +86,7 @@ def checked(artefact: Artefact, model: Network, examples: Examples) -> Checked:
     name, content, _ = artefact
     parts = memory_of(model, examples.input_shape) if name.startswith("step") else []
     engine = _engine(artefact, model, parts)
-    found = examples.measure(engine)
+    found = examples.measure(engine, name)
     _check(artefact, found, examples.score())
     step = one_step(content, model, parts) if name.startswith("step") else None
 
@@ -113,7 +113,8 @@ def _check(artefact: Artefact, found: Found, score: float) -> None:
     if artefact.is_int8 and not abs(found.score - score) <= MOST_LOSS:
         raise UserError(
             f"{artefact.name}: {found.score:.2%} where JAX has {score:.2%}, a difference of"
-            f" {MOST_LOSS:.0%} is allowed; nothing was written. Leave the 8-bit files out: --int8=false"
+            f" {MOST_LOSS:.0%} is allowed; nothing was written. Leave the 8-bit files out with"
+            " --int8=false"
         )
     if not artefact.is_int8 and not found.difference <= MOST_DIFFERENCE:  # NaN is refused too.
         raise UserError(

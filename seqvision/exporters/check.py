@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from rapidfuzz.distance import Levenshtein
+from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import padded_indices
@@ -15,6 +16,7 @@ from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import BLANK
 from seqvision.exporters.onnx_network import Network
 from seqvision.models.line_reader import LineReader
+from seqvision.runtime.console import on_terminal
 
 Engine = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 """Logits of a batch: inputs uint8 (B, ...), and lengths (B,) of clips and lines."""
@@ -89,7 +91,7 @@ class Examples:
             )
         )
         self.batches: list[Batch] = []
-        for indices, mask in padded_indices(len(split), batch_size):
+        for indices, mask in _shown(list(padded_indices(len(split), batch_size)), "JAX"):
             read = split.read(indices)
             inputs, lengths = read["inputs"], read.get("lengths")
             if lengths is not None and not self.is_reader:
@@ -110,9 +112,9 @@ class Examples:
         """Of JAX."""
         return self._score(self._answers([batch.logits for batch in self.batches]))
 
-    def measure(self, engine: Engine) -> Found:
-        """Runs an exported network on all examples."""
-        found = [engine(batch.inputs, batch.lengths) for batch in self.batches]
+    def measure(self, engine: Engine, name: str) -> Found:
+        """Runs an exported network, of this name, on all examples."""
+        found = [engine(batch.inputs, batch.lengths) for batch in _shown(self.batches, name)]
         differences = [
             np.abs(logits - batch.logits)[self._is_output(batch)].max(initial=0.0)
             for logits, batch in zip(found, self.batches, strict=True)
@@ -157,6 +159,11 @@ class Examples:
             errors = sum(Levenshtein.distance(answer, label) for answer, label in pairs)
             return errors / max(sum(map(len, labels)), 1)
         return sum(int(answer == label) for answer, label in pairs) / len(pairs)
+
+
+def _shown(batches: list[Any], name: str) -> Any:
+    """The batches, with a bar that shows how far it is and the time left."""
+    return tqdm(batches, desc=name, unit="batch", disable=not on_terminal(), leave=False)
 
 
 def median_seconds(call: Callable[[], Any]) -> float:

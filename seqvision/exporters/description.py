@@ -5,8 +5,9 @@ from typing import Any
 
 from seqvision.errors import UserError
 from seqvision.exporters.onnx_network import Network
-from seqvision.exporters.onnx_step import memory_of, step_axis
+from seqvision.exporters.onnx_step import memory_of
 from seqvision.models.line_reader import LineReader
+from seqvision.models.steps import step_axis
 from seqvision.runs.saved_run import Run
 
 

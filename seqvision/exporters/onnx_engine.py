@@ -8,8 +8,9 @@ import onnxruntime
 
 from seqvision.exporters.check import Engine
 from seqvision.exporters.onnx_network import Network
-from seqvision.exporters.onnx_step import Memory, step_axis
+from seqvision.exporters.onnx_step import Memory
 from seqvision.models.line_reader import LineReader
+from seqvision.models.steps import step_axis
 
 
 def _session(content: bytes) -> onnxruntime.InferenceSession:

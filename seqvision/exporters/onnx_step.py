@@ -1,11 +1,9 @@
 """The step of a network as ONNX: the next columns, rows or frames and the memory, in and out."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from seqvision.errors import UserError
 from seqvision.exporters.onnx_graph import Graph, Value
 from seqvision.exporters.onnx_layers import Carry, carry_names, layers, step_mask
 from seqvision.exporters.onnx_network import Network, Params, in_unit_range, sequence
@@ -13,15 +11,7 @@ from seqvision.exporters.onnx_readouts import dense, readout_so_far
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
 from seqvision.models.running_readouts import MEMORIES
-from seqvision.models.sequences import CNNColumns, Columns, Frames, Pixels, Rows
-
-# The axis of one input along which the steps of a maker lie, and what they are.
-_STEP_AXES: dict[Any, tuple[int, str]] = {
-    Rows: (0, "rows"),
-    Columns: (1, "columns"),
-    CNNColumns: (1, "columns"),
-    Frames: (0, "frames"),
-}
+from seqvision.models.steps import step_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,22 +27,6 @@ class Memory:
     name: str
     shape: tuple[int, ...]
     start: float = 0.0
-
-
-def step_axis(model: Network) -> tuple[int, str]:
-    """The axis of an image, clip or line along which steps come, and what they are.
-
-    Raises:
-      UserError: the network needs the whole input.
-    """
-    maker: Any = model.columns if isinstance(model, LineReader) else model.sequence
-    if model.recurrent.bidirectional:
-        raise UserError("it reads in both directions, and needs the whole input")
-    if isinstance(maker, Pixels) and not maker.permuted:
-        return 0, "pixels"
-    if type(maker) not in _STEP_AXES:
-        raise UserError(f"its steps ({type(maker).__name__}) need the whole input")
-    return _STEP_AXES[type(maker)]
 
 
 def memory_of(model: Network, input_shape: tuple[int, ...]) -> list[Memory]:

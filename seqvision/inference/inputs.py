@@ -170,7 +170,7 @@ def read_inputs(
     for path in paths:
         name = shown(path)
         if path.suffix.lower() == ".npz":
-            yield from _npz_inputs(path, input_shape, of_clips, background, invert, doubts)
+            yield from _npz_inputs(path, input_shape, of_clips, background, invert, tones, doubts)
             continue
         try:
             _refuse_npy(path)
@@ -237,6 +237,7 @@ def _npz_inputs(
     of_clips: bool,
     background: str,
     invert: str,
+    tones: Tones,
     doubts: Doubts,
 ) -> Iterator[Input]:
     """The examples of `images`, or of each array such as `test_images` (MedMNIST's names)."""
@@ -260,6 +261,9 @@ def _npz_inputs(
                 fitted = fit(255 - frames if swapped else frames, height, width, channels)
                 if not of_clips:
                     doubts.of_shape(frames[0])
+                if tones.value_range:
+                    doubts.of_8_bits(tones.value_range)
+                doubts.of_levels(frames)
                 array = fitted if of_clips else fitted[0]
                 yield Input(f"{where}[{number}]", array, None, doubts.taken())
     except UserError as error:

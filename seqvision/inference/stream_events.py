@@ -1,6 +1,5 @@
 """Events of live reading: a letter begins, a letter is final."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +7,7 @@ from typing import NamedTuple
 from seqvision.decoding import BLANK, letter_end
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A letter (or a space) was decoded. Each is reported twice: when it begins, and when it ends.
 
     Attributes:

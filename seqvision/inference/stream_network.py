@@ -1,7 +1,8 @@
-"""The network of live reading, on the host or compiled for the devices."""
+"""The networks of live reading, on the host or compiled for the devices."""
 
 import abc
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,19 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqvision.data.preprocessing import to_unit_range
+from seqvision.errors import UserError
+from seqvision.models.classifier import SequenceClassifier
+from seqvision.models.host.classifier import HostClassifier
 from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
+from seqvision.models.steps import read_steps, start_memory, step_axis
+from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 
-# Columns in one call are padded to one of these numbers: for each, a program is compiled.
+# Steps in one call are padded to one of these numbers: for each, a program is compiled.
 _SIZES = (1, 8, 64)
 _MOST_ON_HOST = 16
 """So many streams, or fewer, are read on the host; a compiled program takes longer to call."""
 
 
 class StreamNetwork(abc.ABC):
-    """A `LineReader` that keeps the memory of S lines.
+    """A network that keeps the memory of S streams.
 
     Attributes:
       memory: a tree of arrays (S, ...), on the host or the devices.
@@ -29,23 +35,23 @@ class StreamNetwork(abc.ABC):
 
     memory: Any
     _start: Any
-    """The memory before the first column, as numpy arrays."""
+    """The memory before the first step, as numpy arrays."""
 
     @abc.abstractmethod
-    def size_of(self, num_columns: int) -> int:
-        """How many columns, read or empty, to give it at once."""
+    def size_of(self, num_steps: int) -> int:
+        """How many steps, read or empty, to give it at once."""
 
     @abc.abstractmethod
-    def read(self, columns: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Logits (S, n, K) of the next columns.
+    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Logits (S, n, K) of the next steps.
 
         Args:
-          columns: uint8 (S, height, n, 1).
-          lengths: (S,), how many of them each line has.
+          steps: uint8; of lines columns (S, height, n, 1), else (S, n, ...).
+          lengths: (S,), how many of them each stream has.
         """
 
     def start(self, streams: list[int]) -> None:
-        """Starts new lines."""
+        """Starts new lines, images or clips."""
 
         def renewed(new: np.ndarray, old: np.ndarray) -> np.ndarray:
             array = np.array(old)
@@ -60,7 +66,7 @@ class StreamNetwork(abc.ABC):
 
 
 def create_network(model: LineReader, params: Any, height: int, num_streams: int) -> StreamNetwork:
-    """The network of a run, where it is fastest.
+    """The network of a run that reads lines, where it is fastest.
 
     Args:
       model: the network.
@@ -68,54 +74,131 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
       height: rows of a column.
       num_streams: lines side by side.
     """
-    in_float32 = model.dtype is None or jnp.dtype(model.dtype) == jnp.float32
-    on_host = in_float32 and num_streams <= _MOST_ON_HOST
-    return (HostNetwork if on_host else DeviceNetwork)(model, params, height, num_streams)
+    if _on_host(model.dtype, num_streams):
+        reader = HostReader(model, _numpy(params))
+        return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
+
+    def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
+        inputs = to_unit_range(columns)
+        return model.apply({"params": params}, inputs, lengths, carry, method=LineReader.read)
+
+    start = _start(model, params, height, num_streams)
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
+
+
+def create_classifier_network(
+    model: SequenceClassifier, params: Any, num_streams: int
+) -> StreamNetwork:
+    """The network of a run that classifies step by step, where it is fastest.
+
+    Args:
+      model: the network, see `models.steps.step_axis`.
+      params: its weights.
+      num_streams: images or clips side by side.
+    """
+    start = start_memory(model, num_streams)
+    if _on_host(model.dtype, num_streams):
+        return HostNetwork(HostClassifier(model, _numpy(params)), start, time_axis=1)
+
+    def read(params: Any, memory: Any, steps: Any, lengths: Any) -> Any:
+        return read_steps(model, params, to_unit_range(steps), lengths, memory)
+
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
+
+
+def classifier_steps(run: Run) -> tuple[int, str]:
+    """The axis of an image or clip along which steps come, and what they are.
+
+    Raises:
+      UserError: the run reads text, or needs whole images.
+    """
+    if run.settings.reads_text:
+        raise UserError(
+            f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
+            " images or clips, or read it with StreamReader"
+        )
+    assert isinstance(run.model, SequenceClassifier)
+    try:
+        return step_axis(run.model)
+    except UserError as error:
+        raise UserError(
+            f"{run.workdir}: {error}; choose a run of one direction with config.model.sequence of"
+            " rows, columns, pixels or frames, or --mode=predict (from Python: Predictor)"
+        ) from None
 
 
 class HostNetwork(StreamNetwork):
     """Steps on the host, in numpy."""
 
-    def __init__(self, model: LineReader, params: Any, height: int, num_streams: int) -> None:
-        """See `create_network`."""
-        self._reader = HostReader(model, jax.tree.map(np.asarray, jax.device_get(params)))
-        self.memory = self._start = self._reader.start(num_streams, height)
+    def __init__(self, reader: HostReader | HostClassifier, start: Any, time_axis: int) -> None:
+        """Takes a network, the memory before its first step, and the axis of the steps."""
+        self._reader, self._time_axis = reader, time_axis
+        self.memory = self._start = start
 
-    def size_of(self, num_columns: int) -> int:
-        return min(num_columns, _SIZES[-1])
+    def size_of(self, num_steps: int) -> int:
+        return min(num_steps, _SIZES[-1])
 
-    def read(self, columns: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        all_read = lengths.min() == columns.shape[2]
-        logits, self.memory = self._reader.read(columns, self.memory, None if all_read else lengths)
+    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        all_read = lengths.min() == steps.shape[self._time_axis]
+        logits, self.memory = self._reader.read(steps, self.memory, None if all_read else lengths)
         return logits
 
 
 class DeviceNetwork(StreamNetwork):
     """Compiled steps on all devices, to which the streams are divided."""
 
-    def __init__(self, model: LineReader, params: Any, height: int, num_streams: int) -> None:
-        """See `create_network`."""
+    def __init__(
+        self,
+        read: Callable[..., Any],
+        params: Any,
+        start: Any,
+        num_streams: int,
+        sizes: tuple[int, ...],
+    ) -> None:
+        """Gets ready to read.
+
+        Args:
+          read: `read(params, memory, steps, lengths) -> logits, memory`.
+          params: the weights.
+          start: the memory before the first step.
+          num_streams: S.
+          sizes: numbers of steps in one call.
+        """
+        self._sizes = sizes
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
         self._sharding = batch_sharding(mesh)
         self._params = jax.device_put(params, replicated(mesh))
-        self._start = _start(model, params, height, num_streams)
-
-        def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
-            inputs = to_unit_range(columns)
-            return model.apply({"params": params}, inputs, lengths, carry, method=LineReader.read)
-
+        self._start = start
         self._read = shard_batch(read, mesh, num_replicated=1)
-        self.restore(self._start)
+        self.restore(start)
 
-    def size_of(self, num_columns: int) -> int:
-        return next((size for size in _SIZES if size >= num_columns), _SIZES[-1])
+    def size_of(self, num_steps: int) -> int:
+        return next((size for size in self._sizes if size >= num_steps), self._sizes[-1])
 
-    def read(self, columns: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        logits, self.memory = self._read(self._params, self.memory, columns, lengths)
+    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        logits, self.memory = self._read(self._params, self.memory, steps, lengths)
         return np.asarray(logits)
 
     def restore(self, memory: Any) -> None:
         self.memory = jax.device_put(memory, self._sharding)
+
+
+def _on_host(dtype: Any, num_streams: int) -> bool:
+    return _in_float32(dtype) and num_streams <= _MOST_ON_HOST
+
+
+def _sizes(dtype: Any) -> tuple[int, ...]:
+    """Not 1 for bfloat16: XLA takes the loop of a single step apart, and then its product fails on
+    CPU ("BF16 x BF16 = F32", jax 0.9.2) or is rounded otherwise than in a whole sequence."""
+    return _SIZES if _in_float32(dtype) else _SIZES[1:]
+
+
+def _in_float32(dtype: Any) -> bool:
+    return dtype is None or jnp.dtype(dtype) == jnp.float32
+
+
+def _numpy(params: Any) -> Any:
+    return jax.tree.map(np.asarray, jax.device_get(params))
 
 
 def _start(model: LineReader, params: Any, height: int, num_streams: int) -> Any:

@@ -1,37 +1,21 @@
 """Live reading of lines whose columns arrive a few at a time."""
 
-import dataclasses
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
 from seqvision.inference.stream_events import Event, LineEvents, LineState
 from seqvision.inference.stream_network import create_network
+from seqvision.inference.streams import Streams, checked_count
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
 
 
-class StreamState(NamedTuple):
-    """All that is kept of S lines; its size does not depend on their lengths.
-
-    Attributes:
-      network: the SHA-256 of the weights.
-      memory: of the network, see `stream_network.StreamNetwork`, as numpy arrays.
-      lines: what is kept of each line's text.
-    """
-
-    network: str
-    memory: Any
-    lines: tuple[LineState, ...]
-
-
-class StreamReader:
+class StreamReader(Streams[Event]):
     """A trained network that reads lines while they are written, one or many at a time.
 
         reader = StreamReader.from_run("runs/column_reader")
@@ -53,6 +37,8 @@ class StreamReader:
       symbols: its alphabet.
       invert: `config.lines.invert` of the run, for images of lines.
     """
+
+    _name, _steps, _time_axis = "reader", "columns", 1
 
     def __init__(
         self,
@@ -78,17 +64,15 @@ class StreamReader:
                 " a run with config.model.bidirectional=False, or --mode=predict (from Python:"
                 " Transcriber)"
             )
-        if not isinstance(num_streams, int) or num_streams < 1:
-            raise ValueError(f"num_streams: {num_streams!r}; choose a whole number from 1")
         assert isinstance(run.model, LineReader)
-        self.num_streams, self.height = num_streams, run.data.input_shape[0]
+        self.height = run.data.input_shape[0]
+        network = create_network(run.model, run.params, self.height, checked_count(num_streams))
+        super().__init__(run, num_streams, network)
         self._alphabet = Alphabet(run.data.class_names, run.settings.reading.direction)
         self.symbols = self._alphabet.symbols
         self.invert = run.settings.lines.invert
-        self._empty = np.zeros((self.height, run.model.delay), np.uint8)
+        self._empty = np.zeros((self.height, run.model.delay, 1), np.uint8)
         self._on_logits = on_logits
-        self._digest = _digest(run.params)
-        self._network = create_network(run.model, run.params, self.height, num_streams)
         self._lines = [
             LineEvents(stream, self.symbols, run.settings.letter_delay)
             for stream in range(num_streams)
@@ -127,14 +111,7 @@ class StreamReader:
         Raises:
           ValueError: an array of another shape or type, or no such stream; nothing was read.
         """
-        if not isinstance(columns, Mapping):
-            if self.num_streams > 1:
-                raise ValueError(
-                    f"columns of which stream? This reader has {self.num_streams}; push them as"
-                    " {stream number: columns}"
-                )
-            columns = {0: columns}
-        return self._read({self._stream(s): self._checked(c) for s, c in columns.items()})
+        return super().push(columns)
 
     def finish(self, stream: int | Iterable[int] = 0) -> list[Event]:
         """Ends a line, or several: reads the empty columns behind it and starts the next one.
@@ -157,20 +134,9 @@ class StreamReader:
         events.sort(key=lambda event: event.stream)
         last = {event.stream: index for index, event in enumerate(events)}
         for index in last.values():
-            events[index] = dataclasses.replace(events[index], ends_word=True)
+            events[index] = events[index]._replace(ends_word=True)
         self._network.start(streams)
         return events
-
-    def reset(self, stream: int | Iterable[int] = 0) -> None:
-        """Drops a line, or several, and starts the next one.
-
-        Raises:
-          ValueError: no such stream.
-        """
-        streams = self._streams(stream)
-        for one in streams:
-            self._lines[one].state = LineState()
-        self._network.start(streams)
 
     def text(self, events: Iterable[Event]) -> str:
         """The final letters among the events of a line in the order in which they are typed.
@@ -181,65 +147,12 @@ class StreamReader:
         """
         return self._alphabet.text(event.symbol for event in events if event.final)
 
-    def save(self) -> StreamState:
-        """All that it keeps, in the host's memory: to be pickled, and restored in another process.
-
-        A pickle can run code when it is loaded: load only your own.
-        """
-        memory = jax.tree.map(np.array, jax.device_get(self._network.memory))
-        return StreamState(self._digest, memory, tuple(line.state for line in self._lines))
-
-    def restore(self, state: Any) -> None:
-        """Goes on from a saved state.
-
-        Args:
-          state: what `save` returned.
-
-        Raises:
-          ValueError: no state, one of another network or number of streams, or a damaged one.
-        """
-        if not isinstance(state, StreamState):
-            raise ValueError(
-                f"{type(state).__name__} is no state of a reader; pass what save() returned"
-            )
-        if state.network != self._digest:
-            raise ValueError("the state is of another network than this reader's")
-        if len(state.lines) != self.num_streams:
-            raise ValueError(
-                f"the state is of {len(state.lines)} streams; this reader has {self.num_streams}"
-            )
-        shapes = jax.tree.map(_shape, self._network.memory)
-        if jax.tree.map(_shape, state.memory) != shapes:
-            raise ValueError("the state is damaged: its arrays have other shapes than those here")
-        self._network.restore(state.memory)
-        for line, kept in zip(self._lines, state.lines, strict=True):
-            line.state = LineState(*kept)
-
     def _read(self, columns: dict[int, np.ndarray], sizes: list[int] | None = None) -> list[Event]:
         """Reads columns; `sizes` of the lines, where they are known to have no more."""
         events: list[Event] = []
-        longest = max((array.shape[1] for array in columns.values()), default=0)
-        begin = 0
-        while begin < longest:
-            size = self._network.size_of(longest - begin)
-            batch, lengths = self._batch(columns, begin, size)
-            events += self._decoded(self._network.read(batch, lengths), lengths, sizes)
-            begin += size
-        return sorted(events, key=lambda event: event.stream) if longest > 1 else events
-
-    def _batch(
-        self, columns: dict[int, np.ndarray], begin: int, size: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The next columns (S, height, size, 1), and how many each stream has."""
-        parts = {stream: array[:, begin : begin + size] for stream, array in columns.items()}
-        if self.num_streams == 1 and parts[0].shape[1] == size:
-            return parts[0][None, ..., None], np.array([size], np.int32)
-        batch = np.zeros((self.num_streams, self.height, size, 1), np.uint8)
-        lengths = np.zeros(self.num_streams, np.int32)
-        for stream, part in parts.items():
-            lengths[stream] = part.shape[1]
-            batch[stream, :, : part.shape[1], 0] = part
-        return batch, lengths
+        for logits, lengths in self._logits(columns):
+            events += self._decoded(logits, lengths, sizes)
+        return sorted(events, key=lambda event: event.stream)
 
     def _decoded(
         self, logits: np.ndarray, lengths: np.ndarray, sizes: list[int] | None
@@ -259,43 +172,30 @@ class StreamReader:
             )
         return events
 
-    def _checked(self, columns: Any) -> np.ndarray:
+    def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)
-        found = f"{array.dtype} {array.shape}"
-        if array.ndim == 3 and array.shape[2] == 1:
-            array = array[..., 0]
+        if array.ndim == 2 and array.shape[0] == self.height and array.dtype == np.uint8:
+            return array[..., None]  # As most are.
+        found = f"columns are {array.dtype} {array.shape}"
         reads = f"this run reads uint8 ({self.height}, any number of columns), 0 to 255"
-        if array.ndim == 3:
-            raise ValueError(f"columns are {found}: in colour; {reads}: make them grey")
-        if array.ndim != 2 or array.shape[0] != self.height:
-            raise ValueError(f"columns are {found}; {reads}")
-        if array.size and array.dtype != np.uint8:
-            if array.dtype.kind == "f" and np.isnan(array).any():
-                number = int(np.isnan(array).any(axis=0).argmax())
-                found += f", NaN in column {number} of them"
-            raise ValueError(f"columns are {found}; {reads}")
+        if array.ndim == 2:
+            array = array[..., None]
+        if array.ndim == 3 and array.shape[2] != 1:
+            raise ValueError(f"{found}: in colour; {reads}: make them grey")
+        if array.ndim != 3 or array.shape[0] != self.height:
+            raise ValueError(f"{found}; {reads}")
+        self._check_bytes(array, found, reads)
         return array
 
-    def _stream(self, stream: Any) -> int:
-        is_number = isinstance(stream, int | np.integer) and not isinstance(stream, bool)
-        if not is_number or not 0 <= stream < self.num_streams:
-            raise ValueError(
-                f"stream {stream!r}: this reader has streams 0 to {self.num_streams - 1}"
-            )
-        return int(stream)
+    def _start(self, stream: int) -> None:
+        self._lines[stream].state = LineState()
 
-    def _streams(self, stream: Any) -> list[int]:
-        streams = stream if isinstance(stream, Iterable) else [stream]
-        return [self._stream(one) for one in streams]
+    def _kept(self) -> tuple[LineState, ...]:
+        return tuple(line.state for line in self._lines)
 
+    def _fits(self, kept: tuple[Any, ...]) -> bool:
+        return all(isinstance(state, tuple) and len(state) == len(LineState()) for state in kept)
 
-def _shape(leaf: Any) -> tuple[Any, Any]:
-    return leaf.shape, leaf.dtype
-
-
-def _digest(params: Any) -> str:
-    leaves, structure = jax.tree.flatten(jax.device_get(params))
-    digest = hashlib.sha256(repr(structure).encode())
-    for leaf in leaves:
-        digest.update(repr((leaf.shape, leaf.dtype.name)).encode() + leaf.tobytes())
-    return digest.hexdigest()
+    def _keep(self, kept: tuple[Any, ...]) -> None:
+        for line, state in zip(self._lines, kept, strict=True):
+            line.state = LineState(*state)

@@ -1,6 +1,7 @@
 """Overrides on the command line: what has no effect is refused, what has is not."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from configs import column_reader, frame_lstm, row_lstm
 from seqvision.config.overrides import check_mode, check_overrides
 from seqvision.config.validation import validate
 from seqvision.errors import UserError
+from seqvision.runs.compatibility import read_settings
 
 
 def check(config: ConfigDict, changes: dict[str, Any]) -> None:
@@ -100,3 +102,30 @@ def test_modes_that_take_the_config_of_the_run(
     (tmp_path / "config.json").write_text(json.dumps(kept))
     check_mode(mode, {name: value}, tmp_path)
     check_mode("predict", {"reading.beam_width": 3, "reading.prior_weight": 2.0}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"data": {"source": "npz"}}, "'folders' differs from the run's 'npz', and --mode=predict"),
+        ({"data": {"source": None}}, "it has no effect with --mode=predict, which takes"),
+        ({"data": 3}, "it has no effect with --mode=predict, which takes"),
+    ],
+)
+def test_what_differs_from_the_run(tmp_path: Path, content: Any, found: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError) as error:
+        check_mode("predict", {"data.source": "folders"}, tmp_path)
+    assert str(error.value).startswith(f"--config.data.source: {found}")
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", '{"data": {"so', "\0", "FIFO"])
+def test_a_damaged_record_is_named_before_overrides(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "config.json"
+    if content == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.write_text(content)
+    check_mode("predict", {"data.source": "folders"}, tmp_path)
+    with pytest.raises(UserError, match=r"config\.json: (damaged|a pipe|it is a)"):
+        read_settings(tmp_path)

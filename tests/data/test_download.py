@@ -53,6 +53,36 @@ def test_an_answer_is_downloaded() -> None:
     assert downloader._open_with_requests is stock
 
 
+@pytest.mark.parametrize("manner", ["hangs", "hangs after one", "busy", "cuts"])
+def test_a_server_that_stops_answering(manner: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Also after a first answer, and without words of the library."""
+    asked, stop = [], threading.Event()
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if manner == "cuts":
+                return
+            if manner == "busy" or (manner == "hangs after one" and len(asked) == 1):
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            stop.wait(5)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        start = time.monotonic()
+        with pytest.raises(requests.exceptions.RequestException, match=r"^http://127.*/x: "):
+            get(f"http://127.0.0.1:{server.server_port}/x", 1.0)
+        assert time.monotonic() - start < 4
+        assert asked and not caplog.records
+        stop.set()
+        server.shutdown()
+
+
 def test_without_a_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """HOME is unset and the user has no entry in passwd, as in many containers."""
 

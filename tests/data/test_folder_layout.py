@@ -92,11 +92,14 @@ def test_a_level_of_equal_folders_is_asked_about(tmp_path: Path) -> None:
         (("seg_train/seg_train", "seg_test/seg_test"), ["train", "test"], "seg_train as train"),
         (("data/train", "data/test"), ["train", "test"], "the set lies in its folder data"),
         (("x/train/train", "x/valid/valid"), ["train", "validation"], "lies in its folder x"),
+        (("train/images", "test/images"), ["train", "test"], "in its folder images"),
         (
-            ("train/images", "test/images"),
-            ["train", "test"],
-            "its classes lie in its folder images",
+            ("archive/data/train", "archive/data/val"),
+            ["train", "validation"],
+            "folder archive/data",
         ),
+        (("a/b/c/d/train", "a/b/c/d/test"), ["train", "test"], "lies in its folder a/b/c/d"),
+        (("set/x/train", "set/x/test"), ["train", "test"], "lies in its folder set/x"),
         (("set/set",), ["train"], "the set lies in its folder set/set"),
     ],
 )
@@ -127,6 +130,12 @@ def test_a_class_that_may_be_all_of_them(tmp_path: Path) -> None:
     says(lambda: folders(tmp_path), "only one class, 'x'", "cat, dog", f"to {tmp_path / 'x/y'}")
     some_images(tmp_path, ("x",))
     says(lambda: folders(tmp_path), "only one class, 'x'; at least two are needed")
+
+
+def test_splits_without_classes_are_called_splits(tmp_path: Path) -> None:
+    some_images(tmp_path / "archive/data", ("train", "val"))
+    where = tmp_path / "archive/data"
+    says(lambda: folders(tmp_path), "if its splits are train, val, set", f"to {where}")
 
 
 def test_few_pictures_and_black_ones_before_fractions(tmp_path: Path) -> None:

@@ -269,3 +269,22 @@ def test_a_page_without_its_image(tmp_path: Path) -> None:
     assert [line.file.name for line in lines_of_pages(tmp_path, print)] == ["1.png"]
     (tmp_path / "1.png").unlink()
     says(lambda: load(tmp_path), "1.xml: no image 2.png beside it")
+
+
+@pytest.mark.parametrize("name", ["", " ", "/", "scans/", ".", "..", "x" * 300, None])
+@pytest.mark.parametrize("is_alto", [False, True])
+def test_a_page_that_names_no_image(tmp_path: Path, name: str | None, is_alto: bool) -> None:
+    if is_alto:
+        content = alto('<String CONTENT="a"/>')
+        old = "<fileName>1.png</fileName>"
+        new = "" if name is None else f"<fileName>{name}</fileName>"
+    else:
+        content = page(BOX + reading("a"))
+        old, new = ' imageFilename="1.png"', "" if name is None else f' imageFilename="{name}"'
+    assert old in content
+    saved(tmp_path, content.replace(old, new))
+    [line] = lines_of_pages(tmp_path, print)
+    assert (line.text, line.file) == ("a", tmp_path / "1.png")
+    (tmp_path / "1.png").unlink()
+    wanted = name if name and len(name) == 300 else "1.png"
+    says(lambda: lines_of_pages(tmp_path, print), f"1.xml: no image {wanted[:20]}", "put that of")

@@ -89,6 +89,11 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
             {"images": IMAGES * 16.0, "target": LABELS},
             ["from 16 to 16", "if 16 is white, in all arrays, save np.round(images * (255 / 16))"],
         ),
+        (
+            {"images": IMAGES.astype(np.int16) * 209, "labels": LABELS},
+            ["int16 from 209 to 209", "all arrays, save images.astype(np.uint8)"],
+        ),
+        ({"images": IMAGES * 209.5, "labels": LABELS}, ["save np.round(images).astype(np.uint8)"]),
         ({"images": IMAGES, "labels": np.eye(4)}, ["one-hot", "argmax(axis=1)"]),
         ({"images": IMAGES, "labels": np.tri(4)}, ["(4, 4)", "multi-label", "save one column"]),
         ({"x": IMAGES, "data": IMAGES, "y": LABELS}, ["both 'x' and 'data' may be its images"]),

@@ -15,7 +15,6 @@ from PIL import Image
 from configs import default
 from seqvision import evaluate
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit, hold_out_validation
-from seqvision.data.files.tones import Tones
 from seqvision.data.sources import folders
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.loading import Loading
@@ -228,9 +227,9 @@ def test_folders_are_scanned_once(
     decoded: list[Path] = []
     read_frames = folders.read_frames
 
-    def noted(file: Path, size: tuple[int, int], tones: Tones) -> np.ndarray:
+    def noted(file: Path, *how: Any) -> np.ndarray:
         decoded.append(file)
-        return read_frames(file, size, tones)
+        return read_frames(file, *how)
 
     monkeypatch.setattr(folders, "read_frames", noted)
     again = load_folders(class_folders, Loading(**options))

@@ -103,7 +103,7 @@ def test_a_file_that_is_not_equal_is_an_error_and_nothing_is_written(
     monkeypatch.setattr(
         Examples,
         "measure",
-        lambda self, engine: Found(measure(self, engine).difference, 0.0, 0),
+        lambda self, engine, name: Found(measure(self, engine, name).difference, 0.0, 0),
     )
     with pytest.raises(UserError, match=r"network.int8.onnx: 0.00% where JAX has"):
         export.export_run(settings, run_of_rows, str(tmp_path / "other"))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from seqvision.data.files.content import Content
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.headers import has_frames, header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
@@ -30,8 +31,11 @@ def kind_of(path: Path) -> str:
     "" is a file that cannot be opened, or a GIF of one frame: an image or a clip, as one likes.
     """
     suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES or path.is_dir():
+    if path.is_dir():
         return "clip"
+    if suffix in VIDEO_SUFFIXES:  # A picture stays one under such a name.
+        header = header_of(path)
+        return "image" if header and header.is_animated is False else "clip"
     if suffix in IMAGE_SUFFIXES - _PERHAPS_ANIMATED:
         return "image"
     header = header_of(path)
@@ -71,6 +75,7 @@ def read_frames(
     size: tuple[int, int] = (0, 0),
     tones: Tones = FILE_BY_FILE,
     doubts: Doubts | None = None,
+    content: Content | None = None,
 ) -> HostFrames:
     """Reads an image, or all frames of a clip, in their own size.
 
@@ -80,7 +85,8 @@ def read_frames(
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
       tones: those of the set, for deep and transparent pictures.
-      doubts: is told what is doubtful, see `pixels.in_mode`.
+      doubts, content: are told what is doubtful, and what it holds before its tones are applied;
+        see `pixels.in_mode`.
 
     Returns:
       uint8 (T, height, width, channels): one channel where all is grey, else three. An image is
@@ -92,13 +98,13 @@ def read_frames(
       UserError: it is a video, and PyAV is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        return without_colour(video_frames(path, *size, tones, doubts))
+        return without_colour(video_frames(path, *size, tones, doubts, content))
     with reading():
         images = _folder_frames(path) if path.is_dir() else _file_frames(path)
         sizes = [(image.height, image.width) for image in images]
         check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
-        images = in_mode(images, "L" if grey else "RGB", tones, doubts)
+        images = in_mode(images, "L" if grey else "RGB", tones, doubts, content)
         frames = np.stack([np.asarray(image) for image in images])
         return frames[..., None] if grey else without_colour(frames)
 
@@ -122,7 +128,10 @@ def read_clip(
       UnreadableImageError, UserError: see `read_frames`.
     """
     height, width, channels = input_shape[-3:]
-    return fit(read_frames(path, (height, width), tones, doubts), height, width, channels)
+    frames = read_frames(path, (height, width), tones, doubts)
+    if doubts:
+        doubts.of_levels(frames)
+    return fit(frames, height, width, channels)
 
 
 def _folder_frames(folder: Path) -> list[Image.Image]:

@@ -40,6 +40,19 @@ class Doubts:
                 f" {low:g} to {high:g}, the range of this run"
             )
 
+    def of_8_bits(self, value_range: tuple[float, float]) -> None:
+        """Pictures of 8 bits, given to a run that has a range for deep ones."""
+        low, high = value_range
+        self._found.append(
+            "it has 8 bits a value, and this run reads deep pictures:"
+            f" its 0 to 255 are taken for {low:g} to {high:g}"
+        )
+
+    def of_levels(self, pixels: np.ndarray) -> None:
+        """An image or a clip that shows nothing."""
+        if pixels.size and pixels.min() == pixels.max():
+            self._found.append("all of its pixels are equal")
+
     def of_shape(self, pixels: np.ndarray) -> None:
         """An image (height, width, channels) of other proportions than all training images."""
         if self._size is None:

@@ -94,6 +94,7 @@ def read_unscaled(
     pixels = toned(levelled(image) if is_scan else image, background, invert)
     if doubts:
         doubts.of_shape(pixels)
+        doubts.of_levels(pixels)
     if doubts and is_scan:
         doubts.of_rows(pixels if background == "dark" else 255 - pixels)
     return pixels

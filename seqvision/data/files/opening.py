@@ -45,8 +45,8 @@ def reading() -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(
-            f"more pixels than Pillow reads, {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; cut it, or make"
-            " it smaller"
+            f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that are read; cut"
+            " it, or make it smaller"
         ) from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError("it is no image, or a damaged one") from error
@@ -89,7 +89,14 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
             close_second(opened)
 
 
+def check_not_empty(path: Path) -> None:
+    """Raises UnreadableImageError where a file has no bytes."""
+    if path.is_file() and not path.stat().st_size:
+        raise UnreadableImageError("an empty file")
+
+
 def _open(path: Path) -> Image.Image:
+    check_not_empty(path)
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:

@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from seqvision.data.files.deep import deep_pixels, is_deep, with_low_bytes
+from seqvision.data.files.content import Content
+from seqvision.data.files.deep import DeepPixels, deep_pixels, is_deep, with_low_bytes
 from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes, range_of_file
 
 # The frames of a clip, or an image as one frame.
@@ -19,6 +21,7 @@ def in_mode(
     mode: str,
     tones: Tones = FILE_BY_FILE,
     doubts: Doubts | None = None,
+    content: Content | None = None,
 ) -> list[Image.Image]:
     """Brings an image, or the frames of a clip, to `L` or `RGB`.
 
@@ -26,11 +29,19 @@ def in_mode(
     leaves open is decided for all frames together, so that none flickers: the depth by their
     largest value (16 bits where they have colours or opacity), the paper white, or black where
     their ink is light. `doubts` is told where most of their values lie outside the range of
-    `tones`.
+    `tones`, `content` what they are before all that.
+
+    Raises:
+      UnreadableImageError: no value of any of them is finite.
     """
-    return [
-        image.convert(mode) for image in _on_paper(_shallow(images, tones, doubts), tones.paper)
-    ]
+    # Pillow would clip these to 255, not scale them.
+    deep = {number: deep_pixels(image) for number, image in enumerate(images) if is_deep(image)}
+    shallow = _shallow(images, deep, tones, doubts)
+    if content and deep:
+        content.add(images, deep)
+    elif content and tones.paper and any(image.has_transparency_data for image in images):
+        content.on_own_paper = [image.convert(mode) for image in _on_paper(shallow, "")]
+    return [image.convert(mode) for image in _on_paper(shallow, tones.paper)]
 
 
 def upright(opened: Image.Image) -> Image.Image:
@@ -60,10 +71,15 @@ def paper_for(light: float, total: float) -> str:
 
 
 def _shallow(
-    images: Sequence[Image.Image], tones: Tones, doubts: Doubts | None
+    images: Sequence[Image.Image],
+    deep: dict[int, DeepPixels],
+    tones: Tones,
+    doubts: Doubts | None,
 ) -> list[Image.Image]:
-    # Pillow would clip these to 255, not scale them.
-    deep = {number: deep_pixels(image) for number, image in enumerate(images) if is_deep(image)}
+    if 0 < len(deep) == len(images) and not any(
+        np.isfinite(pixels.values).any() for pixels in deep.values()
+    ):
+        raise UnreadableImageError("it has no finite value: all are NaN or infinite")
     value_range = tones.value_range
     if value_range is None:
         largest = float(max((pixels.seen.max(initial=0) for pixels in deep.values()), default=0))
@@ -72,6 +88,8 @@ def _shallow(
         value_range = range_of_file(largest) if grey else (0.0, 65535.0)
     elif doubts and deep:
         doubts.of_values(list(deep.values()), value_range)
+    elif doubts:
+        doubts.of_8_bits(value_range)
     shallow = list(images)
     for number, pixels in deep.items():
         shallow[number] = Image.fromarray(as_bytes(pixels.values, value_range))

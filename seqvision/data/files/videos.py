@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seqvision.data.files.deep import from_values
+from seqvision.data.files.content import Content
+from seqvision.data.files.deep import deep_pixels, from_values, is_deep
 from seqvision.data.files.doubts import Doubts
-from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError, reading
+from seqvision.data.files.opening import (
+    MOST_BYTES,
+    UnreadableImageError,
+    check_not_empty,
+    reading,
+)
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, in_mode
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
@@ -32,6 +38,7 @@ def video_frames(
     width: int,
     tones: Tones = FILE_BY_FILE,
     doubts: Doubts | None = None,
+    content: Content | None = None,
 ) -> HostFrames:
     """Reads all frames of a video.
 
@@ -57,7 +64,7 @@ def video_frames(
         frames: list[np.ndarray] = []
         is_large = False
         for frame in _decoded(container):
-            frames.append(_contained(frame, height, width, tones) if is_large else frame)
+            frames.append(_contained(frame, height, width, tones, content) if is_large else frame)
             if len(frames) * frames[-1].nbytes <= MOST_BYTES:
                 continue
             if is_large or not (height and width):
@@ -67,11 +74,15 @@ def video_frames(
                     " config.data.height and config.data.width"
                 )
             is_large = True
-            frames = [_contained(one, height, width, tones) for one in frames]
+            frames = [_contained(one, height, width, tones, content) for one in frames]
         if not frames:
             raise UnreadableImageError("a clip with no frames")
         check_sizes([frame.shape[:2] for frame in frames])
-        return np.stack(frames if _is_plain(frames[0]) else _in_rgb(frames, tones, doubts))
+        if not _is_plain(frames[0]):
+            frames = _in_rgb(frames, tones, doubts, content)
+        elif doubts and tones.value_range and not is_large:
+            doubts.of_8_bits(tones.value_range)
+        return np.stack(frames)
 
 
 def special_frames(path: Path) -> Iterator[tuple[Image.Image, int]]:
@@ -93,10 +104,12 @@ def special_frames(path: Path) -> Iterator[tuple[Image.Image, int]]:
 
 
 def _depth(container: Any) -> int:
-    """The largest value in a video of 9 to 16 bits; else 0."""
+    """The largest value in a video of grey or RGB of 9 to 16 bits; else 0."""
     pixels = container.streams.video[0].format
-    bits = max((part.bits for part in pixels.components), default=0) if pixels else 0
-    return 2**bits - 1 if 8 < bits <= 16 else 0
+    parts = pixels.components if pixels else ()
+    is_read = pixels and (pixels.is_rgb or all(part.is_luma or part.is_alpha for part in parts))
+    bits = max((part.bits for part in parts), default=0)
+    return 2**bits - 1 if is_read and 8 < bits <= 16 else 0
 
 
 def _decoder_library(path: Path) -> Any:
@@ -111,7 +124,11 @@ def _decoder_library(path: Path) -> Any:
 
 
 def _opened(av: Any, path: Path) -> Any:
-    container = av.open(str(regular(path)))
+    check_not_empty(path)
+    try:
+        container = av.open(str(regular(path)))
+    except av.error.InvalidDataError as error:
+        raise UnreadableImageError("it is no video, or a damaged one") from error
     if not container.streams.video:
         container.close()
         raise UnreadableImageError("no video in it")
@@ -137,15 +154,23 @@ def _as_image(frame: np.ndarray) -> Image.Image:
 
 
 def _in_rgb(
-    frames: list[np.ndarray], tones: Tones, doubts: Doubts | None = None
+    frames: list[np.ndarray],
+    tones: Tones,
+    doubts: Doubts | None = None,
+    content: Content | None = None,
 ) -> list[np.ndarray]:
-    images = in_mode([_as_image(frame) for frame in frames], "RGB", tones, doubts)
+    images = in_mode([_as_image(frame) for frame in frames], "RGB", tones, doubts, content)
     return [np.asarray(image) for image in images]
 
 
-def _contained(frame: np.ndarray, height: int, width: int, tones: Tones) -> np.ndarray:
+def _contained(
+    frame: np.ndarray, height: int, width: int, tones: Tones, content: Content | None
+) -> np.ndarray:
     """The frame as RGB, scaled as `pixels.fit` does before it fills the borders."""
     if not _is_plain(frame):
+        if content:
+            image = _as_image(frame)
+            content.add([image], {0: deep_pixels(image)} if is_deep(image) else {})
         [frame] = _in_rgb([frame], tones)
     scale = min(height / frame.shape[0], width / frame.shape[1])
     size = max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1)

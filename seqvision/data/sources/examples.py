@@ -29,6 +29,7 @@ class Example:
       shape: (T, height, width, channels) of its frames; an image is one frame.
       label: 0 to K - 1.
       fraction: see `hash_split`.
+      pixels: the same of what is read; another number for deep and transparent pictures.
       read: its frames, uint8 of `shape`: from memory, or from where they lie.
     """
 
@@ -36,6 +37,7 @@ class Example:
     shape: tuple[int, int, int, int]
     label: int
     fraction: float
+    pixels: float
     read: Callable[[], HostFrames]
 
     def frames(self) -> HostFrames:
@@ -200,7 +202,7 @@ def _fingerprints(splits: dict[str, list[Example]]) -> dict[str, str]:
     for split, examples in splits.items():
         digest = hashlib.sha256()
         for example in examples:
-            digest.update(repr((example.shape, example.label, example.fraction)).encode())
+            digest.update(repr((example.shape, example.label, example.pixels)).encode())
         fingerprints[f"{split} by example"] = digest.hexdigest()
     return fingerprints
 

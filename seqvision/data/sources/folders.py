@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.clips import frame_files, read_frames
+from seqvision.data.files.content import Content
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
@@ -97,7 +98,8 @@ def _examples(
         if frames is not None:
             read = functools.partial(np.asarray, next(in_memory))
         shape = known_shape(found.shape, loading.size)
-        given[split].append(Example(shown(file), shape, labels[class_name], found.fraction, read))
+        label, numbers = labels[class_name], (found.fraction, found.pixels)
+        given[split].append(Example(shown(file), shape, label, *numbers, read))
     if broken:
         loading.say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")
     return given
@@ -115,13 +117,17 @@ def _scan(rows: list[Row], loading: Loading) -> tuple[list[FileScan], list[np.nd
     num_bytes = 0
     for row in tqdm(rows, disable=not loading.show_progress, leave=False):
         try:
-            frames = read_frames(row.path, loading.size[:2], loading.tones)
+            content = Content()
+            frames = read_frames(row.path, loading.size[:2], loading.tones, None, content)
         except UnreadableImageError as error:
-            scans.append(FileScan((), 0.0, str(error)))
+            scans.append(FileScan((), 0.0, 0.0, str(error)))
             if loading.broken_files == "fail":
                 raise _broken(row.path, scans[-1]) from error
             continue
-        scans.append(FileScan(frames.shape, fraction_of(frames)))
+        pixels = fraction_of(frames)
+        follows = content.digest or content.on_own_paper  # The whole set.
+        fraction = fraction_of(frames, content) if follows else pixels
+        scans.append(FileScan(frames.shape, fraction, pixels))
         if kept is not None:
             kept.append(fit_known(frames, loading.size))
             num_bytes += kept[-1].nbytes

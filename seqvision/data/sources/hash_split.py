@@ -1,10 +1,11 @@
-"""Held-out splits, chosen by a hash of each example's pixels, not by its name or its place."""
+"""Held-out splits, chosen by a hash of each example's content, not by its name or its place."""
 
 import hashlib
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from seqvision.data.files.content import Content
 from seqvision.data.files.pixels import HostFrames, without_colour
 from seqvision.errors import UserError
 
@@ -20,15 +21,24 @@ class HasFraction(Protocol):
 Example = TypeVar("Example", bound=HasFraction)
 
 
-def fraction_of(frames: HostFrames) -> float:
+def fraction_of(frames: HostFrames, content: Content | None = None) -> float:
     """A number in [0, 1) from the SHA-256 of an example's frames, before they are resized.
 
-    The same content has the same number under any name, in any file format, among any others.
+    The same content has the same number under any name, in any file format, among any others. Deep
+    and transparent ones have another `content` than their frames, which follow the whole set.
     """
+    if content and content.digest:
+        return _fraction(content.digest)
+    if content and content.on_own_paper:
+        frames = np.stack([np.atleast_3d(np.asarray(image)) for image in content.on_own_paper])
     frames = without_colour(frames)
     digest = hashlib.sha256(repr(frames.shape).encode())
     digest.update(np.ascontiguousarray(frames).data)
-    return int.from_bytes(digest.digest()[:6], "big") / 2**48
+    return _fraction(digest.digest())
+
+
+def _fraction(digest: bytes) -> float:
+    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def side_of(fraction: float, validation_fraction: float, test_fraction: float) -> str:

@@ -3,6 +3,7 @@
 PAGE: https://ocr-d.de/en/gt-guidelines/pagexml/; ALTO: https://www.loc.gov/standards/alto/.
 """
 
+import contextlib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,14 +85,16 @@ def _parsed(file: Path) -> ET.Element:
 
 def _image_of(file: Path, named: str) -> Path:
     """The image of a page: as the file names it, else that of the same name beside it."""
-    base = named.replace("\\", "/").rsplit("/", 1)[-1]
+    base = named.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    base = "" if base in (".", "..") else base
     suffixes = [*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES)]
-    beside = [file.with_name(base)] * bool(base)
+    beside = [file.parent / base] if base else []
     beside += [file.with_suffix(suffix) for suffix in sorted(suffixes)]
     # PAGE files often lie in a folder `page` below that of the images.
     for candidate in (*beside, *(file.parent.parent / one.name for one in beside)):
-        if candidate.is_file():
-            return candidate
+        with contextlib.suppress(OSError):  # Such as a name that is too long.
+            if candidate.is_file():
+                return candidate
     raise UserError(
         f"{shown(file)}: no image {shown(base or file.with_suffix('.png').name)} beside it; put"
         " that of the page there"

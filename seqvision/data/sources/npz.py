@@ -95,6 +95,7 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
                 shape=known_shape(clip.shape, loading.size),
                 label=numbers[index],
                 fraction=fractions[index],
+                pixels=fractions[index],
                 read=functools.partial(fit_known, clip, loading.size),
             )
             for index, clip in enumerate(frames)
@@ -119,7 +120,8 @@ def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> lis
     shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
     scans = load_scan(kept, lambda scans: [one.shape for one in scans] == shapes)
     if scans is None:
-        scans = [FileScan(clip.shape, fraction_of(clip)) for clip in frames]
+        fractions = [fraction_of(clip) for clip in frames]
+        scans = [FileScan(c.shape, f, f) for c, f in zip(frames, fractions, strict=True)]
         save_scan(kept, scans, loading.say)
     return [one.fraction for one in scans]
 

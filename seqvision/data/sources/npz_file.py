@@ -284,8 +284,11 @@ def _not_bytes(where: str, images: np.ndarray) -> UserError:
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
             white = range_of_extremes(low, high)[1]
+            scaled = "images" if white == 255 else f"images * (255 / {white:g})"
+            is_whole = scaled == "images" and images.dtype.kind != "f"
             formula = (
-                f"if {white:g} is white, in all arrays, save np.round(images * (255 / {white:g}))"
+                f"if {white:g} is white, in all arrays, save"
+                f" {scaled if is_whole else f'np.round({scaled})'}"
             )
     return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
 

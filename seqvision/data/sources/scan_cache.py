@@ -11,7 +11,7 @@ from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.regular_file import read_regular
 
 # To be raised when the same files come to be scanned otherwise.
-_VERSION = 4
+_VERSION = 5
 
 
 class FileScan(NamedTuple):
@@ -20,11 +20,13 @@ class FileScan(NamedTuple):
     Attributes:
       shape: (T, height, width, channels) of its frames in their own size.
       fraction: see `hash_split.fraction_of`.
-      problem: why it cannot be read; "" where it can. `shape` is then () and `fraction` 0.
+      pixels: the same of its frames as they are read, by the tones of its set.
+      problem: why it cannot be read; "" where it can. `shape` is then (), the numbers 0.
     """
 
     shape: tuple[int, ...]
     fraction: float
+    pixels: float
     problem: str = ""
 
 
@@ -58,8 +60,8 @@ def load_scan(path: Path | None, fits: Callable[[list[FileScan]], bool]) -> list
     """
     try:
         scans = [
-            FileScan(tuple(shape), fraction, problem)
-            for shape, fraction, problem in load_json(path)
+            FileScan(tuple(shape), fraction, pixels, problem)
+            for shape, fraction, pixels, problem in load_json(path)
         ]
     except (ValueError, TypeError):
         return None

@@ -36,15 +36,16 @@ def holds_media(folder: Path, above: tuple[Path, ...] = ()) -> bool:
 def set_root(path: Path, say: Callable[[str], None]) -> Path:
     """The folder of the classes or splits: `path`, or one further down where that is plain.
 
-    That is a folder alone in another of its name, or alone and with splits of class folders in it.
+    That is a folder alone in another of its name, or one with splits of class folders in it, down
+    to which there is no other.
     """
-    folder = path
-    while (only := _only_folder(folder)) and not split_of(only.name):
-        if only.name == folder.name and not any(map(holds_media, folders_in(only))):
-            break  # A class of that name.
-        if only.name != folder.name and not _holds_splits(only):
-            break
-        folder = only
+    folder = below = path
+    while (only := _only_folder(below)) and not split_of(only.name):
+        is_class = not any(map(holds_media, folders_in(only)))
+        named_alike = folder == below and only.name == folder.name and not is_class
+        if named_alike or _holds_splits(only):
+            folder = only
+        below = only
     if folder != path:
         say(f"{shown(path)}: the set lies in its folder {shown(folder.relative_to(path))}")
     return folder
@@ -79,9 +80,10 @@ def check_classes(path: Path, folders: list[Path]) -> None:
         folder = only
     inside = [shown(one.name) for one in folders_in(folder) if holds_media(one)]
     if len(inside) > 1 and not any(map(is_media, visible(folder))):
+        what = "its splits" if all(map(split_of, inside)) else "the classes"
         raise UserError(
             f"{shown(path)}: only one class, '{shown(folders[0].name)}'; at least two are needed;"
-            f" if the classes are {few(inside)}, set config.data.path to {shown(folder)}"
+            f" if {what} are {few(inside)}, set config.data.path to {shown(folder)}"
         )
 
 

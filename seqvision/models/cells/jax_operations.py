@@ -1,4 +1,4 @@
-"""The operations of the cells' equations in JAX."""
+"""The operations of cells and running readouts in JAX."""
 
 from typing import Any
 
@@ -15,6 +15,9 @@ class JaxOperations:
     softplus = staticmethod(jax.nn.softplus)
     rsqrt = staticmethod(jax.lax.rsqrt)
     where = staticmethod(jnp.where)
+    exp = staticmethod(jnp.exp)
+    maximum = staticmethod(jnp.maximum)
+    reciprocal = staticmethod(jnp.reciprocal)
 
     def __init__(self, dtype: Any = None) -> None:
         """`dtype`: precision of the matrix products, float32 by default."""

@@ -15,6 +15,7 @@ from seqvision.config.data_schema import Data, parse_percentiles, parse_range
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.data.files.clips import read_clip, read_frames
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import Tones
@@ -398,6 +399,14 @@ def test_a_dark_picture_stays_dark_in_a_run_of_8_bits(tmp_path: Path, channels: 
     file = video(tmp_path / "a.mkv", big(np.full((2, 4, 3), 200, np.uint16) << 6), "rgb48le",
                  "gbrp10le")  # fmt: skip
     assert read_clip(file, (32, 48, 1))[0, 0, 0, 0] == 50  # 255 * 200 / 1023
+
+
+def test_a_video_in_yuv_of_10_bits_is_not_doubted(tmp_path: Path) -> None:
+    """It is read as 8 bits, as the pictures of the run."""
+    file = video(tmp_path / "a.mkv", big(np.full((2, 4, 3), 99, np.uint8)), "rgb24", "yuv444p10le")
+    doubts = Doubts()
+    read_clip(file, (32, 48, 1), Tones(), doubts)
+    assert doubts.taken() is None
 
 
 def test_tones_are_not_kept_where_a_library_is_missing(

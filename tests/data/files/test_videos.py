@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from seqvision.data.files import videos
 from seqvision.data.files.clips import read_clip, read_frames
@@ -164,3 +165,24 @@ def test_frames_that_the_decoder_filled_up(tmp_path: Path, rng: np.random.Genera
                 with pytest.raises(UnreadableImageError, match="it is damaged or cut short"):
                     read_frames(path)
     assert corrupt >= 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".webm"])
+def test_what_is_no_video(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"x{suffix}"
+    for content, reason in (
+        (b"", "an empty file"),
+        (b"no video, but words\n" * 9, "it is no video, or a damaged one"),
+        (bytes(range(256)) * 9, "it is no video, or a damaged one"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(UnreadableImageError, match=f"^{reason}$"):
+            read_frames(file)
+    # A picture is one under any name.
+    picture = Image.fromarray(np.eye(8, dtype=np.uint8))
+    for kind in ("PNG", "JPEG", "BMP", "TIFF"):
+        picture.save(file, kind)
+        [row] = read_inputs([file], (8, 8, 1), True, lambda path: pytest.fail("read"))
+        assert row.error == (
+            "a single image; this run reads clips: a folder of frames, a GIF or a video"
+        )

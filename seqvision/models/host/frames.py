@@ -1,0 +1,52 @@
+"""Frames of clips as steps, in numpy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+class HostFrames:
+    """`models.sequences.Frames`: the features of `models.cnn.CNN` of each frame."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Takes the parameters of the CNN, by block, as numpy arrays."""
+        blocks = [params[f"block_{number}"]["conv"] for number in range(len(params))]
+        self._kernels = [block["kernel"].reshape(-1, block["kernel"].shape[-1]) for block in blocks]
+        self._biases = [block["bias"] for block in blocks]
+
+    def read(self, frames: np.ndarray) -> np.ndarray:
+        """Frames (S, n, height, width, channels) in [0, 1] as steps (S, n, D)."""
+        maps = frames.reshape(-1, *frames.shape[2:])
+        for kernel, bias in zip(self._kernels, self._biases, strict=True):
+            maps = _block(maps, kernel, bias)
+        return maps.reshape(*frames.shape[:2], -1)
+
+
+def _block(images: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """`models.cnn.ConvBlock`: (N, height, width, C) to half of height and width, rounded up.
+
+    Args:
+      images: float32.
+      kernel: (9 C, channels).
+      bias: (channels,).
+    """
+    count, height, width, channels = images.shape
+    padded = np.zeros((count, height + 2, width + 2, channels), np.float32)
+    padded[:, 1:-1, 1:-1] = images
+    image, row, column, item = padded.strides
+    # A view: the three columns of a neighbourhood lie behind each other, with their channels.
+    neighbours = np.ndarray(
+        (count, height, width, 3, 3 * channels),
+        np.float32,
+        padded,
+        strides=(image, row, column, row, item),
+    )
+    products = neighbours.reshape(-1, 9 * channels) @ kernel
+    down, across = -(-height // 2), -(-width // 2)
+    # An odd last row or column stands alone.
+    even = np.full((count, 2 * down, 2 * across, len(bias)), -np.inf, np.float32)
+    even[:, :height, :width] = products.reshape(count, height, width, -1)
+    rows = np.maximum(even[:, ::2], even[:, 1::2])
+    maps = np.maximum(rows[:, :, ::2], rows[:, :, 1::2]) + bias
+    return np.maximum(maps, 0, out=maps)
