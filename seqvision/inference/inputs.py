@@ -55,7 +55,9 @@ def check_pattern(pattern: str) -> None:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     if not _matching(pattern):
         parts = [part for part in re.split(r"[\s,;'\"\[\]()]+", pattern) if part]
-        if len(parts) > 1 and any(_matching(part) for part in parts):
+        found = [bool(_matching(part)) for part in parts]
+        named = [bool(Path(part).suffix) or "*" in part for part in parts]
+        if len(parts) > 1 and any(found) and (all(found) or all(named)):
             raise UserError(
                 f"--inputs: '{shown(pattern)}' is a list, and one pattern is taken; put the files"
                 " into one folder, such as --inputs='digits/*.png', or run again for each"
