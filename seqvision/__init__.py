@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqvision.errors import UserError
     from seqvision.evaluate import evaluate_run
+    from seqvision.inference.pen_line import PenLine
     from seqvision.inference.predictor import Predictor
     from seqvision.inference.stream_classifier import StreamClassifier
     from seqvision.inference.stream_reader import StreamReader
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "PenLine",
     "Predictor",
     "StreamClassifier",
     "StreamReader",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "PenLine": "inference.pen_line",
     "Predictor": "inference.predictor",
     "StreamClassifier": "inference.stream_classifier",
     "StreamReader": "inference.stream_reader",

@@ -31,13 +31,15 @@ _TOGETHER = (*_ALONE, "coordinator_address", "process_id")
 MODES = {
     "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
     "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
-    "predict": Mode(("workdir", "inputs", "output", "csv_guard", "invert", "seed"), _ALONE),
-    "read": Mode(("workdir", "inputs", "invert", "seed", "decide"), _ALONE),
-    "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
+    "predict": Mode(
+        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
+    ),
+    "read": Mode(("workdir", "inputs", "invert", "seed", "decide", "to_scale"), _ALONE),
     "export": Mode(
         ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
         _ALONE,
     ),
+    "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
 }

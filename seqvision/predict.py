@@ -1,5 +1,6 @@
 """Predictions for the user's files, one row each: `--mode=predict`."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ def predict_files(
     seed: int | None = None,
     decoding: Mapping[str, Any] = MappingProxyType({}),
     csv_guard: bool = True,
+    to_scale: bool = True,
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -42,6 +44,8 @@ def predict_files(
       decoding: `beam_width`, `prior` and `prior_weight` of `config.reading`, where they are not to
         be those of the run.
       csv_guard: see `inference.output_file.write_rows`.
+      to_scale: whether lines are brought to the scale of the training lines; see
+        `data.files.line_scale`.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -53,6 +57,8 @@ def predict_files(
     target = checked_output(output)
     check_pattern(inputs)
     trained = with_decoding(load_run(workdir, seed), decoding)
+    if not to_scale:
+        trained = dataclasses.replace(trained, data=dataclasses.replace(trained.data, looks=None))
     paths = tqdm(
         find_inputs(inputs, trained.data.of_clips),
         unit="file",
@@ -110,6 +116,7 @@ def run(
     csv_guard: bool,
     invert: str,
     seed: int | None,
+    to_scale: bool,
 ) -> int:
     """`--mode=predict`, with the settings of the run; returns the exit code."""
     overrides = command_line.config_overrides()
@@ -118,4 +125,5 @@ def run(
         for name in DECODING_FIELDS
         if f"reading.{name}" in overrides
     }
-    return min(1, predict_files(workdir, inputs, output, invert, seed, decoding, csv_guard))
+    failed = predict_files(workdir, inputs, output, invert, seed, decoding, csv_guard, to_scale)
+    return min(1, failed)

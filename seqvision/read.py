@@ -26,7 +26,12 @@ _PUSH = 8
 
 
 def read_files(
-    workdir: Path, inputs: str, invert: str, seed: int | None = None, decide: str = ""
+    workdir: Path,
+    inputs: str,
+    invert: str,
+    seed: int | None = None,
+    decide: str = "",
+    to_scale: bool = True,
 ) -> int:
     """Reads files step by step and shows what is known so far.
 
@@ -41,6 +46,7 @@ def read_files(
       seed: of a run of several seeds, whose weights; by default those of the first.
       decide: of images and clips, when to decide on a class, see `decision.DecisionRule`; "": at
         the end.
+      to_scale: whether lines are brought to the scale of the training lines.
 
     Returns:
       The number of files that could not be read; stderr names each with its error.
@@ -60,12 +66,13 @@ def read_files(
             f"--decide: it has no effect on {workdir}, which reads text; leave it out (it is for"
             " runs that classify images or clips)"
         )
-    return _read_lines(StreamReader(run), paths, invert)
+    return _read_lines(StreamReader(run), paths, invert, to_scale)
 
 
-def _read_lines(reader: StreamReader, paths: list[Path], invert: str) -> int:
+def _read_lines(reader: StreamReader, paths: list[Path], invert: str, to_scale: bool) -> int:
     failed, invert = 0, reader.invert if invert == "auto" else invert
-    for name, line, error, _ in read_lines(paths, reader.height, invert):
+    looks = reader.looks if to_scale else None
+    for name, line, error, _ in read_lines(paths, reader.height, invert, looks):
         if line is None:
             print(f"unreadable: {name}: {error}", file=sys.stderr)
             failed += 1
@@ -185,7 +192,13 @@ def _draw_beliefs(classifier: StreamClassifier, pushes: list[np.ndarray]) -> Bel
 
 
 def run(
-    settings: Settings, workdir: Path, inputs: str, invert: str, seed: int | None, decide: str
+    settings: Settings,
+    workdir: Path,
+    inputs: str,
+    invert: str,
+    seed: int | None,
+    decide: str,
+    to_scale: bool,
 ) -> int:
     """`--mode=read`, with the settings of the run; returns the exit code."""
-    return min(1, read_files(workdir, inputs, invert, seed, decide))
+    return min(1, read_files(workdir, inputs, invert, seed, decide, to_scale))

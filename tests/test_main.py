@@ -476,3 +476,22 @@ def test_sigterm_saves_and_says_so(
     assert "SIGTERM: saving before the end" in err
     assert "the same command goes on from here" in out
     assert read_record(tmp_path / "status.json")["status"] == "interrupted"
+
+
+def test_predict_checks_what_the_config_file_has_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An override that repeats the config file, and not the run, would have no effect."""
+    (tmp_path / "config.json").write_text(json.dumps({"model": {"hidden_size": 9}}))
+    for size in (128, 9):
+        override = f"--config.model.hidden_size={size}"
+        with pytest.raises(UserError) as error:
+            main_here(
+                monkeypatch,
+                CONFIG,
+                "--mode=predict",
+                f"--workdir={tmp_path}",
+                "--inputs=x",
+                override,
+            )
+        assert ("hidden_size: 128 differs from the run's 9" in str(error.value)) == (size == 128)

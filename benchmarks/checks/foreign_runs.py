@@ -1,6 +1,7 @@
 """Tiny runs that foreign files are given to, and copies of them with foreign records."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -16,13 +18,17 @@ from benchmarks.checks.foreign_pictures import saved
 from benchmarks.checks.foreign_uses import Outcome, judged, outcome_of, wrong_input
 from configs import default
 from seqvision import Predictor, StreamReader, Transcriber
-from seqvision.config.validation import validate
+from seqvision.config.durations import Duration
+from seqvision.data.from_config import load_dataset
 from seqvision.inference.inputs import check_pattern, find_inputs, read_lines
 from seqvision.read import _list
+from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import check_same_config, read_settings
 from seqvision.runs.records import read_metrics
 from seqvision.runs.result import finished_result
+from seqvision.runs.resume import restore
 from seqvision.train import train_and_evaluate
+from seqvision.training.from_config import create_dispatcher, create_training
 
 _FIELDS: dict[str, Any] = {
     "duration": "3 steps",
@@ -36,6 +42,7 @@ _FIELDS: dict[str, Any] = {
     "model.recurrent_init": "identity",
 }
 _RECORDS = ("config.json", "environment.json", "status.json", "metrics.jsonl")
+_OF_TRAINING = ("status.json", "metrics.jsonl")
 _JSON = (b"", b"null", b"[]", b"{}", b'"a"', b"1", b"NaN", b"[" * 5000, b"{}{}", b"\xff\xfe{\0}\0",
          b"\xef\xbb\xbf{}", b'{"status": 3}', b'{"data": []}', bytes(500))  # fmt: skip
 
@@ -72,6 +79,7 @@ class Runs:
         self.clip = Predictor.from_run(folder / "runs/clip")
         self.line = Transcriber.from_run(folder / "runs/line")
         self.live = StreamReader.from_run(folder / "runs/line")
+        self._goes_on = _OneStep(folder / "runs/picture")
 
     def _train(self, use: str, fields: dict[str, Any]) -> None:
         config = default.get_config()
@@ -133,7 +141,10 @@ class Runs:
                     yield "checkpoints", file.relative_to(workdir), found[number][1]
 
     def use_record(self, file: Path, content: bytes, place: Path) -> dict[str, Outcome]:
-        """Predicts with, and resumes, a copy of the run with another content of a file."""
+        """Predicts with, and resumes, a copy of the run with another content of a file.
+
+        Prediction opens neither `status.json` nor `metrics.jsonl`, so it is not tried with these.
+        """
         workdir = place / "run"
         shutil.copytree(self.folder / "runs/picture", workdir)
         (workdir / file).write_bytes(content)
@@ -148,18 +159,49 @@ class Runs:
                 if is_shape:  # It names another shape of images.
                     return ""
                 raise
+            # Of class 0, 1 and so on.
             expected = [one["probabilities"] for one in self.picture(images)]
-            same = is_shape or np.allclose(np.sort(found), np.sort(expected), atol=1e-6)
+            same = is_shape or np.allclose(found, expected, rtol=0, atol=1e-6)
             return "" if same else "other probabilities"
 
-        def resumed() -> str:
-            settings = read_settings(self.folder / "runs/picture")
-            check_same_config(validate(settings), workdir)
-            finished_result(workdir)
-            read_metrics(workdir)
-            return ""
+        uses = {"predict": predicted, "training": lambda: self._goes_on.wrong(workdir)}
+        if file.name in _OF_TRAINING:
+            del uses["predict"]
+        return {use: outcome_of(action) for use, action in uses.items()}
 
-        return {"predict": outcome_of(predicted), "training": outcome_of(resumed)}
+
+class _OneStep:
+    """What a run does when it is resumed: it reads all its records, and takes one more step."""
+
+    def __init__(self, workdir: Path) -> None:
+        self._settings = read_settings(workdir)
+        # Beyond its end: a step after the last one.
+        duration = Duration.parse("4 steps")
+        longer = dataclasses.replace(self._settings, duration=duration)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._data = load_dataset(longer, lambda _: None)
+            self._setup = create_training(longer, self._data)
+            self._dispatcher = create_dispatcher(longer, self._setup, self._data)
+            self._expected = self._weights(workdir)
+
+    def _weights(self, workdir: Path) -> list[np.ndarray]:
+        with Checkpoints(workdir, self._settings.checkpoint.keep, lambda _: None) as checkpoints:
+            restored = restore(checkpoints, workdir, self._data, self._setup.abstract_state())
+        if restored is None:
+            return []
+        state, _ = self._dispatcher.advance(restored[0], restored[0].num_steps)
+        return [np.asarray(array) for array in jax.tree.leaves(state.params)]
+
+    def wrong(self, workdir: Path) -> str:
+        """What is wrong with a copy of the run; "" where nothing is."""
+        check_same_config(self._settings, workdir)
+        finished_result(workdir)
+        read_metrics(workdir)
+        found = self._weights(workdir)
+        if not found:
+            return "no checkpoint is found"
+        same = all(map(np.array_equal, found, self._expected))
+        return "" if same else "other weights after one more step"
 
 
 def _is_whole(predicted: list[Any]) -> bool:

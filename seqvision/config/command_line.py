@@ -63,14 +63,18 @@ def _check_mode() -> None:
     """See `overrides.check_mode`; before all is validated, which may demand fields of no use."""
     if FLAGS.mode in OF_THE_RUN:
         workdir = expanded(FLAGS.workdir or default_workdir(), "--workdir")
-        check_mode(FLAGS.mode, _changed(), workdir)
+        check_mode(FLAGS.mode, _given(), workdir)
 
 
 def _changed() -> dict[str, Any]:
     """The overrides that are not what the config file has."""
     file = _load(config_path())
-    values = {name: _field(FLAGS.config, name) for name in config_overrides()}
-    return {name: value for name, value in values.items() if value != _field(file, name)}
+    return {name: value for name, value in _given().items() if value != _field(file, name)}
+
+
+def _given() -> dict[str, Any]:
+    """The values of all overrides."""
+    return {name: _field(FLAGS.config, name) for name in config_overrides()}
 
 
 def _field(config: ConfigDict, name: str) -> Any:

@@ -59,6 +59,12 @@ flags.DEFINE_string(
     "evaluate: probability or margin: shows accuracy against how much was seen. read: when to"
     " decide on a class, such as probability:0.95 (by default at the end).",
 )
+flags.DEFINE_bool(
+    "to_scale",
+    True,
+    "predict, read: bring lines of writing to the height, place, thickness and tilt of the training"
+    " lines.",
+)
 flags.DEFINE_integer(
     "host_devices",
     0,

@@ -53,7 +53,7 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
 ]
 
 
-def check_mode(mode: str, changed: Mapping[str, Any], workdir: Path) -> None:
+def check_mode(mode: str, given: Mapping[str, Any], workdir: Path) -> None:
     """Checks that what the command line sets is read by a mode.
 
     What the run was trained with may be repeated. Where its record is damaged nothing is checked:
@@ -61,7 +61,7 @@ def check_mode(mode: str, changed: Mapping[str, Any], workdir: Path) -> None:
 
     Args:
       mode: one of OF_THE_RUN.
-      changed: the overridden fields, by dotted name.
+      given: what the command line sets, by dotted name, be it what the config file has as well.
       workdir: of the run that `predict` and `read` take.
 
     Raises:
@@ -72,7 +72,7 @@ def check_mode(mode: str, changed: Mapping[str, Any], workdir: Path) -> None:
     if record is None:
         return
     may = f"{', '.join(f'config.{name}' for name in allowed)} may be set" if allowed else ""
-    for name, value in changed.items():
+    for name, value in given.items():
         kept = _field(record, name)
         if name in allowed or _plain(value) == _plain(kept):
             continue
@@ -123,11 +123,16 @@ def check_overrides(settings: Settings, names: Iterable[str]) -> None:
       UserError: one of them has no effect.
     """
     for name in names:
-        for prefix, is_read, needed in _READ:
-            if name == prefix or name.startswith(f"{prefix}."):
-                if not is_read(settings):
-                    raise UserError(
-                        f"--config.{name}: it has no effect without {needed}; leave it out, or set"
-                        " that as well"
-                    )
-                break
+        if needed := needed_by(settings, name):
+            raise UserError(
+                f"--config.{name}: it has no effect without {needed}; leave it out, or set that as"
+                " well"
+            )
+
+
+def needed_by(settings: Settings, name: str) -> str:
+    """What gives a field, by its dotted name, an effect that it does not have; "" where it has."""
+    for prefix, is_read, needed in _READ:
+        if name == prefix or name.startswith(f"{prefix}."):
+            return "" if is_read(settings) else needed
+    return ""

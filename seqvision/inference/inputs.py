@@ -13,6 +13,7 @@ from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import background_of
+from seqvision.data.files.line_look import Looks
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
@@ -54,7 +55,9 @@ def check_pattern(pattern: str) -> None:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
     if not _matching(pattern):
         parts = [part for part in re.split(r"[\s,;'\"\[\]()]+", pattern) if part]
-        if len(parts) > 1 and any(_matching(part) for part in parts):
+        found = [bool(_matching(part)) for part in parts]
+        named = [bool(Path(part).suffix) or "*" in part for part in parts]
+        if len(parts) > 1 and any(found) and (all(found) or all(named)):
             raise UserError(
                 f"--inputs: '{shown(pattern)}' is a list, and one pattern is taken; put the files"
                 " into one folder, such as --inputs='digits/*.png', or run again for each"
@@ -189,19 +192,21 @@ def read_inputs(
             yield Input(name, None, str(error))
 
 
-def read_lines(paths: Iterable[Path], height: int, invert: str) -> Iterator[Input]:
+def read_lines(
+    paths: Iterable[Path], height: int, invert: str, looks: Looks | None = None
+) -> Iterator[Input]:
     """Reads images of lines one by one, as they are asked for: (height, any width, 1) each.
 
     Args:
       paths: from `find_inputs`.
-      height, invert: see `data.sources.line_reading.read_line`.
+      height, invert, looks: see `data.sources.line_reading.read_line`.
     """
     for path in paths:
         try:
             _refuse_npy(path)
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
-            yield Input(shown(path), read_line(path, height, invert), None)
+            yield Input(shown(path), read_line(path, height, invert, looks), None)
         except UnreadableImageError as error:
             yield Input(shown(path), None, str(error))
 

@@ -36,6 +36,7 @@ class StreamReader(Streams[Event]):
       height: rows of a column.
       symbols: its alphabet.
       invert: `config.lines.invert` of the run, for images of lines.
+      looks: those of its training lines, for images of lines; see `data.files.line_scale`.
     """
 
     _name, _steps, _time_axis = "reader", "columns", 1
@@ -70,7 +71,7 @@ class StreamReader(Streams[Event]):
         super().__init__(run, num_streams, network)
         self._alphabet = Alphabet(run.data.class_names, run.settings.reading.direction)
         self.symbols = self._alphabet.symbols
-        self.invert = run.settings.lines.invert
+        self.invert, self.looks = run.settings.lines.invert, run.data.looks
         self._empty = np.zeros((self.height, run.model.delay, 1), np.uint8)
         self._on_logits = on_logits
         self._lines = [

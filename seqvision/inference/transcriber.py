@@ -39,6 +39,7 @@ class Transcriber(BatchReader):
         super().__init__(run, batch_size, unit=_UNIT)
         self.height = run.data.input_shape[0]
         self._invert = run.settings.lines.invert
+        self._looks = run.data.looks
 
     def __call__(self, lines: Iterable[np.ndarray]) -> Iterator[Transcription]:
         """Reads lines in order, a batch at a time, as they are asked for.
@@ -52,8 +53,12 @@ class Transcriber(BatchReader):
         return self._predictions(map(self._checked, lines))
 
     def read_files(self, paths: Iterable[Path], invert: str) -> Iterator[Input]:
-        """Reads lines from image files, see `inputs.read_lines`; `auto` is as in training."""
-        yield from read_lines(paths, self.height, self._invert if invert == "auto" else invert)
+        """Reads lines from image files, see `inputs.read_lines`; `auto` is as in training.
+
+        They are brought to the scale of the training lines, where the run knows their looks.
+        """
+        invert = self._invert if invert == "auto" else invert
+        yield from read_lines(paths, self.height, invert, self._looks)
 
     def _checked(self, line: np.ndarray) -> np.ndarray:
         """A line as (height, n, 1)."""

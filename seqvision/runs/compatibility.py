@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from seqvision.config.data_schema import DECODING_FIELDS
+from seqvision.config.overrides import needed_by
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, validate, with_defaults
 from seqvision.errors import UserError
@@ -72,9 +73,17 @@ def _as_it_was(content: Any) -> Any:
 
 
 def differences(before: Settings, now: Settings) -> dict[str, str]:
-    """Describes each field that differs, by its name: `was 16 and is 17`."""
+    """Describes each field that differs, by its name: `was 16 and is 17`.
+
+    Left out are fields that have no effect in either config: older runs may hold such ones, and the
+    command line refuses them.
+    """
     old, new = flatten(before), flatten(now)
-    return {key: f"was {old[key]!r} and is {new[key]!r}" for key in new if old[key] != new[key]}
+    return {
+        key: f"was {old[key]!r} and is {new[key]!r}"
+        for key in new
+        if old[key] != new[key] and not (needed_by(before, key) and needed_by(now, key))
+    }
 
 
 def check_same_config(settings: Settings, workdir: Path) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 from seqvision.config.schema import Settings
 from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.data.files.images import background_of
+from seqvision.data.files.line_look import Looks
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.errors import UserError
 from seqvision.runs.files import ENVIRONMENT
 from seqvision.runs.records import read_record
 
 _BACKGROUND_EXAMPLES = 1000
+_LOOK_EXAMPLES = 200
 _FACTS = {
     **dict.fromkeys(("name", "version", "background"), str),
     "input_shape": [int],
@@ -32,6 +34,8 @@ class DataFacts:
       input_shape: (height, width, channels) of an image; (T, height, width, channels) of a clip.
       background: brightness at the borders of the training images: dark, light or mixed.
       tones: of deep and transparent training images; runs of version 0.2.0 and before have none.
+      looks: of the training lines; None where they are no lines, in runs of version 0.2.0 and
+        before, and where none has ink.
     """
 
     name: str
@@ -41,6 +45,7 @@ class DataFacts:
     background: str
     fingerprints: dict[str, str]
     tones: Tones = FILE_BY_FILE
+    looks: Looks | None = None
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset) -> "DataFacts":
@@ -53,6 +58,7 @@ class DataFacts:
             background=_background(settings, dataset),
             fingerprints=dict(dataset.fingerprints),
             tones=dataset.tones,
+            looks=_looks(settings, dataset),
         )
 
     @classmethod
@@ -60,7 +66,8 @@ class DataFacts:
         """The facts as they were read from `environment.json`."""
         tuples = {name: tuple(facts[name]) for name in ("input_shape", "class_names")}
         tones = Tones.from_json(facts["tones"]) if "tones" in facts else FILE_BY_FILE
-        return cls(**facts | tuples | {"tones": tones})
+        looks = Looks.from_json(facts.get("looks"))
+        return cls(**facts | tuples | {"tones": tones, "looks": looks})
 
     @property
     def of_clips(self) -> bool:
@@ -104,3 +111,13 @@ def _background(settings: Settings, dataset: Dataset) -> str:
         return "mixed"
     first = np.arange(min(_BACKGROUND_EXAMPLES, len(train)), dtype=np.int32)
     return background_of(train.read(first)["inputs"])
+
+
+def _looks(settings: Settings, dataset: Dataset) -> Looks | None:
+    """How the first training lines look; prediction brings other lines to it."""
+    if not settings.reads_text:
+        return None
+    train = dataset.split("train")
+    first = train.read(np.arange(min(_LOOK_EXAMPLES, len(train)), dtype=np.int32))
+    lines = zip(first["inputs"], first["lengths"], strict=True)
+    return Looks.of_lines(line[:, :length, 0] for line, length in lines)

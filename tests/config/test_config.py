@@ -34,7 +34,7 @@ CONFIGS = sorted(
     path.stem for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "default")
 )
 VARIANTS = {
-    "column_reader": ("clean", "natural", "hard", "bidirectional", "hard,bidirectional"),
+    "column_reader": ("clean", "natural", "hard", "bidirectional", "hard,bidirectional", "quick"),
     "row_lstm": ("tuned", "fast", "estimator", "book"),
     "frame_lstm": ("motion", "single_frame", "digit"),
     "pixel_lstm": ("full", "small", "permuted"),

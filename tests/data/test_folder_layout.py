@@ -92,7 +92,7 @@ def test_a_level_of_equal_folders_is_asked_about(tmp_path: Path) -> None:
         (("seg_train/seg_train", "seg_test/seg_test"), ["train", "test"], "seg_train as train"),
         (("data/train", "data/test"), ["train", "test"], "the set lies in its folder data"),
         (("x/train/train", "x/valid/valid"), ["train", "validation"], "lies in its folder x"),
-        (("train/images", "test/images"), ["train", "test"], ""),
+        (("train/images", "test/images"), ["train", "test"], "in its folder images"),
         (
             ("archive/data/train", "archive/data/val"),
             ["train", "validation"],
@@ -116,6 +116,13 @@ def test_folders_in_folders(
     assert (found.class_names, list(found.splits)) == (("cat", "dog"), splits)
     assert all(len(split) == 6 for split in found.splits.values())
     assert remark in " ".join(lines)
+
+
+@pytest.mark.parametrize("place", ["cats/cats", "cats/cats/cats", "cats"])
+def test_one_class_that_is_named_as_its_set(tmp_path: Path, place: str) -> None:
+    save_png(tmp_path / place / "0.png", np.zeros((6, 5, 1), np.uint8))
+    root = tmp_path if place == "cats" else tmp_path / "cats"
+    says(lambda: folders(root), "only one class, 'cats'; at least two are needed")
 
 
 def test_a_class_that_may_be_all_of_them(tmp_path: Path) -> None:

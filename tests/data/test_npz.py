@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqvision.data.sources import npz_memory_map
 from tests.data.making import CLASSES, arrays, assert_equal, clip_set, npz, save_npz, says
 
 
@@ -304,7 +305,11 @@ def test_clips_whose_axes_are_clear(tmp_path: Path, rng: np.random.Generator) ->
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_values_that_are_no_bytes(tmp_path: Path, images: np.ndarray, found: str) -> None:
+@pytest.mark.parametrize("at_once", [1, 50, 2**22])
+def test_values_that_are_no_bytes(
+    tmp_path: Path, images: np.ndarray, found: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz_memory_map, "_SCANNED", at_once)
     np.savez(tmp_path / "x.npz", images=images, labels=[0, 1, 0, 1])
     says(lambda: npz(tmp_path / "x.npz"), found, "astype(np.uint8)")
 

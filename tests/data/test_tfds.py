@@ -218,10 +218,14 @@ def test_a_set_by_the_name_of_its_makers(load: Loader, name: str) -> None:
 def test_other_names_of_mnist() -> None:
     names = {"MNIST": "mnist", "EMNIST/letters": "emnist/letters", "KMNIST:3.0.1": "kmnist:3.0.1"}
     names |= {"CIFAR-10": "cifar10", "CIFAR 100": "cifar100", "cifar_10:3.0.2": "cifar10:3.0.2"}
+    names |= {"cifar-10-1": "cifar10_1", "Cifar10 1": "cifar10_1"}
     names |= {"Fashion_MNIST": "fashion_mnist", "K-MNIST": "kmnist", "SVHN cropped": "svhn_cropped"}
     assert {name: checked_name(name) for name in names} == names
     for name in ("mnist", "cifar10_1/v4", "c4/en.noblocklist", "mnist:3.*.*"):
         assert checked_name(name) == name
+    for name in ("cifar-101", "cifar10-0", "cif-ar101"):  # Other numbers, so no other set.
+        with pytest.raises(UserError, match="no name of a TFDS dataset"):
+            checked_name(name)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])

@@ -218,6 +218,16 @@ def test_a_list_of_inputs_is_no_pattern(tmp_path: Path, pattern: str) -> None:
     check_pattern(f"{tmp_path}/with, comma.png")
 
 
+@pytest.mark.parametrize("pattern", ["old digits/*.png", "old, new", "old/a.png nowhere"])
+def test_a_path_with_a_space_is_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    """A part of it may be there as well."""
+    monkeypatch.chdir(tmp_path)
+    save_png(tmp_path / "old/a.png", np.zeros((8, 8, 1), np.uint8))
+    says(lambda: check_pattern(pattern), f"no file matches '{pattern}'")
+
+
 def test_one_array_in_a_npy_file_is_answered_with_npz(tmp_path: Path) -> None:
     file = tmp_path / "x.npy"
     np.save(file, np.zeros((4, 8, 8), np.uint8))

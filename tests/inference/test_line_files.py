@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,7 +13,8 @@ from seqvision.errors import UserError
 from seqvision.inference.transcriber import Transcriber
 from seqvision.predict import predict_files
 from seqvision.read import read_files
-from tests.inference.lines import TEXTS, drawn
+from seqvision.runs.saved_run import load_run
+from tests.inference.lines import HEIGHT, TEXTS, drawn
 
 
 def test_predictions_for_files(
@@ -53,7 +55,7 @@ def test_reading_images_live(
     assert sum("begun " in line for line in printed.splitlines()) == len(whole["text"]) > 1
     assert [line.split(": ")[2] for line in errors.splitlines()] == [
         "no ink stands out from its paper",
-        "it is no image, or a damaged one",
+        "an empty file",
     ]
     # On a terminal.
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -62,6 +64,35 @@ def test_reading_images_live(
     printed, _ = capsys.readouterr()
     assert printed.endswith(f"text  {whole['text']}\n")
     assert printed.index("\x1b[?25l") < printed.index("█") < printed.index("\x1b[?25h")
+
+
+def test_lines_are_brought_to_the_scale_of_training(
+    line_run: Path,
+    transcriber: Transcriber,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looks = load_run(line_run).data.looks
+    assert looks is not None
+    assert looks.height == HEIGHT
+    assert looks.size.most == 12  # The letter b.
+    fitting = tmp_path / "0.png"
+    Image.fromarray(255 - drawn("bb bb")).save(fitting)
+    wide = tmp_path / "1.png"
+    Image.fromarray(np.pad(255 - drawn("bb bb"), ((40, 90), (30, 30)), constant_values=255)).save(
+        wide
+    )
+    whole, far = (read_line(path, HEIGHT, looks=looks) for path in (fitting, wide))
+    np.testing.assert_array_equal(whole, read_line(fitting, HEIGHT))
+    assert (far > 127).any(axis=1).sum() > 3 * (read_line(wide, HEIGHT) > 127).any(axis=1).sum()
+    for to_scale, line in ((True, far), (False, read_line(wide, HEIGHT))):
+        [text] = [row["text"] for row in transcriber([line])]
+        output = tmp_path / "texts.jsonl"
+        assert predict_files(line_run, str(wide), str(output), "auto", to_scale=to_scale) == 0
+        assert json.loads(output.read_text())["text"] == text
+        capsys.readouterr()
+        assert read_files(line_run, str(wide), "auto", to_scale=to_scale) == 0
+        assert capsys.readouterr().out.endswith(f"text  {text}\n")
 
 
 def test_a_pattern_without_a_match_is_refused_before_the_run_is_loaded(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Configs of earlier runs: completed where a field is new, refused where they are not whole."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seqvision.config.data_schema import Data
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten, nest
 from seqvision.errors import UserError
-from seqvision.runs.compatibility import _NEWER, read_settings
+from seqvision.runs.compatibility import _NEWER, check_same_config, differences, read_settings
 from seqvision.runs.files import CONFIG, write_json
 
 
@@ -33,6 +35,21 @@ def test_a_stored_config_of_0_2_0_is_read(tmp_path: Path) -> None:
     assert set(_NEWER) <= fields.keys()
     (tmp_path / CONFIG).write_text(stored)
     assert flatten(read_settings(tmp_path)) == fields
+
+
+def test_a_run_that_began_with_a_field_without_effect_is_resumed(tmp_path: Path) -> None:
+    """Overrides of such fields are refused now, so it could be resumed neither with nor without."""
+    own = Data(source="folders", path="x", validation_examples=0)
+    before, now = Settings(data=own), Settings(data=dataclasses.replace(own, validation_examples=9))
+    assert differences(before, now) == {}
+    public = dataclasses.replace(now, data=Data(validation_examples=9))
+    assert {"data.source", "data.validation_examples"} <= differences(before, public).keys()
+    (tmp_path / "checkpoints" / "3").mkdir(parents=True)
+    write_json(tmp_path / CONFIG, nest(flatten(before)))
+    check_same_config(now, tmp_path)
+    fraction = dataclasses.replace(own, validation_fraction=0.3)
+    with pytest.raises(UserError, match=r"data\.validation_fraction was 0\.1 and is 0\.3"):
+        check_same_config(dataclasses.replace(now, data=fraction), tmp_path)
 
 
 def flatten_json(nested: dict[str, Any], path: str = "") -> dict[str, Any]:

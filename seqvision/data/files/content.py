@@ -29,7 +29,7 @@ class Content:
                 values, opacity = deep[number]
             else:
                 bands = np.asarray(image.convert("RGBA"))
-                values, opacity = bands[..., :3].astype(np.float64), bands[..., 3]
+                values, opacity = bands[..., :3], bands[..., 3]
             values = np.atleast_3d(values)
             if (values == values[..., :1]).all():
                 values = values[..., :1]
@@ -39,7 +39,8 @@ class Content:
                 values = np.where(opacity[..., None] > 0, values, 0)
             depth = "deep" if number in deep else "8 bits"
             self._digest.update(repr((depth, values.shape, opacity is None)).encode())
-            self._digest.update(np.ascontiguousarray(values).data)
+            for row in values:  # As floats, so that equal numbers of any kind have one hash.
+                self._digest.update(np.ascontiguousarray(row, np.float64).data)
             self._digest.update(b"" if opacity is None else np.ascontiguousarray(opacity).data)
         self._any = True
 

@@ -5,17 +5,20 @@ other byte too, under another raw mode (its handbook, "Writing your own image pl
 beside the picture, in `info`.
 """
 
+import contextlib
 import struct
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Num, UInt8
 from PIL import Image, TiffImagePlugin
 
 _LOW = "low bytes"
+_SECOND = "_second_of_seqvision"
 # TIFF tags.
 _PHOTOMETRIC, _BITS, _SAMPLES, _PLANAR, _SAMPLE_FORMAT = 262, 258, 277, 284, 339
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -53,22 +56,60 @@ _NATIVE = {
 class DeepPixels(NamedTuple):
     """Values (height, width) or (height, width, 3), and the opacity of each pixel if any."""
 
-    values: Float64[np.ndarray, "height width *channels"]
+    values: Num[np.ndarray, "height width *channels"]
     opacity: UInt8[np.ndarray, "height width"] | None
 
     @property
     def seen(self) -> np.ndarray:
         """The finite values of pixels that are not wholly transparent."""
         values = self.values if self.opacity is None else self.values[self.opacity > 0]
-        return values[np.isfinite(values)]
+        return values[np.isfinite(values)] if values.dtype.kind == "f" else values
+
+    @property
+    def is_grey(self) -> bool:
+        """One number a pixel, without opacity."""
+        return self.values.ndim == 2 and self.opacity is None
 
 
-def know_more_tiffs() -> None:
-    """Adds to Pillow's table the kinds of TIFF that its decoders read as well; see `_KINDS`."""
-    for (order, sample_format, bits), kind in _KINDS.items():
-        TiffImagePlugin.OPEN_INFO[order, 1, (sample_format,), 1, (bits,), ()] = kind
+# To Pillow's table, for the files of `_Tiff` alone.
+_MORE: dict[Any, tuple[str, str]] = {
+    **{(order, 1, (form,), 1, (bits,), ()): kind for (order, form, bits), kind in _KINDS.items()},
     # Of those whose 0 is white it has the other byte order.
-    TiffImagePlugin.OPEN_INFO[b"MM", 0, (_UNSIGNED,), 1, (16,), ()] = ("I;16B", "I;16B")
+    (b"MM", 0, (_UNSIGNED,), 1, (16,), ()): ("I;16B", "I;16B"),
+}
+_TABLE_LOCK = threading.RLock()
+
+
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    """A TIFF, also of the kinds in `_KINDS`, which Pillow's own decoders read as well."""
+
+    def _setup(self) -> None:
+        with _more_in_table():
+            super()._setup()
+
+
+@contextlib.contextmanager
+def _more_in_table() -> Iterator[None]:
+    table = TiffImagePlugin.OPEN_INFO
+    with _TABLE_LOCK:
+        before = {key: table.get(key) for key in _MORE}
+        table.update(_MORE)
+        try:
+            yield
+        finally:
+            for key, kind in before.items():
+                if kind is None:
+                    del table[key]
+                else:
+                    table[key] = kind
+
+
+OWN_TIFF = "SEQVISION TIFF"
+"""The name by which `Image.open` gives a `_Tiff`; it tries it only where it is asked to."""
+Image.OPEN[OWN_TIFF] = (
+    _Tiff,
+    lambda prefix: prefix[:4] in TiffImagePlugin.PREFIXES,
+)
 
 
 def unknown_tiff(path: Path) -> str:
@@ -85,7 +126,24 @@ def unknown_tiff(path: Path) -> str:
             name = _NAMES[tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0]]
         except (OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, struct.error):
             return ""
-    return f"{samples} channel(s) of {bits}-bit {name}"
+    # Pillow reads those of 8 bits: such a file is damaged.
+    is_known = name == _NAMES[_UNSIGNED] and bits == 8
+    return "" if is_known else f"{samples} channel(s) of {bits}-bit {name}"
+
+
+def own_depth(opened: Image.Image) -> int:
+    """The largest value that the file of a picture can hold, of whole numbers of up to 16 bits.
+
+    Pillow brings those of PGM and JPEG 2000 to 16 bits. 0 is of other files, and of 8 bits.
+    """
+    if not is_deep(opened):
+        return 0
+    if opened.format != "TIFF":
+        return 65535
+    tags = getattr(opened, "tag_v2", {})
+    bits = max(tags.get(_BITS, (1,)))
+    whole = next(iter(tags.get(_SAMPLE_FORMAT, (_UNSIGNED,)))) == _UNSIGNED
+    return 2**bits - 1 if whole and bits <= 16 else 0
 
 
 def has_deep_planes(opened: Image.Image) -> bool:
@@ -115,15 +173,29 @@ def with_low_bytes(
     if raw_mode not in _SWAPPED:
         _know_byte_order(opened)
         return _as_numbers(turned(opened), opened)
-    with Image.open(getattr(opened, "filename", "")) as other:
-        other.seek(opened.tell())
-        _set_raw_mode(other, _SWAPPED[raw_mode])
-        low = turned(other)
+    other = _second(opened)
+    other.seek(opened.tell())
+    _set_raw_mode(other, _SWAPPED[raw_mode])
+    low = turned(other)
     if raw_mode.startswith(_PREMULTIPLIED):
         _set_raw_mode(opened, raw_mode.upper())
     image = turned(opened)
     image.info |= {_LOW: low, _PREMULTIPLIED: raw_mode.startswith(_PREMULTIPLIED)}
     return image
+
+
+def close_second(opened: Image.Image) -> None:
+    """Closes what `with_low_bytes` opened beside a file."""
+    if other := opened.__dict__.pop(_SECOND, None):
+        other.close()
+
+
+def _second(opened: Image.Image) -> Image.Image:
+    """The same file, opened once more and kept: each opening goes through all pages before."""
+    if _SECOND not in opened.__dict__:
+        setattr(opened, _SECOND, Image.open(getattr(opened, "filename", "")))
+    other: Image.Image = getattr(opened, _SECOND)
+    return other
 
 
 def from_values(values: np.ndarray) -> Image.Image:
@@ -140,14 +212,14 @@ def deep_pixels(image: Image.Image) -> DeepPixels:
     bands = np.asarray(image)
     opacity = bands[..., -1] if image.mode in ("LA", "RGBA") else None
     if _LOW in image.info:
-        low = np.asarray(image.info[_LOW]).astype(np.float64)
+        low = np.asarray(image.info[_LOW]).reshape(*bands.shape[:2], -1)
         colours = 1 if image.mode == "LA" else 3
-        values = bands[..., :colours] * 256.0 + low.reshape(*bands.shape[:2], -1)[..., :colours]
+        values = bands[..., :colours].astype(np.uint16) << 8 | low[..., :colours]
         values = values[..., 0] if colours == 1 else values
         if image.info.get(_PREMULTIPLIED):
-            values = values * 65535 / np.maximum(bands[..., 3:] * 256.0 + low[..., 3:], 1)
+            values = values * 65535.0 / np.maximum(bands[..., 3:] * 256.0 + low[..., 3:], 1)
     else:
-        values = bands.astype(np.float64)
+        values = bands
     # PNG, 11.3.2.1: pixels of this value, in 16 bits, are transparent.
     hidden = image.info.get("transparency")
     if opacity is None and isinstance(hidden, int | tuple):

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from seqvision.data.files.deep import has_deep_planes, know_more_tiffs, unknown_tiff
+from seqvision.data.files.deep import OWN_TIFF, close_second, has_deep_planes, unknown_tiff
 from seqvision.data.files.libtiff import silence_libtiff
+from seqvision.data.files.paths import shown
+from seqvision.errors import UserError
 from seqvision.runtime.regular_file import regular
-
-know_more_tiffs()
 
 # Those of `clips.IMAGE_SUFFIXES` and GIFs.
 # Pillow has AVIF from 11.3 on, and a name that it does not know is an error.
 _AVIF = ("AVIF",) * (importlib.util.find_spec("PIL.AvifImagePlugin") is not None)
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", *_AVIF, "BMP", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", OWN_TIFF, *_AVIF, "BMP", "PPM", "JPEG2000")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
@@ -41,7 +41,7 @@ def reading() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of odd metadata, over several lines.
             yield
-    except (UnreadableImageError, MemoryError):
+    except (UnreadableImageError, UserError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(
@@ -62,6 +62,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 
     Raises:
       UnreadableImageError: it is missing, none of FORMATS, or too large by its header.
+      UserError: it is a HEIC picture, and the extra that reads these is not installed.
     """
     with reading(), _open(regular(path)) as opened:
         if max(opened.size) > _LONGEST_SIDE:
@@ -82,7 +83,10 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
             )
         if opened.format == "TIFF":
             silence_libtiff()
-        yield opened
+        try:
+            yield opened
+        finally:
+            close_second(opened)
 
 
 def check_not_empty(path: Path) -> None:
@@ -117,9 +121,9 @@ def _opened_heif(path: Path) -> Image.Image:
     try:
         import pillow_heif
     except ImportError:
-        raise UnreadableImageError(
-            "a HEIC picture; reading it needs pillow-heif: pip install 'seqvision[heic]', then run"
-            " again"
+        raise UserError(
+            f"{shown(path)}: a HEIC picture; reading it needs pillow-heif: pip install"
+            " 'seqvision[heic]', then run again"
         ) from None
     pillow_heif.register_heif_opener()
     return Image.open(path, formats=("HEIF",))

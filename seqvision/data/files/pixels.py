@@ -27,8 +27,9 @@ def in_mode(
 
     Deep ones are scaled to 8 bits, transparent ones laid on paper, as `tones` has it. What it
     leaves open is decided for all frames together, so that none flickers: the depth by their
-    largest value, the paper white, or black where their ink is light. `doubts` is told where most
-    of their values lie outside the range of `tones`, `content` what they are before all that.
+    largest value (16 bits where they have colours or opacity), the paper white, or black where
+    their ink is light. `doubts` is told where most of their values lie outside the range of
+    `tones`, `content` what they are before all that.
 
     Raises:
       UnreadableImageError: no value of any of them is finite.
@@ -81,8 +82,10 @@ def _shallow(
         raise UnreadableImageError("it has no finite value: all are NaN or infinite")
     value_range = tones.value_range
     if value_range is None:
-        largest = max((pixels.seen.max(initial=0.0) for pixels in deep.values()), default=0.0)
-        value_range = range_of_file(largest)
+        largest = float(max((pixels.seen.max(initial=0) for pixels in deep.values()), default=0))
+        # Of colours and opacity, only their higher bytes were read once.
+        grey = all(pixels.is_grey for pixels in deep.values())
+        value_range = range_of_file(largest) if grey else (0.0, 65535.0)
     elif doubts and deep:
         doubts.of_values(list(deep.values()), value_range)
     elif doubts:

@@ -10,6 +10,9 @@ import numpy as np
 _FULL = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 _FULL_OF_A_FILE = tuple(full for full in _FULL if full not in (1023.0, 16383.0))
 
+# Values that are scaled at once.
+_CHUNK = 2**20
+
 
 @dataclasses.dataclass(frozen=True)
 class Tones:
@@ -74,5 +77,11 @@ def range_of_file(largest: float) -> tuple[float, float]:
 def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
     """Values as uint8, 0 to 255 over `value_range`; NaN is its low end."""
     low, high = value_range
-    finite = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    return np.clip((finite - low) * 255 / (high - low), 0, 255).round().astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    # Some rows after the other: as floats of 64 bits a large picture would be several times larger.
+    step = max(_CHUNK // max(values[:1].size, 1), 1)
+    for start in range(0, len(values), step):
+        part = values[start : start + step].astype(np.float64)
+        finite = np.nan_to_num(part, nan=low, posinf=high, neginf=low)
+        scaled[start : start + step] = np.clip((finite - low) * 255 / (high - low), 0, 255).round()
+    return scaled

@@ -1,5 +1,6 @@
 """Frames of the user's videos, decoded by PyAV: upright, with square pixels."""
 
+import dataclasses
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,6 +59,8 @@ def video_frames(
     """
     av = _decoder_library(path)
     with reading(), _opened(av, path) as container:
+        if tones.value_range is None and (depth := _depth(container)):
+            tones = dataclasses.replace(tones, value_range=(0.0, float(depth)))
         frames: list[np.ndarray] = []
         is_large = False
         for frame in _decoded(container):
@@ -82,18 +85,31 @@ def video_frames(
         return np.stack(frames)
 
 
-def special_frames(path: Path) -> list[Image.Image]:
-    """The frames of a video of deep or transparent ones; [] of others, and of unreadable ones."""
-    try:
-        av = _decoder_library(path)
-        with reading(), _opened(av, path) as container:
-            frames = _decoded(container)
-            first = next(frames, None)
-            if first is None or _is_plain(first):
-                return []
-            return [_as_image(frame) for frame in (first, *frames)]
-    except (UnreadableImageError, UserError):
-        return []
+def special_frames(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """The frames of a video of deep or transparent ones, one by one; none of others.
+
+    Yields:
+      A frame, and the largest value that the video can hold, 0 where that is not known.
+
+    Raises:
+      UnreadableImageError, UserError: see `video_frames`.
+    """
+    av = _decoder_library(path)
+    with reading(), _opened(av, path) as container:
+        depth = _depth(container)
+        for frame in _decoded(container):
+            if _is_plain(frame):
+                return
+            yield _as_image(frame), depth
+
+
+def _depth(container: Any) -> int:
+    """The largest value in a video of grey or RGB of 9 to 16 bits; else 0."""
+    pixels = container.streams.video[0].format
+    parts = pixels.components if pixels else ()
+    is_read = pixels and (pixels.is_rgb or all(part.is_luma or part.is_alpha for part in parts))
+    bits = max((part.bits for part in parts), default=0)
+    return 2**bits - 1 if is_read and 8 < bits <= 16 else 0
 
 
 def _decoder_library(path: Path) -> Any:

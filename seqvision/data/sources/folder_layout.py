@@ -124,7 +124,7 @@ def _class_folders(path: Path, say: Callable[[str], None]) -> Iterator[_ClassFol
             if folder not in splits.values():
                 say(f"folders without images or clips, left out: {shown(folder)}")
         for split, folder in splits.items():
-            folder = split_root(folder, split)
+            folder = split_root(folder, split, say)
             found = [_class_folder(split, inside, inside) for inside in folders_in(folder)]
             if not found:
                 raise _no_classes(folder)

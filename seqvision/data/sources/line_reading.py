@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 
 from seqvision.data.files.images import HostImage, read_upright
 from seqvision.data.files.line_ink import InkedLine, check_no_page, inked_line
+from seqvision.data.files.line_look import Looks
+from seqvision.data.files.line_scale import resized, to_scale
 from seqvision.data.files.opening import UnreadableImageError, reading
 from seqvision.data.sources.written_line import Region, WrittenLine
 
@@ -19,20 +21,26 @@ HostLine = UInt8[np.ndarray, "height _ 1"]
 _TOLERANCE = 0.02
 
 
-def read_line(file: Path, height: int, invert: str = "auto") -> HostLine:
-    """Reads an image of a line, of any length, as lines are read in training.
+def read_line(
+    file: Path, height: int, invert: str = "auto", looks: Looks | None = None
+) -> HostLine:
+    """Reads an image of a line, of any length.
 
     Args:
       file: the image.
       height: rows to scale it to.
       invert: see `line_ink.inked_line`.
+      looks: of the training lines, to which it is brought (see `line_scale.to_scale`); without
+        them it is read as lines are in training.
 
     Raises:
       UnreadableImageError: the file cannot be read, is no whole image, shows paper only, or a page.
     """
     pixels = inked_line(read_upright(file, 1), invert).pixels
     check_no_page(pixels)
-    return scaled(pixels, height)
+    if looks is None:
+        return scaled(pixels, height)
+    return to_scale(pixels[..., 0], looks)[..., None]
 
 
 def read_written(line: WrittenLine, invert: str) -> InkedLine:
@@ -94,11 +102,7 @@ def cut_out(page: Image.Image, region: Region) -> Image.Image:
 
 def scaled(pixels: HostImage, height: int) -> HostLine:
     """A line at another height, with its proportions kept."""
-    if pixels.shape[0] == height:
-        return pixels
-    size = scaled_width(pixels, height), height
-    resized = Image.fromarray(pixels[..., 0]).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(resized)[..., None]
+    return resized(pixels[..., 0], height)[..., None]
 
 
 def scaled_width(pixels: HostImage, height: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.tones import range_of_extremes
-from seqvision.data.sources.npz_memory_map import find_member, map_member
+from seqvision.data.sources.npz_memory_map import extremes, find_member, map_member
 from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.runtime.regular_file import open_regular
@@ -279,9 +279,8 @@ def _unflattened(size: int) -> str:
 def _not_bytes(where: str, images: np.ndarray) -> UserError:
     """Names the range that is found, and how to bring it to 0 to 255."""
     found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    finite = images[np.isfinite(images)] if images.dtype.kind in "biuf" else images[:0]
-    if finite.size:
-        low, high = float(finite.min()), float(finite.max())
+    low, high = extremes(images)
+    if low <= high:
         found += f" from {low:g} to {high:g}"
         if low >= 0 and 0 < high < 1e6:
             white = range_of_extremes(low, high)[1]

@@ -1,5 +1,6 @@
 """Arrays of a `.npz` file that stay on the disk: memory maps of what `np.savez` wrote."""
 
+import math
 import struct
 import zipfile
 from pathlib import Path
@@ -16,6 +17,8 @@ _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+# Numbers that are looked at together.
+_SCANNED = 2**22
 
 
 class Member(NamedTuple):
@@ -86,3 +89,19 @@ def map_member(path: Path, key: str, member: Member, or_raise: str) -> np.ndarra
         "F" if member.in_fortran_order else "C",
     )
     return mapped.view(np.ndarray)  # Views of a memmap are slow to make.
+
+
+def extremes(array: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest finite number of what may be a memory map, part by part.
+
+    The first is larger than the second where there is none.
+    """
+    low, high = math.inf, -math.inf
+    examples = np.atleast_1d(array) if array.dtype.kind in "biuf" else array[:0]
+    step = max(_SCANNED * len(examples) // max(examples.size, 1), 1)
+    for start in range(0, len(examples), step):
+        part = examples[start : start + step]
+        finite = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return low, high

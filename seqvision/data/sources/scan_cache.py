@@ -11,7 +11,7 @@ from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.regular_file import read_regular
 
 # To be raised when the same files come to be scanned otherwise.
-_VERSION = 4
+_VERSION = 5
 
 
 class FileScan(NamedTuple):

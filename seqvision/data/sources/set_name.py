@@ -18,7 +18,7 @@ def checked_name(text: str) -> str:
     """A TFDS name: `mnist`, `emnist/letters`, `cifar10:3.0.2`.
 
     `FashionMNIST`, as TFDS names the class, is `fashion_mnist`; so is `Fashion-MNIST`, and
-    `CIFAR-10` is `cifar10`: the same letters and digits. Whether there is such a set is not
+    `CIFAR-10` is `cifar10`: the same letters and numbers. Whether there is such a set is not
     otherwise looked up.
 
     Raises:
@@ -54,7 +54,7 @@ def _nearest(text: str) -> str:
 
 
 def _of_same_letters(text: str) -> str:
-    """The set whose name has the same letters and digits; "" where there is none, or several."""
+    """The set whose name has the same letters and numbers; "" where there is none, or several."""
     known = _known()
     near = [name for name in known if _letters(name) == _letters(text)]
     return text if text in near else near[0] if len(near) == 1 else ""
@@ -67,4 +67,5 @@ def _known() -> list[str]:
 
 
 def _letters(text: str) -> str:
-    return re.sub("[^a-z0-9]", "", text.lower())
+    """Without signs, but for those between two numbers: `cifar10_1` is not `cifar101`."""
+    return re.sub(r"(?<!\d)_|_(?!\d)", "", re.sub("[^a-z0-9]+", "_", text.lower()))

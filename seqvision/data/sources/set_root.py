@@ -41,7 +41,9 @@ def set_root(path: Path, say: Callable[[str], None]) -> Path:
     """
     folder = below = path
     while (only := _only_folder(below)) and not split_of(only.name):
-        if (folder == below and only.name == folder.name) or _holds_splits(only):
+        is_class = not any(map(holds_media, folders_in(only)))
+        named_alike = folder == below and only.name == folder.name and not is_class
+        if named_alike or _holds_splits(only):
             folder = only
         below = only
     if folder != path:
@@ -49,8 +51,9 @@ def set_root(path: Path, say: Callable[[str], None]) -> Path:
     return folder
 
 
-def split_root(folder: Path, split: str) -> Path:
+def split_root(path: Path, split: str, say: Callable[[str], None]) -> Path:
     """Of a split, the folder of its classes, such as `seg_train/seg_train` or `train/images`."""
+    folder = path
     while only := _only_folder(folder):
         meant = split_of(only.name)
         known = meant is not None and meant[0] == split
@@ -59,6 +62,8 @@ def split_root(folder: Path, split: str) -> Path:
         if not any(map(holds_media, folders_in(only))):
             break
         folder = only
+    if folder != path:
+        say(f"{shown(path)}: its classes lie in its folder {shown(folder.relative_to(path))}")
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seqvision.data.files.deep import deep_pixels, is_deep
+from seqvision.data.files.deep import deep_pixels, is_deep, own_depth
 from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paths import shown
@@ -40,14 +40,14 @@ def tones_of(
         keeps nothing.
       say: called with a line where some files are deep and others are not.
       percentiles: of the values of deep files, those that become black and white; None takes the
-        depth, or the extremes. They are of a sample: 1000 files and 10,000 values of each.
+        depth, or the extremes. They are of a sample: 1000 deep files and 10,000 values of each.
 
     Returns:
       What is stated; else `value_range` None where no file is deep, `paper` "" where none is
       transparent.
 
     Raises:
-      UserError: the two percentiles are one value.
+      UserError: the two percentiles are one value, or what reads such files is not installed.
     """
     if stated.value_range and stated.paper:
         return stated
@@ -74,48 +74,43 @@ class _Seen:
 
     Attributes:
       smallest, largest: of the values of deep pictures.
-      sample: some of them.
+      depth: the largest that their files can hold; inf where one of these does not say.
       light, total: see `pixels.ink`; of deep pictures apart, in values.
     """
 
     smallest: float = math.inf
     largest: float = -math.inf
-    sample: list[np.ndarray] = dataclasses.field(default_factory=list)
+    depth: float = 0.0
     light: float = 0.0
     total: float = 0.0
     deep_light: float = 0.0
     deep_total: float = 0.0
 
-    def see(self, image: Image.Image, num_sampled: int) -> None:
-        """Takes note of a picture, and of so many of its values if it is deep."""
+    def see(self, image: Image.Image, depth: int) -> None:
+        """Takes note of a picture, and, if it is deep, of the depth of its file."""
         if not is_deep(image):
             light, total = ink([image.convert("RGBA")])
             self.light, self.total = self.light + light, self.total + total
             return
         pixels = deep_pixels(image)
         values = pixels.seen.ravel()
-        self.smallest = min(self.smallest, float(values.min(initial=math.inf)))
-        self.largest = max(self.largest, float(values.max(initial=-math.inf)))
-        if values.size and num_sampled:
-            self.sample.append(values[:: len(values) // num_sampled + 1])
+        if values.size:
+            self.smallest = min(self.smallest, float(values.min()))
+            self.largest = max(self.largest, float(values.max()))
+            self.depth = max(self.depth, depth or math.inf)
         if pixels.opacity is not None:
-            grey = pixels.values if pixels.values.ndim == 2 else pixels.values @ _GREY
+            values = pixels.values.astype(np.float64)
+            grey = values if values.ndim == 2 else values @ _GREY
             self.deep_light += float((grey * pixels.opacity).sum())
             self.deep_total += float(pixels.opacity.sum())
 
-    def value_range(self, percentiles: tuple[float, float] | None) -> tuple[float, float] | None:
+    def value_range(self, is_mixed: bool) -> tuple[float, float] | None:
         if self.largest < self.smallest:
             return None
-        if percentiles is None:
-            return range_of_extremes(self.smallest, self.largest)
-        low, high = np.percentile(np.concatenate(self.sample), percentiles).tolist()
-        if not low < high:
-            first, last = percentiles
-            raise UserError(
-                f"config.data.value_range: the percentiles {first:g} and {last:g} of the training"
-                f" values are both {low:g}; choose others, or two values"
-            )
-        return low, high
+        # Values of 8 bits beside these are scaled by their own depth.
+        if is_mixed and self.depth < math.inf:
+            return 0.0, self.depth
+        return range_of_extremes(self.smallest, self.largest)
 
     def paper(self, value_range: tuple[float, float] | None) -> str:
         light, total = self.light, self.total + self.deep_total
@@ -129,48 +124,79 @@ def _found(
     files: list[Path], stated: Tones, percentiles: tuple[float, float] | None
 ) -> tuple[Tones, str]:
     seen = _Seen()
-    deep: list[Path] = []
+    deep: dict[Path, int] = {}  # With the number of deep pictures in each.
     shallow: list[Path] = []
-    step = (len(files) - 1) // _SAMPLED_FILES + 1
-    for number, path in enumerate(files):
-        any_deep = False
-        is_sampled = percentiles and (number % step == 0 or not seen.sample)
-        num_sampled = _SAMPLED_VALUES if is_sampled else 0
+    for path in files:
+        num_deep, after = 0, dataclasses.replace(seen)
         try:
-            for image, num_frames in _special(path):
-                any_deep = any_deep or is_deep(image)
-                seen.see(image, -(-num_sampled // num_frames))
+            for image, depth in _special(path):
+                num_deep += is_deep(image)
+                after.see(image, depth)
         except UnreadableImageError:
             continue
-        (deep if any_deep else shallow).append(path)
+        seen = after
+        if num_deep:
+            deep[path] = num_deep
+        else:
+            shallow.append(path)
+    value_range = stated.value_range or seen.value_range(is_mixed=bool(shallow))
+    if percentiles and value_range and not stated.value_range:
+        value_range = _range_of_percentiles(deep, percentiles)
     remark = ""
     if deep and shallow:
         remark = (
-            f"{len(deep)} files have more than 8 bits a value, such as {shown(deep[0])}, and"
-            f" {len(shallow)} have 8, such as {shown(shallow[0])}: equal values differ in these"
+            f"{len(deep)} files have more than 8 bits a value, such as {shown(next(iter(deep)))},"
+            f" and {len(shallow)} have 8, such as {shown(shallow[0])}"
         )
-    value_range = stated.value_range or seen.value_range(percentiles)
+        if value_range:
+            low, high = value_range
+            remark += f": {low:g} to {high:g} of the former is taken for 0 to 255 of the latter"
     return Tones(value_range, stated.paper or seen.paper(value_range)), remark
 
 
+def _range_of_percentiles(
+    deep: dict[Path, int], percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """Two percentiles of values in equal steps, of deep files in equal steps.
+
+    Raises:
+      UserError: they are one value.
+    """
+    sample: list[np.ndarray] = []
+    for step in ((len(deep) - 1) // _SAMPLED_FILES + 1, 1):
+        for path in list(deep)[::step] if not sample else ():
+            num_sampled = -(-_SAMPLED_VALUES // deep[path])
+            for image, _ in _special(path):
+                if is_deep(image) and (values := deep_pixels(image).seen.ravel()).size:
+                    sample.append(values[:: len(values) // num_sampled + 1].astype(np.float64))
+    low, high = np.percentile(np.concatenate(sample), percentiles).tolist()
+    if not low < high:
+        first, last = percentiles
+        raise UserError(
+            f"config.data.value_range: the percentiles {first:g} and {last:g} of the training"
+            f" values are both {low:g}; choose others, or two values"
+        )
+    return low, high
+
+
 def _special(path: Path) -> Iterator[tuple[Image.Image, int]]:
-    """The pictures of a file that are deep or transparent, and how many frames it has.
+    """The pictures of a file that are deep or transparent, and the depth of it: see `own_depth`.
 
     Raises:
       UnreadableImageError: it cannot be read.
+      UserError: what reads such files is not installed.
     """
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        frames = special_frames(path)
-        yield from ((frame, len(frames)) for frame in frames)
+        yield from special_frames(path)
         return
     header = header_of(path)
     if header and header.is_plain:
         return
     with opened_image(path) as opened:
-        num_frames = getattr(opened, "n_frames", 1)
-        for number in range(num_frames):
+        for number in range(getattr(opened, "n_frames", 1)):
             opened.seek(number)
             if is_deep(opened) or opened.has_transparency_data:
-                yield frame_of(opened), num_frames
+                depth = own_depth(opened)
+                yield frame_of(opened), depth
             elif not getattr(opened, "is_animated", False):
                 break

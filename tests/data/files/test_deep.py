@@ -1,6 +1,7 @@
 """Pictures and videos of more than 8 bits a value in all forms: they follow the set's one scale."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from seqvision.config.data_schema import Data, parse_percentiles, parse_range
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.data.files.clips import read_clip, read_frames
+from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import Tones
@@ -68,10 +70,11 @@ def test_12_bits_in_a_png_of_16(tmp_path: Path, channels: int, filtered: bool) -
     assert dataset.tones.value_range == (0, 4095)
     assert arrays(dataset).inputs[0, ..., 0].tolist() == READ
     file, shape = tmp_path / "a" / "0.png", dataset.input_shape
-    # A run on pictures of 8 bits takes the depth of the file.
-    for tones in (dataset.tones, Tones()):
-        assert read_image(file, shape, "mixed", "never", tones)[..., 0].tolist() == READ
-        assert read_clip(file, shape, tones)[0, ..., 0].tolist() == READ
+    # A run on pictures of 8 bits takes the depth of grey files, and else that of 16 bits.
+    alone = READ if channels == 1 else [[0, 4, 8, 12], [16, 0, 0, 16]]
+    for tones, read in ((dataset.tones, READ), (Tones(), alone)):
+        assert read_image(file, shape, "mixed", "never", tones)[..., 0].tolist() == read
+        assert read_clip(file, shape, tones)[0, ..., 0].tolist() == read
 
 
 def test_colours_differ_and_hidden_ones_do_not_count(tmp_path: Path) -> None:
@@ -324,7 +327,7 @@ def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
 
 
 def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every second file from the first deep one on, since two files were to be looked at."""
+    """Of every second deep file, since two were to be looked at."""
     monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
     files = []
     for number in range(4):
@@ -337,8 +340,159 @@ def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             png16(files[-1], values[..., None])
     for _ in range(2):
         found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
-        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 300], (10, 90))
+        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 400], (10, 90))
         assert found.value_range == tuple(expected)
+
+
+def test_percentiles_of_every_deep_file_among_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 4)
+    files, pictures = [], []
+    for number in range(8):
+        files.append(tmp_path / f"{number}.png")
+        if number % 2:
+            Image.fromarray(np.zeros((1, 11), np.uint8)).save(files[-1])
+        else:
+            pictures.append(np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1))
+            png16(files[-1], pictures[-1][..., None])
+    found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
+    assert found.value_range == tuple(np.percentile(pictures, (10, 90)))
+
+
+def test_equal_values_of_8_and_of_16_bits_stay_equal(tmp_path: Path) -> None:
+    """Of PNG and TIFF: 60 of 255 is 15420 of 65535 (PNG, 13.12), also where none is lighter."""
+    grey = np.full((2, 2), 60, np.uint8)
+    grey[0, 0] = 10
+    deep = grey.astype(np.uint16) * 257
+    for name, others in (("a", grey), ("b", grey)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(others).save(tmp_path / name / "8.png")
+    png16(tmp_path / "a" / "16.png", np.stack([deep] * 3, axis=-1))
+    png16(tmp_path / "b" / "17.png", deep[..., None])
+    tiff(tmp_path / "a" / "18.tif", deep, ">")
+    said: list[str] = []
+    dataset = folders(tmp_path, say=said.append)
+    assert dataset.tones.value_range == (0, 65535)
+    inputs = arrays(dataset).inputs[..., 0]
+    assert len(inputs) == 5 and (inputs == grey).all()
+    [line] = [line for line in said if "more than 8 bits" in line]
+    assert line.endswith("0 to 65535 of the former is taken for 0 to 255 of the latter")
+
+
+def test_8_bits_beside_a_video_of_12(tmp_path: Path) -> None:
+    frames = big(np.full((2, 4), 1000, np.uint16))
+    video(tmp_path / "a" / "0.mkv", frames, "gray12le", "gray12le")
+    video(tmp_path / "b" / "0.mkv", (frames >> 4).astype(np.uint8), "gray", "gray")
+    dataset = folders(tmp_path)
+    assert dataset.tones.value_range == (0, 4095)
+    assert arrays(dataset).inputs[:, 0, 0, 0, 0].tolist() == [62, 62]  # 1000 / 16, 255 * 1000/4095
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_a_dark_picture_stays_dark_in_a_run_of_8_bits(tmp_path: Path, channels: int) -> None:
+    """With colours or opacity, by hand: 255 v / 65535, which is nearly the higher byte."""
+    dark = np.minimum(with_channels(channels), 200)
+    dark[..., -1] = 65535 if channels % 2 == 0 else dark[..., -1]
+    found = read_image(png16(tmp_path / "a.png", dark), (2, 4, 1), "mixed", "never")
+    assert found.max() == 1  # 200 / 257
+    file = video(tmp_path / "a.mkv", big(np.full((2, 4, 3), 200, np.uint16) << 6), "rgb48le",
+                 "gbrp10le")  # fmt: skip
+    assert read_clip(file, (32, 48, 1))[0, 0, 0, 0] == 50  # 255 * 200 / 1023
+
+
+def test_a_video_in_yuv_of_10_bits_is_not_doubted(tmp_path: Path) -> None:
+    """It is read as 8 bits, as the pictures of the run."""
+    file = video(tmp_path / "a.mkv", big(np.full((2, 4, 3), 99, np.uint8)), "rgb24", "yuv444p10le")
+    doubts = Doubts()
+    read_clip(file, (32, 48, 1), Tones(), doubts)
+    assert doubts.taken() is None
+
+
+def test_tones_are_not_kept_where_a_library_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = video(tmp_path / "a" / "0.mkv", big(VALUES), "gray12le", "gray12le")
+    kept = tmp_path / "kept.json"
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "av", None)
+        with pytest.raises(UserError, match=r"pip install 'seqvision\[video\]'"):
+            tones_of([file], Tones(), kept, lambda line: None)
+    assert tones_of([file], Tones(), kept, lambda line: None).value_range == (0, 4095)
+
+
+def test_the_process_keeps_its_own_tiffs(tmp_path: Path) -> None:
+    """Pillow, asked by others, refuses what it does not know, and takes no bits for values."""
+    file = tiff(tmp_path / "a.tif", VALUES.astype("float16"), "<")
+    before = dict(TiffImagePlugin.OPEN_INFO)
+    assert read_frames(file, tones=Tones((0, 4095))).max() == 255
+    assert before == TiffImagePlugin.OPEN_INFO
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(file)
+
+
+@pytest.mark.parametrize("largest", [65535, 4095])
+def test_grey_of_16_bits_as_pgm_and_jpeg_2000(tmp_path: Path, largest: int) -> None:
+    """PGM (netpbm): big-endian, scaled by its own maximum; JPEG 2000 by its number of bits."""
+    pixels = np.array([[0, largest // 3], [largest, largest // 5]], np.uint16)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        head = f"P5 2 2 {largest}\n".encode()
+        (tmp_path / name / "0.pgm").write_bytes(head + pixels.astype(">u2").tobytes())
+    if largest == 65535:
+        Image.fromarray(pixels).save(tmp_path / "a/1.jp2", irreversible=False)
+    Image.fromarray(np.full((2, 2), 51, np.uint8)).save(tmp_path / "b/1.png")
+    dataset = folders(tmp_path)
+    assert dataset.tones.value_range == (0, 65535)
+    found = arrays(dataset).inputs.reshape(-1, 4).tolist()
+    assert found == [[0, 85, 255, 51]] * (len(found) - 1) + [[51] * 4]
+
+
+def test_a_damaged_tiff_of_8_bits_is_not_called_unknown(tmp_path: Path) -> None:
+    file = tiff(tmp_path / "a.tif", VALUES.astype(np.uint8), "<", photometric=99)
+    with pytest.raises(UnreadableImageError, match="no image, or a damaged one"):
+        read_frames(file)
+
+
+def test_a_tiff_of_many_colour_pages_is_opened_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqvision.data.files import deep
+
+    opened: list[Any] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda p, **k: opened.append(real(p, **k)) or opened[-1])
+    monkeypatch.setattr(deep.Image, "open", Image.open)
+    pages = [np.stack([VALUES + page] * 3, axis=-1) for page in range(3)]
+    file = stack_of_colours(tmp_path / "a.tif", pages)
+    opened.clear()
+    found = read_frames(file, tones=Tones((0, 65535 / 257)))
+    expected = [np.minimum(page, 255) for page in pages]
+    np.testing.assert_array_equal(found[..., 0], np.stack(expected)[..., 0])
+    assert len(opened) <= 3
+    assert all(one.fp is None or one.fp.closed for one in opened)
+
+
+def stack_of_colours(path: Path, pages: list[np.ndarray]) -> Path:
+    """Pages of the form of `tiff`, one behind the other."""
+    content, last = b"", 0
+    for page in pages:
+        one = tiff(path, page, "<").read_bytes()
+        where = struct.unpack_from("<I", one, 4)[0]
+        count = struct.unpack_from("<H", one, where)[0]
+        shift, changed = len(content), bytearray(one)
+        for at in range(where + 2, where + 2 + 12 * count, 12):
+            tag, form, number, value = struct.unpack_from("<HHII", one, at)
+            if tag == 273 or number * {3: 2, 4: 4}[form] > 4:
+                struct.pack_into("<I", changed, at + 8, value + shift)
+        if content:
+            whole = bytearray(content)
+            struct.pack_into("<I", whole, last, where + shift)
+            content = bytes(whole)
+        last = shift + where + 2 + 12 * count
+        content += bytes(changed)
+    path.write_bytes(content)
+    return path
 
 
 def test_percentiles_that_are_one_value(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from seqvision.data.dataset import Dataset
+from seqvision.data.files import tones
 from seqvision.data.files.clips import read_clip
 from seqvision.data.files.images import read_image
 from seqvision.data.files.tones import Tones
@@ -96,6 +97,18 @@ def test_a_ramp_keeps_its_levels(tmp_path: Path) -> None:
     ramp = np.linspace(0, 1.02, 256, dtype=np.float32).reshape(16, 16)
     dataset = two_classes(tmp_path, ".tif", ramp, ramp)
     assert first_pixels(dataset, 256)[0] == list(range(256))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 2**20])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+def test_rows_scaled_one_after_the_other(
+    dtype: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand in whole numbers: 255 v / 4095, its half added, rounded down."""
+    monkeypatch.setattr(tones, "_CHUNK", at_once)
+    values = np.arange(0, 4096, 91).reshape(23, -1)
+    found = tones.as_bytes(values.astype(dtype), (0.0, 4095.0))
+    np.testing.assert_array_equal(found, (values * 510 + 4095) // 8190)
 
 
 def test_the_training_split_decides_and_a_stated_range_counts_more(tmp_path: Path) -> None:
