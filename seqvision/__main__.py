@@ -35,7 +35,11 @@ MODES = {
         ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
     ),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide", "to_scale"), _ALONE),
-    "export": Mode(("workdir", "output", "split", "seed", "check", "int8"), _ALONE),
+    "export": Mode(
+        ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
+        _ALONE,
+    ),
+    "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
 }

@@ -44,6 +44,7 @@ def export_run(
     seed: int | None = None,
     check: bool = True,
     int8: bool = True,
+    onnxruntime_web: str | None = None,
 ) -> Exported:
     """Writes a folder: the network and its step as ONNX, StableHLO, `network.json`, a card.
 
@@ -55,6 +56,8 @@ def export_run(
       seed: of a run of several seeds, whose weights; by default those of the first.
       check: whether each file is run on the split, and refused where it is not equal.
       int8: whether to write 8-bit files too.
+      onnxruntime_web: the folder of this npm package makes the folder a page, too; see
+        `web.pages.write_page`.
 
     Returns:
       The folder, written as a whole or not at all, and the rows of the check.
@@ -71,7 +74,20 @@ def export_run(
     target = _checked_folder(output)
     _check_installed()
     run = load_run(workdir, seed)
-    return _written(target, lambda folder: _write(folder, run, settings, split, check, int8))
+    if onnxruntime_web is not None:  # Refused now, not after the check.
+        from seqvision.exporters.description import describe
+        from seqvision.web.pages import check_shown, runtime_files, write_page
+
+        check_shown(describe(run, run.model), str(workdir))  # type: ignore[arg-type]
+        runtime_files(onnxruntime_web)
+
+    def write(folder: Path) -> list[Any]:
+        rows = _write(folder, run, settings, split, check, int8)
+        if onnxruntime_web is not None:
+            write_page(folder, onnxruntime_web)
+        return rows
+
+    return _written(target, write)
 
 
 def _write(
@@ -168,8 +184,15 @@ def run(
     seed: int | None,
     check: bool,
     int8: bool,
+    format: str,  # noqa: A002  (the name of the flag)
+    onnxruntime_web: str,
 ) -> int:
     """`--mode=export`; returns the exit code."""
-    exported = export_run(settings, workdir, output, split, seed, check, int8)
+    if format not in ("onnx", "page"):
+        raise UserError(f"--format: '{format}' is not known; choose onnx or page")
+    if onnxruntime_web and format != "page":
+        raise UserError("--onnxruntime_web: it has no effect without --format=page; add that")
+    page = onnxruntime_web if format == "page" else None
+    exported = export_run(settings, workdir, output, split, seed, check, int8, page)
     say(f"exported to {exported.folder}")
     return 0

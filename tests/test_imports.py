@@ -11,7 +11,7 @@ import pytest
 import seqvision
 
 PACKAGE = Path("seqvision")
-MODES = ("train", "evaluate", "predict", "read", "export", "explain", "sweep")
+MODES = ("train", "evaluate", "predict", "read", "export", "serve", "explain", "sweep")
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
@@ -26,6 +26,7 @@ ORDER = (
     ("runs",),
     ("inference",),
     ("exporters",),
+    ("web",),
     ("sweeps",),
     MODES,
     ("__main__",),
@@ -111,7 +112,7 @@ def run_with_blocked(tmp_path: Path, blocked: list[str], code: str) -> str:
 
 
 def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
-    extras = ("plots.py", "exporters")
+    extras = ("plots.py", "exporters", "web")
     core = [path for path in modules() if not set(path.parts) & set(extras)]
     names = [".".join(path.with_suffix("").parts) for path in core]
     names = [name.removesuffix(".__init__") for name in names]

@@ -39,6 +39,12 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "check", True, "export: run each file on --split, and refuse one that is not equal."
 )
+flags.DEFINE_string(
+    "format", "onnx", "export: onnx, or page: the folder is also a page for browsers."
+)
+flags.DEFINE_string(
+    "onnxruntime_web", "", "export: for a page: the folder of the npm package onnxruntime-web."
+)
 flags.DEFINE_bool("int8", True, "export: write files with weights of 8 bits too.")
 flags.DEFINE_bool(
     "csv_guard",
@@ -70,8 +76,14 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "seed",
     None,
-    "evaluate, predict, read, export: one of the seeds that a run trained at once (evaluate: all,"
-    " others: the first, by default).",
+    "evaluate, predict, read, export, serve: one of the seeds that a run trained at once (evaluate:"
+    " all, others: the first, by default).",
+)
+flags.DEFINE_string(
+    "host", "127.0.0.1", "serve: the name or address to serve; by default this machine alone."
+)
+flags.DEFINE_integer(
+    "port", 0, "serve: the port; 0 for a free one.", lower_bound=0, upper_bound=65535
 )
 flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."

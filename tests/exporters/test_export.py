@@ -126,6 +126,8 @@ def test_bfloat16_is_exported_in_float32(
 def test_bad_calls_are_one_line(tiny_config: ConfigDict, run_of_rows: Path, tmp_path: Path) -> None:
     settings = validate(tiny_config)
     (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="--onnxruntime_web: missing; the page runs by"):
+        export.export_run(settings, run_of_rows, str(tmp_path / "out"), onnxruntime_web="")
     for output, message in [
         ("", "--output: missing"),
         (str(tmp_path / "file"), "is there already"),
