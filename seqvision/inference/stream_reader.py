@@ -159,7 +159,9 @@ class StreamReader(Streams[Event]):
         self, logits: np.ndarray, lengths: np.ndarray, sizes: list[int] | None
     ) -> list[Event]:
         winners = logits.argmax(axis=-1)
-        log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
+        log_probs = np.zeros(winners.shape, np.float32)
+        if winners.any():  # That of a blank is of no use, and most columns are blank.
+            log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
         events: list[Event] = []
         for stream, length in enumerate(lengths.tolist()):
             if length == 0:
