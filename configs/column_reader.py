@@ -13,8 +13,8 @@ a 2-core CPU with AVX-512 (jax 0.12.0.1, Python 3.12), 10,000 lines of the test 
 work: `hard` in 17:15 min, 2.51 %; `bidirectional` in 21:32 min (19:08 alone, seed 1), 0.54 % and
 0.77 %; `hard,bidirectional` in 21:09 min, 1.93 %.
 
-`quick`, seed 0 (jax 0.9.2, Python 3.11): 1.66 % on `clean` lines, with 5:31 min of processor time,
-which is about 3 min on both cores alone; beside other work that took most of them, 16:41 min.
+`quick`, seed 0 (jax 0.9.2, Python 3.11, both cores of a 2-core AMD EPYC): 1.66 % on `clean` lines;
+the whole command took 2:47 min.
 """
 
 from ml_collections import ConfigDict

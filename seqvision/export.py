@@ -78,7 +78,7 @@ def export_run(
         from seqvision.exporters.description import describe
         from seqvision.web.pages import check_shown, runtime_files, write_page
 
-        check_shown(describe(run, run.model), str(workdir))  # type: ignore[arg-type]
+        check_shown(describe(run), str(workdir))
         runtime_files(onnxruntime_web)
 
     def write(folder: Path) -> list[Any]:
@@ -102,7 +102,7 @@ def _write(
     model = _in_float32(run)
     params = jax.tree.map(np.asarray, jax.device_get(run.params))
     shape = input_shape(run.settings, run.data.input_shape)
-    facts = describe(run, model)
+    facts = describe(run)
     examples, rows = None, []
     if check:
         check_trained_with(run, settings)

@@ -42,7 +42,7 @@ def serve_run(workdir: Path, host: str, port: int, seed: int | None = None) -> N
             " flags (configs/column_reader.py:quick trains for minutes), or name another --workdir"
         )
     run = load_run(workdir, seed)
-    facts = describe(run, run.model)  # type: ignore[arg-type]
+    facts = describe(run)
     check_shown(facts, str(workdir))
     say(f"network   {workdir}, step {run.step}: a {facts['kind']}")
     server = PageServer(facts, opener(run, facts), _MOST_PAGES)

@@ -64,25 +64,15 @@ def tried(cases: Sequence[Case], seed: int) -> Iterator[Tried]:
             if case.use == "set":
                 del uses["predict"]
             for use, try_it in uses.items():
-                with _fresh(work) as place:
-                    yield Tried(case.kind, number, case.name, use, try_it(case, place))
+                with tempfile.TemporaryDirectory(dir=work) as place:
+                    yield Tried(case.kind, number, case.name, use, try_it(case, Path(place)))
             progress.advance()
         for number, (kind, file, content) in enumerate(records):
             progress.show(str(file))
-            with _fresh(work) as place:
-                for use, outcome in runs.use_record(file, content, place).items():
+            with tempfile.TemporaryDirectory(dir=work) as place:
+                for use, outcome in runs.use_record(file, content, Path(place)).items():
                     yield Tried(kind, number, f"{file}: {content[:40]!r}", use, outcome)
             progress.advance()
-
-
-class _fresh(tempfile.TemporaryDirectory):  # noqa: N801
-    """A new folder, as a path."""
-
-    def __init__(self, work: Path) -> None:
-        super().__init__(dir=work)
-
-    def __enter__(self) -> Path:
-        return Path(self.name)
 
 
 def main(arguments: Sequence[str]) -> int:

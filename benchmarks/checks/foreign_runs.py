@@ -27,6 +27,7 @@ from seqvision.runs.compatibility import check_same_config, read_settings
 from seqvision.runs.records import read_metrics
 from seqvision.runs.result import finished_result
 from seqvision.runs.resume import restore
+from seqvision.runs.saved_run import load_run
 from seqvision.train import train_and_evaluate
 from seqvision.training.from_config import create_dispatcher, create_training
 
@@ -77,7 +78,11 @@ class Runs:
         self._train("line", fields)
         self.picture = Predictor.from_run(folder / "runs/picture")
         self.clip = Predictor.from_run(folder / "runs/clip")
-        self.line = Transcriber.from_run(folder / "runs/line")
+        # As with --to_scale=false: what is compared is what was read of a file.
+        line = load_run(folder / "runs/line")
+        self.line = Transcriber(
+            dataclasses.replace(line, data=dataclasses.replace(line.data, looks=None))
+        )
         self.live = StreamReader.from_run(folder / "runs/line")
         self._goes_on = _OneStep(folder / "runs/picture")
 

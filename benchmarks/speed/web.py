@@ -52,7 +52,7 @@ def write(folder: Path, onnxruntime_web: str) -> None:
     model: Any = create_network(settings, task)
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *_SHAPE)))["params"]
     data = DataFacts("made", "1", _SHAPE, names, "dark", {})
-    facts = describe(Run(folder, settings, data, task, model, params, 0, 0), model)
+    facts = describe(Run(folder, settings, data, task, model, params, 0, 0))
     graph = network_step(model, jax.tree.map(np.asarray, params), _SHAPE)
     folder.mkdir()
     (folder / "network.json").write_text(json.dumps(facts))

@@ -1,10 +1,12 @@
 """Exported networks beside JAX on the examples of a split."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 from tqdm import tqdm
@@ -13,7 +15,7 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.decoding import BLANK
+from seqvision.decoding import greedy_decode
 from seqvision.exporters.onnx_network import Network
 from seqvision.models.line_reader import LineReader
 from seqvision.runtime.console import on_terminal
@@ -31,7 +33,7 @@ class Batch(NamedTuple):
       inputs: uint8 (B, ...).
       lengths: (B,) of clips and lines, else None.
       labels: (B,) classes, or the symbols of each text.
-      logits: (B, K), or (B, T, K) after every step.
+      logits: (B, T, K), after every step; T is 1 where there is one answer for all.
     """
 
     inputs: np.ndarray
@@ -83,7 +85,7 @@ class Examples:
           alphabet: of a reader.
         """
         self._alphabet = alphabet
-        self.input_shape, self.is_reader = input_shape, isinstance(model, LineReader)
+        self.input_shape, self.is_reader = input_shape, alphabet is not None
         self._delay = model.delay if isinstance(model, LineReader) else 0
         apply = jax.jit(
             lambda params, inputs, *lengths: model.apply(
@@ -103,26 +105,29 @@ class Examples:
                 labels = [row[:size].tolist() for row, size in zip(labels, sizes, strict=True)]
             arrays = inputs[mask], None if lengths is None else lengths[mask]
             kept = [label for label, is_kept in zip(labels, mask, strict=True) if is_kept]
-            self.batches.append(Batch(*arrays, kept, np.asarray(logits)[mask]))
+            self.batches.append(Batch(*arrays, kept, _by_step(np.asarray(logits)[mask])))
 
     def __len__(self) -> int:
         return sum(len(batch.labels) for batch in self.batches)
 
     def score(self) -> float:
         """Of JAX."""
-        return self._score(self._answers([batch.logits for batch in self.batches]))
+        return self._score(self._answers_of_jax)
 
     def measure(self, engine: Engine, name: str) -> Found:
         """Runs an exported network, of this name, on all examples."""
-        found = [engine(batch.inputs, batch.lengths) for batch in _shown(self.batches, name)]
+        found = [
+            _by_step(engine(batch.inputs, batch.lengths)) for batch in _shown(self.batches, name)
+        ]
         differences = [
             np.abs(logits - batch.logits)[self._is_output(batch)].max(initial=0.0)
             for logits, batch in zip(found, self.batches, strict=True)
         ]
         answers = self._answers(found)
-        by_jax = self._answers([batch.logits for batch in self.batches])
-        num_differing = sum(one != other for one, other in zip(answers, by_jax, strict=True))
-        return Found(float(max(differences)), self._score(answers), num_differing)
+        pairs = zip(answers, self._answers_of_jax, strict=True)
+        num_differing = sum(one != other for one, other in pairs)
+        # numpy's maximum, which a NaN in any batch makes NaN.
+        return Found(float(np.max(differences)), self._score(answers), num_differing)
 
     def some(self, count: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Inputs and lengths of so many examples, the first ones again and again."""
@@ -132,24 +137,28 @@ class Examples:
 
     def _is_output(self, batch: Batch) -> np.ndarray:
         """Which steps of each example are none of the padding."""
-        if batch.logits.ndim == 2:
-            return np.ones(len(batch.logits), np.bool_)
-        num_steps = batch.logits.shape[1]
-        if batch.lengths is None:
-            return np.ones((len(batch.logits), num_steps), np.bool_)
+        count, num_steps, _ = batch.logits.shape
+        if batch.lengths is None or num_steps == 1:
+            return np.ones((count, num_steps), np.bool_)
         return np.arange(num_steps) < batch.lengths[:, None] + self._delay
+
+    @functools.cached_property
+    def _answers_of_jax(self) -> list[Any]:
+        return self._answers([batch.logits for batch in self.batches])
 
     def _answers(self, found: list[np.ndarray]) -> list[Any]:
         """The class, or the symbols, of each example."""
         answers: list[Any] = []
         for logits, batch in zip(found, self.batches, strict=True):
-            for rows, is_output in zip(logits, self._is_output(batch), strict=True):
-                if self._alphabet is not None:
-                    symbols = best_path(rows[is_output])
+            sizes = self._is_output(batch).sum(axis=1, dtype=np.int32)
+            if self._alphabet is not None:
+                decoded = jax.device_get(greedy_decode(jnp.asarray(logits), jnp.asarray(sizes)))
+                for row, count in zip(decoded.symbols, decoded.num_symbols, strict=True):
+                    symbols = row[:count]
                     answers.append(symbols[self._alphabet.trimmed(symbols)].tolist())
-                else:
-                    last = rows if rows.ndim == 1 else rows[is_output][-1]
-                    answers.append(int(last.argmax()))
+            else:
+                last = logits[np.arange(len(logits)), sizes - 1]
+                answers += last.argmax(axis=-1).tolist()
         return answers
 
     def _score(self, answers: list[Any]) -> float:
@@ -159,6 +168,11 @@ class Examples:
             errors = sum(Levenshtein.distance(answer, label) for answer, label in pairs)
             return errors / max(sum(map(len, labels)), 1)
         return sum(int(answer == label) for answer, label in pairs) / len(pairs)
+
+
+def _by_step(logits: np.ndarray) -> np.ndarray:
+    """(B, K) as (B, 1, K); (B, T, K) as it is."""
+    return logits[:, None] if logits.ndim == 2 else logits
 
 
 def _shown(batches: list[Any], name: str) -> Any:
@@ -174,10 +188,3 @@ def median_seconds(call: Callable[[], Any]) -> float:
         call()
         times.append(time.perf_counter() - start)
     return float(np.median(times[1:]))
-
-
-def best_path(logits: np.ndarray) -> np.ndarray:
-    """The symbols of a line by its most probable classes, see `decoding.greedy`."""
-    winners = logits.argmax(axis=-1)
-    begins = np.concatenate([[True], winners[1:] != winners[:-1]])
-    return winners[begins & (winners != BLANK)].astype(np.int32)

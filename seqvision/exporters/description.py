@@ -11,13 +11,9 @@ from seqvision.models.steps import step_axis
 from seqvision.runs.saved_run import Run
 
 
-def describe(run: Run, model: Network) -> dict[str, Any]:
-    """Inputs, outputs and the memory between steps, as plain values.
-
-    Args:
-      run: the trained run.
-      model: its network.
-    """
+def describe(run: Run) -> dict[str, Any]:
+    """Inputs, outputs and the memory between steps of a run's network, as plain values."""
+    model: Any = run.model
     is_reader, settings, shape = isinstance(model, LineReader), run.settings, run.data.input_shape
     facts: dict[str, Any] = {
         "kind": "reader" if is_reader else "classifier",

@@ -7,7 +7,7 @@ import numpy as np
 
 from seqvision.exporters.onnx_graph import Graph, Value
 from seqvision.exporters.onnx_operations import OnnxOperations
-from seqvision.models.cells.equations import PAIRS, PROJECTIONS, STEPS
+from seqvision.models.cells import CELLS
 from seqvision.models.recurrent import RecurrentStack
 
 # Gates in ONNX's order, by their numbers in ours: i, o, f, c and z, r, h.
@@ -19,7 +19,7 @@ Carry = list[list[Value]]
 
 def carry_names(recurrent: RecurrentStack) -> list[list[str]]:
     """Names of the parts of each layer's memory, in one direction."""
-    parts = ("c", "h") if recurrent.cell in PAIRS else ("h",)
+    parts = ("c", "h") if CELLS[recurrent.cell].memory_is_pair else ("h",)
     return [[f"{part}_{layer}" for part in parts] for layer in range(recurrent.num_layers)]
 
 
@@ -28,7 +28,7 @@ def zero_carry(graph: Graph, recurrent: RecurrentStack, like: Value) -> Carry:
     shape = graph.concat(graph.size(like, 0), np.array([recurrent.hidden_size], np.int64), axis=0)
     zeros = graph.op("Expand", np.zeros((1, 1), np.float32), shape)
     directions = 2 if recurrent.bidirectional else 1
-    parts = 2 if recurrent.cell in PAIRS else 1
+    parts = 2 if CELLS[recurrent.cell].memory_is_pair else 1
     return [[zeros] * parts for _ in range(recurrent.num_layers * directions)]
 
 
@@ -129,7 +129,7 @@ def _scan(
     """One layer in one direction as a loop over plain operators."""
     if reverse:
         steps = _reversed(graph, steps, lengths)
-    projected = PROJECTIONS[recurrent.cell](OnnxOperations(graph), cell, steps)
+    projected = CELLS[recurrent.cell].project_inputs(OnnxOperations(graph), cell, steps)
     mask = step_mask(graph, lengths, graph.size(steps, 1))
     body, size = graph.loop_body("step"), recurrent.hidden_size
     names = [f"memory_{part}" for part in range(len(before))]
@@ -138,12 +138,13 @@ def _scan(
     gates = cell["bias"].shape[0]
     step_inputs = body.input(f"{unique}_step", "float32", ("B", gates))
     is_step = body.input(f"{unique}_is_step", "bool", ("B", 1))
-    new = STEPS[recurrent.cell](
+    new = CELLS[recurrent.cell].next_memory(
         OnnxOperations(body),
         cell,
         tuple(memory) if len(memory) > 1 else memory[0],
         step_inputs,
         recurrent.options.refine_gates,
+        None,
     )
     new = list(new) if isinstance(new, tuple) else [new]
     for name, part, old in zip(names, new, memory, strict=True):

@@ -6,7 +6,7 @@ from seqvision.exporters.onnx_graph import Graph, Operand, Value
 
 
 class OnnxOperations:
-    """`models.cells.equations.Operations` of values in a graph."""
+    """`models.cells.operations.Operations` of values in a graph."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from seqvision.errors import UserError
-from seqvision.models.cells.equations import PAIRS
+from seqvision.models.cells import CELLS
 from seqvision.models.cells.jax_operations import JaxOperations
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
@@ -52,7 +52,7 @@ def start_memory(model: SequenceClassifier, num_sequences: int) -> Memory:
     """The memory of S sequences before the first step, as numpy arrays (S, ...)."""
     recurrent = model.recurrent
     zeros = np.zeros((num_sequences, recurrent.hidden_size), np.float32)
-    layer = (zeros, zeros) if recurrent.cell in PAIRS else zeros
+    layer = (zeros, zeros) if CELLS[recurrent.cell].memory_is_pair else zeros
     readout = tuple(
         np.full((num_sequences, part.size or recurrent.hidden_size), part.start, np.float32)
         for part in MEMORIES[model.readout.kind]

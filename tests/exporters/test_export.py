@@ -19,6 +19,7 @@ from seqvision.errors import UserError
 from seqvision.exporters import artefacts
 from seqvision.exporters.check import Examples, Found
 from seqvision.runs.saved_run import load_run
+from seqvision.runs.trained_data import load_trained_on
 from seqvision.train import train_and_evaluate
 from tests.inference.lines import config_of
 
@@ -144,3 +145,19 @@ def test_bad_calls_are_one_line(tiny_config: ConfigDict, run_of_rows: Path, tmp_
     with pytest.raises(UserError, match=r"trained with another config: model\.hidden_size"):
         export.export_run(other, run_of_rows, str(tmp_path / "out"))
     assert (tmp_path / "file").read_text() == "mine" and not (tmp_path / "out").exists()
+
+
+def test_a_nan_anywhere_is_a_difference(run_of_rows: Path, tiny_config: ConfigDict) -> None:
+    run, settings = load_run(run_of_rows), validate(tiny_config)
+    split = load_trained_on(run, settings).split("test")
+    examples = Examples(run.model, run.params, split, run.data.input_shape, batch_size=10)
+    assert len(examples.batches) > 2
+    count = iter(range(len(examples.batches)))
+
+    def engine(inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+        number = next(count)
+        logits = examples.batches[number].logits[:, 0].copy()
+        logits[0, 0] = np.nan if number == 1 else logits[0, 0]
+        return logits
+
+    assert np.isnan(examples.measure(engine, "network.onnx").difference)

@@ -34,7 +34,7 @@ def reader() -> Run:
 
 
 def page_server(run: Run, most_pages: int = 2) -> PageServer:
-    facts = describe(run, run.model)
+    facts = describe(run)
     return PageServer(facts, opener(run, facts), most_pages)
 
 
@@ -85,7 +85,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 def written(run: Run, folder: Path) -> dict[str, Any]:
     """Writes the page's folder; returns its facts."""
-    facts, model, shape = describe(run, run.model), run.model, run.data.input_shape
+    facts, model, shape = describe(run), run.model, run.data.input_shape
     params = jax.tree.map(np.asarray, run.params)
     build = network_step if facts["steps"] else whole_network
     content = build(model, params, shape).model().SerializeToString()

@@ -119,7 +119,7 @@ return all;
 
 def with_inputs(run: Run, rng: np.random.Generator) -> tuple[dict[str, Any], np.ndarray]:
     """A network with inputs in pieces, and the logits of onnxruntime in Python."""
-    facts = describe(run, run.model)
+    facts = describe(run)
     shape, params = run.data.input_shape, jax.tree.map(np.asarray, run.params)
     axis = 1 if facts["steps"] == "columns" else 0
     inputs = rng.integers(0, 256, shape, np.uint8)

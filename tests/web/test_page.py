@@ -117,7 +117,7 @@ def test_belief_of_an_opened_picture_is_that_of_python(
     image = np.zeros((9, 8), np.uint8)
     image[1:-1, 1:-1] = rng.integers(0, 256, (7, 6))
     Image.fromarray(image).save(tmp_path / "digit.png")
-    stream = opener(run, describe(run, run.model))()
+    stream = opener(run, describe(run))()
     expected = np.array(stream.push(image.tobytes())["beliefs"])
 
     def shown(page: Any) -> np.ndarray:
@@ -157,7 +157,7 @@ def test_frames_of_a_clip_are_read_one_after_another(
     frames[:, 2:-2, 2:-2] = rng.integers(0, 256, (3, 5, 4))
     images = [Image.fromarray(frame) for frame in frames]
     images[0].save(tmp_path / "clip.gif", save_all=True, append_images=images[1:], loop=0)
-    stream = opener(run, describe(run, run.model))()
+    stream = opener(run, describe(run))()
     belief = stream.push(frames.tobytes())["beliefs"][-1]
     with served(run, tmp_path) as address:
         page = open_page(address)

@@ -188,7 +188,7 @@ def test_belief_is_that_of_the_network(
     fields: dict[str, Any], shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
     run = classifier(shape, **fields)
-    facts = describe(run, run.model)
+    facts = describe(run)
     inputs = rng.integers(0, 256, shape, np.uint8)
     axis = {"columns": 1}.get(facts["steps"], 0)
     steps = np.moveaxis(inputs, axis, 0)
@@ -256,15 +256,15 @@ def test_both_directions_are_refused(
 ) -> None:
     run = classifier(shape, bidirectional=True, **fields)
     for facts, name in (
-        (describe(run, run.model), what),
-        (describe(reader, reader.model) | {"steps": None}, "line"),
+        (describe(run), what),
+        (describe(reader) | {"steps": None}, "line"),
     ):
         with pytest.raises(UserError, match=f"needs the whole {name}, so no page can show it"):
             check_shown(facts, "runs/made")
 
 
 def test_a_page_without_its_engine_says_how_to_get_it(reader: Run, tmp_path: Path) -> None:
-    (tmp_path / "network.json").write_text(json.dumps(describe(reader, reader.model)))
+    (tmp_path / "network.json").write_text(json.dumps(describe(reader)))
     for given, found in (("", "missing"), (tmp_path, "there is no .*/dist/ort.wasm.min")):
         with pytest.raises(UserError, match=f"^--onnxruntime_web: {found}.*npm install"):
             write_page(tmp_path, given)

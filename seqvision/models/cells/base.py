@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Float32
 
-from seqvision.models.cells.equations import PAIRS, PROJECTIONS, STEPS
 from seqvision.models.cells.initializers import gate_biases, keep_bias
 from seqvision.models.cells.jax_operations import JaxOperations
+from seqvision.models.cells.operations import Operations, Parameters
 from seqvision.shapes import Hidden
 
 TIME_AXIS = 1
@@ -81,8 +81,8 @@ class Cell(nn.Module):
     num_steps: Any = None
     dtype: jnp.dtype | None = None
 
-    name_in_config: ClassVar[str]
-    """Its name in `equations.STEPS` and in `config.model.cell`."""
+    memory_is_pair: ClassVar[bool] = False
+    """Whether the memory is (c, h), of which h is the output, or the output h alone."""
 
     gates: ClassVar[tuple[str, ...]]
     """In the order of the kernels' columns. Those with a start of their own are `keep`, which keeps
@@ -125,13 +125,13 @@ class Cell(nn.Module):
         Returns:
           (..., G*H), with the bias.
         """
-        return PROJECTIONS[self.name_in_config](self._operations, self._parameters, inputs)
+        return self.project_inputs(self._operations, self._parameters, inputs)
 
     @nn.nowrap
     def initialize_carry(self, batch_size: Any) -> Carry:
         """The memory before anything was read: zeros, (B, H); B may be a dimension of any size."""
         zeros = jnp.zeros((batch_size, self.hidden_size), jnp.float32)
-        return (zeros, zeros) if self.name_in_config in PAIRS else zeros
+        return (zeros, zeros) if self.memory_is_pair else zeros
 
     def step(
         self, carry: Any, projected: Projected, candidate_mask: Hidden | None = None
@@ -147,8 +147,7 @@ class Cell(nn.Module):
         Returns:
           The memory after the step, and the output (B, H).
         """
-        step = STEPS[self.name_in_config]
-        carry = step(
+        carry = self.next_memory(
             self._operations,
             self._parameters,
             carry,
@@ -156,7 +155,34 @@ class Cell(nn.Module):
             self.options.refine_gates,
             candidate_mask,
         )
-        return carry, carry[1] if self.name_in_config in PAIRS else carry
+        return carry, carry[1] if self.memory_is_pair else carry
+
+    @classmethod
+    def project_inputs(cls, ops: Operations, p: Parameters, inputs: Any) -> Any:
+        """`project`, in the operations of any array library.
+
+        Args:
+          ops: of the library.
+          p: the parameters, by name.
+          inputs: (..., D).
+        """
+        projected = ops.matmul(inputs, p["input_kernel"])
+        return projected + ops.like(p["bias"], projected)
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        """The memory after a step, in the operations of any array library.
+
+        Args:
+          ops, p: see `project_inputs`.
+          memory: (c, h) or h, see `memory_is_pair`, each (B, H).
+          projected: (B, G*H).
+          refine: `CellOptions.refine_gates`.
+          mask: (B, H), see `step`; None for none.
+        """
+        raise NotImplementedError
 
     @property
     def _operations(self) -> JaxOperations:

@@ -1,12 +1,13 @@
 """Cells that need a loop over time: LSTM, GRU, layer-normalised LSTM, JANET."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from seqvision.models.cells.base import Carry, Cell, Projected
 from seqvision.models.cells.initializers import recurrent_kernels
+from seqvision.models.cells.operations import Operations, Parameters, masked, normalized, refined
 from seqvision.shapes import Features, Hidden, Mask
 
 
@@ -62,9 +63,23 @@ class LSTM(LoopCell):
         c' = e c + (1 - e) m tanh(g)                    h' = sigmoid(o) tanh(c')
     """
 
-    name_in_config: ClassVar = "lstm"
+    memory_is_pair: ClassVar = True
     gates: ClassVar = ("input", "keep", "candidate", "output")
     refined_gates: ClassVar = ("refine", "keep", "candidate", "output")
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        c, h = memory
+        gates = projected + ops.matmul(h, p["recurrent_kernel"])
+        i, f, g, o = ops.split(gates, 4)
+        keep, write = ops.sigmoid(f), ops.sigmoid(i)
+        if refine:
+            keep = refined(keep, write)
+            write = 1 - keep
+        c = keep * c + write * masked(ops.tanh(g), mask)
+        return c, ops.sigmoid(o) * ops.tanh(c)
 
 
 class LayerNormLSTM(LoopCell):
@@ -80,7 +95,7 @@ class LayerNormLSTM(LoopCell):
     The gates' normalisations have no offsets, since b would make them redundant.
     """
 
-    name_in_config: ClassVar = "layer_norm_lstm"
+    memory_is_pair: ClassVar = True
     gates: ClassVar = ("input", "keep", "candidate", "output")
 
     def setup(self) -> None:
@@ -90,6 +105,22 @@ class LayerNormLSTM(LoopCell):
         self.recurrent_scale = self.param("recurrent_scale", ones, (4 * self.hidden_size,))
         self.memory_scale = self.param("memory_scale", ones, (self.hidden_size,))
         self.memory_offset = self.param("memory_offset", zeros, (self.hidden_size,))
+
+    @classmethod
+    def project_inputs(cls, ops: Operations, p: Parameters, inputs: Any) -> Any:
+        projected = normalized(ops, ops.matmul(inputs, p["input_kernel"]), p["input_scale"])
+        return projected + ops.like(p["bias"], projected)
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        c, h = memory
+        recurrent = normalized(ops, ops.matmul(h, p["recurrent_kernel"]), p["recurrent_scale"])
+        i, f, g, o = ops.split(projected + recurrent, 4)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * masked(ops.tanh(g), mask)
+        offset = ops.like(p["memory_offset"], c)
+        return c, ops.sigmoid(o) * ops.tanh(normalized(ops, c, p["memory_scale"]) + offset)
 
 
 class GRU(LoopCell):
@@ -107,7 +138,6 @@ class GRU(LoopCell):
         e = q (1 - (1 - z)^2) + (1 - q) z^2
     """
 
-    name_in_config: ClassVar = "gru"
     gates: ClassVar = ("reset", "keep", "candidate")
     refined_gates: ClassVar = ("reset", "keep", "candidate", "refine")
 
@@ -115,6 +145,20 @@ class GRU(LoopCell):
         super().setup()
         zeros = jax.nn.initializers.zeros
         self.candidate_bias = self.param("candidate_bias", zeros, (self.hidden_size,))
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        h, num_gates = memory, 4 if refine else 3
+        from_input = ops.split(projected, num_gates)
+        from_hidden = ops.split(ops.matmul(h, p["recurrent_kernel"]), num_gates)
+        r, z = (ops.sigmoid(from_input[gate] + from_hidden[gate]) for gate in (0, 1))
+        if refine:
+            z = refined(z, ops.sigmoid(from_input[3] + from_hidden[3]))
+        hidden_candidate = from_hidden[2] + ops.like(p["candidate_bias"], h)
+        n = ops.tanh(from_input[2] + r * hidden_candidate)
+        return (1 - z) * masked(n, mask) + z * h
 
 
 class JANET(LoopCell):
@@ -128,10 +172,19 @@ class JANET(LoopCell):
     The 1 is the paper's beta: a little more is written than is forgotten.
     """
 
-    name_in_config: ClassVar = "janet"
     gates: ClassVar = ("keep", "candidate")
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        f, g = ops.split(projected + ops.matmul(memory, p["recurrent_kernel"]), 2)
+        return ops.sigmoid(f) * memory + ops.sigmoid(1 - f) * masked(ops.tanh(g), mask)
 
 
 GATED_CELLS: dict[str, type[Cell]] = {
-    cell.name_in_config: cell for cell in (LSTM, GRU, LayerNormLSTM, JANET)
+    "lstm": LSTM,
+    "gru": GRU,
+    "layer_norm_lstm": LayerNormLSTM,
+    "janet": JANET,
 }

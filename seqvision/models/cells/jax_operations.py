@@ -8,7 +8,7 @@ from jax import Array
 
 
 class JaxOperations:
-    """`equations.Operations` of JAX arrays."""
+    """`operations.Operations` of JAX arrays."""
 
     sigmoid = staticmethod(jax.nn.sigmoid)
     tanh = staticmethod(jnp.tanh)

@@ -1,6 +1,6 @@
 """Cells whose gates read the inputs alone, so that whole sequences are read without a loop."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float32
 
 from seqvision.models.cells.base import TIME_AXIS, Cell
-from seqvision.models.cells.equations import PARTS
+from seqvision.models.cells.operations import Operations, Parameters, masked
 from seqvision.shapes import Hidden, HiddenSequence, StepMask
 
 
@@ -23,6 +23,18 @@ class MinimalCell(Cell):
         if self.options.recurrent_init != "orthogonal":
             raise ValueError("recurrent_init: min_lstm and min_gru have no recurrent kernel")
         super().setup()
+
+    @classmethod
+    def keep_write_candidate(cls, ops: Operations, projected: Any) -> tuple[Any, Any, Any]:
+        """What is kept and what is written of the candidate, each (..., H)."""
+        raise NotImplementedError
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        keep, write, candidate = cls.keep_write_candidate(ops, projected)
+        return keep * memory + write * masked(candidate, mask)
 
     def read(
         self,
@@ -42,7 +54,7 @@ class MinimalCell(Cell):
         Returns:
           The memory after the last step, and the outputs (B, T, H), 0 in the padding.
         """
-        a, write, candidate = PARTS[self.name_in_config](self._operations, projected)
+        a, write, candidate = self.keep_write_candidate(self._operations, projected)
         if candidate_mask is not None:
             candidate = candidate * candidate_mask[:, None]
         b = write * candidate
@@ -68,8 +80,14 @@ class MinLSTM(MinimalCell):
         h' = (sigmoid(f) h + sigmoid(i) m g) / (sigmoid(f) + sigmoid(i))
     """
 
-    name_in_config: ClassVar = "min_lstm"
     gates: ClassVar = ("input", "keep", "candidate")
+
+    @classmethod
+    def keep_write_candidate(cls, ops: Operations, projected: Any) -> tuple[Any, Any, Any]:
+        i, f, g = ops.split(projected, 3)
+        # log(sigmoid(f) / sigmoid(i)): both sigmoids may underflow to 0, and 0/0 is NaN.
+        log_ratio = ops.softplus(-i) - ops.softplus(-f)
+        return ops.sigmoid(log_ratio), ops.sigmoid(-log_ratio), g
 
 
 class MinGRU(MinimalCell):
@@ -81,8 +99,12 @@ class MinGRU(MinimalCell):
         h' = (1 - sigmoid(z)) h + sigmoid(z) m g
     """
 
-    name_in_config: ClassVar = "min_gru"
     gates: ClassVar = ("write", "candidate")
 
+    @classmethod
+    def keep_write_candidate(cls, ops: Operations, projected: Any) -> tuple[Any, Any, Any]:
+        z, g = ops.split(projected, 2)
+        return ops.sigmoid(-z), ops.sigmoid(z), g
 
-MINIMAL_CELLS: dict[str, type[Cell]] = {cell.name_in_config: cell for cell in (MinLSTM, MinGRU)}
+
+MINIMAL_CELLS: dict[str, type[Cell]] = {"min_lstm": MinLSTM, "min_gru": MinGRU}

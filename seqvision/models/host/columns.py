@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from seqvision.models.host.convolution import products_3x3
+
 _BEFORE = 2
 """A column of a block's maps depends on so many columns before its own."""
 
@@ -83,16 +85,7 @@ def _block(
     read = padded[:, 1 : height + 1]
     read[:, :, :_BEFORE] = before
     read[:, :, _BEFORE:] = columns
-    line, row, column, item = padded.strides
-    # A view, made by hand since `sliding_window_view` takes longer than all that follows. The three
-    # columns of a neighbourhood lie behind each other, with their channels.
-    neighbours = np.ndarray(
-        (num_lines, even, num_columns, 3, 3 * channels),
-        np.float32,
-        padded,
-        strides=(line, row, column, row, item),
-    )
-    products = neighbours.reshape(-1, 9 * channels) @ kernel
+    products = products_3x3(padded, kernel)
     rows = products.reshape(num_lines, even // 2, 2, num_columns, -1)
     maps = np.maximum(rows[:, :, 0], rows[:, :, 1])
     maps += bias

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from seqvision.models.host.convolution import products_3x3
+
 
 class HostFrames:
     """`models.sequences.Frames`: the features of `models.cnn.CNN` of each frame."""
@@ -34,19 +36,10 @@ def _block(images: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarr
     count, height, width, channels = images.shape
     padded = np.zeros((count, height + 2, width + 2, channels), np.float32)
     padded[:, 1:-1, 1:-1] = images
-    image, row, column, item = padded.strides
-    # A view: the three columns of a neighbourhood lie behind each other, with their channels.
-    neighbours = np.ndarray(
-        (count, height, width, 3, 3 * channels),
-        np.float32,
-        padded,
-        strides=(image, row, column, row, item),
-    )
-    products = neighbours.reshape(-1, 9 * channels) @ kernel
     down, across = -(-height // 2), -(-width // 2)
     # An odd last row or column stands alone.
     even = np.full((count, 2 * down, 2 * across, len(bias)), -np.inf, np.float32)
-    even[:, :height, :width] = products.reshape(count, height, width, -1)
+    even[:, :height, :width] = products_3x3(padded, kernel)
     rows = np.maximum(even[:, ::2], even[:, 1::2])
     maps = np.maximum(rows[:, :, ::2], rows[:, :, 1::2]) + bias
     return np.maximum(maps, 0, out=maps)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.models.cells.equations import PAIRS, PROJECTIONS, STEPS
+from seqvision.models.cells import CELLS
 from seqvision.models.host.numpy_operations import NumpyOperations
 from seqvision.models.recurrent import RecurrentStack
 
@@ -24,13 +24,12 @@ class HostLayers:
         """
         self._layers = [params[f"layer_{n}"]["cell"] for n in range(recurrent.num_layers)]
         self._hidden_size = recurrent.hidden_size
-        self._step, self._project = STEPS[recurrent.cell], PROJECTIONS[recurrent.cell]
-        self._is_pair, self._refine = recurrent.cell in PAIRS, recurrent.options.refine_gates
+        self._cell, self._refine = CELLS[recurrent.cell], recurrent.options.refine_gates
 
     def start(self, num_sequences: int) -> tuple[Any, ...]:
         """The memory of all layers before the first step."""
         zeros = np.zeros((num_sequences, self._hidden_size), np.float32)
-        return tuple((zeros, zeros) if self._is_pair else zeros for _ in self._layers)
+        return tuple((zeros, zeros) if self._cell.memory_is_pair else zeros for _ in self._layers)
 
     def read(
         self, steps: np.ndarray, carry: tuple[Any, ...], mask: np.ndarray | None = None
@@ -56,12 +55,14 @@ class HostLayers:
         self, params: Any, steps: np.ndarray, memory: Any, mask: np.ndarray | None
     ) -> tuple[np.ndarray, Any]:
         num_sequences, num_steps, _ = steps.shape
-        projected = self._project(_OPERATIONS, params, steps)
+        projected = self._cell.project_inputs(_OPERATIONS, params, steps)
         outputs = np.empty((num_sequences, num_steps, self._hidden_size), np.float32)
         for step in range(num_steps):
-            new = self._step(_OPERATIONS, params, memory, projected[:, step], self._refine)
+            new = self._cell.next_memory(
+                _OPERATIONS, params, memory, projected[:, step], self._refine, None
+            )
             memory = new if mask is None else _kept(mask[:, step, None], new, memory)
-            outputs[:, step] = memory[1] if self._is_pair else memory
+            outputs[:, step] = memory[1] if self._cell.memory_is_pair else memory
         return outputs, memory
 
 

@@ -5,7 +5,7 @@ from scipy.special import expit
 
 
 class NumpyOperations:
-    """`cells.equations.Operations` of numpy arrays, float32."""
+    """`cells.operations.Operations` of numpy arrays, float32."""
 
     sigmoid = staticmethod(expit)
     tanh = staticmethod(np.tanh)
