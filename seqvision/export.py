@@ -63,8 +63,8 @@ def export_run(
       The folder, written as a whole or not at all, and the rows of the check.
 
     Raises:
-      UserError: no run, no extra `export`, a folder that holds something, a network or file that
-        is not equal.
+      UserError: no run, another network than `settings` says, no extra `export`, a folder that
+        holds something, or a file that is not equal.
     """
     if split not in SPLITS:
         raise UserError(
@@ -104,8 +104,8 @@ def _write(
     shape = input_shape(run.settings, run.data.input_shape)
     facts = describe(run)
     examples, rows = None, []
+    check_trained_with(run, settings)
     if check:
-        check_trained_with(run, settings)
         read = load_trained_on(run, settings).split(split)
         alphabet = Alphabet(run.data.class_names) if run.settings.reads_text else None
         size = settings.data.eval_batch_size

@@ -22,7 +22,11 @@ _OWN = f"config.data.source of {', '.join(PATHS)}"
 _OF_TFDS = f"config.data.source of {', '.join(_NAMED)}"
 
 # Modes that take the settings of a finished run, and the fields that they read beside these.
-OF_THE_RUN = {"predict": tuple(f"reading.{name}" for name in DECODING_FIELDS), "read": ()}
+OF_THE_RUN = {
+    "predict": tuple(f"reading.{name}" for name in DECODING_FIELDS),
+    "read": (),
+    "serve": (),
+}
 
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.
 # A config file may well hold such fields: they are there for its other variants.

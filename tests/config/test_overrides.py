@@ -87,6 +87,7 @@ def test_own_files_have_no_name_in_tfds(source: str, change: tuple[str, Any]) ->
         ("read", "duration", "1 epochs", "leave it out"),
         ("read", "reading.beam_width", 8, "--config.reading.beam_width: it has no effect with"),
         ("read", "data.eval_batch_size", 8, "leave it out"),
+        ("serve", "model.hidden_size", 9, "--config.model.hidden_size: it has no effect with"),
     ],
 )
 def test_modes_that_take_the_config_of_the_run(

@@ -2,62 +2,31 @@
 
 import struct
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from seqvision.config.data_schema import Data, parse_percentiles, parse_range
-from seqvision.config.rules import check_together
-from seqvision.config.schema import Settings
 from seqvision.data.files.clips import read_clip, read_frames
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.tones import Tones
-from seqvision.data.sources import set_tones
 from seqvision.data.sources.set_tones import tones_of
 from seqvision.errors import UserError
+from tests.data.files.deep_files import (
+    READ,
+    VALUES,
+    big,
+    png16,
+    stack_of_colours,
+    tiff,
+    video,
+    with_channels,
+)
 from tests.data.making import arrays, folders
-
-VALUES = np.array([[0, 1000, 2000, 3000], [4000, 40, 7, 4095]], np.uint16)
-# By hand: 255 v / 4095, rounded.
-READ = [[0, 62, 125, 187], [249, 2, 0, 255]]
-
-
-def png16(path: Path, pixels: np.ndarray, filtered: bool = False, hidden: bytes = b"") -> Path:
-    """A PNG of 16 bits (PNG, second edition): of (height, width, 1 to 4), with the filter Up."""
-    height, width, channels = pixels.shape
-    rows = np.frombuffer(pixels.astype(">u2").tobytes(), np.uint8).reshape(height, -1)
-    if filtered:
-        rows = np.concatenate([rows[:1], rows[1:] - rows[:-1]])
-    kind = bytes([2 if filtered else 0])
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    chunks = [
-        (b"IHDR", struct.pack(">2I5B", width, height, 16, colour, 0, 0, 0)),
-        *[(b"tRNS", hidden)] * bool(hidden),
-        (b"IDAT", zlib.compress(b"".join(kind + row.tobytes() for row in rows))),
-        (b"IEND", b""),
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + b"".join(
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-            for name, data in chunks
-        )
-    )
-    return path
-
-
-def with_channels(channels: int) -> np.ndarray:
-    opaque = np.full_like(VALUES, 65535)
-    grey = [VALUES] * (1 if channels < 3 else 3)
-    return np.stack([*grey, *[opaque] * (channels % 2 == 0)], axis=-1)
 
 
 @pytest.mark.parametrize("filtered", [False, True])
@@ -101,42 +70,6 @@ def test_a_colour_that_stands_for_nothing(tmp_path: Path, channels: int) -> None
     assert found.tolist() == [[255, 255], [255, 0]]
     found = read_clip(file, (2, 2, 1), Tones((0, 2002), "white"))[0, ..., 0]
     assert found.tolist() == [[128, 255], [255, 0]]
-
-
-def tiff(
-    path: Path,
-    values: np.ndarray,
-    order: str,
-    compression: str = "raw",
-    photometric: int = 1,
-    extra: int = 0,
-) -> Path:
-    """A TIFF of one strip (TIFF 6.0): (height, width[, channels]) of any type of numbers."""
-    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
-    pixels = values.astype(values.dtype.newbyteorder(order)).tobytes()
-    if compression == "deflate":
-        pixels = zlib.compress(pixels)
-    height, width, *rest = values.shape
-    samples, bits = (rest or [1])[0], values.dtype.itemsize * 8
-    tags = [
-        (256, 3, [width]), (257, 3, [height]), (258, 3, [bits] * samples),
-        (259, 3, [8 if compression == "deflate" else 1]), (262, 3, [2 if rest else photometric]),
-        (273, 4, [8]), (277, 3, [samples]), (278, 3, [height]), (279, 4, [len(pixels)]),
-        *[(338, 3, [extra])] * bool(extra), (339, 3, [kind] * samples),
-    ]  # fmt: skip
-    where, fields, behind = 8 + len(pixels), b"", b""
-    for tag, form, numbers in tags:
-        data = struct.pack(f"{order}{len(numbers)}{'HI'[form - 3]}", *numbers)
-        if len(data) > 4:
-            at = where + 2 + 12 * len(tags) + 4 + len(behind)
-            behind, data = behind + data, struct.pack(f"{order}I", at)
-        fields += struct.pack(f"{order}HHI", tag, form, len(numbers)) + data.ljust(4, b"\0")
-    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, where)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        start + pixels + struct.pack(f"{order}H", len(tags)) + fields + bytes(4) + behind
-    )
-    return path
 
 
 @pytest.mark.parametrize("compression", ["raw", "deflate"])
@@ -221,25 +154,6 @@ def test_planes_of_16_bits_are_refused(tmp_path: Path) -> None:
         read_frames(file)
 
 
-def video(path: Path, frames: np.ndarray, source: str, pix_fmt: str, codec: str = "ffv1") -> Path:
-    """A video of frames (T, height, width[, channels]) in the format `source`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pix_fmt
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format=source)))
-        container.mux(stream.encode())
-    return path
-
-
-def big(values: np.ndarray) -> np.ndarray:
-    """Two frames of 32 x 48, whose corner has these values."""
-    frames = np.zeros((2, 32, 48, *values.shape[2:]), values.dtype)
-    frames[:, :2, :4] = values
-    return frames
-
-
 @pytest.mark.parametrize(
     ("source", "pix_fmt", "channels"),
     [
@@ -299,65 +213,6 @@ def test_transparent_videos_lie_on_the_set_s_paper(
     assert difference[:, 10:22, 10:22].max() <= tolerance
     assert difference[:, :6].max() == difference[:, 26:].max() == 0
     assert video_pixels[0, 0, 0] == paper and abs(video_pixels[0, 16, 16] - ink) <= tolerance
-
-
-def percentile_set(folder: Path, *pictures: np.ndarray, **options: Any) -> Any:
-    for number, picture in enumerate(pictures):
-        png16(folder / "ab"[number % 2] / f"{number}.png", picture[..., None])
-    return folders(folder, **options)
-
-
-def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
-    """0 to 100 but for two outliers: numpy's percentiles of all values."""
-    ramp = np.arange(101, dtype=np.uint16).reshape(1, 101) * 10
-    other = ramp.copy()
-    other[0, 0], other[0, -1] = 60000, 50000
-    both = np.concatenate([ramp, other])
-    said: list[str] = []
-    found = percentile_set(
-        tmp_path / "set", ramp, other, percentiles=(5, 95), cache_dir=tmp_path, say=said.append
-    )
-    low, high = np.percentile(both, (5, 95))
-    assert found.tones.value_range == (low, high)
-    expected = np.clip((both - low) * 255 / (high - low), 0, 255).round()
-    np.testing.assert_array_equal(arrays(found).inputs[:, 0, :, 0], expected)
-    again = folders(tmp_path / "set", percentiles=(5, 95), cache_dir=tmp_path)
-    assert again.tones == found.tones
-    assert folders(tmp_path / "set", cache_dir=tmp_path).tones.value_range == (0, 65535)
-
-
-def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every second deep file, since two were to be looked at."""
-    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
-    files = []
-    for number in range(4):
-        values = np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1)
-        shallow = number == 0
-        files.append(tmp_path / f"{number}.png")
-        if shallow:
-            Image.fromarray(values.astype(np.uint8)).save(files[-1])
-        else:
-            png16(files[-1], values[..., None])
-    for _ in range(2):
-        found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
-        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 400], (10, 90))
-        assert found.value_range == tuple(expected)
-
-
-def test_percentiles_of_every_deep_file_among_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 4)
-    files, pictures = [], []
-    for number in range(8):
-        files.append(tmp_path / f"{number}.png")
-        if number % 2:
-            Image.fromarray(np.zeros((1, 11), np.uint8)).save(files[-1])
-        else:
-            pictures.append(np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1))
-            png16(files[-1], pictures[-1][..., None])
-    found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
-    assert found.value_range == tuple(np.percentile(pictures, (10, 90)))
 
 
 def test_equal_values_of_8_and_of_16_bits_stay_equal(tmp_path: Path) -> None:
@@ -471,49 +326,3 @@ def test_a_tiff_of_many_colour_pages_is_opened_twice(
     np.testing.assert_array_equal(found[..., 0], np.stack(expected)[..., 0])
     assert len(opened) <= 3
     assert all(one.fp is None or one.fp.closed for one in opened)
-
-
-def stack_of_colours(path: Path, pages: list[np.ndarray]) -> Path:
-    """Pages of the form of `tiff`, one behind the other."""
-    content, last = b"", 0
-    for page in pages:
-        one = tiff(path, page, "<").read_bytes()
-        where = struct.unpack_from("<I", one, 4)[0]
-        count = struct.unpack_from("<H", one, where)[0]
-        shift, changed = len(content), bytearray(one)
-        for at in range(where + 2, where + 2 + 12 * count, 12):
-            tag, form, number, value = struct.unpack_from("<HHII", one, at)
-            if tag == 273 or number * {3: 2, 4: 4}[form] > 4:
-                struct.pack_into("<I", changed, at + 8, value + shift)
-        if content:
-            whole = bytearray(content)
-            struct.pack_into("<I", whole, last, where + shift)
-            content = bytes(whole)
-        last = shift + where + 2 + 12 * count
-        content += bytes(changed)
-    path.write_bytes(content)
-    return path
-
-
-def test_percentiles_that_are_one_value(tmp_path: Path) -> None:
-    picture = np.zeros((10, 10), np.uint16)
-    picture[0, 0] = 900
-    with pytest.raises(UserError, match=r"percentiles 1 and 50 .* both 0"):
-        percentile_set(tmp_path, picture, picture, percentiles=(1, 50))
-
-
-@pytest.mark.parametrize(
-    ("text", "percentiles"),
-    [("percentiles:1,99", (1, 99)), ("percentiles:0.5,100", (0.5, 100)), ("0,4095", None),
-     ("auto", None)],
-)  # fmt: skip
-def test_percentiles_in_the_config(text: str, percentiles: tuple[float, float] | None) -> None:
-    assert parse_percentiles(text) == percentiles
-    assert parse_range(text) == ((0, 4095) if text == "0,4095" else None)
-
-
-@pytest.mark.parametrize("numbers", ["", "9", "9,1", "-1,9", "1,101", "a,b"])
-def test_percentiles_that_are_none_are_one_line(numbers: str) -> None:
-    data = Data(source="folders", path="x", value_range=f"percentiles:{numbers}")
-    with pytest.raises(UserError, match="or two percentiles, such as percentiles:1,99"):
-        check_together(Settings(data=data))

@@ -1,0 +1,101 @@
+"""`config.data.value_range` by percentiles of the training split."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seqvision.config.data_schema import Data, parse_percentiles, parse_range
+from seqvision.config.rules import check_together
+from seqvision.config.schema import Settings
+from seqvision.data.files.tones import Tones
+from seqvision.data.sources import set_tones
+from seqvision.data.sources.set_tones import tones_of
+from seqvision.errors import UserError
+from tests.data.files.deep_files import png16
+from tests.data.making import arrays, folders
+
+
+def percentile_set(folder: Path, *pictures: np.ndarray, **options: Any) -> Any:
+    for number, picture in enumerate(pictures):
+        png16(folder / "ab"[number % 2] / f"{number}.png", picture[..., None])
+    return folders(folder, **options)
+
+
+def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
+    """0 to 100 but for two outliers: numpy's percentiles of all values."""
+    ramp = np.arange(101, dtype=np.uint16).reshape(1, 101) * 10
+    other = ramp.copy()
+    other[0, 0], other[0, -1] = 60000, 50000
+    both = np.concatenate([ramp, other])
+    said: list[str] = []
+    found = percentile_set(
+        tmp_path / "set", ramp, other, percentiles=(5, 95), cache_dir=tmp_path, say=said.append
+    )
+    low, high = np.percentile(both, (5, 95))
+    assert found.tones.value_range == (low, high)
+    expected = np.clip((both - low) * 255 / (high - low), 0, 255).round()
+    np.testing.assert_array_equal(arrays(found).inputs[:, 0, :, 0], expected)
+    again = folders(tmp_path / "set", percentiles=(5, 95), cache_dir=tmp_path)
+    assert again.tones == found.tones
+    assert folders(tmp_path / "set", cache_dir=tmp_path).tones.value_range == (0, 65535)
+
+
+def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every second deep file, since two were to be looked at."""
+    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
+    files = []
+    for number in range(4):
+        values = np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1)
+        shallow = number == 0
+        files.append(tmp_path / f"{number}.png")
+        if shallow:
+            Image.fromarray(values.astype(np.uint8)).save(files[-1])
+        else:
+            png16(files[-1], values[..., None])
+    for _ in range(2):
+        found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
+        expected = np.percentile([np.arange(11) * 200, np.arange(11) * 400], (10, 90))
+        assert found.value_range == tuple(expected)
+
+
+def test_percentiles_of_every_deep_file_among_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 4)
+    files, pictures = [], []
+    for number in range(8):
+        files.append(tmp_path / f"{number}.png")
+        if number % 2:
+            Image.fromarray(np.zeros((1, 11), np.uint8)).save(files[-1])
+        else:
+            pictures.append(np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1))
+            png16(files[-1], pictures[-1][..., None])
+    found = tones_of(files, Tones(), None, lambda line: None, (10, 90))
+    assert found.value_range == tuple(np.percentile(pictures, (10, 90)))
+
+
+def test_percentiles_that_are_one_value(tmp_path: Path) -> None:
+    picture = np.zeros((10, 10), np.uint16)
+    picture[0, 0] = 900
+    with pytest.raises(UserError, match=r"percentiles 1 and 50 .* both 0"):
+        percentile_set(tmp_path, picture, picture, percentiles=(1, 50))
+
+
+@pytest.mark.parametrize(
+    ("text", "percentiles"),
+    [("percentiles:1,99", (1, 99)), ("percentiles:0.5,100", (0.5, 100)), ("0,4095", None),
+     ("auto", None)],
+)  # fmt: skip
+def test_percentiles_in_the_config(text: str, percentiles: tuple[float, float] | None) -> None:
+    assert parse_percentiles(text) == percentiles
+    assert parse_range(text) == ((0, 4095) if text == "0,4095" else None)
+
+
+@pytest.mark.parametrize("numbers", ["", "9", "9,1", "-1,9", "1,101", "a,b"])
+def test_percentiles_that_are_none_are_one_line(numbers: str) -> None:
+    data = Data(source="folders", path="x", value_range=f"percentiles:{numbers}")
+    with pytest.raises(UserError, match="or two percentiles, such as percentiles:1,99"):
+        check_together(Settings(data=data))
