@@ -8,6 +8,7 @@ from seqvision.config.durations import LARGEST, describe
 from seqvision.config.model_schema import (
     CELLS_WITHOUT_RECURRENT_KERNEL,
     FUSED_CELLS,
+    PERSISTENT_HIDDEN_SIZE,
     REFINABLE_CELLS,
 )
 from seqvision.config.schema import Settings
@@ -75,6 +76,12 @@ def _cell_rules(settings: Settings) -> Iterator[str]:
     if model.execution == "fused" and cell not in FUSED_CELLS:
         yield f"""config.model.execution: fused runs {" and ".join(FUSED_CELLS)} without refine
             gates, not {cell}; choose auto or scan"""
+    if model.execution == "persistent" and (
+        cell != "lstm" or model.hidden_size > PERSISTENT_HIDDEN_SIZE
+    ):
+        yield f"""config.model.execution: persistent runs lstm without refine gates, of at most
+            {PERSISTENT_HIDDEN_SIZE} units, not {cell} of {model.hidden_size}; choose auto or
+            scan"""
     if model.execution != "cudnn":
         return
     if cell != "lstm" or model.recurrent_dropout > 0 or model.compute_dtype != "float32":

@@ -13,6 +13,7 @@ from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.cudnn_lstm import cudnn_lstm
 from seqvision.models.execution.fused_gru import fused_gru
 from seqvision.models.execution.fused_lstm import fused_lstm
+from seqvision.models.execution.persistent_lstm import persistent_lstm
 from seqvision.models.padding import reversed_steps, step_mask
 from seqvision.shapes import Features, Hidden, HiddenSequence, Lengths, Sequence, StepMask
 
@@ -113,19 +114,19 @@ class Recurrent(RecurrentFields):
                 raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
             kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
             return cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
-        if path == "fused":
-            return self._read_fused(cell, inputs, carry, mask, candidate_mask)
+        if path in ("fused", "persistent"):
+            return self._read_fused(path, cell, inputs, carry, mask, candidate_mask)
         return self._read_in_steps(cell, inputs, lengths, carry, mask, candidate_mask)
 
     @nn.nowrap
     def _path(self) -> str:
-        """`scan`, `fused` or `cudnn`."""
+        """A name in `execution.choose.EXECUTIONS`, but `auto`."""
         dtype = jnp.dtype(jnp.float32 if self.dtype is None else self.dtype)
         path = choose_execution(
             self.execution, self.cell, self.hidden_size, dtype.name, self.options.needs_scan
         )
-        # cuDNN asks a GPU for sizes even where only shapes are wanted.
-        return "scan" if path == "cudnn" and self.is_initializing() else path
+        # These ask for a GPU even where only shapes are wanted.
+        return "scan" if path in ("cudnn", "persistent") and self.is_initializing() else path
 
     @nn.nowrap
     def _candidate_mask(self, batch_size: int) -> Hidden | None:
@@ -138,6 +139,7 @@ class Recurrent(RecurrentFields):
     @nn.nowrap
     def _read_fused(
         self,
+        path: str,
         cell: Any,
         inputs: Sequence,
         carry: Any,
@@ -147,7 +149,8 @@ class Recurrent(RecurrentFields):
         parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
         if self.cell == "gru":
             parameters.append(cell.candidate_bias)
-        fused: Any = fused_gru if self.cell == "gru" else fused_lstm
+        lstm = fused_lstm if path == "fused" else persistent_lstm
+        fused: Any = fused_gru if self.cell == "gru" else lstm
         arguments = inputs, carry, mask, candidate_mask
         return fused(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
 

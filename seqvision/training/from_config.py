@@ -15,7 +15,7 @@ from seqvision.config.step_counts import Steps
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
-from seqvision.models.execution import cudnn_lstm
+from seqvision.models.execution import nvidia
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh
 from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_network, create_task, input_shape, windows_of
@@ -161,9 +161,11 @@ def _check_devices(settings: Settings, mesh: Mesh) -> None:
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
             f" by {num_shards} devices{where}; choose a multiple of {num_shards}"
         )
-    if settings.model.execution == "cudnn" and not cudnn_lstm.available():
+    execution = settings.model.execution
+    if execution in ("cudnn", "persistent") and not nvidia.available():
         raise UserError(
-            "config.model.execution: cudnn needs an NVIDIA GPU, and JAX sees none; choose auto"
+            f"config.model.execution: {execution} needs an NVIDIA GPU, and JAX sees none; choose"
+            " auto"
         )
 
 

@@ -3,20 +3,24 @@
 import jax
 
 from seqvision.models.execution.measured_times import faster_on_cpu
+from seqvision.models.execution.nvidia import allows_tf32, matmul_precision
+from seqvision.models.execution.persistent_lstm import MAX_HIDDEN_SIZE
 
-EXECUTIONS = ("auto", "scan", "fused", "cudnn")
+EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
 the GRU with their gradients written out by hand, see `fused_loop`. `cudnn` is the LSTM in one call
-of NVIDIA's library, see `cudnn_lstm`. `auto` is the one that was measured to be faster on the CPU,
-see `measured_times`; on other devices, where nothing was measured, it is `scan`."""
+of NVIDIA's library, see `cudnn_lstm`. `persistent` is the LSTM in one kernel on NVIDIA GPUs that
+keeps the weights on the chip, see `persistent_lstm`. `auto` is the one that was measured to be
+faster on the CPU, see `measured_times`; on other devices, where nothing was measured, it is
+`scan`."""
 
-CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",)}
+CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",), "persistent": ("lstm",)}
 
 
 def choose_execution(
     execution: str, cell: str, hidden_size: int, dtype: str, needs_scan: bool = False
 ) -> str:
-    """The way that `execution` stands for: `scan`, `fused` or `cudnn`.
+    """The way that `execution` stands for: one of the others.
 
     Args:
       execution: a name in `EXECUTIONS`.
@@ -41,9 +45,25 @@ def choose_execution(
         raise ValueError(
             f"execution 'cudnn' multiplies in float32 or TF32, not {dtype}; choose scan or auto"
         )
+    if execution == "persistent":
+        _check_persistent(hidden_size, dtype)
     if execution != "auto":
         return execution
     can_fuse = cell in CELLS_OF["fused"] and not needs_scan
     if not can_fuse or jax.default_backend() != "cpu":
         return "scan"
     return faster_on_cpu(cell, hidden_size, dtype)
+
+
+def _check_persistent(hidden_size: int, dtype: str) -> None:
+    if hidden_size > MAX_HIDDEN_SIZE:
+        raise ValueError(
+            f"execution 'persistent' keeps the weights of at most {MAX_HIDDEN_SIZE} units on the"
+            f" chip, not of {hidden_size}; choose scan or auto"
+        )
+    if dtype == "float32" and not allows_tf32():
+        raise ValueError(
+            "execution 'persistent' multiplies float32 with the precision of TF32, and"
+            f" jax_default_matmul_precision is '{matmul_precision()}'; choose"
+            " scan or auto"
+        )

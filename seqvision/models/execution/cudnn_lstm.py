@@ -17,20 +17,13 @@ from jax.experimental import rnn
 from jaxtyping import Float32
 
 from seqvision.models.cells.base import MemoryPair
+from seqvision.models.execution.nvidia import available
 from seqvision.models.padding import reversed_steps, step_mask
 from seqvision.shapes import HiddenSequence, Lengths, Sequence
 
 InputKernel = Float32[Array, "D GH"]
 RecurrentKernel = Float32[Array, "H GH"]
 Bias = Float32[Array, "GH"]
-
-
-def available() -> bool:
-    """Whether JAX sees an NVIDIA GPU."""
-    try:
-        return bool(jax.devices("cuda"))
-    except RuntimeError:
-        return False
 
 
 def cudnn_lstm(

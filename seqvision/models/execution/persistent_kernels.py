@@ -1,0 +1,275 @@
+"""GPU kernels of the LSTM that keep weights and memory on the chip over all time steps.
+
+Each program reads `columns` sequences of the batch from their first step to their last. The
+recurrent weights lie in its shared memory and the memory (c, h) in its registers, so that a step
+fetches only its projected inputs, which are asked for one step ahead, and no program waits for
+another (Diamos et al., 2016, "Persistent RNNs"). The kernels are Pallas, lowered through Triton.
+
+Arrays have their features first and the batch last; gates are in the order i, f, g, o.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton as pallas_triton
+
+_NUM_GATES = 4
+
+
+class Options(NamedTuple):
+    """What is fixed when the kernels are made.
+
+    Attributes:
+      dtype: of what is multiplied, of 16 bits; sums and everything else are float32.
+      kept_dtype: in which the gates are kept for the way back.
+      d_gates_dtype: in which the gradients of the gates are given.
+      columns: sequences a program reads, a power of two from 8 on that divides the batch.
+      reverse: the last step is read first.
+      interpret: runs on any device, slowly, for tests.
+    """
+
+    dtype: jnp.dtype
+    kept_dtype: jnp.dtype
+    d_gates_dtype: jnp.dtype
+    columns: int
+    reverse: bool = False
+    interpret: bool = False
+
+
+class Given(NamedTuple):
+    """What both kernels read; H is a power of two from 16 on.
+
+    Attributes:
+      weights: (4, H, H) in `Options.dtype`: forward, row j of gate k has the weights that unit j
+        gives to the units of h; backward, each transposed.
+      c: (H, B), before the first step.
+      is_step: (T, B), int32, 0 in the padding; None without padding.
+      candidate_mask: (H, B), or None.
+    """
+
+    weights: Any
+    c: Any
+    is_step: Any
+    candidate_mask: Any
+
+
+def forward(
+    options: Options, given: Given, projected: Array, h: Array, *, keep: bool
+) -> tuple[Array, Array, Array | None]:
+    """Reads all steps.
+
+    Args:
+      options: as in `Options`.
+      given: as in `Given`.
+      projected: (4, H, T, B), inputs times their kernel, with the bias.
+      h: (H, B), before the first step.
+      keep: whether the backward pass will follow.
+
+    Returns:
+      h after every step (H, T, B); c after every step, or without `keep` after the last one,
+      (H, B); the gates (4, H, T, B), or None without `keep`.
+    """
+    _, hidden_size, num_steps, batch_size = projected.shape
+    every_step = jax.ShapeDtypeStruct((hidden_size, num_steps, batch_size), jnp.float32)
+    last = jax.ShapeDtypeStruct((hidden_size, batch_size), jnp.float32)
+    gates = jax.ShapeDtypeStruct(projected.shape, options.kept_dtype)
+
+    def kernel(given: Any, projected: Any, h: Any, hs: Any, cs: Any, gates: Any = None) -> None:
+        _forward_kernel(options, num_steps, given, projected, h, hs, cs, gates)
+
+    kernel.__name__ = "persistent_lstm_forward"
+    outputs = _call(
+        options, kernel, [every_step, every_step, gates] if keep else [every_step, last]
+    )
+    hs, cs, *kept = outputs(given, projected, h)
+    return hs, cs, kept[0] if kept else None
+
+
+def backward(
+    options: Options,
+    given: Given,
+    cs: Array,
+    gates: Array,
+    d_outputs: Array | None,
+    d_carry: tuple[Array, Array],
+    scale: Array,
+) -> tuple[Array, Array, Array]:
+    """The gradients, from the last step read to the first.
+
+    Args:
+      options: as in `Options`.
+      given: as in `Given`.
+      cs, gates: as `forward` kept them.
+      d_outputs: (H, T, B), or None for zeros.
+      d_carry: of (c, h) after the last step, (H, B) each.
+      scale: (1,), by which gradients are multiplied where they have 16 bits.
+
+    Returns:
+      The gradients of what the gates are the functions of, (4, H, T, B); of c and of h before the
+      first step, (H, B) each.
+    """
+    _, hidden_size, num_steps, batch_size = gates.shape
+    memory = jax.ShapeDtypeStruct((hidden_size, batch_size), jnp.float32)
+
+    def kernel(*refs: Any) -> None:
+        _backward_kernel(options, num_steps, *refs)
+
+    kernel.__name__ = "persistent_lstm_backward"
+    d_gates = jax.ShapeDtypeStruct(gates.shape, options.d_gates_dtype)
+    outputs = _call(options, kernel, [d_gates, memory, memory])
+    return outputs(given, cs, gates, d_outputs, d_carry, scale)
+
+
+def _call(options: Options, kernel: Any, out_shape: Any) -> Any:
+    batch_size = out_shape[-1].shape[-1]
+    hidden_size = out_shape[0].shape[-3]
+    return pl.pallas_call(
+        kernel,
+        grid=(batch_size // options.columns,),
+        out_shape=out_shape,
+        # One warp for 16 units, the rows of the smallest product of the tensor cores.
+        compiler_params=pallas_triton.CompilerParams(
+            num_warps=max(4, hidden_size // 16), num_stages=1
+        ),
+        interpret=options.interpret,
+    )
+
+
+def _forward_kernel(
+    options: Options,
+    num_steps: int,
+    given: Given,
+    projected: Any,
+    h: Any,
+    hs: Any,
+    cs: Any,
+    gates: Any,
+) -> None:
+    columns = _own_columns(options)
+    weights = [given.weights[gate] for gate in range(_NUM_GATES)]
+    mask = None if given.candidate_mask is None else given.candidate_mask[:, columns]
+
+    def fetch(number: Any) -> Any:
+        at = _step_at(number, num_steps, options.reverse)
+        is_step = None if given.is_step is None else given.is_step[at, columns]
+        return is_step, [projected[gate, :, at, columns] for gate in range(_NUM_GATES)]
+
+    def read_step(number: Any, carry: Any) -> Any:
+        c, h, (is_step, inputs) = carry
+        ahead = fetch(jnp.minimum(number + 1, num_steps - 1))
+        multiplied = h.astype(options.dtype)
+        i, f, g, o = (
+            add + _times(weight, multiplied) for add, weight in zip(inputs, weights, strict=True)
+        )
+        i, f, g, o = _sigmoid(i), _sigmoid(f), _tanh(g), _sigmoid(o)
+        new_c = f * c + i * (g if mask is None else g * mask)
+        new_h = o * _tanh(new_c)
+        if is_step is not None:
+            new_c = jnp.where(is_step[None] > 0, new_c, c)
+            new_h = jnp.where(is_step[None] > 0, new_h, h)
+        at = _step_at(number, num_steps, options.reverse)
+        hs[:, at, columns] = new_h
+        if gates is not None:
+            cs[:, at, columns] = new_c
+            for gate, value in enumerate((i, f, g, o)):
+                gates[gate, :, at, columns] = value.astype(options.kept_dtype)
+        return new_c, new_h, ahead
+
+    first = given.c[:, columns], h[:, columns], fetch(0)
+    last_c, _, _ = lax.fori_loop(0, num_steps, read_step, first)
+    if gates is None:
+        cs[:, columns] = last_c
+
+
+def _backward_kernel(
+    options: Options,
+    num_steps: int,
+    given: Given,
+    cs: Any,
+    gates: Any,
+    d_outputs: Any,
+    d_carry: Any,
+    scale: Any,
+    d_gates: Any,
+    d_first_c: Any,
+    d_first_h: Any,
+) -> None:
+    columns = _own_columns(options)
+    weights = [given.weights[gate] for gate in range(_NUM_GATES)]
+    mask = None if given.candidate_mask is None else given.candidate_mask[:, columns]
+    first_c, up = given.c[:, columns], scale[0]
+    down = 1.0 / up
+
+    def fetch(number: Any) -> Any:
+        at = _step_at(number, num_steps, options.reverse)
+        before = _step_at(jnp.maximum(number - 1, 0), num_steps, options.reverse)
+        return (
+            [gates[gate, :, at, columns] for gate in range(_NUM_GATES)],
+            cs[:, before, columns],
+            None if d_outputs is None else d_outputs[:, at, columns],
+            None if given.is_step is None else given.is_step[at, columns],
+        )
+
+    def step_back(done: Any, carry: Any) -> Any:
+        number = num_steps - 1 - done
+        d_c, d_h, c, (kept, c_before, d_output, is_step) = carry
+        ahead = fetch(jnp.maximum(number - 1, 0))
+        c_before = jnp.where(number > 0, c_before, first_c)
+        if d_output is not None:
+            d_h = d_h + d_output
+        i, f, g, o = (value.astype(jnp.float32) for value in kept)
+        tanh_c = _tanh(c)
+        d_new_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
+        written, d_written = (g, d_new_c) if mask is None else (g * mask, d_new_c * mask)
+        of_gates = [
+            d_new_c * written * i * (1 - i),
+            d_new_c * c_before * f * (1 - f),
+            d_written * i * (1 - g * g),
+            d_h * tanh_c * o * (1 - o),
+        ]
+        d_old_c = d_new_c * f
+        if is_step is not None:
+            of_gates = [jnp.where(is_step[None] > 0, value, 0.0) for value in of_gates]
+            d_old_c = jnp.where(is_step[None] > 0, d_old_c, d_c)
+        d_old_h = jnp.zeros_like(d_h)
+        for value, weight in zip(of_gates, weights, strict=True):
+            d_old_h = d_old_h + _times(weight, (value * up).astype(options.dtype))
+        d_old_h = d_old_h * down
+        if is_step is not None:
+            d_old_h = jnp.where(is_step[None] > 0, d_old_h, d_h)
+        at = _step_at(number, num_steps, options.reverse)
+        for gate, value in enumerate(of_gates):
+            d_gates[gate, :, at, columns] = value.astype(options.d_gates_dtype)
+        return d_old_c, d_old_h, c_before, ahead
+
+    last = _step_at(num_steps - 1, num_steps, options.reverse)
+    d_c, d_h = d_carry[0][:, columns], d_carry[1][:, columns]
+    carry = d_c, d_h, cs[:, last, columns], fetch(num_steps - 1)
+    d_c, d_h, _, _ = lax.fori_loop(0, num_steps, step_back, carry)
+    d_first_c[:, columns] = d_c
+    d_first_h[:, columns] = d_h
+
+
+def _own_columns(options: Options) -> Any:
+    return pl.ds(pl.program_id(0) * options.columns, options.columns)
+
+
+def _step_at(number: Any, num_steps: int, reverse: bool) -> Any:
+    """Where in time the step lies that is read as this number."""
+    return num_steps - 1 - number if reverse else number
+
+
+def _times(weight: Array, features: Array) -> Array:
+    return jnp.dot(weight, features, preferred_element_type=jnp.float32)
+
+
+def _sigmoid(z: Array) -> Array:
+    return 1.0 / (1.0 + jnp.exp(-z))
+
+
+def _tanh(z: Array) -> Array:
+    """By the one exponential that the hardware has; wrong by 1e-7 at most."""
+    return 2.0 * _sigmoid(2.0 * z) - 1.0
