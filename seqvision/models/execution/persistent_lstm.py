@@ -78,9 +78,6 @@ def persistent_lstm(
     is_bfloat16 = dtype is not None and jnp.dtype(dtype) == jnp.bfloat16
     options = Options(
         dtype=jnp.dtype(jnp.bfloat16 if is_bfloat16 else jnp.float16),
-        # What is at most 1 has three bits more in float16 than in bfloat16.
-        kept_dtype=jnp.dtype(jnp.float16 if is_bfloat16 else jnp.float32),
-        d_gates_dtype=jnp.dtype(jnp.bfloat16 if is_bfloat16 else jnp.float32),
         columns=columns,
         reverse=reverse,
         interpret=interpret,
@@ -149,13 +146,13 @@ def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
         for leaf in d_carry
     )
     given = _given(options, weights.recurrent.swapaxes(1, 2), c, step_mask, candidate_mask)
-    scale = _scale(options, (d_outputs, d_carry))
-    d_gates, d_c, d_h = kernels.backward(options, given, cs, gates, d_outputs, d_carry, scale)
+    scales = _scales(d_outputs, d_carry, is_even=d_outputs is None and step_mask is None)
+    d_gates, d_c, d_h = kernels.backward(options, given, cs, gates, d_outputs, d_carry, scales)
     before = [hs[:, 1:], h[:, None]] if options.reverse else [h[:, None], hs[:, :-1]]
-    d_weights = Weights(
-        _multiply("khtb,dtb->khd", d_gates, steps, options),
-        _multiply("khtb,jtb->khj", d_gates, jnp.concatenate(before, axis=1), options),
-    )
+    read = jnp.concatenate([steps, jnp.concatenate(before, axis=1)])
+    # One product for all weights.
+    product = _multiply("khtb,ftb->khf", d_gates, read, options)
+    d_weights = Weights(product[..., : len(steps)], product[..., len(steps) :])
     d_steps = _multiply("khtb,khd->dtb", d_gates, weights.inputs, options)
     return d_weights, d_steps, (d_c, d_h), None, None
 
@@ -170,14 +167,17 @@ def _given(
     return Given(recurrent.astype(options.dtype), c, is_step, candidate_mask)
 
 
-def _scale(options: Options, gradients: Any) -> Array:
-    """(1,), brings gradients to 1/16 at most, so that they may grow a millionfold in float16."""
-    if options.dtype != jnp.float16:
-        return jnp.ones(1, jnp.float32)
-    largest = functools.reduce(
-        jnp.maximum, [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradients)]
-    )
-    return jnp.where(largest > 0, 1 / (16 * largest), 1.0)[None]
+def _scales(d_outputs: Array | None, d_carry: Any, *, is_even: bool) -> Array:
+    """(2,), of gradients in float16: at the first step that is gone back, and at most.
+
+    Each step brings the gradients of the step before to 1, far from both ends of float16, so that
+    they may vanish or explode over time as in float32. But where gradients also come in later on,
+    at outputs or at the ends of shorter sequences, these must not overflow.
+    """
+    leaves = [leaf for leaf in (d_outputs, *d_carry) if leaf is not None]
+    largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(leaf)) for leaf in leaves])
+    largest = jnp.maximum(largest, 1e-30)
+    return jnp.stack([1 / largest, jnp.float32(1e30) if is_even else 4096 / largest])
 
 
 def _multiply(indices: str, left: Array, right: Array, options: Options) -> Array:
