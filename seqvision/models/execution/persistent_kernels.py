@@ -1,11 +1,13 @@
 """GPU kernels of the LSTM that keep weights and memory on the chip over all time steps.
 
-Each program reads `columns` sequences of the batch from their first step to their last. The
+Each program reads some sequences of the batch from their first step to their last. The
 recurrent weights lie in its shared memory and the memory (c, h) in its registers, so that a step
 fetches only its projected inputs, which are asked for one step ahead, and no program waits for
 another (Diamos et al., 2016, "Persistent RNNs"). The kernels are Pallas, lowered through Triton.
 
-Arrays have their features first and the batch last; gates are in the order i, f, g, o.
+The batch is cut into N groups of `COLUMNS` sequences, one for each program. What a program reads or
+writes in a step lies together, features first: (N, T, features, COLUMNS). Gates are in the order
+i, f, g, o.
 """
 
 import functools
@@ -19,6 +21,12 @@ from jax import Array, lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as pallas_triton
 
+COLUMNS = 8
+"""The fewest columns of a product of the tensor cores: the most programs, with the least to do."""
+
+FORWARD_AHEAD, BACKWARD_AHEAD = 2, 1
+"""Steps ahead of its use at which something is asked for; more registers are not left."""
+
 _NUM_GATES = 4
 LOG2_E = math.log2(math.e)
 
@@ -28,13 +36,11 @@ class Options(NamedTuple):
 
     Attributes:
       dtype: of what is multiplied, float16 or bfloat16; sums and everything else are float32.
-      columns: sequences a program reads, a power of two from 8 on that divides the batch.
       reverse: the last step is read first.
       interpret: runs on any device, slowly, for tests.
     """
 
     dtype: jnp.dtype
-    columns: int
     reverse: bool = False
     interpret: bool = False
 
@@ -45,9 +51,9 @@ class Given(NamedTuple):
     Attributes:
       weights: (4, H, H) in `Options.dtype`: forward, row j of gate k has the weights that unit j
         gives to the units of h; backward, each transposed.
-      c: (H, B), before the first step.
-      is_step: (T, B), int32, 0 in the padding; None without padding.
-      candidate_mask: (H, B), or None.
+      c: (N, H, COLUMNS), before the first step.
+      is_step: (N, T, COLUMNS), int32, 0 in the padding; None without padding.
+      candidate_mask: (N, H, COLUMNS), or None.
     """
 
     weights: Any
@@ -64,17 +70,17 @@ def forward(
     Args:
       options: as in `Options`.
       given: as in `Given`.
-      projected: (4, H, T, B), inputs times their kernel, with the bias.
-      h: (H, B), before the first step.
+      projected: (N, T, 4, H, COLUMNS), inputs times their kernel, with the bias.
+      h: (N, H, COLUMNS), before the first step.
       keep: whether the backward pass will follow.
 
     Returns:
-      h after every step (H, T, B); c after every step, or without `keep` after the last one,
-      (H, B); the gates (4, H, T, B) as `_packed` says, or None without `keep`.
+      h after every step, (N, T, H, COLUMNS); c after every step, or without `keep` after the last
+      one, (N, H, COLUMNS); the gates (N, T, 4, H, COLUMNS) as in `_packed`, or None without `keep`.
     """
-    _, hidden_size, num_steps, batch_size = projected.shape
-    every_step = jax.ShapeDtypeStruct((hidden_size, num_steps, batch_size), jnp.float32)
-    last = jax.ShapeDtypeStruct((hidden_size, batch_size), jnp.float32)
+    num_steps = projected.shape[1]
+    every_step = jax.ShapeDtypeStruct((*projected.shape[:2], *h.shape[1:]), jnp.float32)
+    last = jax.ShapeDtypeStruct(h.shape, jnp.float32)
     gates = jax.ShapeDtypeStruct(projected.shape, jnp.float16)
 
     def kernel(given: Any, projected: Any, h: Any, hs: Any, cs: Any, gates: Any = None) -> None:
@@ -103,17 +109,17 @@ def backward(
       options: as in `Options`.
       given: as in `Given`.
       cs, gates: as `forward` kept them.
-      d_outputs: (H, T, B), or None for zeros.
-      d_carry: of (c, h) after the last step, (H, B) each.
+      d_outputs: (N, T, H, COLUMNS), or None for zeros.
+      d_carry: of (c, h) after the last step, (N, H, COLUMNS) each.
       scales: (2,), by which gradients are multiplied where they are float16: at the first step that
         is gone back, and at most.
 
     Returns:
-      The gradients of what the gates are the functions of, (4, H, T, B); of c and of h before the
-      first step, (H, B) each.
+      The gradients of what the gates are the functions of, (N, T, 4, H, COLUMNS); of c and of h
+      before the first step, (N, H, COLUMNS) each.
     """
-    _, hidden_size, num_steps, batch_size = gates.shape
-    memory = jax.ShapeDtypeStruct((hidden_size, batch_size), jnp.float32)
+    num_steps = gates.shape[1]
+    memory = jax.ShapeDtypeStruct(given.c.shape, jnp.float32)
 
     def kernel(*refs: Any) -> None:
         _backward_kernel(options, num_steps, *refs)
@@ -125,11 +131,10 @@ def backward(
 
 
 def _call(options: Options, kernel: Any, out_shape: Any) -> Any:
-    batch_size = out_shape[-1].shape[-1]
-    hidden_size = out_shape[0].shape[-3]
+    num_groups, *_, hidden_size, _ = out_shape[0].shape
     return pl.pallas_call(
         kernel,
-        grid=(batch_size // options.columns,),
+        grid=(num_groups,),
         out_shape=out_shape,
         # One warp for 16 units, the rows of the smallest product of the tensor cores.
         compiler_params=pallas_triton.CompilerParams(num_warps=hidden_size // 16, num_stages=1),
@@ -147,18 +152,18 @@ def _forward_kernel(
     cs: Any,
     gates: Any,
 ) -> None:
-    columns = _own_columns(options)
+    own = pl.program_id(0)
     weights = [given.weights[gate] for gate in range(_NUM_GATES)]
-    mask = None if given.candidate_mask is None else given.candidate_mask[:, columns]
+    mask = None if given.candidate_mask is None else given.candidate_mask[own]
 
     def fetch(number: Any) -> Any:
         at = _step_at(number, num_steps, options.reverse)
-        is_step = None if given.is_step is None else given.is_step[at, columns]
-        return is_step, [projected[gate, :, at, columns] for gate in range(_NUM_GATES)]
+        is_step = None if given.is_step is None else given.is_step[own, at]
+        return is_step, [projected[own, at, gate] for gate in range(_NUM_GATES)]
 
     def read_step(number: Any, carry: Any) -> Any:
-        c, h, (is_step, inputs) = carry
-        ahead = fetch(jnp.minimum(number + 1, num_steps - 1))
+        c, h, ((is_step, inputs), *ahead) = carry
+        ahead = [*ahead, fetch(jnp.minimum(number + FORWARD_AHEAD, num_steps - 1))]
         multiplied = h.astype(options.dtype)
         i, f, g, o = (
             add + _times(weight, multiplied) for add, weight in zip(inputs, weights, strict=True)
@@ -171,17 +176,18 @@ def _forward_kernel(
             new_c = jnp.where(is_step[None] > 0, new_c, c)
             new_h = jnp.where(is_step[None] > 0, new_h, h)
         at = _step_at(number, num_steps, options.reverse)
-        hs[:, at, columns] = new_h
+        hs[own, at] = new_h
         if gates is not None:
-            cs[:, at, columns] = new_c
+            cs[own, at] = new_c
             for gate, share in enumerate(shares):
-                gates[gate, :, at, columns] = _packed(share)
+                gates[own, at, gate] = _packed(share)
         return new_c, new_h, ahead
 
-    first = given.c[:, columns], h[:, columns], fetch(0)
+    ahead = [fetch(min(number, num_steps - 1)) for number in range(FORWARD_AHEAD)]
+    first = given.c[own], h[own], ahead
     last_c, _, _ = _each_step(num_steps, read_step, first)
     if gates is None:
-        cs[:, columns] = last_c
+        cs[own] = last_c
 
 
 def _backward_kernel(
@@ -197,25 +203,25 @@ def _backward_kernel(
     d_first_c: Any,
     d_first_h: Any,
 ) -> None:
-    columns = _own_columns(options)
+    own = pl.program_id(0)
     weights = [given.weights[gate] for gate in range(_NUM_GATES)]
-    mask = None if given.candidate_mask is None else given.candidate_mask[:, columns]
-    first_c = given.c[:, columns]
+    mask = None if given.candidate_mask is None else given.candidate_mask[own]
+    first_c = given.c[own]
 
     def fetch(number: Any) -> Any:
         at = _step_at(number, num_steps, options.reverse)
         before = _step_at(jnp.maximum(number - 1, 0), num_steps, options.reverse)
         return (
-            [gates[gate, :, at, columns] for gate in range(_NUM_GATES)],
-            cs[:, before, columns],
-            None if d_outputs is None else d_outputs[:, at, columns],
-            None if given.is_step is None else given.is_step[at, columns],
+            [gates[own, at, gate] for gate in range(_NUM_GATES)],
+            cs[own, before],
+            None if d_outputs is None else d_outputs[own, at],
+            None if given.is_step is None else given.is_step[own, at],
         )
 
     def step_back(done: Any, carry: Any) -> Any:
         number = num_steps - 1 - done
-        d_c, d_h, c, scale, (kept, c_before, d_output, is_step) = carry
-        ahead = fetch(jnp.maximum(number - 1, 0))
+        d_c, d_h, c, scale, ((kept, c_before, d_output, is_step), *ahead) = carry
+        ahead = [*ahead, fetch(jnp.maximum(number - BACKWARD_AHEAD, 0))]
         c_before = jnp.where(number > 0, c_before, first_c)
         if d_output is not None:
             d_h = d_h + d_output
@@ -240,19 +246,20 @@ def _backward_kernel(
             d_old_h = jnp.where(is_step[None] > 0, d_old_h, d_h)
         at = _step_at(number, num_steps, options.reverse)
         for gate, value in enumerate(of_gates):
-            d_gates[gate, :, at, columns] = value.astype(_d_gates_dtype(options))
+            d_gates[own, at, gate] = value.astype(_d_gates_dtype(options))
         if scale is not None:
             largest = functools.reduce(jnp.maximum, map(jnp.abs, of_gates)).max()
             scale = jnp.minimum(1 / largest, scales[1])
         return d_old_c, d_old_h, c_before, scale, ahead
 
     last = _step_at(num_steps - 1, num_steps, options.reverse)
-    d_c, d_h = d_carry[0][:, columns], d_carry[1][:, columns]
+    d_c, d_h = d_carry[0][own], d_carry[1][own]
     scale = scales[0] if options.dtype == jnp.float16 else None
-    carry = d_c, d_h, cs[:, last, columns], scale, fetch(num_steps - 1)
+    ahead = [fetch(max(num_steps - 1 - done, 0)) for done in range(BACKWARD_AHEAD)]
+    carry = d_c, d_h, cs[own, last], scale, ahead
     d_c, d_h, *_ = _each_step(num_steps, step_back, carry)
-    d_first_c[:, columns] = d_c
-    d_first_h[:, columns] = d_h
+    d_first_c[own] = d_c
+    d_first_h[own] = d_h
 
 
 def _each_step(num_steps: int, step: Callable[[Any, Any], Any], carry: Any) -> Any:
@@ -296,10 +303,6 @@ def _unpacked(packed: Array) -> tuple[Array, Array]:
     """What was packed, and what it lacks to 1."""
     packed = packed.astype(jnp.float32)
     return jnp.where(packed < 0, 1 + packed, packed), jnp.where(packed < 0, -packed, 1 - packed)
-
-
-def _own_columns(options: Options) -> Any:
-    return pl.ds(pl.program_id(0) * options.columns, options.columns)
 
 
 def _step_at(number: Any, num_steps: int, reverse: bool) -> Any:

@@ -16,16 +16,13 @@ from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from seqvision.models.cells.base import MemoryPair
 from seqvision.models.execution import persistent_kernels as kernels
 from seqvision.models.execution.nvidia import available
-from seqvision.models.execution.persistent_kernels import Given, Options
+from seqvision.models.execution.persistent_kernels import COLUMNS, Given, Options
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
 
 MAX_HIDDEN_SIZE = 128
 """Four products of 128 x 128 in 16 bits are 128 KiB; a multiprocessor of an H100 has 227 KiB."""
 
 _MIN_HIDDEN_SIZE = 16
-_MIN_COLUMNS, _MAX_COLUMNS = 8, 64
-# At most this many programs, so that all run at once: an H100 has 132 multiprocessors.
-_PROGRAMS = 128
 
 
 class Weights(NamedTuple):
@@ -74,35 +71,33 @@ def persistent_lstm(
     if not interpret and not available():
         raise RuntimeError("the persistent path of the LSTM needs an NVIDIA GPU, and JAX sees none")
     batch_size, hidden_size = inputs.shape[0], recurrent_kernel.shape[0]
-    columns = min(max(_power_of_two(-(-batch_size // _PROGRAMS)), _MIN_COLUMNS), _MAX_COLUMNS)
     is_bfloat16 = dtype is not None and jnp.dtype(dtype) == jnp.bfloat16
     options = Options(
         dtype=jnp.dtype(jnp.bfloat16 if is_bfloat16 else jnp.float16),
-        columns=columns,
         reverse=reverse,
         interpret=interpret,
     )
     more_units = max(_power_of_two(hidden_size), _MIN_HIDDEN_SIZE) - hidden_size
-    more_rows = -batch_size % columns
+    more_rows = -batch_size % COLUMNS
     weights = Weights(
         _by_gate(jnp.concatenate([input_kernel, bias[None]]), more_units),
         jnp.pad(_by_gate(recurrent_kernel, more_units), ((0, 0), (0, 0), (0, more_units))),
     )
-    # (D + 1, T, B), with a row of ones, which meets the bias.
+    # With a feature of ones, which meets the bias.
     steps = jnp.pad(inputs.astype(jnp.float32), ((0, more_rows), (0, 0), (0, 1)), constant_values=1)
-    fill = functools.partial(jnp.pad, pad_width=((0, more_units), (0, more_rows)))
+    fill = functools.partial(jnp.pad, pad_width=((0, more_rows), (0, more_units)))
     outputs, carry = _read(
         options,
         weights,
-        steps.transpose(2, 1, 0),
-        tuple(fill(memory.T) for memory in initial_carry),
-        None if step_mask is None else jnp.pad(step_mask, ((0, more_rows), (0, 0))).T,
-        None if candidate_mask is None else fill(jax.lax.stop_gradient(candidate_mask).T),
+        _in_groups(steps),
+        tuple(_in_groups(fill(memory)) for memory in initial_carry),
+        None if step_mask is None else _in_groups(jnp.pad(step_mask, ((0, more_rows), (0, 0)))),
+        None if candidate_mask is None else _in_groups(fill(jax.lax.stop_gradient(candidate_mask))),
     )
-    outputs = outputs[:hidden_size, :, :batch_size].transpose(2, 1, 0)
+    outputs = _in_a_row(outputs)[:batch_size, :, :hidden_size]
     if step_mask is not None:
         outputs = jnp.where(step_mask[..., None], outputs, 0.0)
-    c, h = (memory[:hidden_size, :batch_size].T for memory in carry)
+    c, h = (_in_a_row(memory)[:batch_size, :hidden_size] for memory in carry)
     return outputs, (c, h)
 
 
@@ -122,7 +117,7 @@ def _read(
 def _run(options: Options, arguments: Any, *, keep: bool) -> tuple[Array, Any, Any]:
     """Returns h after every step, the last carry, and what is kept: every c, and the gates."""
     weights, steps, (c, h), step_mask, candidate_mask = arguments
-    projected = _multiply("khd,dtb->khtb", weights.inputs, steps, options)
+    projected = _multiply("khd,ntdc->ntkhc", weights.inputs, steps, options)
     given = _given(options, weights.recurrent, c, step_mask, candidate_mask)
     hs, cs, gates = kernels.forward(options, given, projected, h, keep=keep)
     last = 0 if options.reverse else -1
@@ -149,11 +144,12 @@ def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
     scales = _scales(d_outputs, d_carry, is_even=d_outputs is None and step_mask is None)
     d_gates, d_c, d_h = kernels.backward(options, given, cs, gates, d_outputs, d_carry, scales)
     before = [hs[:, 1:], h[:, None]] if options.reverse else [h[:, None], hs[:, :-1]]
-    read = jnp.concatenate([steps, jnp.concatenate(before, axis=1)])
+    read = jnp.concatenate([steps, jnp.concatenate(before, axis=1)], axis=2)
     # One product for all weights.
-    product = _multiply("khtb,ftb->khf", d_gates, read, options)
-    d_weights = Weights(product[..., : len(steps)], product[..., len(steps) :])
-    d_steps = _multiply("khtb,khd->dtb", d_gates, weights.inputs, options)
+    product = _multiply("ntkhc,ntfc->khf", d_gates, read, options)
+    num_inputs = steps.shape[2]
+    d_weights = Weights(product[..., :num_inputs], product[..., num_inputs:])
+    d_steps = _multiply("ntkhc,khd->ntdc", d_gates, weights.inputs, options)
     return d_weights, d_steps, (d_c, d_h), None, None
 
 
@@ -191,6 +187,16 @@ def _by_gate(kernel: Array, more_units: int) -> Array:
     """(F, 4H) as (4, H + more, F)."""
     by_gate = kernel.reshape(kernel.shape[0], 4, -1).transpose(1, 2, 0)
     return jnp.pad(by_gate, ((0, 0), (0, more_units), (0, 0)))
+
+
+def _in_groups(array: Array) -> Array:
+    """(B, ...) as (N, ..., COLUMNS)."""
+    return jnp.moveaxis(array.reshape(-1, COLUMNS, *array.shape[1:]), 1, -1)
+
+
+def _in_a_row(array: Array) -> Array:
+    """(N, ..., COLUMNS) as (B, ...)."""
+    return jnp.moveaxis(array, -1, 1).reshape(-1, *array.shape[1:-1])
 
 
 def _power_of_two(number: int) -> int:
