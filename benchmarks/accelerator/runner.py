@@ -121,5 +121,8 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> None:
         ("results.json", json.dumps(results, indent=1) + "\n"),
         ("results.md", markdown(results, tuple(PARTS))),
     ):
-        raw = text.encode()
-        write_atomically(folder / name, lambda file, raw=raw: file.write(raw))
+        _write(folder / name, text)
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -91,7 +91,7 @@ def _prepare(workers: Workers, items: list[dict[str, Any]], keep: list[str]) -> 
     for item in items:
         by_family.setdefault(family(item["path"]), []).append(item)
     with ThreadPoolExecutor(len(by_family)) as threads:
-        ready = threads.map(lambda pair: workers.prepare(*pair, keep), by_family.items())
+        ready = threads.map(lambda name: workers.prepare(name, by_family[name], keep), by_family)
         return {name for names in ready for name in names}
 
 
