@@ -21,8 +21,6 @@ def run(record: Record) -> None:
 
 
 def _train(workdir: Path, rehearse: bool) -> None:
-    import jax
-
     from configs import column_reader
     from seqvision.train import train_and_evaluate
 
@@ -33,9 +31,7 @@ def _train(workdir: Path, rehearse: bool) -> None:
     config.data.batch_size = config.data.eval_batch_size = 16
     if rehearse:
         config.model.hidden_size = 16
-    # Quicker than to compile for a GPU what is used once.
-    with jax.default_device(jax.devices("cpu")[0]):
-        train_and_evaluate(config, str(workdir))
+    train_and_evaluate(config, str(workdir))
 
 
 def _measure(record: Record, workdir: Path) -> None:

@@ -35,28 +35,23 @@ def run(record: Record) -> None:
     workers = Workers(record, {name: "torch" if name == "torch" else "jax" for name in families})
     peaks = _peaks(workers, record, "torch" if with_torch and on_gpu else "ours")
     first: dict[str, float] = {}
-    took = 0.0
+    per_item = 1.0
     waiting = step_cases.groups(record.rehearse)
-    while waiting and record.left > 1.2 * took + 5:
-        start, group = time.monotonic(), waiting.pop(0)
+    while waiting:
         items = [
             (sizes, mode, step_cases.item(sizes, way, mode))
-            for sizes in group
+            for sizes in waiting[0]
             for mode in (step_cases.MODES if sizes.in_full else ("training",))
             for way in step_cases.ways(sizes, paths, with_torch, on_gpu)
         ]
-        keep = list(first)
-        ready = _prepare(workers, [item for _, _, item in items], keep)
-        for sizes, mode, item in items:
-            if item["id"] not in ready:
-                continue
-            if record.left < 4:
-                record.leave_out(item["id"], "no time left")
-                continue
-            ms = _measure(workers, record, sizes, mode, item, peaks)
-            if ms is not None and not keep and mode == "training":
-                first[item["id"]] = ms
-        took = time.monotonic() - start
+        # What is not measured by the limit is lost, and what was compiled for it.
+        if record.left < 1.2 * per_item * len(items) + 5:
+            break
+        start = time.monotonic()
+        measured = _group(workers, record, items, peaks, keep=list(first))
+        first = first or measured
+        waiting.pop(0)
+        per_item = (time.monotonic() - start) / len(items)
     for name, before in first.items():
         if record.left > 1.5:
             again = workers.measure(family(name.split("|")[0]), name, 3, 0.1)
@@ -66,6 +61,28 @@ def run(record: Record) -> None:
         for sizes in group:
             record.leave_out(sizes.name, "no time left")
     workers.close()
+
+
+def _group(
+    workers: Workers,
+    record: Record,
+    items: list[tuple[Sizes, str, dict[str, Any]]],
+    peaks: dict[str, float],
+    keep: list[str],
+) -> dict[str, float]:
+    """Prepares all of a group, then measures; the ms of training by id."""
+    ready = _prepare(workers, [item for _, _, item in items], keep)
+    found = {}
+    for sizes, mode, item in items:
+        if item["id"] not in ready:
+            continue
+        if record.left < 4:
+            record.leave_out(item["id"], "no time left")
+            continue
+        ms = _measure(workers, record, sizes, mode, item, peaks)
+        if ms is not None and mode == "training":
+            found[item["id"]] = ms
+    return found
 
 
 def _peaks(workers: Workers, record: Record, name: str) -> dict[str, float]:

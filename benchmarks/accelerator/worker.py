@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.accelerator.record import first_line
 from benchmarks.speed.contender import Run
 from benchmarks.speed.process import WorkerProcess
+from seqvision.errors import UserError
 
 THREADS = 12
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -98,7 +99,7 @@ def measure(run: Run, rounds: int, seconds: float) -> dict[str, Any]:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether seqvision itself says that a path is not for this size, type or machine."""
-    kinds = (ValueError, NotImplementedError, RuntimeError)
+    kinds = (ValueError, NotImplementedError, RuntimeError, UserError)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
