@@ -1,6 +1,8 @@
 """A push of columns into a live reader: one stream on the host and on the device, and many."""
 
+import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,11 +18,14 @@ def run(record: Record) -> None:
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory(dir=os.environ.get("SEQVISION_ACCELERATOR_SCRATCH")) as folder:
         workdir = Path(folder, "run")
-        _train(workdir, record.rehearse)
-        _measure(record, workdir)
+        # What it prints is no progress of this part.
+        with contextlib.redirect_stdout(sys.stderr):
+            height = _train(workdir, record.rehearse)
+        _measure(record, workdir, height)
 
 
-def _train(workdir: Path, rehearse: bool) -> None:
+def _train(workdir: Path, rehearse: bool) -> int:
+    """Returns the height of its lines."""
     from configs import column_reader
     from seqvision.train import train_and_evaluate
 
@@ -32,16 +37,17 @@ def _train(workdir: Path, rehearse: bool) -> None:
     if rehearse:
         config.model.hidden_size = 16
     train_and_evaluate(config, str(workdir))
+    return config.lines.height
 
 
-def _measure(record: Record, workdir: Path) -> None:
+def _measure(record: Record, workdir: Path, height: int) -> None:
     import jax
     import numpy as np
 
     from benchmarks.speed import streaming
     from seqvision.inference import stream_network
 
-    lines = np.random.default_rng(0).integers(0, 256, (28, 20_000), np.uint8)
+    lines = np.random.default_rng(0).integers(0, 256, (height, 20_000), np.uint8)
     device = jax.devices()[0].device_kind
     seconds = 0.05 if record.rehearse else 1.0
     most_on_host = stream_network._MOST_ON_HOST
