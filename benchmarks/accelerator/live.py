@@ -1,65 +1,56 @@
 """A push of columns into a live reader: one stream on the host and on the device, and many."""
 
-import contextlib
-import os
-import sys
-import tempfile
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from benchmarks.accelerator.record import Record
-from benchmarks.accelerator.trainings import ROOT
+from benchmarks.speed import streaming
+from configs import column_reader
+from seqvision import StreamReader
+from seqvision.config.validation import validate
+from seqvision.inference import stream_network
+from seqvision.runs.data_facts import DataFacts
+from seqvision.runs.saved_run import Run
+from seqvision.tasks.from_config import create_network, create_task
 
 _PUSH = "A push of one column of each stream into configs/column_reader.py, to its events"
-_SMALL = {"test_lines": 20, "validation_lines": 20, "train_lines": 200}
+_HEIGHT = 32
+_SYMBOLS = (*"0123456789", " ")
 
 
 def run(record: Record) -> None:
-    """A reader with weights of two steps of training: its speed is that of a trained one."""
-    os.chdir(ROOT)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("SEQVISION_ACCELERATOR_SCRATCH")) as folder:
-        workdir = Path(folder, "run")
-        # What it prints is no progress of this part.
-        with contextlib.redirect_stdout(sys.stderr):
-            height = _train(workdir, record.rehearse)
-        _measure(record, workdir, height)
-
-
-def _train(workdir: Path, rehearse: bool) -> int:
-    """Returns the height of its lines."""
-    from configs import column_reader
-    from seqvision.train import train_and_evaluate
-
-    config = column_reader.get_config()
-    config.duration, config.schedule.warmup = "2 steps", "1 steps"
-    config.lines.update(_SMALL)
-    config.lines.train_width = 64
-    config.data.batch_size = config.data.eval_batch_size = 16
-    if rehearse:
-        config.model.hidden_size = 16
-    train_and_evaluate(config, str(workdir))
-    return config.lines.height
-
-
-def _measure(record: Record, workdir: Path, height: int) -> None:
-    import jax
-    import numpy as np
-
-    from benchmarks.speed import streaming
-    from seqvision.inference import stream_network
-
-    lines = np.random.default_rng(0).integers(0, 256, (height, 20_000), np.uint8)
+    """The most important first."""
+    lines = np.random.default_rng(0).integers(0, 256, (_HEIGHT, 20_000), np.uint8)
+    reader = _untrained(16 if record.rehearse else 128)
     device = jax.devices()[0].device_kind
-    seconds = 0.05 if record.rehearse else 1.0
     most_on_host = stream_network._MOST_ON_HOST
     for streams, on_host in ((1, True), (4096, False), (1, False), (256, False)):
-        if record.rehearse:
-            streams = min(streams, 20)
-        if record.left < 3:
-            record.leave_out(f"{streams} streams", "no time left")
-            continue
+        streams = min(streams, 20) if record.rehearse else streams
         place = "the host (CPU, numpy)" if on_host else device
+        if record.left < 3:
+            record.leave_out(f"{streams} streams on {place}", "no time left")
+            continue
         with record.case(f"{streams} streams on {place}"):
-            # One stream is read on the host; here the device is measured too.
+            # A few streams are read on the host by themselves; here the device is measured too.
             stream_network._MOST_ON_HOST = most_on_host if on_host else 0
-            found = streaming.measure(workdir, lines, streams, 1, seconds)
+            found = streaming.measure(
+                StreamReader(reader, streams), lines, 1, 0.05 if record.rehearse else 1.0
+            )
             record.add(_PUSH, on=place, **found)
+
+
+def _untrained(hidden_size: int) -> Run:
+    """A run with random weights: it is as fast as a trained one."""
+    config = column_reader.get_config()
+    config.model.hidden_size = hidden_size
+    settings = validate(config)
+    task = create_task(settings, _SYMBOLS)
+    model = create_network(settings, task)
+    shape = (_HEIGHT, 64, 1)
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *shape)))
+    data = DataFacts("digit_lines", "", shape, _SYMBOLS, "dark", {})
+    params = jax.device_get(variables["params"])
+    return Run(Path("untrained"), settings, data, task, model, params, step=0, seed=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.accelerator.record import Record
 
-PARTS = {"parity": 90, "steps": 140, "flags": 25, "runs": 125, "pixels": 65, "live": 35}
+PARTS = {"parity": 90, "steps": 140, "flags": 25, "runs": 130, "pixels": 70, "live": 25}
 """Seconds of each in 8 minutes. Part NAME is `benchmarks.accelerator.NAME.run(record)`."""
 
 

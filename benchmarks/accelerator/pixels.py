@@ -88,6 +88,7 @@ def _train(record: Record, variant: str, path: str, ms: float, shares: int) -> N
         options = ["--config.duration=2 steps", "--config.data.height=4", "--config.data.width=4"]
         options += ["--config.model.hidden_size=8", "--config.schedule.warmup=1 steps"]
         options += ["--config.data.batch_size=16", "--config.log_every=1 steps"]
+        options.append("--config.data.validation_examples=100")
     name = f"configs/pixel_lstm.py:{variant}"
     found = train(name, options, limit)
     if found.error:
