@@ -60,6 +60,7 @@ def _check_path(record: Record, path: str) -> None:
     checked, process = 0, None
     while waiting and record.left > 5:
         now, waiting = waiting[:_BATCH], waiting[_BATCH:]
+        record.tell(f"{path}: {len(now)} cases, then {len(waiting)} more")
         try:
             process = process or worker.start("jax")
             results = process.ask({"do": "parity", "items": now})["results"]

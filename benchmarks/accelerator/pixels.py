@@ -90,6 +90,7 @@ def _train(record: Record, variant: str, path: str, ms: float, shares: int) -> N
         options += ["--config.data.batch_size=16", "--config.log_every=1 steps"]
         options.append("--config.data.validation_examples=100")
     name = f"configs/pixel_lstm.py:{variant}"
+    record.tell(f"{name} on {path}, {epochs} epochs")
     found = train(name, options, limit)
     if found.error:
         raise RuntimeError(found.error)

@@ -37,6 +37,10 @@ class Record:
         """Whether something failed."""
         return bool(self._found["failed"])
 
+    def tell(self, work: str) -> None:
+        """A line of progress: what begins now, and the time left for the part."""
+        print(f"    [{max(self.left, 0):4.0f} s left]  {work}", flush=True)
+
     def add(self, table: str, **cells: Any) -> None:
         """A row of the table of that heading."""
         self._add("rows", {"table": table, **cells})

@@ -25,10 +25,12 @@ _SEEDS = "Seeds at once, row LSTM H=128, batch 64 of each: `ratio` of one after 
 def run(record: Record) -> None:
     """Each with a limit of its own."""
     executions = ["auto", *(path for path in known_paths(record) if path == "persistent")]
+    record.tell("losses beside the CPU")
     with record.case("losses beside the CPU"):
         _compare_losses(record, executions)
     with record.case("to 98.5 %"):
         _to_accuracy(record, executions)
+    record.tell("seeds at once")
     with record.case("seeds"):
         _seeds(record, executions)
     # Steps that take a few seconds; the last evaluation counts the whole test set.
@@ -41,6 +43,7 @@ def run(record: Record) -> None:
         if record.rehearse or record.left < 8:
             record.leave_out(config, "no time left" if record.left < 8 else "not rehearsed")
             continue
+        record.tell(config)
         with record.case(config):
             steps = 200
             options = [
@@ -110,6 +113,7 @@ def _to_accuracy(record: Record, executions: list[str]) -> None:
             if record.left < 6:
                 record.leave_out(f"{_ROW}:fast {name} {cache}", "no time left")
                 continue
+            record.tell(f"{_ROW}:fast, execution {name}, {cache}")
             chosen = f"--config.model.execution={name}"
             environment = compiled_in(f"{folder}/{name}")
             limit = record.left - 2 if record.rehearse else min(record.left - 2, 45)

@@ -47,6 +47,7 @@ def run(record: Record) -> None:
         # What is not measured by the limit is lost, and what was compiled for it.
         if record.left < 1.2 * per_item * len(items) + 5:
             break
+        record.tell("; ".join(sizes.name for sizes in waiting[0]))
         start = time.monotonic()
         measured = _group(workers, record, items, peaks, keep=list(first))
         first = first or measured

@@ -114,7 +114,9 @@ def start(library: str, environment: dict[str, str] | None = None) -> WorkerProc
       WorkerError: it does not start, or the library is not installed.
     """
     command = [sys.executable, "-m", "benchmarks.accelerator.worker", library]
-    worker = WorkerProcess(library, command, environment or {})
+    # A filtered traceback would hide where an error was raised, see `is_refusal`.
+    variables = {"JAX_TRACEBACK_FILTERING": "off", **(environment or {})}
+    worker = WorkerProcess(library, command, variables)
     worker.start()
     return worker
 
