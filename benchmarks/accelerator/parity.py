@@ -63,7 +63,8 @@ def _check_path(record: Record, path: str) -> None:
         record.tell(f"{path}: {len(now)} cases, then {len(waiting)} more")
         try:
             process = process or worker.start("jax")
-            results = process.ask({"do": "parity", "items": now})["results"]
+            request = {"do": "parity", "items": now}
+            results = worker.ask(process, request, max(record.left - 3, 5))["results"]
         except WorkerError as error:
             for item in now:
                 record.fail(_name(item), str(error))

@@ -16,6 +16,7 @@ import json
 import os
 import statistics
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -119,6 +120,20 @@ def start(library: str, environment: dict[str, str] | None = None) -> WorkerProc
     worker = WorkerProcess(library, command, variables)
     worker.start()
     return worker
+
+
+def ask(worker: WorkerProcess, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """An answer within so many seconds; a process that hangs is killed.
+
+    Raises:
+      WorkerError: it could not do it, or it ended.
+    """
+    timer = threading.Timer(seconds, worker.kill)
+    timer.start()
+    try:
+        return worker.ask(request)
+    finally:
+        timer.cancel()
 
 
 def main() -> None:

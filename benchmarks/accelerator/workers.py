@@ -42,7 +42,7 @@ class Workers:
             return None
         process = self._processes[name]
         try:
-            return process.ask(request)
+            return worker.ask(process, request, self._limit())
         except WorkerError as error:
             self._record.fail(f"{name}: {request['do']} {request.get('id', '')}", str(error))
             # One that answered lives on. One that ended is started again.
@@ -74,6 +74,10 @@ class Workers:
         """Ends them."""
         for process in self._processes.values():
             process.close()
+
+    def _limit(self) -> float:
+        """Seconds for an answer: what hangs leaves time for the others."""
+        return max(self._record.left / 2, 5)
 
     def _start(self, name: str) -> bool:
         try:
