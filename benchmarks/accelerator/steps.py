@@ -17,6 +17,8 @@ _HEADING = (
     " (T, B, D); its bfloat16 is autocast unless `bf16 module`; graph: a CUDA graph of a step"
 )
 _DRIFT = "The first case again at the end: drift of the machine"
+# About what measuring takes, see `_measure`.
+_FULL_SECONDS, _SECONDS = 1.1, 0.5
 _FAMILIES = {"scan": "ours", "fused": "ours", "cudnn": "cudnn", "persistent": "persistent"}
 
 
@@ -35,24 +37,27 @@ def run(record: Record) -> None:
     workers = Workers(record, {name: "torch" if name == "torch" else "jax" for name in families})
     peaks = _peaks(workers, record, "torch" if with_torch and on_gpu else "ours")
     first: dict[str, float] = {}
-    per_item = 1.0
+    prepare_seconds = 0.8
     waiting = step_cases.groups(record.rehearse)
     while waiting:
-        items = [
-            (sizes, mode, step_cases.item(sizes, way, mode))
-            for sizes in waiting[0]
-            for mode in (step_cases.MODES if sizes.in_full else ("training",))
-            for way in step_cases.ways(sizes, paths, with_torch, on_gpu)
-        ]
-        # What is not measured by the limit is lost, and what was compiled for it.
-        if record.left < 1.2 * per_item * len(items) + 5:
+        # As much of the group as fits: what is not measured by the limit was compiled in vain.
+        for count in range(len(waiting[0]), 0, -1):
+            items = _items(waiting[0][:count], paths, with_torch, on_gpu)
+            cost = prepare_seconds * len(items)
+            cost += sum(_FULL_SECONDS if one.in_full else _SECONDS for one, _, _ in items)
+            if record.left > cost + 5:
+                break
+        else:
             break
-        record.tell("; ".join(sizes.name for sizes in waiting[0]))
+        record.tell("; ".join(sizes.name for sizes in waiting[0][:count]))
         start = time.monotonic()
-        measured = _group(workers, record, items, peaks, keep=list(first))
+        ready = _prepare(workers, [item for _, _, item in items], keep=list(first))
+        prepare_seconds = 1.2 * (time.monotonic() - start) / len(items)
+        measured = _group(workers, record, items, peaks, ready)
         first = first or measured
-        waiting.pop(0)
-        per_item = (time.monotonic() - start) / len(items)
+        waiting[0] = waiting[0][count:]
+        if not waiting[0]:
+            waiting.pop(0)
     for name, before in first.items():
         if record.left > 1.5:
             again = workers.measure(family(name.split("|")[0]), name, 3, 0.1)
@@ -64,15 +69,26 @@ def run(record: Record) -> None:
     workers.close()
 
 
+def _items(
+    group: list[Sizes], paths: list[str], with_torch: bool, on_gpu: bool
+) -> list[tuple[Sizes, str, dict[str, Any]]]:
+    """Sizes, mode and request of all that is measured."""
+    return [
+        (sizes, mode, step_cases.item(sizes, way, mode))
+        for sizes in group
+        for mode in (step_cases.MODES if sizes.in_full else ("training",))
+        for way in step_cases.ways(sizes, paths, with_torch, on_gpu)
+    ]
+
+
 def _group(
     workers: Workers,
     record: Record,
     items: list[tuple[Sizes, str, dict[str, Any]]],
     peaks: dict[str, float],
-    keep: list[str],
+    ready: set[str],
 ) -> dict[str, float]:
-    """Prepares all of a group, then measures; the ms of training by id."""
-    ready = _prepare(workers, [item for _, _, item in items], keep)
+    """Measures what is prepared; the ms of training by id."""
     found = {}
     for sizes, mode, item in items:
         if item["id"] not in ready:
