@@ -113,6 +113,8 @@ def _call_problems(program: str, *arguments: str) -> list[str]:
         return []
     file = Path(*program.split(".")).with_suffix(".py")
     if not file.is_file():
+        file = Path(*program.split("."), "__main__.py")
+    if not file.is_file():
         return [f"there is no module {program}"]
     options, source = [a for a in arguments if a.startswith("--")], file.read_text()
     unknown = [option for option in options if not _is_option(option, source)]

@@ -78,6 +78,11 @@ class WorkerProcess:
             pass  # It ended; reading says how.
         return self._read()
 
+    def kill(self) -> None:
+        """From another thread: `ask`, which waits for an answer, fails."""
+        if self._process is not None:
+            self._process.kill()
+
     def close(self) -> None:
         """Ends it, whatever it is doing."""
         if self._process is not None:

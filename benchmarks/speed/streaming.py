@@ -11,31 +11,32 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import options, report
 from benchmarks.machine import describe_devices
 from benchmarks.progress import Progress
 from seqvision import prepare_host
 
+if TYPE_CHECKING:
+    from seqvision import StreamReader  # It imports jax.
+
 _NUM_LINES = 500
 _WARM_UP = 20
 
 
-def measure(workdir: Path, lines: Any, num_streams: int, size: int, seconds: float) -> dict:
-    """Pushes `size` columns into each of `num_streams` lines, again and again.
+def measure(reader: "StreamReader", lines: Any, size: int, seconds: float) -> dict[str, Any]:
+    """Pushes `size` columns into each line of a reader, again and again.
 
     Args:
-      workdir: the run.
+      reader: a fresh one.
       lines: uint8 (height, n), columns to read; each stream begins elsewhere.
-      num_streams, size: what one push is.
+      size: what one push is.
       seconds: for so long.
     """
     import numpy as np
 
-    from seqvision import StreamReader
-
-    reader = StreamReader.from_run(workdir, num_streams)
+    num_streams = reader.num_streams
     places = np.linspace(0, lines.shape[1] - size, num_streams, dtype=int)
     times: list[float] = []
     while len(times) < _WARM_UP + 3 or sum(times[_WARM_UP:]) < seconds:
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     import numpy as np
 
     from benchmarks.lines import load_test_lines, read_text_settings
+    from seqvision import StreamReader
 
     settings = read_text_settings(chosen.workdir)
     network = {
@@ -99,7 +101,8 @@ def main(arguments: Sequence[str]) -> int:
     progress = Progress(len(cases))
     for num_streams, size in cases:
         progress.show(f"{num_streams} lines, {size} columns of each in a push")
-        facts["cases"].append(measure(chosen.workdir, lines, num_streams, size, chosen.seconds))
+        reader = StreamReader.from_run(chosen.workdir, num_streams)
+        facts["cases"].append(measure(reader, lines, size, chosen.seconds))
         progress.advance()
     print(report.write(facts, body(facts)))
     return 0
