@@ -6,8 +6,7 @@ fetches only its projected inputs, which are asked for one step ahead, and no pr
 another (Diamos et al., 2016, "Persistent RNNs"). The kernels are Pallas, lowered through Triton.
 
 The batch is cut into N groups of `COLUMNS` sequences, one for each program. What a program reads or
-writes in a step lies together: features last, (N, T, COLUMNS, features), where products over all
-steps read it; else as the kernels compute, (N, T, features, COLUMNS). Gates are in the order
+writes in a step lies together, features first: (N, T, features, COLUMNS). Gates are in the order
 i, f, g, o.
 """
 
@@ -25,8 +24,8 @@ from jax.experimental.pallas import triton as pallas_triton
 COLUMNS = 8
 """The fewest columns of a product of the tensor cores: the most programs, with the least to do."""
 
-FORWARD_AHEAD, BACKWARD_AHEAD = 2, 1
-"""Steps ahead of its use at which something is asked for; more registers are not left."""
+FORWARD_AHEAD, BACKWARD_AHEAD = 1, 2
+"""Steps before its use at which something is asked for, as measured on an H200."""
 
 _NUM_GATES = 4
 LOG2_E = math.log2(math.e)
@@ -71,26 +70,27 @@ def forward(
     Args:
       options: as in `Options`.
       given: as in `Given`.
-      projected: (N, T, COLUMNS, 4, H), inputs times their kernel, with the bias.
+      projected: (N, T, 4, H, COLUMNS), inputs times their kernel, with the bias.
       h: (N, H, COLUMNS), before the first step.
       keep: whether the backward pass will follow.
 
     Returns:
-      h after every step, (N, T, COLUMNS, H); c after every step, or without `keep` after the last
+      h after every step, (N, T, H, COLUMNS); c after every step, or without `keep` after the last
       one, (N, H, COLUMNS); the gates (N, T, 4, H, COLUMNS) as in `_packed`, or None without `keep`.
     """
-    num_groups, num_steps, *_, hidden_size = projected.shape
-    all_h = jax.ShapeDtypeStruct((num_groups, num_steps, COLUMNS, hidden_size), jnp.float32)
-    last_c = jax.ShapeDtypeStruct(h.shape, jnp.float32)
-    all_c = jax.ShapeDtypeStruct((num_groups, num_steps, hidden_size, COLUMNS), jnp.float32)
-    gates = jax.ShapeDtypeStruct((num_groups, num_steps, 4, hidden_size, COLUMNS), jnp.float16)
+    num_steps = projected.shape[1]
+    every_step = jax.ShapeDtypeStruct((*projected.shape[:2], *h.shape[1:]), jnp.float32)
+    last = jax.ShapeDtypeStruct(h.shape, jnp.float32)
+    gates = jax.ShapeDtypeStruct(projected.shape, jnp.float16)
 
     def kernel(given: Any, projected: Any, h: Any, hs: Any, cs: Any, gates: Any = None) -> None:
         _forward_kernel(options, num_steps, given, projected, h, hs, cs, gates)
 
     kernel.__name__ = "persistent_lstm_forward"
-    call = _call(options, h.shape, kernel, [all_h, all_c, gates] if keep else [all_h, last_c])
-    hs, cs, *kept = call(given, projected, h)
+    outputs = _call(
+        options, kernel, [every_step, every_step, gates] if keep else [every_step, last]
+    )
+    hs, cs, *kept = outputs(given, projected, h)
     return hs, cs, kept[0] if kept else None
 
 
@@ -109,32 +109,29 @@ def backward(
       options: as in `Options`.
       given: as in `Given`.
       cs, gates: as `forward` kept them.
-      d_outputs: (N, T, COLUMNS, H), or None for zeros.
+      d_outputs: (N, T, H, COLUMNS), or None for zeros.
       d_carry: of (c, h) after the last step, (N, H, COLUMNS) each.
       scales: (2,), by which gradients are multiplied where they are float16: at the first step that
         is gone back, and at most.
 
     Returns:
-      The gradients of what the gates are the functions of, (N, T, COLUMNS, 4, H); of c and of h
+      The gradients of what the gates are the functions of, (N, T, 4, H, COLUMNS); of c and of h
       before the first step, (N, H, COLUMNS) each.
     """
-    num_groups, num_steps, _, hidden_size, _ = gates.shape
+    num_steps = gates.shape[1]
     memory = jax.ShapeDtypeStruct(given.c.shape, jnp.float32)
 
     def kernel(*refs: Any) -> None:
         _backward_kernel(options, num_steps, *refs)
 
     kernel.__name__ = "persistent_lstm_backward"
-    d_gates = jax.ShapeDtypeStruct(
-        (num_groups, num_steps, COLUMNS, 4, hidden_size), _d_gates_dtype(options)
-    )
-    call = _call(options, given.c.shape, kernel, [d_gates, memory, memory])
-    return call(given, cs, gates, d_outputs, d_carry, scales)
+    d_gates = jax.ShapeDtypeStruct(gates.shape, _d_gates_dtype(options))
+    outputs = _call(options, kernel, [d_gates, memory, memory])
+    return outputs(given, cs, gates, d_outputs, d_carry, scales)
 
 
-def _call(options: Options, memory: tuple[int, ...], kernel: Any, out_shape: Any) -> Any:
-    """`memory` is the shape of c."""
-    num_groups, hidden_size, _ = memory
+def _call(options: Options, kernel: Any, out_shape: Any) -> Any:
+    num_groups, *_, hidden_size, _ = out_shape[0].shape
     return pl.pallas_call(
         kernel,
         grid=(num_groups,),
@@ -162,7 +159,7 @@ def _forward_kernel(
     def fetch(number: Any) -> Any:
         at = _step_at(number, num_steps, options.reverse)
         is_step = None if given.is_step is None else given.is_step[own, at]
-        return is_step, [projected[own, at, :, gate].T for gate in range(_NUM_GATES)]
+        return is_step, [projected[own, at, gate] for gate in range(_NUM_GATES)]
 
     def read_step(number: Any, carry: Any) -> Any:
         c, h, ((is_step, inputs), *ahead) = carry
@@ -179,7 +176,7 @@ def _forward_kernel(
             new_c = jnp.where(is_step[None] > 0, new_c, c)
             new_h = jnp.where(is_step[None] > 0, new_h, h)
         at = _step_at(number, num_steps, options.reverse)
-        hs[own, at] = new_h.T
+        hs[own, at] = new_h
         if gates is not None:
             cs[own, at] = new_c
             for gate, share in enumerate(shares):
@@ -217,7 +214,7 @@ def _backward_kernel(
         return (
             [gates[own, at, gate] for gate in range(_NUM_GATES)],
             cs[own, before],
-            None if d_outputs is None else d_outputs[own, at].T,
+            None if d_outputs is None else d_outputs[own, at],
             None if given.is_step is None else given.is_step[own, at],
         )
 
@@ -249,7 +246,7 @@ def _backward_kernel(
             d_old_h = jnp.where(is_step[None] > 0, d_old_h, d_h)
         at = _step_at(number, num_steps, options.reverse)
         for gate, value in enumerate(of_gates):
-            d_gates[own, at, :, gate] = value.T.astype(_d_gates_dtype(options))
+            d_gates[own, at, gate] = value.astype(_d_gates_dtype(options))
         if scale is not None:
             largest = functools.reduce(jnp.maximum, map(jnp.abs, of_gates)).max()
             scale = jnp.minimum(1 / largest, scales[1])

@@ -89,12 +89,12 @@ def persistent_lstm(
     outputs, carry = _read(
         options,
         weights,
-        _in_groups(steps, features_last=True),
+        _in_groups(steps),
         tuple(_in_groups(fill(memory)) for memory in initial_carry),
         None if step_mask is None else _in_groups(jnp.pad(step_mask, ((0, more_rows), (0, 0)))),
         None if candidate_mask is None else _in_groups(fill(jax.lax.stop_gradient(candidate_mask))),
     )
-    outputs = _in_a_row(outputs, features_last=True)[:batch_size, :, :hidden_size]
+    outputs = _in_a_row(outputs)[:batch_size, :, :hidden_size]
     if step_mask is not None:
         outputs = jnp.where(step_mask[..., None], outputs, 0.0)
     c, h = (_in_a_row(memory)[:batch_size, :hidden_size] for memory in carry)
@@ -117,11 +117,11 @@ def _read(
 def _run(options: Options, arguments: Any, *, keep: bool) -> tuple[Array, Any, Any]:
     """Returns h after every step, the last carry, and what is kept: every c, and the gates."""
     weights, steps, (c, h), step_mask, candidate_mask = arguments
-    projected = _multiply("ntcd,khd->ntckh", steps, weights.inputs, options)
+    projected = _multiply("khd,ntdc->ntkhc", weights.inputs, steps, options)
     given = _given(options, weights.recurrent, c, step_mask, candidate_mask)
     hs, cs, gates = kernels.forward(options, given, projected, h, keep=keep)
     last = 0 if options.reverse else -1
-    return hs, (cs[:, last] if keep else cs, hs[:, last].swapaxes(1, 2)), (cs, gates)
+    return hs, (cs[:, last] if keep else cs, hs[:, last]), (cs, gates)
 
 
 def _forward(options: Options, *arguments: Any) -> tuple[Any, Any]:
@@ -143,14 +143,13 @@ def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
     given = _given(options, weights.recurrent.swapaxes(1, 2), c, step_mask, candidate_mask)
     scales = _scales(d_outputs, d_carry, is_even=d_outputs is None and step_mask is None)
     d_gates, d_c, d_h = kernels.backward(options, given, cs, gates, d_outputs, d_carry, scales)
-    h = h.swapaxes(1, 2)[:, None]
-    before = [hs[:, 1:], h] if options.reverse else [h, hs[:, :-1]]
-    read = jnp.concatenate([steps, jnp.concatenate(before, axis=1)], axis=-1)
+    before = [hs[:, 1:], h[:, None]] if options.reverse else [h[:, None], hs[:, :-1]]
+    read = jnp.concatenate([steps, jnp.concatenate(before, axis=1)], axis=2)
     # One product for all weights.
-    product = _multiply("ntckh,ntcf->khf", d_gates, read, options)
-    num_inputs = steps.shape[-1]
+    product = _multiply("ntkhc,ntfc->khf", d_gates, read, options)
+    num_inputs = steps.shape[2]
     d_weights = Weights(product[..., :num_inputs], product[..., num_inputs:])
-    d_steps = _multiply("ntckh,khd->ntcd", d_gates, weights.inputs, options)
+    d_steps = _multiply("ntkhc,khd->ntdc", d_gates, weights.inputs, options)
     return d_weights, d_steps, (d_c, d_h), None, None
 
 
@@ -190,15 +189,14 @@ def _by_gate(kernel: Array, more_units: int) -> Array:
     return jnp.pad(by_gate, ((0, 0), (0, more_units), (0, 0)))
 
 
-def _in_groups(array: Array, *, features_last: bool = False) -> Array:
-    """(B, ...) as (N, ..., COLUMNS); or (B, T, F) as (N, T, COLUMNS, F)."""
-    return jnp.moveaxis(array.reshape(-1, COLUMNS, *array.shape[1:]), 1, 2 if features_last else -1)
+def _in_groups(array: Array) -> Array:
+    """(B, ...) as (N, ..., COLUMNS)."""
+    return jnp.moveaxis(array.reshape(-1, COLUMNS, *array.shape[1:]), 1, -1)
 
 
-def _in_a_row(array: Array, *, features_last: bool = False) -> Array:
-    """The reverse of `_in_groups`."""
-    array = jnp.moveaxis(array, 2 if features_last else -1, 1)
-    return array.reshape(-1, *array.shape[2:])
+def _in_a_row(array: Array) -> Array:
+    """(N, ..., COLUMNS) as (B, ...)."""
+    return jnp.moveaxis(array, -1, 1).reshape(-1, *array.shape[1:-1])
 
 
 def _power_of_two(number: int) -> int:
