@@ -11,11 +11,11 @@ EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
 the GRU with their gradients written out by hand, see `fused_loop`. `cudnn` is the LSTM in one call
 of NVIDIA's library, see `cudnn_lstm`. `persistent` is the LSTM in one kernel on NVIDIA GPUs that
 keeps the weights on the chip, see `persistent_lstm`. `auto` is the one that was measured to be
-fastest: on the CPU see `measured_times`; on a GPU of `MEASURED_ON` it is `persistent` where that
-can be; where nothing was measured, it is `scan`."""
+fastest: on the CPU see `measured_times`; for the LSTM on a GPU of `MEASURED_ON` it is `persistent`,
+and `fused` where that cannot be; where nothing was measured, it is `scan`."""
 
 MEASURED_ON = "9.0"
-"""The compute capability of the GPUs on which paths were compared: H100 and H200."""
+"""The compute capability of the GPU on which paths were compared, an H200; that of an H100 too."""
 
 CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",), "persistent": ("lstm",)}
 
@@ -56,8 +56,9 @@ def choose_execution(
         return "scan"
     if jax.default_backend() == "cpu":
         return faster_on_cpu(cell, hidden_size, dtype)
-    can_persist = cell in CELLS_OF["persistent"] and not _why_not_persistent(hidden_size, dtype)
-    return "persistent" if can_persist and compute_capability() == MEASURED_ON else "scan"
+    if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
+        return "scan"
+    return "fused" if _why_not_persistent(hidden_size, dtype) else "persistent"
 
 
 def _why_not_persistent(hidden_size: int, dtype: str) -> str:

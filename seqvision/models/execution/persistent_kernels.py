@@ -225,19 +225,8 @@ def _backward_kernel(
         c_before = jnp.where(number > 0, c_before, first_c)
         if d_output is not None:
             d_h = d_h + d_output
-        (i, not_i), (f, not_f), (g, not_g), (o, not_o) = map(_unpacked, kept)
         tanh_c = _tanh(options, c)
-        d_new_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
-        written, d_written = g - not_g, d_new_c
-        if mask is not None:
-            written, d_written = written * mask, d_written * mask
-        of_gates = [
-            d_new_c * written * i * not_i,
-            d_new_c * c_before * f * not_f,
-            d_written * i * (4 * g * not_g),
-            d_h * tanh_c * o * not_o,
-        ]
-        d_old_c = d_new_c * f
+        of_gates, d_old_c = _gradients_of_gates(kept, tanh_c, c_before, mask, d_c, d_h)
         if is_step is not None:
             of_gates = [jnp.where(is_step[None] > 0, value, 0.0) for value in of_gates]
             d_old_c = jnp.where(is_step[None] > 0, d_old_c, d_c)
@@ -260,6 +249,29 @@ def _backward_kernel(
     d_c, d_h, *_ = _each_step(num_steps, step_back, carry)
     d_first_c[own] = d_c
     d_first_h[own] = d_h
+
+
+def _gradients_of_gates(
+    kept: list[Array],
+    tanh_c: Array,
+    c_before: Array,
+    candidate_mask: Array | None,
+    d_c: Array,
+    d_h: Array,
+) -> tuple[list[Array], Array]:
+    """Those of one step, and that of c before it; each array is (H, COLUMNS)."""
+    (i, not_i), (f, not_f), (g, not_g), (o, not_o) = map(_unpacked, kept)
+    d_new_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
+    written, d_written = g - not_g, d_new_c
+    if candidate_mask is not None:
+        written, d_written = written * candidate_mask, d_written * candidate_mask
+    of_gates = [
+        d_new_c * written * i * not_i,
+        d_new_c * c_before * f * not_f,
+        d_written * i * (4 * g * not_g),
+        d_h * tanh_c * o * not_o,
+    ]
+    return of_gates, d_new_c * f
 
 
 def _each_step(num_steps: int, step: Callable[[Any, Any], Any], carry: Any) -> Any:
