@@ -22,7 +22,7 @@ from seqvision import prepare_host
 from seqvision.errors import UserError
 
 CONTENDERS = ("seqvision", "onnxruntime", "torch", "torch_compiled")
-CASES = ((1, 1), (1, 8), (8, 1), (256, 1), (256, 8))
+CASES = ((1, 1), (1, 8), (1, 64), (8, 1), (8, 8), (256, 1), (256, 8))
 """Streams, and columns of each in a push."""
 _NUM_LINES = 200
 

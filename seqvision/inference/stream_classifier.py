@@ -60,8 +60,9 @@ class StreamClassifier(Streams[Belief]):
 
     A step is what it was in training: a row, a column, a pixel or a frame. After each one, the
     belief is what `inference.predictor.Predictor` says of a clip that ends there. It keeps no
-    steps. Up to 16 streams of a float32 network are read on the host, in numpy; others on the
-    devices, where the first push of 1, of up to 8 and of up to 64 steps compiles a program.
+    steps. Up to 16 streams of a float32 network are read on the host, in numpy, if a step of all
+    of them is little work; others on the devices, where the first push of 1, of up to 8 and of up
+    to 64 steps compiles a program.
 
     Attributes:
       num_streams: S, how many images or clips it reads side by side.
@@ -98,7 +99,9 @@ class StreamClassifier(Streams[Belief]):
         elif run.data.of_clips:
             self.num_steps = self._window or None
         assert isinstance(run.model, SequenceClassifier)
-        network = create_classifier_network(run.model, run.params, checked_count(num_streams))
+        network = create_classifier_network(
+            run.model, run.params, shape, checked_count(num_streams)
+        )
         super().__init__(run, num_streams, network)
         self._seen = [_Seen()] * num_streams
 

@@ -17,6 +17,7 @@ from seqvision.errors import UserError
 from seqvision.inference.decision import DecisionRule
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import Belief, StreamClassifier
+from seqvision.inference.stream_network import DeviceNetwork, HostNetwork
 from seqvision.models import create_model
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.readouts import READOUTS
@@ -347,3 +348,10 @@ def test_a_run_that_reads_text_says_so(rows: Run) -> None:
     config.data.source = "digit_lines"
     with pytest.raises(UserError, match=r"reads text and knows no classes; .* StreamReader"):
         StreamClassifier(dataclasses.replace(rows, settings=validate(config)))
+
+
+def test_much_work_is_not_for_the_host() -> None:
+    """9 x 4 x 9000 products at each of 12 places of a frame are 4 million."""
+    run = run_of("frames", cnn_channels=(4, 9000), hidden_size=2)
+    networks = [StreamClassifier(run, count)._network for count in (1, 16)]
+    assert [type(network) for network in networks] == [HostNetwork, DeviceNetwork]

@@ -1,5 +1,6 @@
 """Live reading decodes the text of the whole line, however the columns come."""
 
+import gc
 import pickle
 import tracemalloc
 from functools import cached_property
@@ -59,7 +60,7 @@ class Network:
 
     @cached_property
     def alone(self) -> StreamReader:
-        """One for all tests that end the line: it is compiled once. It adds to `live_logits`."""
+        """One for all tests that end the line, read on the host. It adds to `live_logits`."""
         return self.reader(on_logits=lambda stream, logits: self.live_logits.append(logits))
 
     @cached_property
@@ -231,6 +232,7 @@ def test_many_columns_take_no_memory(rng: np.random.Generator) -> None:
         for turn in range(5):
             events = reader.push(columns)
             num_events, column = num_events + len(events), events[-1].column
+            gc.collect()
             if turn == 1:
                 before, _ = tracemalloc.get_traced_memory()
         after, _ = tracemalloc.get_traced_memory()
