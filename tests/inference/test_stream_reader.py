@@ -67,6 +67,11 @@ class Network:
     def four(self) -> StreamReader:
         return self.reader(num_streams=4)
 
+    @cached_property
+    def twenty(self) -> StreamReader:
+        """More than the host reads: it is compiled."""
+        return self.reader(num_streams=20)
+
     def logits(self, line: np.ndarray) -> np.ndarray:
         """Of the whole line at once: (columns + delay, K)."""
         inputs = to_unit_range(jnp.asarray(line[None, ..., None]))
@@ -139,6 +144,44 @@ def test_live_is_offline(network: Network, rng: np.random.Generator, sequence: s
         np.testing.assert_allclose(live, whole, atol=1e-5 * np.abs(whole).max())
 
 
+@pytest.mark.parametrize(
+    ("fields", "tolerance"),
+    [
+        ({"sequence": "columns", "cell": "lstm"}, 1e-5),
+        ({"sequence": "cnn_columns", "cell": "gru"}, 1e-5),
+        ({"sequence": "cnn_columns", "cell": "lstm", "compute_dtype": "bfloat16"}, 1e-2),
+    ],
+)
+def test_compiled_live_is_offline(
+    rng: np.random.Generator, fields: dict[str, Any], tolerance: float
+) -> None:
+    """More lines than the host reads."""
+    network, lines = Network(num_layers=2, **fields), [line_of(rng, n) for n in (200, 163)]
+    live: dict[int, list[np.ndarray]] = {11: [], 19: []}
+    reader = network.reader(20, on_logits=lambda stream, logits: live[stream].append(logits))
+    cuts = [cuts_of(rng, line.shape[1]) for line in lines]
+    found: list[list[Event]] = [[], []]
+    for turn in range(max(map(len, cuts))):
+        pieces = {
+            stream: line[:, own[turn]]
+            for stream, line, own in zip(live, lines, cuts, strict=True)
+            if turn < len(own)
+        }
+        for event in reader.push(pieces):
+            found[event.stream == 19].append(event)
+    for event in reader.finish(live):
+        found[event.stream == 19].append(event)
+    for events, line, pieces in zip(found, lines, live.values(), strict=True):
+        whole = network.logits(line)
+        assert np.ptp(whole) > 2
+        np.testing.assert_allclose(
+            np.concatenate(pieces), whole, atol=tolerance * np.abs(whole).max()
+        )
+        if "compute_dtype" not in fields:  # There two classes may be equally likely.
+            assert text_of(events) == network.text(line)
+            assert len(text_of(events)) > 20
+
+
 @pytest.mark.parametrize("letter_delay", [0, 3])
 def test_events_of_a_letter(network: Network, rng: np.random.Generator, letter_delay: int) -> None:
     line = line_of(rng, 200)
@@ -170,8 +213,11 @@ def test_events_of_a_letter(network: Network, rng: np.random.Generator, letter_d
     assert [e.ends_word for e in final] == ends_word
 
 
-def test_streams_side_by_side_are_as_if_alone(network: Network, rng: np.random.Generator) -> None:
-    alone, together = network.alone, network.four
+@pytest.mark.parametrize("place", ["four", "twenty"])
+def test_streams_side_by_side_are_as_if_alone(
+    network: Network, rng: np.random.Generator, place: str
+) -> None:
+    alone, together = network.alone, getattr(network, place)
     lines = [[line_of(rng, int(n)) for n in rng.integers(1, 150, 3)] for _ in range(4)]
     expected = [[plain(read(alone, line, [slice(None)])) for line in own] for own in lines]
     found: list[list[list[Event]]] = [[] for _ in lines]
