@@ -10,7 +10,7 @@ import numpy as np
 from seqvision.inference.decision import DecisionRule
 from seqvision.inference.decision_curve import DecisionCurve, decision_curve, labelled
 from seqvision.inference.stream_network import classifier_steps, create_classifier_network
-from seqvision.inference.streams import Streams, checked_count
+from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.runs.saved_run import Run, load_run
 from seqvision.runs.trained_data import load_trained_on
@@ -290,7 +290,14 @@ class StreamClassifier(Streams[Belief]):
             return False
         number, belief, decision = seen
         classes, most = len(self.class_names), self.num_steps
-        is_number = isinstance(number, int) and 0 <= number <= (number if most is None else most)
-        has_belief = number > 0 and isinstance(belief, np.ndarray) and belief.shape == (classes,)
-        is_decision = decision is None or (isinstance(decision, int) and 0 <= decision < classes)
-        return is_number and (has_belief or (number == 0 and belief is None)) and is_decision
+        if not is_count(number) or (most is not None and number > most):
+            return False
+        if number == 0:
+            return belief is None and decision is None
+        is_belief = (
+            isinstance(belief, np.ndarray)
+            and (belief.shape, belief.dtype) == ((classes,), np.float32)
+            and bool((belief >= 0).all())  # False for NaN.
+            and abs(float(belief.sum()) - 1) < 1e-3
+        )
+        return is_belief and (decision is None or (is_count(decision) and decision < classes))

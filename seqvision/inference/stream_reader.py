@@ -1,5 +1,6 @@
 """Live reading of lines whose columns arrive a few at a time."""
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
 from seqvision.inference.stream_events import Event, LineEvents, LineState
 from seqvision.inference.stream_network import create_network
-from seqvision.inference.streams import Streams, checked_count
+from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
 
@@ -197,7 +198,23 @@ class StreamReader(Streams[Event]):
         return tuple(line.state for line in self._lines)
 
     def _fits(self, kept: tuple[Any, ...]) -> bool:
-        return all(isinstance(state, tuple) and len(state) == len(LineState()) for state in kept)
+        return all(self._is_state(state) for state in kept)
+
+    def _is_state(self, state: Any) -> bool:
+        if not (isinstance(state, tuple) and len(state) == len(LineState._fields)):
+            return False
+        num_columns, previous, start, highest, end = state
+        is_place = all(is_count(number) for number in (num_columns, start, previous))
+        is_end = end == -1 or is_count(end)
+        # The last run of columns begins at one that was read, and no letter before it ends later.
+        return (
+            is_place
+            and is_end
+            and end <= start < max(num_columns, 1)
+            and previous <= len(self.symbols)
+            and isinstance(highest, float)
+            and -math.inf < highest <= 0
+        )
 
     def _keep(self, kept: tuple[Any, ...]) -> None:
         for line, state in zip(self._lines, kept, strict=True):

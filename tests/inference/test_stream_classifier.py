@@ -274,9 +274,23 @@ def test_saved_restored_and_reset(rng: np.random.Generator, rows: Run, num_strea
     state = second.save()
     for damaged in (
         state._replace(memory=state.memory[0]),
-        state._replace(streams=((1, None, None),) * num_streams),
-        state._replace(streams=((99, np.zeros(5, np.float32), None),) * num_streams),
-        state._replace(streams=("seven",) * num_streams),
+        *(
+            state._replace(streams=(seen,) * num_streams)
+            for seen in (
+                (1, None, None),
+                (99, np.full(5, 0.2, np.float32), None),
+                (3, np.full(5, 0.2, np.float32), 5),
+                (3, np.full(5, 20, np.float32), None),
+                (3, np.full(5, np.nan, np.float32), None),
+                (3, np.full(5, 0.2), None),
+                (True, np.full(5, 0.2, np.float32), None),
+                (0, None, 2),
+                "seven",
+                None,
+            )
+        ),
+        state._replace(streams=None),
+        state._replace(memory=jax.tree.map(lambda leaf: leaf * np.nan, state.memory)),
     ):
         with pytest.raises(ValueError, match="the state is damaged"):
             second.restore(damaged)

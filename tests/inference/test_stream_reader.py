@@ -16,7 +16,7 @@ from configs import default
 from seqvision.config.validation import validate
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, greedy_decode
-from seqvision.inference.stream_events import Event
+from seqvision.inference.stream_events import Event, LineState
 from seqvision.inference.stream_reader import StreamReader
 from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
@@ -261,10 +261,62 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
         reader.restore({})
     with pytest.raises(ValueError, match="the state is of another network"):
         reader.restore(reader.save()._replace(network="another's digest"))
+
+
+DAMAGED = {
+    "symbol": LineState(5, 99, 1, -0.1, 0),
+    "symbol, negative": LineState(5, -1, 1, -0.1, 0),
+    "texts": ("a", "b", "c", "d", "e"),
+    "confidence": LineState(5, 2, 1, 3.0, 0),
+    "NaN": LineState(5, 2, 1, float("nan"), 0),
+    "infinite": LineState(5, 2, 1, float("-inf"), 0),
+    "negative columns": LineState(-5, 2, 1, -0.1, 0),
+    "truth": LineState(True, 0, 0, -0.1, -1),
+    "start behind the columns": LineState(5, 2, 5, -0.1, 0),
+    "end behind the start": LineState(5, 2, 1, -0.1, 2),
+    "end": LineState(5, 2, 1, -0.1, -2),
+    "fraction": LineState(5.5, 2, 1, -0.1, 0),
+    "none": None,
+    "short": (5, 2, 1),
+}
+
+
+@pytest.mark.parametrize("num_streams", [1, 20])
+def test_damaged_states_are_refused(
+    network: Network, rng: np.random.Generator, num_streams: int
+) -> None:
+    reader = network.alone if num_streams == 1 else network.twenty
+    line = line_of(rng, 60)
+    reader.reset(range(num_streams))
+    reader.push({0: line[:, :31]})
     state = reader.save()
-    cut = jax.tree.map(lambda leaf: leaf[..., :-1], state.memory)
-    with pytest.raises(ValueError, match="the state is damaged"):
-        reader.restore(state._replace(memory=cut))
+    events = plain(reader.push({0: line[:, 31:]}) + reader.finish(0))
+    reader.restore(state)
+    others = state.streams[1:]
+    damaged = {name: state._replace(streams=(one, *others)) for name, one in DAMAGED.items()}
+    for name, streams in {"no streams": None, "a number": 3, "a list": [*state.streams]}.items():
+        damaged[name] = state._replace(streams=streams)
+    memory = state.memory
+    for name, other in {
+        "NaN memory": jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), memory),
+        "infinite memory": jax.tree.map(lambda leaf: np.full_like(leaf, np.inf), memory),
+        "ints": jax.tree.map(lambda leaf: 3, memory),
+        "lists": jax.tree.map(np.ndarray.tolist, memory),
+        "float64": jax.tree.map(np.float64, memory),
+        "a part": memory[0],
+        "no memory": None,
+        "an odd dictionary": {1: memory, "1": memory},
+        "cut": jax.tree.map(lambda leaf: leaf[..., :-1], memory),
+    }.items():
+        damaged[name] = state._replace(memory=other)
+    for name, wrong in damaged.items():
+        with pytest.raises(ValueError, match=r"^the state is damaged: [^\n]*$"):
+            reader.restore(wrong)
+            pytest.fail(name)
+    # It goes on as if none of them had come.
+    assert plain(reader.push({0: line[:, 31:]}) + reader.finish(0)) == events
+    with pytest.raises(ValueError, match="of another network"):
+        reader.restore(state._replace(network=np.zeros(2)))
 
 
 def test_many_columns_take_no_memory(rng: np.random.Generator) -> None:
