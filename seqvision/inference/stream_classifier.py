@@ -68,7 +68,6 @@ class StreamClassifier(Streams[Belief]):
       num_streams: S, how many images or clips it reads side by side.
       num_steps: how many steps one has at most; None where there is no end.
       class_names: of the K classes.
-      rule: when a class is decided on; None: at the end. It may be changed at any time.
     """
 
     _name, _time_axis = "classifier", 0
@@ -89,7 +88,7 @@ class StreamClassifier(Streams[Belief]):
         """
         self._axis, self._steps = classifier_steps(run)
         self._run = run
-        self.rule = DecisionRule.parse(rule) if isinstance(rule, str) else rule
+        self.rule = rule
         self.class_names = run.data.class_names
         shape, self._window = run.data.input_shape, run.settings.data.window
         self._step_shape = (*shape[: self._axis], *shape[self._axis + 1 :])
@@ -124,6 +123,19 @@ class StreamClassifier(Streams[Belief]):
           UserError: there is no trained run, or one that cannot classify step by step.
         """
         return cls(load_run(Path(workdir), seed), num_streams, rule)
+
+    @property
+    def rule(self) -> DecisionRule | None:
+        """When a class is decided on; None: at the end.
+
+        It may be set at any time, to a rule or to its text, such as `probability:0.95`; anything
+        else raises UserError, and the rule stays.
+        """
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Any) -> None:
+        self._rule = DecisionRule.of(rule)
 
     def push(self, steps: Any) -> list[Belief]:
         """Reads the next steps of an image or clip, or of several in one call.

@@ -128,6 +128,8 @@ class Streams(abc.ABC, Generic[Event]):
 
     def _check_memory(self, memory: Any) -> None:
         """Refuses what cannot be the memory of this network."""
+        other: Any
+        structure: Any
         leaves, structure = jax.tree.flatten(self._network.memory)
         try:
             found, other = jax.tree.flatten(memory)

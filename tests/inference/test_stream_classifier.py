@@ -237,6 +237,8 @@ def test_a_class_is_decided_on_once(rng: np.random.Generator, rows: Run, rule: s
     ("rule", "message"),
     [
         ("probability", "'probability' is not understood; write probability or margin, a colon"),
+        (0.9, "decision rule 0.9 is not understood; .* such as probability:0.95"),
+        (("probability", 0.9), "is not understood"),
         ("margin:x", "'margin:x' is not understood"),
         ("entropy:0.9", "'entropy' is not known; choose probability or margin"),
         ("margin:1.5", "margin:1.5: the threshold must be above 0 and at most 1"),
@@ -244,9 +246,13 @@ def test_a_class_is_decided_on_once(rng: np.random.Generator, rows: Run, rule: s
         ("margin:0", "the threshold must be above 0"),
     ],
 )
-def test_rules_that_are_none(rule: str, message: str) -> None:
+def test_rules_that_are_none(rows: Run, rule: Any, message: str) -> None:
+    classifier = StreamClassifier(rows, rule="margin:0.5")
     with pytest.raises(UserError, match=message):
-        DecisionRule.parse(rule)
+        classifier.rule = rule
+    assert classifier.rule == DecisionRule("margin", 0.5)
+    classifier.rule = None
+    assert classifier.rule is None
 
 
 @pytest.mark.parametrize("num_streams", [2, 18])
