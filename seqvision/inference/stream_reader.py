@@ -9,7 +9,7 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
-from seqvision.inference.stream_events import Event, LineEvents, LineState
+from seqvision.inference.stream_events import Event, LineEvents, LineState, read_logits
 from seqvision.inference.stream_network import create_network
 from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.line_reader import LineReader
@@ -153,28 +153,11 @@ class StreamReader(Streams[Event]):
         """Reads columns; `sizes` of the lines, where they are known to have no more."""
         events: list[Event] = []
         for logits, lengths in self._logits(columns):
-            events += self._decoded(logits, lengths, sizes)
-        return sorted(events, key=lambda event: event.stream)
-
-    def _decoded(
-        self, logits: np.ndarray, lengths: np.ndarray, sizes: list[int] | None
-    ) -> list[Event]:
-        winners = logits.argmax(axis=-1)
-        log_probs = np.zeros(winners.shape, np.float32)
-        if winners.any():  # That of a blank is of no use, and most columns are blank.
-            log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
-        events: list[Event] = []
-        for stream, length in enumerate(lengths.tolist()):
-            if length == 0:
-                continue
             if self._on_logits is not None:
-                self._on_logits(stream, logits[stream, :length])
-            events += self._lines[stream].read(
-                winners[stream, :length].tolist(),
-                log_probs[stream, :length].tolist(),
-                None if sizes is None else sizes[stream],
-            )
-        return events
+                for stream in np.flatnonzero(lengths).tolist():
+                    self._on_logits(stream, logits[stream, : lengths[stream]])
+            events += read_logits(self._lines, logits, lengths, sizes)
+        return sorted(events, key=lambda event: event.stream)
 
     def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)

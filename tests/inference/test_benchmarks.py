@@ -1,6 +1,7 @@
 """The benchmarks of live reading, on a small run."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,31 @@ import numpy as np
 import pytest
 
 from benchmarks.checks import live_equals_offline
-from benchmarks.speed import streaming
+from benchmarks.speed import live, streaming
 from seqvision.errors import UserError
 from seqvision.inference.stream_network import DeviceNetwork, HostNetwork
 from seqvision.runs.saved_run import load_run
 from tests.inference.lines import HEIGHT
+
+EVENT = [0, "a", [3, 7], 0.75, True, False, 9]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ([EVENT, EVENT], ""),
+        ([EVENT, [0, "a", [3, 7], 0.750009, True, False, 9]], ""),
+        ([EVENT, [0, "a", [3, 7], 0.75002, True, False, 9]], "event 1 is .*0.75002.*, seqvision's"),
+        ([EVENT, [0, "a", [3, 7], float("nan"), True, False, 9]], "event 1 is .*nan"),
+        ([EVENT, [0, "b", [3, 7], 0.75, True, False, 9]], "event 1 is .*'b'"),
+        ([EVENT, [0, "a", [3, 8], 0.75, True, False, 9]], "event 1 is .*8"),
+        ([EVENT, [0, "a", [3, 7], 0.75, False, False, 9]], "event 1 is .*False"),
+        ([EVENT], "1 events, seqvision has 2"),
+        ([EVENT] * 3, "3 events, seqvision has 2"),
+    ],
+)
+def test_contenders_have_to_make_the_same_events(found: list[Any], reason: str) -> None:
+    assert re.match(reason or "$", live.difference([EVENT, EVENT], found))
 
 
 def shifted(read: Any) -> Any:
