@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.accelerator.record import Record
 
-PARTS = {"parity": 90, "steps": 140, "flags": 25, "runs": 130, "pixels": 70, "live": 25}
+PARTS = {"parity": 70, "steps": 140, "flags": 20, "runs": 160, "pixels": 70, "live": 20}
 """Seconds of each in 8 minutes. Part NAME is `benchmarks.accelerator.NAME.run(record)`."""
 
 

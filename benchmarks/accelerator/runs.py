@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.accelerator import step_cases
-from benchmarks.accelerator.paths import known_paths
 from benchmarks.accelerator.record import Record
 from benchmarks.accelerator.step_cases import Sizes
 from benchmarks.accelerator.trainings import Training, compiled_in, train
@@ -24,15 +23,15 @@ _SEEDS = "Seeds at once, row LSTM H=128, batch 64 of each: `ratio` of one after 
 
 def run(record: Record) -> None:
     """Each with a limit of its own."""
-    executions = ["auto", *(path for path in known_paths(record) if path == "persistent")]
+    executions = ["auto", "scan"]
     record.tell("losses beside the CPU")
     with record.case("losses beside the CPU"):
         _compare_losses(record, executions)
-    with record.case("to 98.5 %"):
-        _to_accuracy(record, executions)
     record.tell("seeds at once")
     with record.case("seeds"):
         _seeds(record, executions)
+    with record.case("to 98.5 %"):
+        _to_accuracy(record, executions)
     # Steps that take a few seconds; the last evaluation counts the whole test set.
     others = {
         "configs/frame_lstm.py": ["--config.clips.test_clips=500"],
@@ -109,7 +108,7 @@ def _to_accuracy(record: Record, executions: list[str]) -> None:
     """`:fast` with nothing compiled before (cold), and again (warm)."""
     options = [*_for_steps(3), *_tiny()] if record.rehearse else []
     with tempfile.TemporaryDirectory(dir=os.environ.get("SEQVISION_ACCELERATOR_SCRATCH")) as folder:
-        tries = [(name, cache) for name in executions for cache in ("cold", "warm")]
+        tries = [("auto", "cold"), ("auto", "warm"), ("scan", "cold")]
         if record.rehearse:
             tries = tries[:1]
         for name, cache in tries:
@@ -161,7 +160,7 @@ def _batch_size(config: str) -> int:
 
 
 def _seeds(record: Record, executions: list[str]) -> None:
-    """Steps of 1, 8 and 64 seeds, by `auto` and by `persistent`."""
+    """Steps of 1, 8 and 64 seeds, by `auto` and by `scan`."""
     sizes = Sizes(16, 16, "tf32", 7) if record.rehearse else Sizes(128, 64, "tf32")
     counts = (1,) if record.rehearse else (1, 8, 64)
     workers = Workers(record, dict.fromkeys(executions, "jax"))

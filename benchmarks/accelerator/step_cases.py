@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.speed.cases import Case
 
-FLAX = ("flax", "flax, unroll 4")
+FLAX = ("flax",)
 TORCH = ("torch eager", "torch graph")
 TORCH_BF16 = ("torch eager, bf16 module", "torch graph, bf16 module")
 MODES = ("training", "forward")
@@ -74,9 +74,8 @@ def ways(sizes: Sizes, paths: list[str], with_torch: bool, on_gpu: bool) -> list
         graphs = []
     if not sizes.in_full:
         return [*ours, *(graphs if with_torch else [])]
-    eager = [TORCH[0], TORCH_BF16[0]] if bf16 else [TORCH[0]]
-    flax = FLAX if on_gpu else FLAX[:1]
-    return [*ours, *flax, *([*graphs, *eager] if with_torch else [])]
+    eager = [TORCH_BF16[0] if bf16 else TORCH[0]]
+    return [*ours, *FLAX, *([*graphs, *eager] if with_torch else [])]
 
 
 def item(sizes: Sizes, way: str, mode: str) -> dict[str, Any]:

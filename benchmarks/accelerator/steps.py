@@ -18,7 +18,7 @@ _HEADING = (
 )
 _DRIFT = "The first case again at the end: drift of the machine"
 # About what measuring takes, see `_measure`.
-_FULL_SECONDS, _SECONDS = 1.1, 0.5
+_FULL_SECONDS, _SECONDS = 0.6, 0.35
 _FAMILIES = {"scan": "ours", "fused": "ours", "cudnn": "cudnn", "persistent": "persistent"}
 
 
@@ -138,7 +138,7 @@ def _measure(
     peaks: dict[str, float],
 ) -> float | None:
     """Adds a row; returns the ms."""
-    rounds, seconds = (5, 0.15) if sizes.in_full else (3, 0.08)
+    rounds, seconds = (5, 0.07) if sizes.in_full else (3, 0.05)
     if record.rehearse:
         rounds, seconds = 1, 0.01
     found = workers.measure(family(item["path"]), item["id"], rounds, seconds)

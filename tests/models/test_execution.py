@@ -20,7 +20,7 @@ from seqvision.models import create_model
 from seqvision.models.cells import CELLS
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution import measured_times
+from seqvision.models.execution import choose, measured_times
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import Recurrent, RecurrentStack
@@ -516,6 +516,18 @@ def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
     assert faster_on_cpu("lstm", 64, "float16", (0, 9, 2)) == "scan"  # Never measured.
 
 
-def test_elsewhere_than_on_cpus_auto_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_execution("auto", "lstm", 512, "float32") == "scan"
+    assert choose_execution("auto", "lstm", 64, "float32") == "scan"  # None that was measured.
+    for capability in ("8.0", "10.0"):
+        monkeypatch.setattr(choose, "compute_capability", lambda name=capability: name)
+        assert choose_execution("auto", "lstm", 64, "bfloat16") == "scan"
+    monkeypatch.setattr(choose, "compute_capability", lambda: "9.0")
+    assert choose_execution("auto", "lstm", 128, "float32") == "persistent"
+    assert choose_execution("auto", "lstm", 100, "bfloat16") == "persistent"
+    assert choose_execution("auto", "lstm", 129, "bfloat16") == "fused"
+    assert choose_execution("auto", "lstm", 128, "float32", needs_scan=True) == "scan"
+    assert choose_execution("auto", "gru", 128, "float32") == "scan"
+    with jax.default_matmul_precision("highest"):
+        assert choose_execution("auto", "lstm", 128, "float32") == "fused"
+        assert choose_execution("auto", "lstm", 128, "bfloat16") == "persistent"

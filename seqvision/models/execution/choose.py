@@ -3,7 +3,7 @@
 import jax
 
 from seqvision.models.execution.measured_times import faster_on_cpu
-from seqvision.models.execution.nvidia import allows_tf32, matmul_precision
+from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
 from seqvision.models.execution.persistent_lstm import MAX_HIDDEN_SIZE
 
 EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
@@ -11,8 +11,11 @@ EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
 the GRU with their gradients written out by hand, see `fused_loop`. `cudnn` is the LSTM in one call
 of NVIDIA's library, see `cudnn_lstm`. `persistent` is the LSTM in one kernel on NVIDIA GPUs that
 keeps the weights on the chip, see `persistent_lstm`. `auto` is the one that was measured to be
-faster on the CPU, see `measured_times`; on other devices, where nothing was measured, it is
-`scan`."""
+fastest: on the CPU see `measured_times`; for the LSTM on a GPU of `MEASURED_ON` it is `persistent`,
+and `fused` where that cannot be; where nothing was measured, it is `scan`."""
+
+MEASURED_ON = "9.0"
+"""The compute capability of the GPU on which paths were compared, an H200; that of an H100 too."""
 
 CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",), "persistent": ("lstm",)}
 
@@ -45,25 +48,29 @@ def choose_execution(
         raise ValueError(
             f"execution 'cudnn' multiplies in float32 or TF32, not {dtype}; choose scan or auto"
         )
-    if execution == "persistent":
-        _check_persistent(hidden_size, dtype)
+    if execution == "persistent" and (reason := _why_not_persistent(hidden_size, dtype)):
+        raise ValueError(reason)
     if execution != "auto":
         return execution
-    can_fuse = cell in CELLS_OF["fused"] and not needs_scan
-    if not can_fuse or jax.default_backend() != "cpu":
+    if cell not in CELLS_OF["fused"] or needs_scan:
         return "scan"
-    return faster_on_cpu(cell, hidden_size, dtype)
+    if jax.default_backend() == "cpu":
+        return faster_on_cpu(cell, hidden_size, dtype)
+    if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
+        return "scan"
+    return "fused" if _why_not_persistent(hidden_size, dtype) else "persistent"
 
 
-def _check_persistent(hidden_size: int, dtype: str) -> None:
+def _why_not_persistent(hidden_size: int, dtype: str) -> str:
+    """Empty where nothing speaks against it."""
     if hidden_size > MAX_HIDDEN_SIZE:
-        raise ValueError(
+        return (
             f"execution 'persistent' keeps the weights of at most {MAX_HIDDEN_SIZE} units on the"
             f" chip, not of {hidden_size}; choose scan or auto"
         )
     if dtype == "float32" and not allows_tf32():
-        raise ValueError(
+        return (
             "execution 'persistent' multiplies float32 with the precision of TF32, and"
-            f" jax_default_matmul_precision is '{matmul_precision()}'; choose"
-            " scan or auto"
+            f" jax_default_matmul_precision is '{matmul_precision()}'; choose scan or auto"
         )
+    return ""

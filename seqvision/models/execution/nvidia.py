@@ -5,12 +5,17 @@ import jax
 _AT_LEAST_FLOAT32 = ("float32", "highest", "BF16_BF16_F32_X6", "BF16_BF16_F32_X9", "F32_F32_F32")
 
 
+def compute_capability() -> str | None:
+    """Of the first NVIDIA GPU that JAX sees, such as "9.0" of an H100; None where it sees none."""
+    try:
+        return jax.devices("cuda")[0].compute_capability
+    except RuntimeError:
+        return None
+
+
 def available() -> bool:
     """Whether JAX sees an NVIDIA GPU."""
-    try:
-        return bool(jax.devices("cuda"))
-    except RuntimeError:
-        return False
+    return compute_capability() is not None
 
 
 def matmul_precision() -> str | None:
