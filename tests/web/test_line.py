@@ -32,8 +32,8 @@ class Engine {
   async answerAll() { while (this.waiting.length) await this.answer(); }
 }
 const engine = new Engine(), errors = [], read = [];
-const failed = (error) => errors.push(error.message);
-const follower = new Follower(engine, (line, answer, n) => read.push(n), failed);
+const keep = (error) => errors.push(error.message);
+const follower = new Follower(engine, (line, answer, n) => read.push(n), keep);
 const line = new Line(height, 200, 0.5);
 const pushed = () => { // Since the last reset.
   const at = engine.log.findLastIndex(([what]) => what === "reset");
