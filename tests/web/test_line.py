@@ -95,6 +95,36 @@ def test_what_failed_is_asked_again(what: str) -> None:
     assert found["log"] == ["reset", "push", "finish"]
 
 
+def test_a_line_that_has_to_be_read_anew_is_so_though_a_reset_failed() -> None:
+    found = in_node(
+        ENGINE
+        + """
+        line.begin(5.5, 1); line.move(60.5, 1); line.pause(3);
+        follower.follow(line);
+        await engine.answerAll();
+        const asked = engine.log.length;
+        const other = new Line(height, 200, 0.5);
+        line.begin(8.5, 0.5); // Under ink that was read, and then another line is begun.
+        line.isOver = true;
+        other.begin(50.5, 1);
+        engine.fails = 1;
+        follower.follow(other);
+        await engine.answerAll();
+        const before = { errors: [...errors], isFinished: line.isFinished };
+        follower.follow(other);
+        await engine.answerAll();
+        const log = engine.log.slice(asked);
+        return { before, names: log.map(([name]) => name), isFinished: line.isFinished,
+          isSame: log[1][1].join() === wanted(line.ink.end).join(), otherRead: other.read };
+        """,
+        None,
+    )
+    assert found["before"] == {"errors": ["no reset"], "isFinished": False}
+    assert found["names"] == ["reset", "push", "finish", "reset", "push"]
+    assert (found["isFinished"], found["isSame"]) == (True, True)
+    assert found["otherRead"] == 26
+
+
 def test_ink_on_columns_on_their_way_is_read_anew() -> None:
     found = in_node(
         ENGINE

@@ -106,8 +106,7 @@ export class Follower {
     const goesOn = line === next || line === null || line.isFinished || !line.isOver;
     const current = goesOn ? next : line; // The old line is read to its end first.
     if (current !== line || current.isStale) {
-      this.line = null; // Until the engine has begun anew.
-      await engine.reset();
+      await engine.reset(); // Where it fails, it is asked again.
       this.line = current;
       current.restart();
       return true;

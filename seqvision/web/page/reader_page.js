@@ -39,7 +39,7 @@ class Strip {
     const unit = canvas.width / width;
     pen.fillStyle = colour("edge");
     const { top, foot } = this.guides;
-    for (const row of [top, foot]) pen.fillRect(0, Math.round((row * canvas.height) / height), canvas.width, 1);
+    for (const row of [top, foot]) pen.fillRect(0, Math.round((row * canvas.height) / height), canvas.width, 2);
     line.letters.forEach(({ columns, symbol }, place) => {
       if (symbol === " ") return;
       const [first, last] = this.#inked(columns);
