@@ -56,7 +56,10 @@ def read_files(
     """
     check_inversion(invert)
     check_pattern(inputs)
-    rule = DecisionRule.parse(decide) if decide else None
+    try:
+        rule = DecisionRule.of(decide or None)
+    except UserError as error:
+        raise UserError(f"--decide: {error}") from None
     run = load_run(workdir, seed)
     paths = find_inputs(inputs, run.data.of_clips)
     if not run.settings.reads_text:

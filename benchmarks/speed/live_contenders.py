@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.inference.stream_events import Event, LineEvents
+from seqvision.inference.stream_events import Event, LineEvents, read_logits
 from seqvision.runs.saved_run import load_run
 
 Step = Callable[[np.ndarray], np.ndarray]
@@ -14,17 +14,14 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 def with_events(step: Step, workdir: Path, num_streams: int) -> Callable[..., list[Event]]:
-    """A push that makes the events of `StreamReader`."""
+    """A push that makes the events of `StreamReader`, and by the same function."""
     run = load_run(workdir)
     symbols, delay = run.data.class_names, run.settings.letter_delay
     lines = [LineEvents(stream, symbols, delay) for stream in range(num_streams)]
 
     def push(columns: dict[int, np.ndarray]) -> list[Event]:
         logits = step(np.stack([columns[n] for n in range(num_streams)])[..., None])
-        winners = logits.argmax(axis=-1)
-        log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
-        pairs = zip(lines, winners.tolist(), log_probs.tolist(), strict=True)
-        return [event for line, *outputs in pairs for event in line.read(*outputs)]
+        return read_logits(lines, logits, np.full(num_streams, logits.shape[1]))
 
     return push
 

@@ -34,6 +34,7 @@ def describe(run: Run) -> dict[str, Any]:
             "delay": settings.reading.delay,
             "letter_delay": settings.letter_delay,
             "direction": settings.reading.direction,
+            "looks": run.data.looks and dataclasses.asdict(run.data.looks),
         }
     else:
         facts |= {"classes": list(run.data.class_names), "readout": settings.model.readout}
