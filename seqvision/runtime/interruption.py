@@ -1,13 +1,44 @@
-"""Turns Ctrl-C and SIGTERM into a stop request, honoured at safe points."""
+"""Ctrl-C, SIGTERM and SIGHUP end a process in order, or become a request to stop and save."""
 
+import contextlib
 import os
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 _INPUT = 0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C that ends the process as that does.
+
+    Attributes:
+      signal: which one.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Takes the number of the signal."""
+        super().__init__()
+        self.signal = signal.Signals(number)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Ctrl-C, SIGTERM, and, where the terminal is not to outlive the process (nohup), SIGHUP."""
+    others = (signal.SIGTERM, signal.SIGHUP)
+    return [signal.SIGINT, *(s for s in others if signal.getsignal(s) is not signal.SIG_IGN)]
+
+
+def end_in_order() -> None:
+    """From now on these signals raise `KeyboardInterrupt`, so that what was begun is cleaned up."""
+    for number in ending_signals():
+        is_ctrl_c = number == signal.SIGINT  # asyncio looks for Python's own handler of it.
+        signal.signal(number, signal.default_int_handler if is_ctrl_c else _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # A second one would end the cleaning up.
+    raise Ended(number)
 
 
 def stop_with_input() -> None:
@@ -22,7 +53,7 @@ def stop_with_input() -> None:
 
 
 class Interruption:
-    """A context that records the first Ctrl-C or SIGTERM; a second Ctrl-C ends at once.
+    """A context that records the first Ctrl-C, SIGTERM or SIGHUP; a second Ctrl-C ends at once.
 
     Attributes:
       signal: the signal that was received; None before.
@@ -35,7 +66,7 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         # Python lets only the main thread set handlers; in others the handlers stay unchanged.
         if threading.current_thread() is threading.main_thread():
-            self._previous = {s: signal.signal(s, self._record) for s in _SIGNALS}
+            self._previous = {s: signal.signal(s, self._record) for s in ending_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,4 +78,5 @@ class Interruption:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
         # print() is not safe inside a signal handler.
-        os.write(2, f"\n{self.signal.name}: saving before the end\n".encode())
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            os.write(2, f"\n{self.signal.name}: saving before the end\n".encode())
