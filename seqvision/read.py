@@ -58,9 +58,9 @@ def read_files(
     check_pattern(inputs)
     rule = DecisionRule.parse(decide) if decide else None
     run = load_run(workdir, seed)
-    paths = find_inputs(inputs, run.data.of_clips)
     if not to_scale:
         check_lines_are_scaled(run)
+    paths = find_inputs(inputs, run.data.of_clips)
     if not run.settings.reads_text:
         return _classify(run, paths, invert, rule)
     if rule is not None:

@@ -120,9 +120,9 @@ def _body(facts: dict[str, Any]) -> list[str]:
         for row in facts["failed"]
     ]
     text = (
-        f"Trained for {facts['steps']} steps only. The score is the accuracy, or the character error"
-        f" rate of a reader, on {facts['examples']} examples of the validation split. Times are"
-        " those of a call; of a step, with one step of each input."
+        f"Trained for {facts['steps']} steps only. The score is the accuracy, or the character"
+        f" error rate of a reader, on {facts['examples']} examples of the validation split. Times"
+        " are those of a call; of a step, with one step of each input."
     )
     return [text, "", *report.table(header, cells, num_words=2)]
 

@@ -1,9 +1,12 @@
 """Ctrl-C, SIGTERM and SIGHUP end a process in order, or become a request to stop and save."""
 
 import contextlib
+import functools
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -34,6 +37,21 @@ def end_in_order() -> None:
     for number in ending_signals():
         is_ctrl_c = number == signal.SIGINT  # asyncio looks for Python's own handler of it.
         signal.signal(number, signal.default_int_handler if is_ctrl_c else _raise)
+    sys.unraisablehook = functools.partial(_raise_again, sys.unraisablehook)
+
+
+def _raise_again(hook: Callable[[Any], object], ignored: Any) -> None:
+    """Where the signal came during a callback whose errors are ignored, such as jax's of gc."""
+    error = ignored.exc_value
+    if not isinstance(error, KeyboardInterrupt):
+        hook(ignored)
+        return
+
+    def later(number: int, frame: FrameType | None) -> NoReturn:
+        raise error
+
+    signal.signal(signal.SIGALRM, later)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:

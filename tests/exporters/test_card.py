@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,27 @@ def test_windows_are_named(tmp_path: Path) -> None:
     assert (facts["window"], facts["window_stride"]) == (5, 2)
     assert facts["inputs"]["shape"] == [5, 7, 8, 1]
     assert "A stream ends after 5 frames" in text and "begin every 2 frames" in text
+
+
+@pytest.mark.parametrize(
+    ("made", "change", "background"),
+    [
+        (digit_reader, {}, "dark"),
+        (digit_reader, {"source": "lines"}, "dark"),
+        (digit_reader, {"source": "lines", "invert": "never"}, "mixed"),
+        (classifier, {"source": "moving_digits"}, "dark"),
+        (classifier, {"source": "npz"}, "mixed"),
+    ],
+)
+def test_what_the_network_wants_to_see(
+    made: Callable[[], Run], change: dict[str, str], background: str
+) -> None:
+    """The facts about these data have `mixed`."""
+    run = made()
+    settings, source = run.settings, change.get("source", "digit_lines")
+    lines = dataclasses.replace(settings.lines, invert=change.get("invert", "auto"))
+    data = dataclasses.replace(settings.data, source=source)
+    settings = dataclasses.replace(settings, data=data, lines=lines)
+    facts = dataclasses.replace(run.data, background="mixed")
+    run = dataclasses.replace(run, settings=settings, data=facts)
+    assert describe(run)["inputs"]["background"] == background

@@ -28,27 +28,6 @@ FILES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def _runs() -> dict[str, Path]:
-    return {}
-
-
-@pytest.fixture
-def run_of_rows(
-    tiny_config: ConfigDict, tmp_path_factory: pytest.TempPathFactory, _runs: dict[str, Path]
-) -> Path:
-    """Trained once for all tests."""
-    if "rows" not in _runs:
-        workdir = tmp_path_factory.mktemp("runs") / "rows"
-        # So large and so sure that 8 bits save something and change no answer.
-        tiny_config.model.hidden_size = 40
-        tiny_config.duration, tiny_config.optimizer.learning_rate = "200 steps", 1e-2
-        tiny_config.evaluate_every = tiny_config.checkpoint.every = "never"
-        train_and_evaluate(tiny_config, workdir)
-        _runs["rows"] = workdir
-    return _runs["rows"]
-
-
 def test_all_files_of_a_classifier(
     run_of_rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
