@@ -110,8 +110,7 @@ def command() -> NoReturn:
         _end(141)
     except KeyboardInterrupt as error:
         number = error.signal if isinstance(error, Ended) else signal.SIGINT
-        with contextlib.suppress(OSError):  # The terminal may be gone.
-            print(_stopped_by(number), file=sys.stderr, flush=True)
+        print(_stopped_by(number), file=sys.stderr)
         _end(128 + number)
     except Exception as error:
         if is_out_of_memory(error):
@@ -127,7 +126,7 @@ def _stopped_by(number: int) -> str:
 
 
 def _end_at_once(number: int, frame: object) -> NoReturn:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # The terminal may be gone.
         os.write(2, f"{_stopped_by(number)}\n".encode())
     os._exit(128 + number)
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -56,7 +57,16 @@ def _raise_again(hook: Callable[[Any], object], ignored: Any) -> None:
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_IGN)  # A second one would end the cleaning up.
+    _forget_lost_terminal()
     raise Ended(number)
+
+
+def _forget_lost_terminal() -> None:
+    """Sends what is still printed nowhere if its terminal is gone; it would be an error."""
+    for output in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
 def stop_with_input() -> None:
@@ -95,6 +105,6 @@ class Interruption:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
+        _forget_lost_terminal()
         # print() is not safe inside a signal handler.
-        with contextlib.suppress(OSError):  # The terminal may be gone.
-            os.write(2, f"\n{self.signal.name}: saving before the end\n".encode())
+        os.write(2, f"\n{self.signal.name}: saving before the end\n".encode())

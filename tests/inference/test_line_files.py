@@ -107,9 +107,9 @@ def test_a_pattern_without_a_match_is_refused_before_the_run_is_loaded(tmp_path:
 
 def test_a_classifier_knows_no_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, files in (
-        (predict, lambda: predict_files(Path("run"), "x.png", "", "auto", to_scale=False)),
-        (read, lambda: read_files(Path("run"), "x.png", "auto", to_scale=False)),
+        (predict, lambda: predict_files(Path("run"), __file__, "", "auto", to_scale=False)),
+        (read, lambda: read_files(Path("run"), __file__, "auto", to_scale=False)),
     ):
         monkeypatch.setattr(module, "load_run", lambda workdir, seed: classifier())
-        with pytest.raises(UserError, match="^--to_scale: it has no effect on runs/made, which"):
+        with pytest.raises(UserError, match=r"^--to_scale: it has no effect on runs/made, which"):
             files()

@@ -1,6 +1,7 @@
 """Signals that end the process in order."""
 
 import os
+import pty
 import signal
 import sys
 import time
@@ -57,3 +58,24 @@ def test_a_lost_terminal_is_a_request_to_save_but_for_nohup(is_nohup: bool) -> N
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGHUP)
         assert interruption.signal == (None if is_nohup else signal.SIGHUP)
+
+
+def test_what_is_said_to_a_lost_terminal_is_no_error() -> None:
+    """Else a run would fail at its next line, before it has saved."""
+    terminal, output = pty.openpty()
+    stdout = os.dup(1)
+    os.dup2(output, 1)
+    os.close(output)
+    end_in_order()
+    try:
+        with Interruption():
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.write(1, b"still heard")
+            os.close(terminal)
+            with pytest.raises(OSError, match="Input/output error"):
+                os.write(1, b"lost")
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.write(1, b"no error")
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
