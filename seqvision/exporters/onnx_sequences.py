@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.exporters.onnx_graph import Graph, Value
+from seqvision.models.parameters import convolutions
 from seqvision.models.sequences import (
     CNNColumns,
     CNNFeatures,
@@ -76,7 +77,7 @@ def frames(graph: Graph, maker: Frames, params: Params, clips: Value) -> Value:
 def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) -> Value:
     """(B, height, context + n, C) to (B, n, channels * map height)."""
     maps, height = graph.transpose(images, 0, 3, 1, 2), params["image_shape"][0]
-    for block in _blocks(params["cnn"]):
+    for block in convolutions(params["cnn"]):
         maps = _convolved(graph, block, maps, [1, 0, 1 + height % 2, 0])
         maps = graph.op("MaxPool", maps, kernel_shape=[2, 1], strides=[2, 1])
         height = -(-height // 2)
@@ -90,14 +91,10 @@ def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) 
 def _cnn(graph: Graph, params: Params, images: Value) -> Value:
     """`models.cnn.CNN`: (B, height, width, C) to (B, map height, map width, channels)."""
     maps = graph.transpose(images, 0, 3, 1, 2)
-    for block in _blocks(params):
+    for block in convolutions(params):
         maps = _convolved(graph, block, maps, [1, 1, 1, 1])
         maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     return graph.transpose(maps, 0, 2, 3, 1)
-
-
-def _blocks(params: Params) -> list[Params]:
-    return [params[f"block_{number}"]["conv"] for number in range(len(params))]
 
 
 def _convolved(graph: Graph, block: Params, maps: Value, pads: list[int]) -> Value:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.models.host.convolution import products_3x3
+from seqvision.models.parameters import convolutions
 
 
 class HostFrames:
@@ -13,7 +14,7 @@ class HostFrames:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         """Takes the parameters of the CNN, by block, as numpy arrays."""
-        blocks = [params[f"block_{number}"]["conv"] for number in range(len(params))]
+        blocks = convolutions(params)
         self._kernels = [block["kernel"].reshape(-1, block["kernel"].shape[-1]) for block in blocks]
         self._biases = [block["bias"] for block in blocks]
 
