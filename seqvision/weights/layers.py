@@ -62,7 +62,8 @@ class Layers:
     """A network from its inputs on.
 
     Attributes:
-      convolutions: the blocks of a CNN, each `kernel` and `bias`.
+      convolutions: the blocks of a CNN, each `kernel` and `bias`; of one CNN after the other where
+        each frame has its own.
       recurrent: in order.
       classifier: `kernel` (H, K) and `bias` (K,).
       flattened: how the features of a CNN are ordered for the first recurrent layer: `hwc`, which
@@ -73,6 +74,18 @@ class Layers:
     recurrent: tuple[Recurrent, ...]
     classifier: Parts
     flattened: str = "hwc"
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of one CNN: until the kernels begin anew."""
+        shapes = [block["kernel"].array.shape for block in self.convolutions]
+        again = (at for at in range(1, len(shapes)) if shapes[at:] == shapes[: len(shapes) - at])
+        return next((at for at in again if len(shapes) % at == 0), len(shapes))
+
+    @property
+    def is_per_frame(self) -> bool:
+        """Whether there are several CNNs, which differ in their weights alone."""
+        return self.num_blocks < len(self.convolutions)
 
     def every_part(self) -> list[Part]:
         groups = [*self.convolutions, *self.in_directions(), self.classifier]

@@ -41,8 +41,12 @@ def write(layers: Layers, input_shape: tuple[int, ...] | None = None) -> dict[st
         our order.
     """
     found: dict[str, Part] = {}
-    for number, block in enumerate(layers.convolutions):
-        found |= {f"{_BLOCK.format(number)}/{name}": part for name, part in block.items()}
+    for number in range(layers.num_blocks):
+        blocks = layers.convolutions[number :: layers.num_blocks]
+        for name, part in blocks[0].items():
+            if layers.is_per_frame:
+                part = _of_frames([block[name] for block in blocks])
+            found[f"{_BLOCK.format(number)}/{name}"] = part
     for number, layer in enumerate(layers.recurrent):
         ends = _DIRECTIONS if len(layer.directions) == 2 else ("",)
         for end, parts in zip(ends, layer.directions, strict=True):
@@ -52,6 +56,12 @@ def write(layers: Layers, input_shape: tuple[int, ...] | None = None) -> dict[st
                 f"recurrent/layer_{number}{end}/cell/{name}": part for name, part in parts.items()
             }
     return found | {f"classifier/{name}": part for name, part in layers.classifier.items()}
+
+
+def _of_frames(parts: list[Part]) -> Part:
+    sources = tuple(source for part in parts for source in part.sources)
+    how = f"{sources[0]} to {sources[-1]}: a frame each"
+    return Part(np.stack([part.array for part in parts]), how, sources)
 
 
 def _in_our_order(kernel: Part, input_shape: tuple[int, ...] | None) -> Part:

@@ -1,7 +1,7 @@
 """Layers in a state_dict of PyTorch: nn.LSTM, nn.GRU, nn.Conv2d and nn.Linear, both ways.
 
-Kernels are (out, in), convolutions (out, in, height, width). Recurrent layers have two biases, which
-are added but for the candidate of a GRU; gates are i, f, g, o and r, z, n, as ours.
+Kernels are (out, in), convolutions (out, in, height, width). Recurrent layers have two biases,
+which are added but for the candidate of a GRU; gates are i, f, g, o and r, z, n, as ours.
 """
 
 import re
