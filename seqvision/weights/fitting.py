@@ -1,4 +1,4 @@
-"""Fitting of layers to a network of ours: what they say about it, and whether each has its place."""
+"""Fitting of layers to a network of ours: what they say about it, and the place of each."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
