@@ -1,4 +1,4 @@
-"""Import: a run from weights that another library trained; evaluate, predict, train on, export it."""
+"""Import: a run from weights that another library trained."""
 
 import dataclasses
 from pathlib import Path
@@ -127,7 +127,8 @@ def _compared(
     found = np.asarray(jax.nn.softmax(logits, axis=-1))
     if found.shape != probabilities.shape:
         raise UserError(
-            f"--check: probabilities of shape {probabilities.shape}, and the network gives {found.shape}"
+            f"--check: probabilities of shape {probabilities.shape}, and the network gives"
+            f" {found.shape}"
         )
     difference = float(np.max(np.abs(found - probabilities)))
     line = f"largest difference of {found.size} probabilities: {difference:.1e}"

@@ -31,7 +31,11 @@ def read(arrays: Arrays) -> Layers:
     for name in arrays:
         match = _NUMBERED.match(name)
         if match:
-            layers.setdefault(match["layer"], {})[_KEPT[int(match["at"])]] = name
+            # A layer without a cell has no recurrent kernel.
+            kept = _KEPT if match["cell"] else ("kernel", "bias")
+            if int(match["at"]) >= len(kept):
+                raise UserError(f"{name}: layers of ours hold {' and '.join(kept)}")
+            layers.setdefault(match["layer"], {})[kept[int(match["at"])]] = name
         elif match := _NAMED.match(name):
             layers.setdefault(match["layer"], {})[match["array"]] = name
         else:
@@ -54,7 +58,7 @@ def _by_kind(
     """Names of the recurrent, convolutional and dense layers, each in order."""
     recurrent, convolutions, dense = [], [], []
     for name, held in sorted(layers.items(), key=lambda item: _numbers(item[0])):
-        if "recurrent_kernel" in held or len(held) > 2:
+        if "recurrent_kernel" in held:
             recurrent.append(name)
         elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim == 4:
             convolutions.append(name)
@@ -69,14 +73,9 @@ def _numbers(name: str) -> tuple[list[int], str]:
 
 
 def _with_bias(arrays: Arrays, held: dict[str, str]) -> Parts:
-    # A layer without a recurrent kernel has its bias in the second place.
-    bias = held.get("bias", held.get("recurrent_kernel"))
-    if bias is None or "kernel" not in held:
+    if held.keys() != {"kernel", "bias"}:
         raise UserError(f"{next(iter(held.values()))}: layers of ours have a kernel and a bias")
-    return {
-        name: one(source, arrays[source])
-        for name, source in (("kernel", held["kernel"]), ("bias", bias))
-    }
+    return {name: one(source, arrays[source]) for name, source in held.items()}
 
 
 def _recurrent(

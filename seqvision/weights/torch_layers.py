@@ -96,10 +96,15 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
     return "gru", parts | {"bias": several(both, gates, how), "candidate_bias": candidate}
 
 
-def write(layers: Layers) -> dict[str, np.ndarray]:
+def write(layers: Layers, features: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
     """A state_dict with the modules `rnn` and `classifier`, and `conv_0`, ...
 
     The second bias of a recurrent layer is 0 but for the candidate of a GRU.
+
+    Args:
+      layers: ours.
+      features: (height, width, channels) that a CNN hands on; PyTorch flattens them in another
+        order.
     """
     found: dict[str, Any] = {}
     for number, block in enumerate(layers.convolutions):
@@ -112,7 +117,10 @@ def write(layers: Layers) -> dict[str, np.ndarray]:
             second = np.zeros_like(bias)
             if layer.cell == "gru":
                 second[-layer.hidden_size :] = parts["candidate_bias"].array
-            found[f"rnn.weight_ih_{end}"] = parts["input_kernel"].array.T
+            kernel = parts["input_kernel"].array
+            if number == 0 and layers.convolutions and features is not None:
+                kernel = kernel.reshape(*features, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+            found[f"rnn.weight_ih_{end}"] = kernel.T
             found[f"rnn.weight_hh_{end}"] = parts["recurrent_kernel"].array.T
             found[f"rnn.bias_ih_{end}"] = bias
             found[f"rnn.bias_hh_{end}"] = second
