@@ -50,7 +50,7 @@ def run(settings: Settings, workdir: Path, inputs: str, check: str) -> int:
         )
     settings = _with_model(settings, implied(layers))
     dataset = load_dataset(settings, say, on_terminal())
-    input_shape = dataset.split("train").input_shape
+    input_shape = dataset.input_shape
     padding = padding_of(layers, input_shape)
     if padding is not None:
         settings = _with_model(settings, {"cnn_padding": padding})

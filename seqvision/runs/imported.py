@@ -16,10 +16,17 @@ from seqvision.models.parameters import named_leaves
 from seqvision.training.state import TrainState
 from seqvision.weights import fitting, tensorflow_layers
 from seqvision.weights.layers import Arrays, Layers
+from seqvision.weights.own_run import is_own_run
 from seqvision.weights.source import Source, open_source
 
 _MANY_UPDATES = 1_000_000
 """So many that Adam's correction of its start is 1."""
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether there is something, and it is no run of seqvision."""
+    is_there = path.exists() or path.with_name(f"{path.name}.index").exists()
+    return is_there and not is_own_run(path)
 
 
 def foreign_layers(path: Path) -> tuple[Source, Layers]:
@@ -43,14 +50,16 @@ def with_weights(
     layers: Layers,
     input_shape: tuple[int, ...],
     beta2: float = 0.999,
+    num_axes: int = 0,
 ) -> tuple[TrainState, list[str]]:
     """The state with these weights.
 
     Args:
-      state: of one seed, before its first step.
+      state: before its first step.
       source, layers: see `foreign_layers`.
       input_shape: of an image or clip, (..., height, width, channels).
       beta2: of Adam; it tells how many updates the slots of a TensorFlow checkpoint had.
+      num_axes: how many first axes of the state's arrays are seeds, which all get the same.
 
     Returns:
       The state, and lines of text: where each array comes from.
@@ -58,7 +67,7 @@ def with_weights(
     Raises:
       UserError: an array is left over or has no place.
     """
-    shapes = {name: leaf.shape for name, leaf in named_leaves(state.params)}
+    shapes = {name: leaf.shape[num_axes:] for name, leaf in named_leaves(state.params)}
     names = fitting.weights_in(source.kind, source.arrays)
     features = _features(layers, input_shape)
     parts = fitting.fit(layers, shapes, names, features)
@@ -102,11 +111,13 @@ def _sizes(layers: Layers, input_shape: tuple[int, ...], padding: str) -> tuple[
 
 def _like(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """A tree of that structure; each array where the other lies, in its type."""
-    leaves = [
-        jax.device_put(np.asarray(arrays[name], leaf.dtype), leaf.sharding)
-        for name, leaf in named_leaves(tree)
-    ]
+    leaves = [_in_place_of(leaf, arrays[name]) for name, leaf in named_leaves(tree)]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)
+
+
+def _in_place_of(leaf: Any, array: Any) -> Any:
+    values = np.broadcast_to(np.asarray(array, leaf.dtype), leaf.shape)
+    return jax.device_put(values, leaf.sharding)
 
 
 def _adam(arrays: Arrays) -> dict[str, dict[str, np.ndarray]]:
@@ -143,7 +154,7 @@ def _with_slots(
         )
     own = leaves[places[0]]
     mean, square = (_like(own.mu, moment) for moment in moments)
-    count = jax.device_put(np.asarray(updates, own.count.dtype), own.count.sharding)
+    count = _in_place_of(own.count, updates)
     leaves[places[0]] = own._replace(count=count, mu=mean, nu=square)
     told = f"Adam goes on from its slots, after {updates} updates"
     return jax.tree.unflatten(structure, leaves), told
