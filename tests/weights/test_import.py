@@ -37,8 +37,8 @@ def source_with_slots(rng: np.random.Generator, updates: int, beta2: float) -> S
         arrays[name] = np.float32(rng.normal(size=shape))
         arrays[f"{name}/Adam"] = np.float32(0.1 * rng.normal(size=shape))
         arrays[f"{name}/Adam_1"] = np.float32(0.01 * rng.random(shape))
-    arrays["beta1_power"] = np.float32(0.9 ** (updates + 1))
-    arrays["beta2_power"] = np.float32(beta2 ** (updates + 1))
+    arrays["beta1_power"] = np.array(0.9 ** (updates + 1), np.float32)
+    arrays["beta2_power"] = np.array(beta2 ** (updates + 1), np.float32)
     stored = {
         name: StoredArray(array.shape, array.dtype, lambda array=array: array)
         for name, array in arrays.items()
