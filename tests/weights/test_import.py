@@ -72,7 +72,7 @@ def test_a_run_from_a_model_directory(small_config: Any, tmp_path: Path) -> None
     import_weights(settings, tmp_path / "run", program, program / "said.npz")
     small_config.model.hidden_size = 64
     found = evaluate_run(validate(small_config), tmp_path / "run", "test")
-    assert found["accuracy"] == pytest.approx(0.9514, abs=1e-9)
+    assert found.row()["accuracy"] == pytest.approx(0.9514, abs=1e-9)
 
 
 def test_what_stands_in_the_way(small_config: Any, tmp_path: Path) -> None:
