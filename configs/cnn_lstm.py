@@ -16,10 +16,17 @@ from ml_collections import ConfigDict
 from configs import row_lstm
 
 
-def get_config() -> ConfigDict:
-    config = row_lstm.get_config()
+def get_config(variant: str = "tuned") -> ConfigDict:
+    if variant not in ("tuned", "estimator"):
+        raise ValueError(f"variant '{variant}' is not known; choose tuned or estimator")
+    config = row_lstm.get_config(variant)
     config.model.sequence = "cnn"
     config.model.cnn_channels = (32, 64)
+    if variant == "estimator":
+        config.data.channels = 3
+        config.model.cnn_padding = "valid"
+        config.duration = "1 epochs"
+        return config
     config.optimizer.learning_rate = 3e-3
     config.duration = "6 epochs"
     return config

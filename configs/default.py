@@ -182,6 +182,11 @@ def get_config() -> ConfigDict:
     # cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2 max-pool;
     # cnn_columns: with a max-pool over two rows.
     config.model.cnn_channels = (32, 64)
+    # cnn, cnn_rows, frames: convolve in a border of 0 (same), or in none and leave out what the
+    # max-pool has left over (valid: 28 -> 26 -> 13 -> 11 -> 5).
+    config.model.cnn_padding = "same"
+    # frames: a CNN of its own for each frame position; for clips of one length.
+    config.model.cnn_per_frame = False
     # lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
     config.model.cell = "lstm"
     # Units of each recurrent layer, in each direction.

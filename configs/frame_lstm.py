@@ -60,6 +60,23 @@ def get_config(variant: str = "motion") -> ConfigDict:
         config.data.batch_size = 32
         config.data.eval_batch_size = 200
         config.duration = "1200 steps"
+    elif variant == "estimator":
+        config = default.get_config()
+        config.data.source = "moving_digits"
+        config.data.batch_size = 32
+        config.data.eval_batch_size = 500
+        config.clips.task = "digit"
+        config.clips.num_frames = 5
+        config.clips.speed = 1.0
+        config.clips.noise = 0.0
+        config.model.sequence = "frames"
+        config.model.cnn_padding = "valid"
+        config.model.cnn_per_frame = True
+        config.model.hidden_size = 64
+        config.duration = "500 steps"
+        config.log_every = "50 steps"
     else:
-        raise ValueError(f"variant '{variant}' is not known; choose motion, single_frame or digit")
+        raise ValueError(
+            f"variant '{variant}' is not known; choose motion, single_frame, digit or estimator"
+        )
     return config

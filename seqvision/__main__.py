@@ -21,11 +21,13 @@ class Mode(NamedTuple):
       arguments: the flags that `run` takes, by name.
       place: the other flags, which choose devices and processes.
       splits_batch: whether the devices share `config.data.batch_size` examples evenly.
+      module: its name where NAME is a word of Python.
     """
 
     arguments: tuple[str, ...]
     place: tuple[str, ...]
     splits_batch: bool = False
+    module: str = ""
 
 
 _ALONE = ("host_devices", "num_processes")
@@ -41,6 +43,7 @@ MODES = {
         ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
         _ALONE,
     ),
+    "import": Mode(("workdir", "inputs", "check"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
@@ -67,7 +70,7 @@ def main(argv: list[str]) -> int:
     if mode.place:
         batch_size = settings.data.batch_size * settings.num_seeds if mode.splits_batch else 0
         _prepare_devices(name, batch_size)
-    run = importlib.import_module(f"seqvision.{name}").run
+    run = importlib.import_module(f"seqvision.{mode.module or name}").run
     end_in_order()
     return run(settings, **arguments)
 

@@ -157,12 +157,14 @@ def run(
     output: str,
     split: str,
     seed: int | None,
-    check: bool,
+    check: str,
     int8: bool,
     format: str,  # noqa: A002  (the name of the flag)
     onnxruntime_web: str,
 ) -> int:
     """`--mode=export`, with the settings of the run; returns the exit code."""
+    if check not in ("true", "false"):
+        raise UserError(f"--check: '{check}' is not known; choose true or false")
     if format not in ("onnx", "page"):
         raise UserError(f"--format: '{format}' is not known; choose onnx or page")
     if onnxruntime_web and format != "page":
@@ -173,6 +175,6 @@ def run(
     overrides = command_line.config_overrides()
     places = [name.removeprefix("data.") for name in OF_THE_RUN["export"] if name in overrides]
     data = {name: getattr(settings.data, name) for name in places}
-    exported = export_run(workdir, output, split, seed, check, int8, page, data)
+    exported = export_run(workdir, output, split, seed, check == "true", int8, page, data)
     say(f"exported to {exported.folder}")
     return 0

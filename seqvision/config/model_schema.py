@@ -30,6 +30,8 @@ SEQUENCES = (
 )
 # Sequences that networks which read text may use.
 LINE_SEQUENCES = ("columns", "cnn_columns")
+# Sequences whose CNN reads images, or frames, one by one.
+IMAGE_CNN_SEQUENCES = ("cnn", "cnn_rows", "frames")
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
 # Cells that can do more than a cell must, and those that lack what others have.
 REFINABLE_CELLS = ("lstm", "gru")
@@ -52,6 +54,9 @@ class Model:
       patch_size: patches: height and width of a patch in pixels.
       cnn_channels: cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2
         max-pool; cnn_columns: with a max-pool over two rows.
+      cnn_padding: cnn, cnn_rows, frames: convolve in a border of 0 (same), or in none and leave out
+        what the max-pool has left over (valid: 28 -> 26 -> 13 -> 11 -> 5).
+      cnn_per_frame: frames: a CNN of its own for each frame position; for clips of one length.
       cell: lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
       hidden_size: Units of each recurrent layer, in each direction.
       num_layers: Recurrent layers on top of each other.
@@ -76,6 +81,8 @@ class Model:
     sequence: str = declare("rows", OneOf(SEQUENCES))
     patch_size: int = declare(4, Range(1, LARGEST_SIDE))
     cnn_channels: tuple = declare((32, 64), SIZES)
+    cnn_padding: str = declare("same", OneOf(("same", "valid")))
+    cnn_per_frame: bool = declare(False)
     cell: str = declare("lstm", OneOf(CELLS))
     hidden_size: int = declare(128, SIZE)
     num_layers: int = declare(1, Range(1, 1000))

@@ -8,6 +8,7 @@ from seqvision.config.durations import LARGEST, describe
 from seqvision.config.model_schema import (
     CELLS_WITHOUT_RECURRENT_KERNEL,
     FUSED_CELLS,
+    IMAGE_CNN_SEQUENCES,
     PERSISTENT_HIDDEN_SIZE,
     REFINABLE_CELLS,
 )
@@ -26,6 +27,7 @@ def check_together(settings: Settings) -> None:
         data_rules,
         line_rules,
         _model_rules,
+        _cnn_rules,
         _cell_rules,
         _validation_rules,
     ):
@@ -59,6 +61,28 @@ def _model_rules(settings: Settings) -> Iterator[str]:
     if step_weight > 0 and model.readout != "per_step":
         yield f"""config.loss.step_weight: {step_weight:g} has no effect with
             config.model.readout={model.readout}; choose per_step"""
+
+
+def _cnn_rules(settings: Settings) -> Iterator[str]:
+    model, clips = settings.model, settings.clips
+    if model.cnn_padding != "same" and model.sequence == "cnn_columns":
+        yield f"""config.model.cnn_padding: {model.cnn_padding} would leave the first columns of a
+            line without a step, and cnn_columns reads one for each column; leave it at same"""
+    if model.cnn_padding != "same" and model.sequence not in IMAGE_CNN_SEQUENCES:
+        yield f"""config.model.cnn_padding: {model.cnn_padding} has no effect with
+            config.model.sequence={model.sequence}; leave it at same, or choose
+            {" or ".join(IMAGE_CNN_SEQUENCES)}"""
+    if not model.cnn_per_frame:
+        return
+    if model.sequence != "frames":
+        yield f"""config.model.cnn_per_frame: it has no effect with
+            config.model.sequence={model.sequence}; switch it off, or choose frames"""
+    shortest = clips.min_frames or clips.num_frames
+    needed = settings.data.window or clips.num_frames
+    if settings.data.source == "moving_digits" and shortest < needed:
+        yield f"""config.model.cnn_per_frame: it needs {needed} frames of each clip, and
+            config.clips makes some of {shortest}; set config.clips.min_frames to 0 and
+            config.data.window to at most config.clips.num_frames, or switch it off"""
 
 
 def _cell_rules(settings: Settings) -> Iterator[str]:

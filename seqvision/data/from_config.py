@@ -2,15 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from seqvision.config.data_schema import KIND_SOURCES, parse_percentiles, parse_range
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet, normalized
-from seqvision.data.dataset import SPLITS, ArraySplit, Dataset, StreamedSplit, hold_out_validation
+from seqvision.data.dataset import (
+    SPLITS,
+    ArraySplit,
+    Dataset,
+    Split,
+    StreamedSplit,
+    hold_out_validation,
+)
 from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
+from seqvision.data.sources.examples import ExampleSource
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.line_images import load_lines
@@ -22,6 +30,7 @@ from seqvision.data.synthetic.digit_lines import digit_lines
 from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.data.synthetic.moving_digits import moving_digits
 from seqvision.errors import UserError, did_you_mean
+from seqvision.models.cnn import smallest_side
 
 LINE_HEIGHT = 32
 """Rows that images of lines are scaled to, where the config names none."""
@@ -163,6 +172,40 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
             f" {height}x{width}; choose a size that divides both, or scale the images with"
             " config.data.height and config.data.width"
         )
+    _check_cnn(settings, dataset)
+
+
+def _check_cnn(settings: Settings, dataset: Dataset) -> None:
+    """Refuses images that valid padding leaves nothing of, and clips that are of many lengths."""
+    model, (height, width) = settings.model, dataset.input_shape[-3:-1]
+    least = smallest_side(len(model.cnn_channels))
+    if model.cnn_padding == "valid" and min(height, width) < least:
+        raise UserError(
+            f"config.model.cnn_padding: valid leaves nothing of {dataset.name}'s {height}x{width};"
+            f" {len(model.cnn_channels)} convolutions (config.model.cnn_channels) need"
+            f" {least}x{least} at least; choose same, fewer of them, or a larger size"
+            f" ({'config.clips' if settings.data.source == 'moving_digits' else 'config.data'}"
+            ".height and width)"
+        )
+    if not model.cnn_per_frame:
+        return
+    lengths = [length for split in dataset.splits.values() for length in _clip_lengths(split)]
+    needed = settings.data.window or dataset.input_shape[0]
+    if lengths and min(lengths) < needed:
+        raise UserError(
+            f"config.model.cnn_per_frame: it needs {needed} frames of each clip, and clips of"
+            f" {dataset.name} have {min(lengths)} to {max(lengths)}; set config.data.window to at"
+            f" most {min(lengths)}, which cuts windows of one length, or switch it off"
+        )
+
+
+def _clip_lengths(split: Split) -> Sequence[int]:
+    """The frames of each clip; none of generated ones, which `config.rules` looks after."""
+    if isinstance(split, ArraySplit) and split.lengths is not None:
+        return split.lengths.tolist()
+    if isinstance(split, StreamedSplit) and isinstance(split.source, ExampleSource):
+        return [split.source.examples[number].shape[0] for number in split.numbers]
+    return ()
 
 
 def _or_kind(settings: Settings, kind: str) -> str:

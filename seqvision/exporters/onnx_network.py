@@ -19,9 +19,9 @@ Params = Mapping[str, Any]
 def whole_network(model: Network, params: Params, input_shape: tuple[int, ...]) -> Graph:
     """The network of whole images, clips or lines.
 
-    Inputs: `inputs` uint8 (batch, *input_shape), where frames or columns may be any number; of
-    clips and lines also `lengths` int32 (batch,). Output: `logits` float32 (batch, K), or
-    (batch, steps, K) after every step.
+    Inputs: `inputs` uint8 (batch, *input_shape), where frames or columns may be any number if
+    `any_length`; of clips and lines also `lengths` int32 (batch,). Output: `logits` float32
+    (batch, K), or (batch, steps, K) after every step.
 
     Args:
       model: the network.
@@ -32,7 +32,7 @@ def whole_network(model: Network, params: Params, input_shape: tuple[int, ...]) 
     is_reader = isinstance(model, LineReader)
     of_clips = len(input_shape) == 4
     axes: list[int | str] = list(input_shape)
-    if of_clips:
+    if of_clips and any_length(model):
         axes[0] = "frames"
     if is_reader:
         axes[1] = "columns"
@@ -57,6 +57,11 @@ def whole_network(model: Network, params: Params, input_shape: tuple[int, ...]) 
     shape = ("batch", "steps") if kind == "per_step" else ("batch",)
     graph.output("logits", "float32", (*shape, model.num_classes), logits)
     return graph
+
+
+def any_length(model: Network) -> bool:
+    """Whether frames or columns may be any number: not with a CNN for each frame position."""
+    return isinstance(model, LineReader) or not getattr(model.sequence, "cnn_per_frame", False)
 
 
 def in_unit_range(graph: Graph, inputs: Value) -> Value:

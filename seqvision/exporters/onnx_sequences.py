@@ -57,19 +57,21 @@ def patches(graph: Graph, maker: Patches, params: Params, images: Value) -> Valu
 
 
 def cnn_features(graph: Graph, maker: CNNFeatures, params: Params, images: Value) -> Value:
-    maps = _cnn(graph, params["cnn"], images)
+    maps = _cnn(graph, maker, params["cnn"], images)
     return graph.unsqueeze(graph.op("Flatten", maps, axis=1), 1)
 
 
 def cnn_rows(graph: Graph, maker: CNNRows, params: Params, images: Value) -> Value:
-    return _rows(graph, _cnn(graph, params["cnn"], images))
+    return _rows(graph, _cnn(graph, maker, params["cnn"], images))
 
 
 def frames(graph: Graph, maker: Frames, params: Params, clips: Value) -> Value:
-    """Each frame a step; frames are folded into the batch for the CNN."""
+    """Each frame a step; frames are folded into the batch for the CNN, or into the channels."""
     height, width, channels = params["image_shape"]
+    if maker.cnn_per_frame:
+        return _cnn_per_frame(graph, maker, params["cnn"], clips, (height, width, channels))
     images = graph.reshape(clips, -1, height, width, channels)
-    maps = _cnn(graph, params["cnn"], images)
+    maps = _cnn(graph, maker, params["cnn"], images)
     shape = graph.concat(graph.size(clips, 0), graph.size(clips, 1), _LEFT, axis=0)
     return graph.op("Reshape", maps, shape)
 
@@ -88,18 +90,50 @@ def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) 
     return graph.transpose(graph.op("Reshape", maps, shape), 0, 2, 1)
 
 
-def _cnn(graph: Graph, params: Params, images: Value) -> Value:
+def _cnn(graph: Graph, maker: SequenceMaker, params: Params, images: Value) -> Value:
     """`models.cnn.CNN`: (B, height, width, C) to (B, map height, map width, channels)."""
     maps = graph.transpose(images, 0, 3, 1, 2)
     for block in convolutions(params):
-        maps = _convolved(graph, block, maps, [1, 1, 1, 1])
-        maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+        maps = _block(graph, maker, block, maps)
     return graph.transpose(maps, 0, 2, 3, 1)
 
 
-def _convolved(graph: Graph, block: Params, maps: Value, pads: list[int]) -> Value:
+def _cnn_per_frame(
+    graph: Graph, maker: Frames, params: Params, clips: Value, image_shape: tuple[int, int, int]
+) -> Value:
+    """Clips (B, T, height, width, C) to steps (B, T, D): the frames are groups of channels."""
+    height, width, channels = image_shape
+    blocks = convolutions(params)
+    num_frames = len(blocks[0]["bias"])
+    maps = graph.transpose(clips, 0, 1, 4, 2, 3)
+    maps = graph.reshape(maps, 0, num_frames * channels, height, width)
+    for block in blocks:
+        kernel = np.concatenate(list(block["kernel"]), axis=-1)
+        merged = {"kernel": kernel, "bias": block["bias"].reshape(-1)}
+        maps = _block(graph, maker, merged, maps, group=num_frames)
+        height, width = (
+            size // 2 - 1 if maker.cnn_padding == "valid" else -(-size // 2)
+            for size in (height, width)
+        )
+    channels = blocks[-1]["bias"].shape[-1]
+    maps = graph.reshape(maps, 0, num_frames, channels, height, width)
+    return graph.reshape(
+        graph.transpose(maps, 0, 1, 3, 4, 2), 0, num_frames, height * width * channels
+    )
+
+
+def _block(graph: Graph, maker: SequenceMaker, block: Params, maps: Value, **options: Any) -> Value:
+    """`models.cnn.ConvBlock`, channels first; `options` of the convolution."""
+    same = maker.cnn_padding == "same"
+    maps = _convolved(graph, block, maps, [1, 1, 1, 1] if same else [0, 0, 0, 0], **options)
+    return graph.op(
+        "MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1 if same else 0
+    )
+
+
+def _convolved(graph: Graph, block: Params, maps: Value, pads: list[int], **options: Any) -> Value:
     kernel = np.transpose(block["kernel"], (3, 2, 0, 1))
-    return graph.op("Relu", graph.op("Conv", maps, kernel, block["bias"], pads=pads))
+    return graph.op("Relu", graph.op("Conv", maps, kernel, block["bias"], pads=pads, **options))
 
 
 MAKERS: dict[type[SequenceMaker], Callable[..., Value]] = {

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import export
 
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.exporters.onnx_network import Network
+from seqvision.exporters.onnx_network import Network, any_length
 from seqvision.models.line_reader import LineReader
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -19,7 +19,7 @@ def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> byte
 
     Loaded by `jax.export.deserialize(...).call(inputs)`, of clips and lines `.call(inputs,
     lengths)`: inputs uint8 (batch, *input_shape), lengths int32 (batch,), to logits. Frames or
-    columns may be any number.
+    columns may be any number if `onnx_network.any_length`.
 
     Args:
       model: the network.
@@ -33,7 +33,7 @@ def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> byte
     is_reader = isinstance(model, LineReader)
     dimensions = [str(size) for size in input_shape]
     has_lengths = is_reader or len(input_shape) == 4
-    if has_lengths:
+    if has_lengths and any_length(model):
         dimensions[1 if is_reader else 0] = "steps"
     shape = export.symbolic_shape(", ".join(["batch", *dimensions]))
     arguments = [jax.ShapeDtypeStruct(shape, jnp.uint8)]

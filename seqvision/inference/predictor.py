@@ -45,6 +45,8 @@ class Predictor(BatchReader):
         # Where the user chose the range, most values may have been outside in training, too.
         is_chosen = parse_range(asked.value_range) or parse_percentiles(asked.value_range)
         self._most_cut = 1.0 if is_chosen else 0.5
+        self._cnn_per_frame = run.settings.model.cnn_per_frame
+        self._window = asked.window
 
     def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Prediction]:
         """Classifies images or clips in order, a batch at a time, as they are asked for.
@@ -72,9 +74,11 @@ class Predictor(BatchReader):
         def image_of(path: Path) -> np.ndarray:
             return read_image(path, data.input_shape[-3:], background, invert, tones, doubts)
 
-        yield from read_inputs(
+        for one in read_inputs(
             paths, data.input_shape, data.of_clips, image_of, background, invert, tones, doubts
-        )
+        ):
+            error = "" if one.array is None else self._wrong_length(one.array)
+            yield one._replace(array=None, error=error, doubt=None) if error else one
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape
@@ -88,4 +92,19 @@ class Predictor(BatchReader):
             raise ValueError(
                 f"{kind} is {array.dtype} {array.shape}; this run reads uint8 {wanted}, 0 to 255"
             )
+        if error := self._wrong_length(array):
+            raise ValueError(error)
         return array
+
+    def _wrong_length(self, array: np.ndarray) -> str:
+        """Why a network with a CNN for each frame position cannot read a clip; "" where it can."""
+        num_frames, needed = len(array), self._window or self.data.input_shape[0]
+        if (
+            not self._cnn_per_frame
+            or num_frames == needed
+            or (self._window and num_frames > needed)
+        ):
+            return ""
+        found = f"a clip of {num_frames} frame{'s' if num_frames > 1 else ''}"
+        at_least = "at least " if self._window else ""
+        return f"{found}; this run reads clips of {at_least}{needed} (config.model.cnn_per_frame)"

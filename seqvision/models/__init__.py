@@ -19,6 +19,8 @@ def create_model(
     sequence: str = "rows",
     patch_size: int = 4,
     cnn_channels: tuple[int, ...] = (32, 64),
+    cnn_padding: str = "same",
+    cnn_per_frame: bool = False,
     readout: str = "last",
     readout_dropout: float = 0.0,
     compute_dtype: str = "float32",
@@ -30,7 +32,7 @@ def create_model(
     Args:
       num_classes: K.
       sequence: a name in `SEQUENCES`.
-      patch_size, cnn_channels: see `sequences.SequenceMaker`.
+      patch_size, cnn_channels, cnn_padding, cnn_per_frame: see `sequences.SequenceMaker`.
       readout: a name in `readouts.READOUTS`.
       readout_dropout: see `classifier.SequenceClassifier.dropout`.
       compute_dtype: precision of the matrix products and convolutions.
@@ -44,7 +46,12 @@ def create_model(
     dtype = jnp.dtype(compute_dtype)
     return SequenceClassifier(
         sequence=create_sequence(
-            sequence, patch_size=patch_size, cnn_channels=cnn_channels, dtype=dtype
+            sequence,
+            patch_size=patch_size,
+            cnn_channels=cnn_channels,
+            cnn_padding=cnn_padding,
+            cnn_per_frame=cnn_per_frame,
+            dtype=dtype,
         ),
         recurrent=RecurrentStack(axis_name=axis_name, dtype=dtype, **recurrent),
         readout=Readout(readout),

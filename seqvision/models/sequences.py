@@ -18,11 +18,15 @@ class SequenceMaker(nn.Module):
     Attributes:
       patch_size: height and width of a patch in pixels.
       cnn_channels: of each block of the CNN.
+      cnn_padding: `same` or `valid`, see `cnn.ConvBlock`.
+      cnn_per_frame: the CNN has weights of its own for each frame of a clip, see `cnn.CNN`.
       dtype: precision of the CNN's convolutions.
     """
 
     patch_size: int = 4
     cnn_channels: tuple[int, ...] = (32, 64)
+    cnn_padding: str = "same"
+    cnn_per_frame: bool = False
     dtype: jnp.dtype | None = None
 
     @property
@@ -90,7 +94,7 @@ class CNNFeatures(SequenceMaker):
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, 1, features)."""
-        maps = CNN(self.cnn_channels, self.dtype, name="cnn")(images)
+        maps = _cnn(self)(images)
         return maps.reshape(images.shape[0], 1, -1)
 
 
@@ -100,7 +104,7 @@ class CNNRows(SequenceMaker):
     @nn.compact
     def __call__(self, images: Images) -> Sequence:
         """(B, height, width, channels) to (B, map height, map width * map channels)."""
-        return _joined_rows(CNN(self.cnn_channels, self.dtype, name="cnn")(images))
+        return _joined_rows(_cnn(self)(images))
 
 
 class CNNColumns(SequenceMaker):
@@ -120,15 +124,22 @@ class CNNColumns(SequenceMaker):
 
 
 class Frames(SequenceMaker):
-    """Each frame of a clip is one step: its features from one CNN with shared weights."""
+    """Each frame of a clip is one step: its features from one CNN with shared weights.
+
+    With `cnn_per_frame`, from a CNN of its own for each frame position: the network then reads
+    clips of the T frames that it was made with, and no others.
+    """
 
     @nn.compact
     def __call__(self, clips: Clips) -> Sequence:
         """(B, T, height, width, channels) to (B, T, features)."""
         num_clips, num_frames, *image_shape = clips.shape
+        if self.cnn_per_frame:
+            maps = _cnn(self, per_frame=True)(clips.swapaxes(0, 1)).swapaxes(0, 1)
+            return maps.reshape(num_clips, num_frames, -1)
         # Folded into the batch: to the CNN, frames are images like any other.
         images = clips.reshape(num_clips * num_frames, *image_shape)
-        features = CNN(self.cnn_channels, self.dtype, name="cnn")(images)
+        features = _cnn(self)(images)
         return features.reshape(num_clips, num_frames, -1)
 
 
@@ -159,6 +170,11 @@ def create_sequence(
     if name not in makers:
         raise ValueError(f"sequence '{name}' is not known; choose one of {', '.join(makers)}")
     return makers[name](**options)
+
+
+def _cnn(maker: SequenceMaker, per_frame: bool = False) -> CNN:
+    """The CNN of a maker, as its submodule `cnn`."""
+    return CNN(maker.cnn_channels, maker.dtype, maker.cnn_padding, per_frame, name="cnn")
 
 
 def _joined_rows(images: Images) -> Sequence:

@@ -41,6 +41,11 @@ def step_axis(model: LineReader | SequenceClassifier) -> tuple[int, str]:
     maker: Any = model.columns if isinstance(model, LineReader) else model.sequence
     if model.recurrent.bidirectional:
         raise UserError("it reads in both directions, and needs the whole input")
+    if isinstance(maker, Frames) and maker.cnn_per_frame:
+        raise UserError(
+            "each frame position has a CNN of its own (config.model.cnn_per_frame), and it needs"
+            " the whole clip"
+        )
     if isinstance(maker, Pixels) and not maker.permuted:
         return 0, "pixels"
     if type(maker) not in _STEP_AXES:

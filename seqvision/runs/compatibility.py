@@ -44,6 +44,8 @@ _NEWER = (
     "reading.direction",
     "reading.prior",
     "reading.prior_weight",
+    "model.cnn_padding",
+    "model.cnn_per_frame",
 )
 
 

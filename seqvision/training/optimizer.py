@@ -88,5 +88,10 @@ def create_optimizer(
 
 
 def is_kernel(params: Any) -> Any:
-    """True for each array with two or more axes: weights decay, biases and gains do not."""
-    return jax.tree.map(lambda array: array.ndim >= 2, params)
+    """True for each array with two or more axes: weights decay, biases and gains do not.
+
+    Nor do biases that have one row for each frame (`models.cnn`).
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, array: array.ndim >= 2 and getattr(path[-1], "key", "") != "bias", params
+    )

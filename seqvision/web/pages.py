@@ -26,8 +26,9 @@ def check_shown(facts: dict[str, Any], name: str) -> None:
     if facts["steps"] is None and (is_reader or len(facts["inputs"]["shape"]) == 4):
         what = "line" if is_reader else "clip"
         raise UserError(
-            f"{name}: this run reads in both directions and needs the whole {what}, so no page can"
-            " show it while it reads; choose a run with config.model.bidirectional=False, or"
+            f"{name}: this run reads in both directions, or has a CNN for each frame position, and"
+            f" needs the whole {what}, so no page can show it while it reads; choose a run with"
+            " config.model.bidirectional=False and config.model.cnn_per_frame=False, or"
             " --mode=predict"
         )
 

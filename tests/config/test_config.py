@@ -37,7 +37,8 @@ CONFIGS = sorted(
 VARIANTS = {
     "column_reader": ("clean", "natural", "hard", "bidirectional", "hard,bidirectional", "quick"),
     "row_lstm": ("tuned", "fast", "estimator", "book"),
-    "frame_lstm": ("motion", "single_frame", "digit"),
+    "cnn_lstm": ("tuned", "estimator"),
+    "frame_lstm": ("motion", "single_frame", "digit", "estimator"),
     "pixel_lstm": ("full", "small", "permuted"),
 }
 

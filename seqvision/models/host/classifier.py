@@ -24,8 +24,9 @@ class HostClassifier:
           model: the network, see `models.steps.step_axis`.
           params: its weights, as numpy arrays.
         """
-        of_frames = isinstance(model.sequence, Frames)
-        self._frames = HostFrames(params["sequence"]["cnn"]) if of_frames else None
+        self._frames = None
+        if isinstance(model.sequence, Frames):
+            self._frames = HostFrames(params["sequence"]["cnn"], model.sequence.cnn_padding)
         self._layers = HostLayers(model.recurrent, params["recurrent"])
         self._readout = HostReadout(model.readout.kind, params.get("readout", {}))
         self._kernel, self._bias = params["classifier"]["kernel"], params["classifier"]["bias"]
