@@ -21,8 +21,8 @@ def get_config() -> ConfigDict:
     # standard deviation and each. Clips and lines that are generated (config.data.source) are the
     # same for all: those of config.seed.
     config.num_seeds = 1
-    # A finished run's workdir to take weights from ("" = start afresh). Arrays whose name and shape
-    # match are taken; the run prints which did.
+    # A finished run's workdir, or weights of another library, to start from ("" = start afresh).
+    # Arrays of a run whose name and shape match are taken; the run prints which did.
     config.init_from = ""
     # How long to train.
     config.duration = "10 epochs"

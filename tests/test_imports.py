@@ -11,7 +11,8 @@ import pytest
 import seqvision
 
 PACKAGE = Path("seqvision")
-MODES = ("train", "evaluate", "predict", "read", "export", "serve", "explain", "sweep")
+# `importing` is the mode `import`, which is a word of Python.
+MODES = ("train", "evaluate", "predict", "read", "export", "importing", "serve", "explain", "sweep")
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),

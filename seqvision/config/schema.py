@@ -123,8 +123,8 @@ class Settings:
         trained alone (early stopping and the best checkpoint go by their mean); reported are their
         mean, their standard deviation and each. Clips and lines that are generated
         (config.data.source) are the same for all: those of config.seed.
-      init_from: A finished run's workdir to take weights from ("" = start afresh). Arrays whose
-        name and shape match are taken; the run prints which did.
+      init_from: A finished run's workdir, or weights of another library, to start from ("" = start
+        afresh). Arrays of a run whose name and shape match are taken; the run prints which did.
       duration: How long to train.
       log_every: How often to print and record the training loss and accuracy.
       evaluate_every: How often to evaluate the validation split ("never" = only at the end).
