@@ -132,9 +132,9 @@ def _of_reader(facts: dict[str, Any]) -> list[str]:
     if not delay:
         return text
     text[0] += (
-        f" A letter may come up to {delay} columns (`delay`) after its ink: behind the end of a line"
-        f" the network reads as many empty ones. `network.onnx` adds them itself, so that n columns"
-        f" give logits for n + {delay}."
+        f" A letter may come up to {delay} columns (`delay`) after its ink: behind the end of a"
+        " line the network reads as many empty ones. `network.onnx` adds them itself, so that n"
+        f" columns give logits for n + {delay}."
     )
     if facts["steps"]:
         text[0] += " `step.onnx` has to be given them; without them the last letters are lost."
