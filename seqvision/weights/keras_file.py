@@ -25,6 +25,8 @@ class KerasFile:
         states none, as names with numbers are sorted.
       skipped: what else there is, by name: its type.
       config: of the model, parsed; None where the file has weights only.
+      layers: the names of layers by the path of their variables, `layers/gru/vars`, where the file
+        has both (Keras 3).
     """
 
     def __init__(self, path: Path, is_zip: bool) -> None:
@@ -34,7 +36,7 @@ class KerasFile:
           UserError: the file is damaged, reaches into other files, or h5py is missing.
         """
         self._path, self._start, self._size = path, 0, path.stat().st_size
-        self.config, self.skipped = None, dict[str, str]()
+        self.config, self.skipped, self.layers = None, dict[str, str](), dict[str, str]()
         if is_zip:
             entries = StoredZip(path)
             self.config = self._parsed(entries.read(CONFIG))
@@ -73,6 +75,8 @@ class KerasFile:
         if where.addr in above:
             raise ValueError(f"the group {prefix} is in the file twice")
         above.add(where.addr)
+        if "name" in group.attrs:
+            self.layers[prefix.removesuffix("/")] = str(group.attrs["name"])
         found: list[tuple[str, Any]] = []
         for name in _in_order(group, "layer_names"):
             link = group.get(name, getlink=True)
