@@ -1,4 +1,4 @@
-"""Checkpoints of TensorFlow as its formats are described, to read what no TensorFlow would write."""
+"""Checkpoints as TensorFlow's formats are described, to read what no TensorFlow would write."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,13 +11,20 @@ TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 9, "bool": 10, "float1
 
 
 def crc32c(content: bytes) -> int:
-    """Bit by bit (RFC 3720, section 12.1): slow, and nothing to get wrong."""
+    """Byte by byte, by a table made bit by bit (RFC 3720, section 12.1)."""
     state = 0xFFFFFFFF
     for byte in content:
-        state ^= byte
-        for _ in range(8):
-            state = (state >> 1) ^ (0x82F63B78 if state & 1 else 0)
+        state = TABLE[(state ^ byte) & 255] ^ state >> 8
     return state ^ 0xFFFFFFFF
+
+
+def remainder(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+TABLE = [remainder(byte) for byte in range(256)]
 
 
 def masked(content: bytes) -> bytes:

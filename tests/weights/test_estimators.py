@@ -116,7 +116,7 @@ def probabilities_of(arrays, cell: str, inputs: np.ndarray) -> np.ndarray:
 
 
 def read(source: Source) -> dict[str, np.ndarray]:
-    return {name: source.arrays[name] for name in source.arrays}
+    return dict(source.arrays.items())
 
 
 def test_partitioned_arrays_and_other_types() -> None:
