@@ -1,6 +1,7 @@
 """Keras files: `.keras`, `.weights.h5`, and HDF5 files of whole models as Keras 2 saved them."""
 
 import contextlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ class KerasFile:
             raise refused(self._path, "reading Keras files needs h5py", EXTRA) from None
         with (
             reading(self._path, *_ERRORS),
-            Window(self._path, self._start, self._size) as window,
+            io.BufferedReader(Window(self._path, self._start, self._size)) as window,
             h5py.File(window, "r") as file,
         ):
             yield file

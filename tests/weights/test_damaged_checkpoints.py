@@ -24,25 +24,11 @@ from tests.weights.bundle_writer import (
     varint,
     write_bundle,
 )
+from tests.weights.refusing import refusal
 
 ESTIMATOR = Path("tests/data/estimator/row_lstm")
 PREFIX = "model.ckpt-1875"
 W = np.arange(6, dtype=np.float32)
-
-
-def refusal(path: Path) -> str:
-    """The line about a source that cannot be read, and that little was allocated for it."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(UserError) as caught:
-            source = open_source(path)
-            for name in source.arrays:
-                source.arrays[name]
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
-    assert str(caught.value).isprintable()
-    return str(caught.value)
 
 
 def written(folder: Path, items: dict[bytes, bytes], data: bytes = W.tobytes()) -> Path:
@@ -234,9 +220,7 @@ def test_model_directories(
 ) -> None:
     folder = copied(tmp_path)
     change(folder)
-    line = refusal(folder / name)
-    assert line.startswith(str(tmp_path))
-    assert problem in line
+    assert problem in refusal(folder / name)
 
 
 def test_only_the_arrays_that_are_asked_for_are_read(tmp_path: Path) -> None:
