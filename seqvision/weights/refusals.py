@@ -47,5 +47,8 @@ def reading(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         raise refused(path, error.strerror, "check the name and your rights to read it") from error
     except UnicodeDecodeError:
         raise damaged(path, "text that is not UTF-8") from None
-    except (ValueError, MemoryError, *kinds) as error:  # type: ignore[misc]
+    except MemoryError as error:
+        way_out = "use a machine with more memory"
+        raise refused(path, shown(error) or "too large", way_out) from None
+    except (ValueError, *kinds) as error:  # type: ignore[misc]
         raise damaged(path, str(error) or type(error).__name__) from None

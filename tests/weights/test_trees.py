@@ -178,22 +178,24 @@ def test_other_files(content: bytes | None, problem: str, tmp_path: Path) -> Non
     assert problem in refusal(tmp_path / "w")
 
 
-FIXTURES = ["lstm.pt", "views.pt", "model.keras", "legacy.h5", "lstm.safetensors"]
+FIXTURES = ["lstm.pt", "views.pt", "model.keras", "lstm.safetensors", "legacy.h5"]
 
 
 def test_100_mutations_are_read_or_refused(tmp_path: Path) -> None:
     """Zip files have checksums: what is read of them is what was saved."""
     contents = {name: (WEIGHTS / name).read_bytes() for name in FIXTURES}
-    contents["state.msgpack"] = serialization.to_bytes(TREE)
-    expected = {name: dict(open_source(WEIGHTS / name).arrays.items()) for name in FIXTURES}
+    contents = {"state.msgpack": serialization.to_bytes(TREE)} | contents
+    expected = {n: dict(open_source(WEIGHTS / n).arrays.items()) for n in FIXTURES[:3]}
     refused = 0
-    for seed in range(102):
-        rng, name = random.Random(seed), list(contents)[seed % len(contents)]
+    for seed in range(100):
+        # HDF5 is read in a process of its own, which takes a while.
+        name = "legacy.h5" if seed % 33 == 0 else list(contents)[seed % 5]
+        rng = random.Random(seed)
         path = tmp_path / name
         path.write_bytes(mutated(contents[name], rng))
         try:
             for array, found in open_source(path).arrays.items():
-                if path.suffix in (".pt", ".keras"):
+                if name in expected:
                     np.testing.assert_array_equal(found, expected[name][array])
         except UserError as error:
             assert str(error).startswith(str(path))
