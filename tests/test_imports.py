@@ -65,6 +65,12 @@ def test_imports_point_one_way(path: Path) -> None:
     assert packages <= set().union(*ORDER[: level + 1])
 
 
+def test_stored_weights_are_read_without_the_rest() -> None:
+    for path in (PACKAGE / "weights").rglob("*.py"):
+        own = {name for name in imported(path) if name.startswith("seqvision.")}
+        assert {name.split(".")[1] for name in own} <= {"weights", "errors"}, path
+
+
 def test_the_top_level_holds_the_modes_and_little_else() -> None:
     assert len(ORDER) <= 16
     top = {path.stem for path in PACKAGE.glob("*.py")}

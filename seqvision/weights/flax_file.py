@@ -12,7 +12,13 @@ import msgpack
 import numpy as np
 
 from seqvision.weights.refusals import reading, shown
-from seqvision.weights.stored_arrays import StoredArray, StoredArrays, count, from_bfloat16
+from seqvision.weights.stored_arrays import (
+    StoredArray,
+    StoredArrays,
+    count,
+    from_bfloat16,
+    in_memory,
+)
 
 _ARRAY, _SCALAR = 1, 3
 """Numbers of msgpack's extension types in `flax.serialization`."""
@@ -55,7 +61,7 @@ class FlaxFile:
                 if name in stored or name in self.skipped:
                     raise ValueError(f"{name} is in it twice")
                 if isinstance(leaf, np.ndarray):
-                    stored[name] = StoredArray(leaf.shape, leaf.dtype, leaf.copy)
+                    stored[name] = in_memory(leaf)
                 else:
                     self.skipped[name] = type(leaf).__name__
         self.arrays = StoredArrays(stored)

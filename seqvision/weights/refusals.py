@@ -1,6 +1,7 @@
 """Refusals: what a file of weights is found to be, in one line, and the way out."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,8 +42,13 @@ def reading(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # A library's, about what is in the file.
+        if error.errno in (None, errno.EINVAL):  # A library's, about what is in the file.
             raise damaged(path, error) from None
         raise refused(path, error.strerror, "check the name and your rights to read it") from error
-    except (ValueError, MemoryError, *kinds) as error:  # type: ignore[misc]
+    except UnicodeDecodeError:
+        raise damaged(path, "text that is not UTF-8") from None
+    except MemoryError as error:
+        way_out = "use a machine with more memory"
+        raise refused(path, shown(error) or "too large", way_out) from None
+    except (ValueError, *kinds) as error:  # type: ignore[misc]
         raise damaged(path, str(error) or type(error).__name__) from None

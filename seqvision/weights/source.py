@@ -32,8 +32,9 @@ class Source:
       arrays: values in numpy, in the order of the file. Each is read, and its checksum checked
         where the file has one, when it is asked for; `arrays.shape(name)` reads nothing. bfloat16
         comes as float32. Of seqvision it is empty.
-      facts: `config` (keras: the parsed config of the model), `metadata` (of safetensors), `inside`
-        (torch: the keys that lead to the state_dict in what was saved).
+      facts: `config` (keras: the parsed config of the model), `layers` (keras 3: names of layers by
+        the path of their variables), `metadata` (of safetensors), `inside` (torch: the keys that
+        lead to the state_dict in what was saved).
       skipped: what has a name and is no array of numbers: its type, such as `text`.
     """
 
@@ -114,5 +115,6 @@ def _zip(path: Path) -> Source:
 
 def _keras(path: Path, is_zip: bool) -> Source:
     stored = KerasFile(path, is_zip)
-    facts = {} if stored.config is None else {"config": stored.config}
+    found = {"config": stored.config, "layers": stored.layers}
+    facts = {name: value for name, value in found.items() if value}
     return Source("keras", stored.arrays, facts, stored.skipped)

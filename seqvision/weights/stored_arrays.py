@@ -19,7 +19,7 @@ class StoredArray:
     read: Callable[[], np.ndarray]
 
 
-class StoredArrays(Mapping[str, np.ndarray]):
+class StoredArrays:
     """Arrays by name, in the order of the file. Each is read anew each time it is asked for."""
 
     def __init__(self, stored: Mapping[str, StoredArray]) -> None:
@@ -37,6 +37,10 @@ class StoredArrays(Mapping[str, np.ndarray]):
     def __contains__(self, name: object) -> bool:
         return name in self._stored
 
+    def items(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Names and arrays, of which one is in memory at a time."""
+        return ((name, self[name]) for name in self)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """That of an array, without reading it."""
         return self._stored[name].shape
@@ -44,6 +48,11 @@ class StoredArrays(Mapping[str, np.ndarray]):
     def dtype(self, name: str) -> np.dtype:
         """That of an array as it is given, without reading it."""
         return self._stored[name].dtype
+
+
+def in_memory(array: np.ndarray) -> StoredArray:
+    """An array that was read already."""
+    return StoredArray(array.shape, array.dtype, array.copy)
 
 
 def from_file(path: Path, offset: int, size: int) -> np.ndarray:

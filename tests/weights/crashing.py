@@ -1,0 +1,5 @@
+"""Ends as a process does that a library crashed."""
+
+import os
+
+os.abort()
