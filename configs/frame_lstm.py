@@ -67,6 +67,7 @@ def get_config(variant: str = "motion") -> ConfigDict:
         config.data.eval_batch_size = 500
         config.clips.task = "digit"
         config.clips.num_frames = 5
+        config.clips.digit_size = 28
         config.clips.speed = 1.0
         config.clips.noise = 0.0
         config.model.sequence = "frames"
