@@ -212,7 +212,10 @@ OWN_CNNS = MADE | {"model.cnn_per_frame": True}
         ({"early_stopping.patience": 2, "data.validation_examples": 0}, "patience: it needs"),
         (MADE | {"checkpoint.keep_best": True, "clips.validation_clips": 0}, "best: it needs"),
         ({"model.cnn_padding": "full"}, "choose one of same, valid"),
-        ({"model.cnn_padding": "valid"}, "config.model.sequence=rows; leave it at same, or choose"),
+        (
+            {"model.cnn_padding": "valid"},
+            "config.model.sequence=rows; leave it at same, or choose o",
+        ),
         (LINES | {"model.cnn_padding": "valid"}, "cnn_columns reads one for each column; leave"),
         ({"model.cnn_per_frame": True}, "no effect with config.model.sequence=rows; switch it off"),
         (OWN_CNNS | {"clips.min_frames": 4}, "needs 8 frames of each clip, and config.clips makes"),
