@@ -51,13 +51,19 @@ def describe_command(module: str) -> dict[str, Any]:
         for argument in sys.argv[1:]
         for name in (argument.partition("=")[0],)
     ]
-    commit = _lines(["git", "rev-parse", "HEAD"])
-    changed = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
     return {
         "command": shlex.join(["python", "-m", module, *arguments]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": "".join(commit) + (" with changes" if changed else ""),
+        "commit": commit_of(_FOLDER),
     }
+
+
+def commit_of(checkout: Path) -> str:
+    """The commit of a checkout, and whether it was changed; "" outside of one."""
+    git = ["git", "-C", str(checkout.absolute())]
+    commit = _lines([*git, "rev-parse", "HEAD"])
+    changed = _lines([*git, "status", "--porcelain", "--untracked-files=no"])
+    return "".join(commit) + (" with changes" if changed else "")
 
 
 def _cpu() -> str:

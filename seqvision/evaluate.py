@@ -10,7 +10,7 @@ from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
-from seqvision.inference.decision import check_measure
+from seqvision.inference.decision import MEASURES, check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
@@ -119,8 +119,17 @@ def _check_split(name: str) -> None:
 def _check_asked(runs: list[Run], output: str, decide: str) -> None:
     """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
     if decide:
-        check_measure(decide)
-        classifier_steps(runs[0])
+        if ":" in decide:
+            raise UserError(
+                f"--decide: '{decide}' has a threshold, and --mode=evaluate shows what each of them"
+                f" gives; write --decide={' or --decide='.join(MEASURES)} (a threshold is for"
+                " --mode=read)"
+            )
+        try:
+            check_measure(decide)
+            classifier_steps(runs[0])
+        except UserError as error:
+            raise UserError(f"--decide: {error}") from None
     one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
     for flag, (asked, what) in one_seed.items():
         if asked and len(runs) > 1:

@@ -1,7 +1,6 @@
 """A page in the browser that reads while one writes: `--mode=serve`."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 from seqvision.config.schema import Settings
@@ -12,14 +11,17 @@ from seqvision.runtime.console import say
 _MOST_PAGES = 16
 
 
-def serve_run(workdir: Path, host: str, port: int, seed: int | None = None) -> None:
-    """Serves the page of a run until Ctrl-C.
+def serve_run(workdir: Path, host: str, port: int, seed: int | None = None) -> int:
+    """Serves the page of a run until Ctrl-C or SIGTERM.
 
     Args:
       workdir: a trained run.
       host: a name or an address of this machine.
       port: 0 for a free one.
       seed: of a run of several seeds, whose weights; by default those of the first.
+
+    Returns:
+      The exit code: 130 for Ctrl-C, 143 for SIGTERM.
 
     Raises:
       UserError: there is no trained run, one that cannot read live, no such host or port, or the
@@ -46,12 +48,11 @@ def serve_run(workdir: Path, host: str, port: int, seed: int | None = None) -> N
     check_shown(facts, str(workdir))
     say(f"network   {workdir}, step {run.step}: a {facts['kind']}")
     server = PageServer(facts, opener(run, facts), _MOST_PAGES)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(server, host, port))
-    say("ended")
+    number = asyncio.run(serve(server, host, port))
+    say(f"ended by {number.name}")
+    return 128 + number
 
 
 def run(settings: Settings, workdir: Path, host: str, port: int, seed: int | None) -> int:
-    """`--mode=serve`, with the settings of the run; returns the exit code."""
-    serve_run(workdir, host, port, seed)
-    return 0
+    """`--mode=serve`, called as all modes are; returns the exit code."""
+    return serve_run(workdir, host, port, seed)

@@ -3,8 +3,9 @@
     python -m benchmarks.speed.live --workdir=runs/column_reader --before=../seqvision-0.2.0
 
 The same trained reader in seqvision, in the build before (a checkout of it), in ONNX Runtime and in
-PyTorch (eager, and compiled), each in a process of its own, in turn. All make the same events; what
-they read is compared. One line, or many side by side, and one column or 8 at a time.
+PyTorch (eager, and compiled), each in a process of its own, in turn. One line, or many side by
+side, and 1, 8 or 64 columns at a time. Before anything is timed, the events of all are compared in
+each of these cases.
 """
 
 import statistics
@@ -15,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import options, report
-from benchmarks.machine import describe_devices
+from benchmarks.machine import commit_of, describe_devices
 from benchmarks.progress import Progress
 from benchmarks.speed.process import WorkerError, WorkerProcess
 from seqvision import prepare_host
 from seqvision.errors import UserError
 
 CONTENDERS = ("seqvision", "onnxruntime", "torch", "torch_compiled")
-CASES = ((1, 1), (1, 8), (8, 1), (256, 1), (256, 8))
+CASES = ((1, 1), (1, 8), (1, 64), (8, 1), (8, 8), (256, 1), (256, 8))
 """Streams, and columns of each in a push."""
 _NUM_LINES = 200
+_APART = 1e-5
+"""Of two confidences."""
 
 
 def start(
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     root = Path(__file__).parents[2]
     checkouts = {"seqvision": root}
     if chosen.before is not None:
-        checkouts["before"] = chosen.before
+        checkouts["before"], facts["before"] = chosen.before, commit_of(chosen.before)
     checkouts |= dict.fromkeys(CONTENDERS[1:], root)
     with tempfile.TemporaryDirectory() as folder:
         lines = np.concatenate(load_test_lines(settings, _NUM_LINES), axis=1)
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
             else:
                 workers[name] = worker
         try:
-            _check_texts(workers)
+            _check_events(workers)
             progress = Progress(len(CASES) * chosen.rounds)
             for streams, columns in CASES:
                 facts["cases"].append(
@@ -89,29 +92,38 @@ def main(arguments: Sequence[str]) -> int:
 
 def _write_step(workdir: Path, folder: Path) -> None:
     """`step.onnx`, for the contenders that need it."""
-    import jax
-
     from seqvision.exporters.onnx_step import network_step
+    from seqvision.models.parameters import on_host
     from seqvision.runs.saved_run import load_run
 
     run = load_run(workdir)
-    params = jax.tree.map(np_array, jax.device_get(run.params))
     model: Any = run.model
-    graph = network_step(model, params, run.data.input_shape)
+    graph = network_step(model, on_host(run.params), run.data.input_shape)
     (folder / "step.onnx").write_bytes(graph.model().SerializeToString())
 
 
-def np_array(leaf: Any) -> Any:
-    import numpy as np
+def _check_events(workers: Mapping[str, WorkerProcess]) -> None:
+    """Raises UserError where a contender reads columns otherwise than seqvision, in any case."""
+    for streams, columns in CASES:
+        request = {"do": "read", "streams": streams, "columns": columns}
+        events = {name: worker.ask(request)["events"] for name, worker in workers.items()}
+        for name, found in events.items():
+            if reason := difference(events["seqvision"], found):
+                raise UserError(
+                    f"{name} reads otherwise ({streams} lines, {columns} columns of each in a push:"
+                    f" {reason}); nothing was measured"
+                )
 
-    return np.asarray(leaf)
 
-
-def _check_texts(workers: Mapping[str, WorkerProcess]) -> None:
-    """Raises UserError where two contenders read the same columns otherwise."""
-    texts = {name: worker.ask({"do": "read"})["text"] for name, worker in workers.items()}
-    if len(set(texts.values())) > 1:
-        raise UserError(f"the contenders read other texts: {texts}; nothing was measured")
+def difference(expected: Sequence[Sequence[Any]], found: Sequence[Sequence[Any]]) -> str:
+    """Why events are not the same, or "". Confidences, the only fractions, may be 1e-5 apart."""
+    for number, (one, other) in enumerate(zip(expected, found, strict=False)):
+        pairs = list(zip(one, other, strict=True))
+        far = [a != b and not (isinstance(a, float) and abs(a - b) <= _APART) for a, b in pairs]
+        if any(far):
+            return f"event {number} is {list(other)}, seqvision's is {list(one)}"
+    counts = (len(found), len(expected))
+    return "" if counts[0] == counts[1] else f"{counts[0]} events, seqvision has {counts[1]}"
 
 
 def _measure(
@@ -158,7 +170,8 @@ def body(facts: Mapping[str, Any]) -> list[str]:
                 ]
             )
     failed = [f"Not measured: {name}: {reason}." for name, reason in facts["failed"].items()]
-    return [*failed, "", *report.table(header, rows, num_words=3)]
+    before = [f"`before` is commit {facts['before']}."] * ("before" in facts)
+    return [*before, *failed, "", *report.table(header, rows, num_words=3)]
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     live_worker.py CONTENDER WORKDIR FOLDER
 
-A request is a line of JSON, as in `worker`: `{"do": "read"}` answers with the text of the first
-columns; `{"do": "measure", "streams": 1, "columns": 8, "seconds": 1}` with times. It runs in any
-build of seqvision that has a `StreamReader`.
+A request is a line of JSON, as in `worker`: `{"do": "read", "streams": 1, "columns": 8}` answers
+with the events of some pushes; `{"do": "measure", "streams": 1, "columns": 8, "seconds": 1}` with
+times. It runs in any build of seqvision that has a `StreamReader`.
 """
 
 import json
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_READ = 2000
+_READ = 256
+_EVENT = ("stream", "symbol", "columns", "confidence", "final", "ends_word", "column")
 _FEWEST = 20
 
 Push = Callable[[dict[int, Any]], list[Any]]
@@ -40,6 +41,17 @@ def measure(push: Push, lines: Any, num_streams: int, size: int, seconds: float)
         "p99_ms": 1000 * float(np.percentile(times, 99)),
         "columns_per_second": num_streams * size * len(times) / sum(times),
     }
+
+
+def read(push: Push, lines: Any, num_streams: int, size: int) -> list[list[Any]]:
+    """The events of some columns of each stream, as plain values; each begins elsewhere."""
+    import numpy as np
+
+    places = np.linspace(0, lines.shape[1] - _READ, num_streams, dtype=int).tolist()
+    events = []
+    for begin in range(0, _READ, size):
+        events += push({n: lines[:, at + begin : at + begin + size] for n, at in enumerate(places)})
+    return [[getattr(event, name) for name in _EVENT] for event in events]
 
 
 def create_push(contender: str, workdir: Path, folder: Path, num_streams: int) -> Push:
@@ -76,21 +88,19 @@ def main() -> None:
 
     lines = np.load(folder / "lines.npy")
     try:
-        push = create_push(contender, workdir, folder, 1)
+        readers = {1: create_push(contender, workdir, folder, 1)}
     except ImportError as error:
         say({"error": f"{error}"})
         return
     say({"versions": {}})
-    readers = {1: push}
     for request in map(json.loads, sys.stdin):
-        if request["do"] == "read":
-            events = [event for at in range(_READ) for event in push({0: lines[:, at : at + 1]})]
-            say({"text": "".join(event.symbol for event in events if event.final)})
-            continue
-        streams = request["streams"]
+        streams, size = request["streams"], request["columns"]
         if streams not in readers:
             readers[streams] = create_push(contender, workdir, folder, streams)
-        say(measure(readers[streams], lines, streams, request["columns"], request["seconds"]))
+        if request["do"] == "read":
+            say({"events": read(readers[streams], lines, streams, size)})
+        else:
+            say(measure(readers[streams], lines, streams, size, request["seconds"]))
 
 
 if __name__ == "__main__":

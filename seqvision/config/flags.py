@@ -29,15 +29,21 @@ flags.DEFINE_string("mode", "train", "What to do.")
 flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
 flags.DEFINE_string("split", "test", "evaluate, export: train, validation or test.")
 flags.DEFINE_string(
-    "inputs", "", "predict, read: a glob pattern of images; predict: also of clips or .npz files."
+    "inputs",
+    "",
+    "predict, read: a glob pattern of images; predict: also of clips or .npz files. import: the"
+    " weights.",
 )
 flags.DEFINE_string(
     "output",
     "",
     "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder.",
 )
-flags.DEFINE_bool(
-    "check", True, "export: run each file on --split, and refuse one that is not equal."
+flags.DEFINE_string(
+    "check",
+    "true",
+    "export: run each file on --split, and refuse one that is not equal (false: do not). import: an"
+    " .npz file of inputs and the probabilities that the source gave.",
 )
 flags.DEFINE_string(
     "format", "onnx", "export: onnx, or page: the folder is also a page for browsers."
@@ -133,6 +139,8 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
                 f"--{flag.name}: it has no effect with --mode={mode}; leave it out or choose"
                 f" --mode={' or '.join(taking)}{_INSTEAD.get((flag.name, mode), '')}"
             )
+    if mode == "export" and flags.FLAGS["split"].present and flags.FLAGS.check == "false":
+        raise UserError("--split: it has no effect with --check=false; leave one of the two out")
 
 
 _INSTEAD = {

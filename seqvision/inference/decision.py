@@ -1,6 +1,7 @@
 """The rule by which a class is decided on before all has been seen."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -39,18 +40,20 @@ class DecisionRule:
         return f"{self.measure}:{self.threshold:g}"
 
     @classmethod
-    def parse(cls, text: str) -> "DecisionRule":
-        """The rule that a text such as `probability:0.95` stands for.
+    def of(cls, rule: Any) -> "DecisionRule | None":
+        """A rule itself, or what a text such as `probability:0.95` stands for; None stays None.
 
         Raises:
-          UserError: it is none.
+          UserError: it is none of these.
         """
-        measure, _, threshold = text.partition(":")
+        if rule is None or isinstance(rule, DecisionRule):
+            return rule
+        measure, _, threshold = rule.partition(":") if isinstance(rule, str) else ("", "", "")
         try:
             return cls(measure, float(threshold))
         except ValueError:
             raise UserError(
-                f"decision rule '{text}' is not understood; write {' or '.join(MEASURES)}, a colon"
+                f"decision rule {rule!r} is not understood; write {' or '.join(MEASURES)}, a colon"
                 " and a threshold, such as probability:0.95"
             ) from None
 

@@ -239,8 +239,12 @@ def labelled(data: DataFacts, inputs: Any, labels: Any, lengths: Any = None) -> 
     if data.of_clips:
         frames = inputs.shape[1]
         lengths = np.full(len(inputs), frames) if lengths is None else np.asarray(lengths)
-        if lengths.shape != labels.shape or ((lengths < 1) | (lengths > frames)).any():
-            raise ValueError(f"lengths: needed are {len(inputs)} whole numbers, 1 to {frames}")
+        is_count = lengths.dtype.kind in "iu" and lengths.shape == labels.shape
+        if not is_count or ((lengths < 1) | (lengths > frames)).any():
+            raise ValueError(
+                f"lengths are {lengths.dtype} {lengths.shape}; needed are {len(inputs)} whole"
+                f" numbers, 1 to {frames}"
+            )
         lengths = lengths.astype(np.int32)
     elif lengths is not None:
         raise ValueError("lengths: images have none; leave them out")

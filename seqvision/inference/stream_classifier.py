@@ -10,7 +10,7 @@ import numpy as np
 from seqvision.inference.decision import DecisionRule
 from seqvision.inference.decision_curve import DecisionCurve, decision_curve, labelled
 from seqvision.inference.stream_network import classifier_steps, create_classifier_network
-from seqvision.inference.streams import Streams, checked_count
+from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.runs.saved_run import Run, load_run
 from seqvision.runs.trained_data import load_trained_on
@@ -60,14 +60,14 @@ class StreamClassifier(Streams[Belief]):
 
     A step is what it was in training: a row, a column, a pixel or a frame. After each one, the
     belief is what `inference.predictor.Predictor` says of a clip that ends there. It keeps no
-    steps. Up to 16 streams of a float32 network are read on the host, in numpy; others on the
-    devices, where the first push of 1, of up to 8 and of up to 64 steps compiles a program.
+    steps. Up to 16 streams of a float32 network are read on the host, in numpy, if a step of all
+    of them is little work; others on the devices, where the first push of 1, of up to 8 and of up
+    to 64 steps compiles a program.
 
     Attributes:
       num_streams: S, how many images or clips it reads side by side.
       num_steps: how many steps one has at most; None where there is no end.
       class_names: of the K classes.
-      rule: when a class is decided on; None: at the end. It may be changed at any time.
     """
 
     _name, _time_axis = "classifier", 0
@@ -88,7 +88,7 @@ class StreamClassifier(Streams[Belief]):
         """
         self._axis, self._steps = classifier_steps(run)
         self._run = run
-        self.rule = DecisionRule.parse(rule) if isinstance(rule, str) else rule
+        self.rule = rule
         self.class_names = run.data.class_names
         shape, self._window = run.data.input_shape, run.settings.data.window
         self._step_shape = (*shape[: self._axis], *shape[self._axis + 1 :])
@@ -98,7 +98,9 @@ class StreamClassifier(Streams[Belief]):
         elif run.data.of_clips:
             self.num_steps = self._window or None
         assert isinstance(run.model, SequenceClassifier)
-        network = create_classifier_network(run.model, run.params, checked_count(num_streams))
+        network = create_classifier_network(
+            run.model, run.params, shape, checked_count(num_streams)
+        )
         super().__init__(run, num_streams, network)
         self._seen = [_Seen()] * num_streams
 
@@ -121,6 +123,19 @@ class StreamClassifier(Streams[Belief]):
           UserError: there is no trained run, or one that cannot classify step by step.
         """
         return cls(load_run(Path(workdir), seed), num_streams, rule)
+
+    @property
+    def rule(self) -> DecisionRule | None:
+        """When a class is decided on; None: at the end.
+
+        It may be set at any time, to a rule or to its text, such as `probability:0.95`; anything
+        else raises UserError, and the rule stays.
+        """
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Any) -> None:
+        self._rule = DecisionRule.of(rule)
 
     def push(self, steps: Any) -> list[Belief]:
         """Reads the next steps of an image or clip, or of several in one call.
@@ -287,7 +302,14 @@ class StreamClassifier(Streams[Belief]):
             return False
         number, belief, decision = seen
         classes, most = len(self.class_names), self.num_steps
-        is_number = isinstance(number, int) and 0 <= number <= (number if most is None else most)
-        has_belief = number > 0 and isinstance(belief, np.ndarray) and belief.shape == (classes,)
-        is_decision = decision is None or (isinstance(decision, int) and 0 <= decision < classes)
-        return is_number and (has_belief or (number == 0 and belief is None)) and is_decision
+        if not is_count(number) or (most is not None and number > most):
+            return False
+        if number == 0:
+            return belief is None and decision is None
+        is_belief = (
+            isinstance(belief, np.ndarray)
+            and (belief.shape, belief.dtype) == ((classes,), np.float32)
+            and bool((belief >= 0).all())  # False for NaN.
+            and abs(float(belief.sum()) - 1) < 1e-3
+        )
+        return is_belief and (decision is None or (is_count(decision) and decision < classes))

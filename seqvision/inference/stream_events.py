@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from seqvision.decoding import BLANK, letter_end
 
 
@@ -131,3 +133,32 @@ class LineEvents:
             ends_word=final and symbol == " ",
             column=column,
         )
+
+
+def read_logits(
+    lines: Sequence[LineEvents],
+    logits: np.ndarray,
+    lengths: np.ndarray,
+    sizes: Sequence[int] | None = None,
+) -> list[Event]:
+    """The events of the next columns of lines side by side, line by line.
+
+    Args:
+      lines: S lines.
+      logits: (S, n, K) of their next columns.
+      lengths: (S,), how many of these each line has.
+      sizes: how many columns each line has, where they are known to have no more.
+    """
+    winners = logits.argmax(axis=-1)
+    log_probs = np.zeros(winners.shape, np.float32)
+    if winners.any():  # That of a blank is of no use, and most columns are blank.
+        log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
+    events: list[Event] = []
+    for stream, length in enumerate(lengths.tolist()):
+        if length:
+            events += lines[stream].read(
+                winners[stream, :length].tolist(),
+                log_probs[stream, :length].tolist(),
+                None if sizes is None else sizes[stream],
+            )
+    return events

@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.host.classifier import HostClassifier
 from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
+from seqvision.models.parameters import on_host
 from seqvision.models.steps import read_steps, start_memory, step_axis
 from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
@@ -24,6 +26,8 @@ from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shar
 _SIZES = (1, 8, 64)
 _MOST_ON_HOST = 16
 """So many streams, or fewer, are read on the host; a compiled program takes longer to call."""
+_MOST_MULTIPLICATIONS = 48_000_000
+"""Of a step of all streams on the host: some 3 ms of one core, of which the devices may be more."""
 
 
 class StreamNetwork(abc.ABC):
@@ -74,8 +78,8 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
       height: rows of a column.
       num_streams: lines side by side.
     """
-    if _on_host(model.dtype, num_streams):
-        reader = HostReader(model, _numpy(params))
+    if _on_host(model.dtype, num_streams, _multiplications(params, (height, 1))):
+        reader = HostReader(model, on_host(params))
         return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
 
     def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
@@ -87,18 +91,19 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
 
 
 def create_classifier_network(
-    model: SequenceClassifier, params: Any, num_streams: int
+    model: SequenceClassifier, params: Any, input_shape: tuple[int, ...], num_streams: int
 ) -> StreamNetwork:
     """The network of a run that classifies step by step, where it is fastest.
 
     Args:
       model: the network, see `models.steps.step_axis`.
       params: its weights.
+      input_shape: of an image (height, width, channels), or of a clip (T, ...).
       num_streams: images or clips side by side.
     """
     start = start_memory(model, num_streams)
-    if _on_host(model.dtype, num_streams):
-        return HostNetwork(HostClassifier(model, _numpy(params)), start, time_axis=1)
+    if _on_host(model.dtype, num_streams, _multiplications(params, input_shape[-3:-1])):
+        return HostNetwork(HostClassifier(model, on_host(params)), start, time_axis=1)
 
     def read(params: Any, memory: Any, steps: Any, lengths: Any) -> Any:
         return read_steps(model, params, to_unit_range(steps), lengths, memory)
@@ -183,8 +188,25 @@ class DeviceNetwork(StreamNetwork):
         self.memory = jax.device_put(memory, self._sharding)
 
 
-def _on_host(dtype: Any, num_streams: int) -> bool:
-    return _in_float32(dtype) and num_streams <= _MOST_ON_HOST
+def _on_host(dtype: Any, num_streams: int, multiplications: int) -> bool:
+    """Whether the host reads streams whose steps take so many multiplications each.
+
+    Decided once: what the host and a compiled program remember of a line has other shapes.
+    """
+    is_little = num_streams * multiplications <= _MOST_MULTIPLICATIONS
+    return _in_float32(dtype) and num_streams <= _MOST_ON_HOST and is_little
+
+
+def _multiplications(params: Any, size: tuple[int, ...]) -> int:
+    """Of a step: of a frame (height, width), or of a column (height, 1)."""
+    blocks: Any = next(
+        (params[name]["cnn"] for name in ("columns", "sequence") if name in params), {}
+    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim == 2)
+    for number in range(len(blocks)):  # Each has half as many rows and columns as the one before.
+        count += blocks[f"block_{number}"]["conv"]["kernel"].size * math.prod(size)
+        size = tuple(-(-length // 2) for length in size)
+    return int(count)
 
 
 def _sizes(dtype: Any) -> tuple[int, ...]:
@@ -195,10 +217,6 @@ def _sizes(dtype: Any) -> tuple[int, ...]:
 
 def _in_float32(dtype: Any) -> bool:
     return dtype is None or jnp.dtype(dtype) == jnp.float32
-
-
-def _numpy(params: Any) -> Any:
-    return jax.tree.map(np.asarray, jax.device_get(params))
 
 
 def _start(model: LineReader, params: Any, height: int, num_streams: int) -> Any:

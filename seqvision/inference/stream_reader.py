@@ -1,5 +1,6 @@
 """Live reading of lines whose columns arrive a few at a time."""
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
-from seqvision.inference.stream_events import Event, LineEvents, LineState
+from seqvision.inference.stream_events import Event, LineEvents, LineState, read_logits
 from seqvision.inference.stream_network import create_network
-from seqvision.inference.streams import Streams, checked_count
+from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
 
@@ -27,9 +28,9 @@ class StreamReader(Streams[Event]):
     It decodes the text that `inference.transcriber.Transcriber` decodes of the whole line,
     however the columns are cut. It keeps neither columns nor events: the text so far is the symbols
     of all final events, joined, without spaces at its ends (see `text`, which also puts writing
-    from right to left in order). Up to 16 lines are read on the host, in numpy. More of them are
-    read on the devices, where pushes of 1, 8 or 64 columns waste no time; the first of each size
-    compiles a program.
+    from right to left in order). Up to 16 lines are read on the host, in numpy, if a column of all
+    of them is little work. Others are read on the devices, where pushes of 1, 8 or 64 columns waste
+    no time; the first of each size compiles a program.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
@@ -152,28 +153,11 @@ class StreamReader(Streams[Event]):
         """Reads columns; `sizes` of the lines, where they are known to have no more."""
         events: list[Event] = []
         for logits, lengths in self._logits(columns):
-            events += self._decoded(logits, lengths, sizes)
-        return sorted(events, key=lambda event: event.stream)
-
-    def _decoded(
-        self, logits: np.ndarray, lengths: np.ndarray, sizes: list[int] | None
-    ) -> list[Event]:
-        winners = logits.argmax(axis=-1)
-        log_probs = np.zeros(winners.shape, np.float32)
-        if winners.any():  # That of a blank is of no use, and most columns are blank.
-            log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
-        events: list[Event] = []
-        for stream, length in enumerate(lengths.tolist()):
-            if length == 0:
-                continue
             if self._on_logits is not None:
-                self._on_logits(stream, logits[stream, :length])
-            events += self._lines[stream].read(
-                winners[stream, :length].tolist(),
-                log_probs[stream, :length].tolist(),
-                None if sizes is None else sizes[stream],
-            )
-        return events
+                for stream in np.flatnonzero(lengths).tolist():
+                    self._on_logits(stream, logits[stream, : lengths[stream]])
+            events += read_logits(self._lines, logits, lengths, sizes)
+        return sorted(events, key=lambda event: event.stream)
 
     def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)
@@ -197,7 +181,23 @@ class StreamReader(Streams[Event]):
         return tuple(line.state for line in self._lines)
 
     def _fits(self, kept: tuple[Any, ...]) -> bool:
-        return all(isinstance(state, tuple) and len(state) == len(LineState()) for state in kept)
+        return all(self._is_state(state) for state in kept)
+
+    def _is_state(self, state: Any) -> bool:
+        if not (isinstance(state, tuple) and len(state) == len(LineState._fields)):
+            return False
+        num_columns, previous, start, highest, end = state
+        is_place = all(is_count(number) for number in (num_columns, start, previous))
+        is_end = end == -1 or is_count(end)
+        # The last run of columns begins at one that was read, and no letter before it ends later.
+        return (
+            is_place
+            and is_end
+            and end <= start < max(num_columns, 1)
+            and previous <= len(self.symbols)
+            and isinstance(highest, float)
+            and -math.inf < highest <= 0
+        )
 
     def _keep(self, kept: tuple[Any, ...]) -> None:
         for line, state in zip(self._lines, kept, strict=True):

@@ -111,20 +111,36 @@ class Streams(abc.ABC, Generic[Event]):
             raise ValueError(
                 f"{type(state).__name__} is no state of a {self._name}; pass what save() returned"
             )
-        if state.network != self._digest:
+        if not isinstance(state.network, str) or state.network != self._digest:
             raise ValueError(f"the state is of another network than this {self._name}'s")
+        if not isinstance(state.streams, tuple):
+            raise ValueError("the state is damaged: what it holds of its streams is no tuple")
         if len(state.streams) != self.num_streams:
             raise ValueError(
                 f"the state is of {len(state.streams)} streams; this {self._name} has"
                 f" {self.num_streams}"
             )
-        shapes = jax.tree.map(_shape, self._network.memory)
-        if jax.tree.map(_shape, state.memory) != shapes:
-            raise ValueError("the state is damaged: its arrays have other shapes than those here")
+        self._check_memory(state.memory)
         if not self._fits(state.streams):
             raise ValueError("the state is damaged: what it holds of a stream is none of its kind")
         self._network.restore(state.memory)
         self._keep(state.streams)
+
+    def _check_memory(self, memory: Any) -> None:
+        """Refuses what cannot be the memory of this network."""
+        other: Any
+        structure: Any
+        leaves, structure = jax.tree.flatten(self._network.memory)
+        try:
+            found, other = jax.tree.flatten(memory)
+        except (TypeError, ValueError):  # Such as a dictionary of keys without an order.
+            found, other = jax.tree.flatten(None)
+        shapes = [(leaf.shape, leaf.dtype) for leaf in leaves]
+        is_array = all(isinstance(leaf, np.ndarray) for leaf in found)
+        if other != structure or not is_array or [(a.shape, a.dtype) for a in found] != shapes:
+            raise ValueError("the state is damaged: its arrays have other shapes than those here")
+        if not all(np.isfinite(np.asarray(leaf, np.float32)).all() for leaf in found):
+            raise ValueError("the state is damaged: its arrays have values that are not finite")
 
     @abc.abstractmethod
     def _checked(self, stream: int, steps: Any) -> np.ndarray:
@@ -216,8 +232,9 @@ def checked_count(num_streams: Any) -> int:
     return num_streams
 
 
-def _shape(leaf: Any) -> tuple[Any, Any]:
-    return leaf.shape, leaf.dtype
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number from 0, as Python has them."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _digest(params: Any) -> str:

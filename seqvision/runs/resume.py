@@ -12,6 +12,7 @@ from seqvision.errors import UserError
 from seqvision.runs.checkpoint import Checkpoints, LoopFacts
 from seqvision.runs.data_facts import read_data_facts
 from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.imported import foreign_layers, is_foreign, with_weights
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import state_sharding
@@ -58,16 +59,26 @@ def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
 
     Args:
       setup: the training; its optimizer is initialised again for weights of another run.
-      init_from: the workdir of a run whose weights to start from; "" for random ones.
+      init_from: the workdir of a run whose weights to start from, or weights that another library
+        trained; "" for random ones.
 
     Raises:
-      UserError: there is no run at `init_from`, or its weights do not match.
+      UserError: there are no weights at `init_from`, or they do not match.
     """
     mesh, replicas = setup.mesh, setup.replicas
     state = replicas.create_state(setup.init, mesh)
     if not init_from:
         return state
-    params, lines = warm_start(state.params, expanded(init_from, "config.init_from"), replicas)
+    path = expanded(init_from, "config.init_from")
+    if is_foreign(path):
+        source, layers = foreign_layers(path)
+        shape, axes = setup.input_shape, len(replicas.axes)
+        state, lines = with_weights(state, source, layers, shape, num_axes=axes)
+        say(f"starting from {path}")
+        for line in lines:
+            say(line)
+        return state
+    params, lines = warm_start(state.params, path, replicas)
     for line in lines:
         say(line)
     params = to_devices(params, state_sharding(mesh))

@@ -1,10 +1,12 @@
 """The server of the page: files, and a WebSocket for each page."""
 
 import asyncio
+import contextlib
 import ipaddress
 import json
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,8 @@ from seqvision.web.pages import served
 from seqvision.web.streams import Facts, Stream
 
 _MOST_MESSAGE = 32 << 20  # A larger one ends the connection; `streams` refuses much smaller ones.
+_MOST_TEXT = 64  # Characters of a message that is no steps.
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _HEARTBEAT = 15.0  # Seconds after which a connection that went silent is dropped.
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -27,6 +31,7 @@ class PageServer:
 
     Attributes:
       sockets: the open connections.
+      is_open: whether others than this machine are served, by whatever name they call it.
     """
 
     def __init__(self, facts: Facts, open_stream: Callable[[], Stream], most_pages: int) -> None:
@@ -38,23 +43,24 @@ class PageServer:
           most_pages: how many may be open at once.
         """
         self.sockets: set[web.WebSocketResponse] = set()
+        self.is_open = False
         self._facts, self._open, self._most = facts | {"engine": "socket"}, open_stream, most_pages
         self._files = served()
 
-    def app(self, hosts: set[str] | None = None) -> web.Application:
+    def app(self, hosts: set[str]) -> web.Application:
         """The application.
 
         Args:
-          hosts: the names that a browser may call this server by; None: any. A page of another
-            site could else reach a server of this machine by a name that leads here.
+          hosts: the names that a browser may call this server by, unless it is open. A page of
+            another site could else reach a server of this machine by a name that leads here.
         """
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if hosts is not None and urlsplit(f"//{request.host}").hostname not in hosts:
+            if not self.is_open and _name_in(f"//{request.host}") not in hosts:
                 raise web.HTTPForbidden(text=f"this server is not called {request.host}\n")
             origin = request.headers.get("Origin")
-            if origin is not None and urlsplit(origin).netloc != request.host:
+            if origin is not None and not _is_of(origin, request.host):
                 raise web.HTTPForbidden(text=f"this server is not for pages of {origin}\n")
             return await handler(request)
 
@@ -114,8 +120,8 @@ def answered(stream: Stream, message: bytes | str) -> dict[str, Any]:
 
 
 def _done(stream: Stream, message: str) -> dict[str, Any]:
-    try:
-        wanted = json.loads(message)
+    try:  # Of a long one, the brackets alone could be too deep.
+        wanted = json.loads(message) if len(message) <= _MOST_TEXT else None
     except ValueError:
         wanted = None
     if wanted == {"do": "finish"}:
@@ -129,48 +135,86 @@ def _done(stream: Stream, message: str) -> dict[str, Any]:
     )
 
 
-async def serve(server: PageServer, host: str, port: int) -> None:
-    """Serves until it is cancelled.
+def _name_in(address: str) -> str | None:
+    """The name of the machine in an address, in small letters; None where there is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _is_of(origin: str, host: str) -> bool:
+    """Whether a page of this origin came from this host."""
+    return _name_in(origin) is not None and urlsplit(origin).netloc == host
+
+
+async def serve(server: PageServer, host: str, port: int) -> signal.Signals:
+    """Serves until Ctrl-C or SIGTERM.
 
     Args:
       server: the pages.
       host: a name or an address of this machine.
       port: 0 for a free one.
 
+    Returns:
+      The signal that ended it.
+
     Raises:
       UserError: there is no such host here, or the port is taken or not allowed.
     """
-    is_local = _is_loopback(host)
-    hosts = {host, "localhost", "127.0.0.1", "::1"} if is_local else None
+    if not host:
+        raise UserError(
+            "--host: empty, which would open the page to all that reach this machine; leave it out"
+            " to serve this machine alone, or write --host=0.0.0.0"
+        )
+    hosts = {host.lower(), "localhost", "127.0.0.1", "::1"}
     runner = web.AppRunner(server.app(hosts), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no name at all, such as a..b.
             raise UserError(_why(error, host, port)) from None
+        places = [address[0] for address in runner.addresses]
+        server.is_open = not all(ipaddress.ip_address(place).is_loopback for place in places)
         name = f"[{host}]" if ":" in host else host
         say(f"page      http://{name}:{runner.addresses[0][1]}/")
-        if not is_local:
+        if server.is_open:
             say(
                 f"open      whoever reaches {host} can use this page: without a password, not"
                 " encrypted; leave out --host to serve this machine alone"
             )
-        say("Ctrl-C ends it")
-        await asyncio.Event().wait()
+        ended: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+        with _told_of_ends(ended):
+            say("Ctrl-C ends it")
+            return await ended
     finally:
         await runner.cleanup()
 
 
-def _is_loopback(host: str) -> bool:
+@contextlib.contextmanager
+def _told_of_ends(ended: "asyncio.Future[signal.Signals]") -> Iterator[None]:
+    """Inside of it, `ended` gets the first signal that ends the server."""
+    loop, handled = asyncio.get_running_loop(), []
+
+    def end(number: signal.Signals) -> None:
+        if not ended.done():
+            ended.set_result(number)
+
+    # In threads but the main one, and on Windows, Ctrl-C cancels the server.
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+        for number in _ENDS:
+            loop.add_signal_handler(number, end, number)
+            handled.append(number)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
 
 
-def _why(error: OSError, host: str, port: int) -> str:
-    reason = (error.strerror or str(error)).lower()
+def _why(error: OSError | ValueError, host: str, port: int) -> str:
+    reason = (getattr(error, "strerror", None) or "it is no name of a machine").lower()
     if "in use" in reason:
         return f"--port: {port} is in use on {host}; choose another one, or 0 for a free one"
     if isinstance(error, PermissionError):

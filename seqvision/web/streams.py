@@ -16,14 +16,19 @@ from seqvision.runs.saved_run import Run
 
 Facts = dict[str, Any]
 
-MOST_BYTES = 1 << 20
-"""Of one push; a page sends some hundred."""
+_MOST_STEPS, _MOST_BYTES = 1024, 1 << 20
+"""Of one push, during which other pages wait: less than a second. A page sends 64 steps at most."""
 
 
 class Stream(abc.ABC):
     """Steps in, JSON values out. Not thread safe; each page has its own."""
 
     step_bytes: int
+
+    @property
+    def most_steps(self) -> int:
+        """Of one push."""
+        return max(1, min(_MOST_STEPS, _MOST_BYTES // self.step_bytes))
 
     def push(self, content: bytes) -> dict[str, Any]:
         """Reads the next steps.
@@ -34,10 +39,12 @@ class Stream(abc.ABC):
         Raises:
           ValueError: they are no whole steps, or too many; nothing was read.
         """
-        if not content or len(content) % self.step_bytes or len(content) > MOST_BYTES:
+        count, rest = divmod(len(content), self.step_bytes)
+        if rest or not 0 < count <= self.most_steps:
+            several = f"1 to {self.most_steps} steps" if self.most_steps > 1 else "one step"
             raise ValueError(
                 f"{len(content)} bytes were pushed; a step has {self.step_bytes}, and one push"
-                f" takes whole steps of up to {MOST_BYTES} bytes together"
+                f" takes {several}"
             )
         return self._read(np.frombuffer(content, np.uint8).reshape(-1, self.step_bytes))
 
@@ -108,6 +115,11 @@ class WholeStream(Stream):
         """See `opener`; `apply` is compiled once for all pages."""
         self._run, self._apply, self._shape = run, apply, run.data.input_shape
         self.step_bytes = math.prod(self._shape)
+
+    @property
+    def most_steps(self) -> int:
+        """One image, since for each other number of them a program would be compiled."""
+        return 1
 
     def _read(self, steps: np.ndarray) -> dict[str, Any]:
         images = to_unit_range(jnp.asarray(steps.reshape(-1, *self._shape)))

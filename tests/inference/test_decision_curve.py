@@ -115,13 +115,15 @@ def test_what_cannot_be_calibrated(rng: np.random.Generator) -> None:
             classifier.calibrate(*arguments)
     with pytest.raises(UserError, match="'entropy' is not known; choose probability or margin"):
         classifier.calibrate(images, labels, measure="entropy")
-    with pytest.raises(UserError, match="within: 2; "):
-        classifier.calibrate(images, labels, within=2)
+    for within in (2, float("nan")):
+        with pytest.raises(UserError, match=f"within: {within}; "):
+            classifier.calibrate(images, labels, within=within)
     with pytest.raises(UserError, match="there are no examples to calibrate"):
         classifier.calibrate(images[:0], labels[:0])
     clips = run_of("frames")
-    with pytest.raises(ValueError, match="lengths: needed are 3 whole numbers, 1 to 6"):
-        StreamClassifier(clips).calibrate(examples(rng, clips, 3), labels, [1, 7, 2])
+    for lengths in ([1, 7, 2], [1, 0, 2], [2.7, 2.0, 1.0], [1, np.nan, 2], [True] * 3, ["1"] * 3):
+        with pytest.raises(ValueError, match=r"lengths are .* 3 whole numbers, 1 to 6"):
+            StreamClassifier(clips).calibrate(examples(rng, clips, 3), labels, lengths)
 
 
 def test_bars() -> None:

@@ -54,7 +54,7 @@ def test_a_run_decides(
     out = capsys.readouterr().out
     assert len(re.findall(r"decided  '\d'  after 1 of 8 rows", out)) == 2
     assert out.count("\x1b[5A") == 2 * 7  # Four bars and a note, redrawn in place.
-    with pytest.raises(UserError, match="decision rule 'sure' is not understood"):
+    with pytest.raises(UserError, match=r"^--decide: decision rule 'sure' is no"):
         read_files(workdir, f"{tmp_path}/two.npz", "never", decide="sure")
 
     curve = StreamClassifier.from_run(workdir).calibrate()
@@ -63,8 +63,12 @@ def test_a_run_decides(
     assert curve.points[-1].accuracy == pytest.approx(metrics.score)
     assert f"read all   100.0%     0.0%           {metrics.score:>8.2%}" in report
     assert curve.rule is None or f"--decide={curve.rule} (accuracy" in report
-    with pytest.raises(UserError, match="'sure' is not known; choose probability or margin"):
-        evaluate_run(tiny_config, workdir, "test", decide="sure")
+    for wrong, message in (
+        ("sure", "--decide: decision rule: 'sure' is not known; choose probability or margin"),
+        ("probability:0.9", "--decide: 'probability:0.9' has a threshold, and --mode=evaluate"),
+    ):
+        with pytest.raises(UserError, match=rf"^{message}"):
+            evaluate_run(tiny_config, workdir, "test", decide=wrong)
 
 
 def test_clips_are_read_as_far_as_the_window(

@@ -17,6 +17,7 @@ from seqvision.errors import UserError
 from seqvision.inference.decision import DecisionRule
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import Belief, StreamClassifier
+from seqvision.inference.stream_network import DeviceNetwork, HostNetwork
 from seqvision.models import create_model
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.readouts import READOUTS
@@ -250,6 +251,8 @@ def test_a_class_is_decided_on_once(rng: np.random.Generator, rows: Run, rule: s
     ("rule", "message"),
     [
         ("probability", "'probability' is not understood; write probability or margin, a colon"),
+        (0.9, "decision rule 0.9 is not understood; .* such as probability:0.95"),
+        (("probability", 0.9), "is not understood"),
         ("margin:x", "'margin:x' is not understood"),
         ("entropy:0.9", "'entropy' is not known; choose probability or margin"),
         ("margin:1.5", "margin:1.5: the threshold must be above 0 and at most 1"),
@@ -257,9 +260,13 @@ def test_a_class_is_decided_on_once(rng: np.random.Generator, rows: Run, rule: s
         ("margin:0", "the threshold must be above 0"),
     ],
 )
-def test_rules_that_are_none(rule: str, message: str) -> None:
+def test_rules_that_are_none(rows: Run, rule: Any, message: str) -> None:
+    classifier = StreamClassifier(rows, rule="margin:0.5")
     with pytest.raises(UserError, match=message):
-        DecisionRule.parse(rule)
+        classifier.rule = rule
+    assert classifier.rule == DecisionRule("margin", 0.5)
+    classifier.rule = None
+    assert classifier.rule is None
 
 
 @pytest.mark.parametrize("num_streams", [2, 18])
@@ -287,9 +294,23 @@ def test_saved_restored_and_reset(rng: np.random.Generator, rows: Run, num_strea
     state = second.save()
     for damaged in (
         state._replace(memory=state.memory[0]),
-        state._replace(streams=((1, None, None),) * num_streams),
-        state._replace(streams=((99, np.zeros(5, np.float32), None),) * num_streams),
-        state._replace(streams=("seven",) * num_streams),
+        *(
+            state._replace(streams=(seen,) * num_streams)
+            for seen in (
+                (1, None, None),
+                (99, np.full(5, 0.2, np.float32), None),
+                (3, np.full(5, 0.2, np.float32), 5),
+                (3, np.full(5, 20, np.float32), None),
+                (3, np.full(5, np.nan, np.float32), None),
+                (3, np.full(5, 0.2), None),
+                (True, np.full(5, 0.2, np.float32), None),
+                (0, None, 2),
+                "seven",
+                None,
+            )
+        ),
+        state._replace(streams=None),
+        state._replace(memory=jax.tree.map(lambda leaf: leaf * np.nan, state.memory)),
     ):
         with pytest.raises(ValueError, match="the state is damaged"):
             second.restore(damaged)
@@ -361,3 +382,10 @@ def test_a_run_that_reads_text_says_so(rows: Run) -> None:
     config.data.source = "digit_lines"
     with pytest.raises(UserError, match=r"reads text and knows no classes; .* StreamReader"):
         StreamClassifier(dataclasses.replace(rows, settings=validate(config)))
+
+
+def test_much_work_is_not_for_the_host() -> None:
+    """9 x 4 x 9000 products at each of 12 places of a frame are 4 million."""
+    run = run_of("frames", cnn_channels=(4, 9000), hidden_size=2)
+    networks = [StreamClassifier(run, count)._network for count in (1, 16)]
+    assert [type(network) for network in networks] == [HostNetwork, DeviceNetwork]

@@ -1,5 +1,6 @@
 """Live reading decodes the text of the whole line, however the columns come."""
 
+import gc
 import pickle
 import tracemalloc
 from functools import cached_property
@@ -15,7 +16,7 @@ from configs import default
 from seqvision.config.validation import validate
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, greedy_decode
-from seqvision.inference.stream_events import Event
+from seqvision.inference.stream_events import Event, LineState
 from seqvision.inference.stream_reader import StreamReader
 from seqvision.models import create_reader
 from seqvision.models.line_reader import LineReader
@@ -59,12 +60,17 @@ class Network:
 
     @cached_property
     def alone(self) -> StreamReader:
-        """One for all tests that end the line: it is compiled once. It adds to `live_logits`."""
+        """One for all tests that end the line, read on the host. It adds to `live_logits`."""
         return self.reader(on_logits=lambda stream, logits: self.live_logits.append(logits))
 
     @cached_property
     def four(self) -> StreamReader:
         return self.reader(num_streams=4)
+
+    @cached_property
+    def twenty(self) -> StreamReader:
+        """More than the host reads: it is compiled."""
+        return self.reader(num_streams=20)
 
     def logits(self, line: np.ndarray) -> np.ndarray:
         """Of the whole line at once: (columns + delay, K)."""
@@ -138,6 +144,44 @@ def test_live_is_offline(network: Network, rng: np.random.Generator, sequence: s
         np.testing.assert_allclose(live, whole, atol=1e-5 * np.abs(whole).max())
 
 
+@pytest.mark.parametrize(
+    ("fields", "tolerance"),
+    [
+        ({"sequence": "columns", "cell": "lstm"}, 1e-5),
+        ({"sequence": "cnn_columns", "cell": "gru"}, 1e-5),
+        ({"sequence": "cnn_columns", "cell": "lstm", "compute_dtype": "bfloat16"}, 1e-2),
+    ],
+)
+def test_compiled_live_is_offline(
+    rng: np.random.Generator, fields: dict[str, Any], tolerance: float
+) -> None:
+    """More lines than the host reads."""
+    network, lines = Network(num_layers=2, **fields), [line_of(rng, n) for n in (200, 163)]
+    live: dict[int, list[np.ndarray]] = {11: [], 19: []}
+    reader = network.reader(20, on_logits=lambda stream, logits: live[stream].append(logits))
+    cuts = [cuts_of(rng, line.shape[1]) for line in lines]
+    found: list[list[Event]] = [[], []]
+    for turn in range(max(map(len, cuts))):
+        pieces = {
+            stream: line[:, own[turn]]
+            for stream, line, own in zip(live, lines, cuts, strict=True)
+            if turn < len(own)
+        }
+        for event in reader.push(pieces):
+            found[event.stream == 19].append(event)
+    for event in reader.finish(live):
+        found[event.stream == 19].append(event)
+    for events, line, pieces in zip(found, lines, live.values(), strict=True):
+        whole = network.logits(line)
+        assert np.ptp(whole) > 2
+        np.testing.assert_allclose(
+            np.concatenate(pieces), whole, atol=tolerance * np.abs(whole).max()
+        )
+        if "compute_dtype" not in fields:  # There two classes may be equally likely.
+            assert text_of(events) == network.text(line)
+            assert len(text_of(events)) > 20
+
+
 @pytest.mark.parametrize("letter_delay", [0, 3])
 def test_events_of_a_letter(network: Network, rng: np.random.Generator, letter_delay: int) -> None:
     line = line_of(rng, 200)
@@ -169,8 +213,11 @@ def test_events_of_a_letter(network: Network, rng: np.random.Generator, letter_d
     assert [e.ends_word for e in final] == ends_word
 
 
-def test_streams_side_by_side_are_as_if_alone(network: Network, rng: np.random.Generator) -> None:
-    alone, together = network.alone, network.four
+@pytest.mark.parametrize("place", ["four", "twenty"])
+def test_streams_side_by_side_are_as_if_alone(
+    network: Network, rng: np.random.Generator, place: str
+) -> None:
+    alone, together = network.alone, getattr(network, place)
     lines = [[line_of(rng, int(n)) for n in rng.integers(1, 150, 3)] for _ in range(4)]
     expected = [[plain(read(alone, line, [slice(None)])) for line in own] for own in lines]
     found: list[list[list[Event]]] = [[] for _ in lines]
@@ -214,10 +261,62 @@ def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) ->
         reader.restore({})
     with pytest.raises(ValueError, match="the state is of another network"):
         reader.restore(reader.save()._replace(network="another's digest"))
+
+
+DAMAGED = {
+    "symbol": LineState(5, 99, 1, -0.1, 0),
+    "symbol, negative": LineState(5, -1, 1, -0.1, 0),
+    "texts": ("a", "b", "c", "d", "e"),
+    "confidence": LineState(5, 2, 1, 3.0, 0),
+    "NaN": LineState(5, 2, 1, float("nan"), 0),
+    "infinite": LineState(5, 2, 1, float("-inf"), 0),
+    "negative columns": LineState(-5, 2, 1, -0.1, 0),
+    "truth": LineState(True, 0, 0, -0.1, -1),
+    "start behind the columns": LineState(5, 2, 5, -0.1, 0),
+    "end behind the start": LineState(5, 2, 1, -0.1, 2),
+    "end": LineState(5, 2, 1, -0.1, -2),
+    "fraction": LineState(5.5, 2, 1, -0.1, 0),
+    "none": None,
+    "short": (5, 2, 1),
+}
+
+
+@pytest.mark.parametrize("num_streams", [1, 20])
+def test_damaged_states_are_refused(
+    network: Network, rng: np.random.Generator, num_streams: int
+) -> None:
+    reader = network.alone if num_streams == 1 else network.twenty
+    line = line_of(rng, 60)
+    reader.reset(range(num_streams))
+    reader.push({0: line[:, :31]})
     state = reader.save()
-    cut = jax.tree.map(lambda leaf: leaf[..., :-1], state.memory)
-    with pytest.raises(ValueError, match="the state is damaged"):
-        reader.restore(state._replace(memory=cut))
+    events = plain(reader.push({0: line[:, 31:]}) + reader.finish(0))
+    reader.restore(state)
+    others = state.streams[1:]
+    damaged = {name: state._replace(streams=(one, *others)) for name, one in DAMAGED.items()}
+    for name, streams in {"no streams": None, "a number": 3, "a list": [*state.streams]}.items():
+        damaged[name] = state._replace(streams=streams)
+    memory = state.memory
+    for name, other in {
+        "NaN memory": jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), memory),
+        "infinite memory": jax.tree.map(lambda leaf: np.full_like(leaf, np.inf), memory),
+        "ints": jax.tree.map(lambda leaf: 3, memory),
+        "lists": jax.tree.map(np.ndarray.tolist, memory),
+        "float64": jax.tree.map(np.float64, memory),
+        "a part": memory[0],
+        "no memory": None,
+        "an odd dictionary": {1: memory, "1": memory},
+        "cut": jax.tree.map(lambda leaf: leaf[..., :-1], memory),
+    }.items():
+        damaged[name] = state._replace(memory=other)
+    for name, wrong in damaged.items():
+        with pytest.raises(ValueError, match=r"^the state is damaged: [^\n]*$"):
+            reader.restore(wrong)
+            pytest.fail(name)
+    # It goes on as if none of them had come.
+    assert plain(reader.push({0: line[:, 31:]}) + reader.finish(0)) == events
+    with pytest.raises(ValueError, match="of another network"):
+        reader.restore(state._replace(network=np.zeros(2)))
 
 
 def test_many_columns_take_no_memory(rng: np.random.Generator) -> None:
@@ -231,6 +330,7 @@ def test_many_columns_take_no_memory(rng: np.random.Generator) -> None:
         for turn in range(5):
             events = reader.push(columns)
             num_events, column = num_events + len(events), events[-1].column
+            gc.collect()
             if turn == 1:
                 before, _ = tracemalloc.get_traced_memory()
         after, _ = tracemalloc.get_traced_memory()

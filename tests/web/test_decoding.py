@@ -1,6 +1,7 @@
 """What the page computes in JavaScript is what Python computes: letters, ink, networks."""
 
 import base64
+import dataclasses
 from typing import Any
 
 import jax
@@ -11,7 +12,9 @@ import pytest
 from seqvision.exporters.description import describe
 from seqvision.exporters.onnx_network import whole_network
 from seqvision.exporters.onnx_step import network_step
-from seqvision.inference.stream_events import LineEvents
+from seqvision.inference import stream_reader
+from seqvision.inference.stream_network import StreamNetwork
+from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run
 from tests.web.node import RUNTIME, in_node, needs_node, needs_runtime
 from tests.web.runs import classifier, digit_reader
@@ -27,28 +30,53 @@ return given.map(({ symbols, delay, pieces, empty }) => {
 """
 
 
-def python_events(case: dict[str, Any], stream: int = 0) -> list[dict[str, Any]]:
-    """As `StreamReader` makes them of logits."""
-    line = LineEvents(stream, case["symbols"], case["delay"])
-    width, events = len(case["symbols"]) + 1, []
+class Given(StreamNetwork):
+    """A network whose logits are given, one after another."""
 
-    def read(logits: list[float], size: int | None) -> None:
-        rows = np.array(logits, np.float32).reshape(-1, width)
-        sums = np.exp(rows - rows.max(-1, keepdims=True)).sum(-1)
-        events.extend(line.read(rows.argmax(-1).tolist(), (-np.log(sums)).tolist(), size))
+    def __init__(self, logits: np.ndarray) -> None:
+        self._logits, self.memory = logits, ()
 
-    for piece in case["pieces"]:
-        read(piece, None)
-    size, before = line.state.num_columns, len(events)
-    read(case["empty"], size)
-    events += line.finish(size)
-    if len(events) > before:
-        events[-1] = events[-1]._replace(ends_word=True)
-    return [event._asdict() for event in events]
+    def size_of(self, num_steps: int) -> int:
+        return num_steps
+
+    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        now, self._logits = np.split(self._logits, [steps.shape[2]])
+        return now[None]
+
+    def start(self, streams: list[int]) -> None:
+        pass
+
+
+def python_events(
+    run: Run, case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Any]]:
+    """Those of a `StreamReader` whose network gives these logits."""
+    symbols, delay, model = tuple(case["symbols"]), case["delay"], run.model
+    assert isinstance(model, LineReader)
+    settings = dataclasses.replace(
+        run.settings, reading=dataclasses.replace(run.settings.reading, delay=delay)
+    )
+    own = dataclasses.replace(
+        run,
+        settings=settings,
+        data=dataclasses.replace(run.data, class_names=symbols),
+        model=model.clone(delay=delay),
+    )
+    pieces = [np.reshape(logits, (-1, len(symbols) + 1)) for logits in case["pieces"]]
+    empty = np.reshape(case["empty"], (-1, len(symbols) + 1))
+    network = Given(np.concatenate([*pieces, empty]).astype(np.float32))
+    monkeypatch.setattr(stream_reader, "create_network", lambda *_: network)
+    reader = stream_reader.StreamReader(own)
+    events = [
+        event for part in pieces for event in reader.push(np.zeros((32, len(part)), np.uint8))
+    ]
+    return [event._asdict() for event in events + reader.finish()]
 
 
 @needs_node
-def test_letters_are_those_of_python(rng: np.random.Generator) -> None:
+def test_letters_are_those_of_python(
+    reader: Run, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cases: list[dict[str, Any]] = [{"symbols": ["a"], "delay": 3, "pieces": [], "empty": []}]
     for delay in (0, 1, 4, 7) * 10:
         width = int(rng.integers(2, 6))
@@ -66,7 +94,7 @@ def test_letters_are_those_of_python(rng: np.random.Generator) -> None:
             }
         )
     for found, case in zip(in_node(DECODE, cases), cases, strict=True):
-        expected = python_events(case)
+        expected = python_events(reader, case, monkeypatch)
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
             assert one.pop("confidence") == pytest.approx(other.pop("confidence"), rel=1e-5)

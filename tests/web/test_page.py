@@ -1,5 +1,6 @@
 """The page in a real Chromium: what a pen draws is read, from a server and from a folder."""
 
+import dataclasses
 import gzip
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from playwright.sync_api import TimeoutError as Late
 from seqvision.exporters.description import describe
 from seqvision.runs.saved_run import Run
 from seqvision.web.streams import opener
+from tests.web import conftest
 from tests.web.conftest import Address, as_folder, served
 from tests.web.node import needs_chromium, needs_runtime
 from tests.web.runs import classifier
@@ -104,8 +106,21 @@ def test_digits_of_the_test_set_are_read_while_they_are_written(
             "Line 3, empty"
         )
         page.get_by_role("button", name="Clear").click()
+        assert page.inner_text("#speed") == ""
         heard(page, "")
         assert page.locator("canvas").count() == 1
+        # A stroke that is taken away while the pen is down does not go on; nor does one of a line
+        # that is cleared.
+        box = page.locator("canvas").first.bounding_box()
+        for key in ("Control+z", "Delete"):
+            page.mouse.move(box["x"] + 40, box["y"] + 20)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 60, box["y"] + 80)
+            page.keyboard.press(key)
+            page.mouse.move(box["x"] + 100, box["y"] + 20)
+            page.mouse.up()
+            label = page.locator("canvas").first.get_attribute("aria-label")
+            assert label.startswith("Line 1, empty")
         assert page.inner_text("#problem") == ""
 
 
@@ -134,7 +149,7 @@ def test_belief_of_an_opened_picture_is_that_of_python(
         page.keyboard.press("ArrowLeft")
         assert page.inner_text("#count") == "8 of 9 rows"
         np.testing.assert_allclose(shown(page), 100 * expected[-2], atol=0.051)
-        # A drawing is read as well; what is no picture is named, and what is shown stays.
+        # A drawing is read as well; what is no picture is named, and nothing is believed of it.
         box = page.locator("canvas").bounding_box()
         page.mouse.move(box["x"] + 50, box["y"] + 50)
         page.mouse.down()
@@ -145,8 +160,83 @@ def test_belief_of_an_opened_picture_is_that_of_python(
         page.set_input_files("input[type=file]", tmp_path / "text.png")
         page.wait_for_selector("#problem:not(:empty)")
         assert page.inner_text("#problem").startswith("text.png: it is no picture")
+        unseen(page, "0 of 0 rows")
         page.get_by_role("button", name="Clear").click()
         assert page.inner_text("#problem") == ""
+        # So is a blank picture, and a blank drawing is not read.
+        page.set_input_files("input[type=file]", tmp_path / "digit.png")
+        page.wait_for_selector("#speed:not(:empty)")
+        Image.new("RGB", (30, 20), (10, 200, 90)).save(tmp_path / "blank.png")
+        page.set_input_files("input[type=file]", tmp_path / "blank.png")
+        page.wait_for_selector("#problem:not(:empty)")
+        assert page.inner_text("#problem") == "blank.png: it is blank: all its pixels are alike"
+        unseen(page, "0 of 0 rows")
+        page.mouse.move(box["x"] + 50, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 50, box["y"] + 150)
+        page.keyboard.press("Control+z")
+        page.mouse.move(box["x"] + 150, box["y"] + 250)
+        page.keyboard.press("Delete")
+        page.mouse.move(box["x"] + 50, box["y"] + 250)
+        page.mouse.up()
+        page.wait_for_timeout(400)
+        unseen(page, "0 of 0 rows")
+
+
+def unseen(page: Any, count: str) -> None:
+    """Checks that the page believes nothing."""
+    assert page.inner_text("#count") == count
+    assert set(page.locator("td.number").all_inner_texts()) == {"0.0 %"}
+    assert page.evaluate("document.getElementById('heard').textContent") == ""
+    assert page.inner_text("#speed") == ""
+
+
+def test_a_whole_picture_is_one(tmp_path: Path, open_page: Any) -> None:
+    run = classifier((9, 8, 1), sequence="rows", bidirectional=True)
+    with served(run, tmp_path) as address:
+        page = open_page(address)
+        box = page.locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + 50, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 90, box["y"] + 150)
+        page.mouse.up()
+        page.wait_for_selector("#speed:not(:empty)")
+        assert page.inner_text("#count") == "1 of 1 picture"
+        assert page.inner_text("#speed").startswith("1 picture read in ")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_clip_ends_with_its_window(
+    place: Place,
+    tmp_path: Path,
+    rng: np.random.Generator,
+    open_page: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = classifier((4, 9, 8, 1), sequence="frames", cnn_channels=(2,))
+    data = dataclasses.replace(run.settings.data, window=2)
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, data=data))
+    monkeypatch.setattr(conftest, "describe", lambda run: describe(run) | {"window": 2})
+    frames = rng.integers(0, 256, (4, 9, 8), np.uint8)
+    images = [Image.fromarray(frame) for frame in frames]
+    for number, image in enumerate(images):
+        image.save(tmp_path / f"{number}.png")
+    with place(run, tmp_path / "page") as address:
+        page = open_page(address)
+        page.set_input_files("input[type=file]", [tmp_path / f"{n}.png" for n in range(4)])
+        page.wait_for_selector("#speed:not(:empty)")
+        assert page.inner_text("#count") == "2 of 2 frames"
+        assert page.inner_text("#problem").startswith(
+            "the network knows clips of 2 frames (config.data.window): 2 more were not read"
+        )
+        page.get_by_role("button", name="Clear").click()
+        for count in ("1 of 1 frame", "2 of 2 frames", "2 of 2 frames"):
+            assert page.inner_text("#problem") == ""
+            page.get_by_role("button", name="Add frame").click()
+            page.wait_for_function(
+                "count => document.getElementById('count').textContent === count", arg=count
+            )
+        page.wait_for_selector("#problem:not(:empty)")
 
 
 def test_frames_of_a_clip_are_read_one_after_another(
@@ -169,6 +259,11 @@ def test_frames_of_a_clip_are_read_one_after_another(
         page.wait_for_function(
             "() => document.getElementById('count').textContent === '4 of 4 frames'", timeout=15_000
         )
+        # Other files are another clip.
+        page.set_input_files("input[type=file]", tmp_path / "clip.gif")
+        page.wait_for_function(
+            "() => document.getElementById('count').textContent === '3 of 3 frames'", timeout=15_000
+        )
 
 
 def test_a_page_is_told_that_there_is_no_place_and_that_the_server_has_ended(
@@ -179,5 +274,10 @@ def test_a_page_is_told_that_there_is_no_place_and_that_the_server_has_ended(
         open_page(address)
         third = open_page(address, is_ready=False)
         assert third.inner_text("#problem").startswith("2 pages are open")
+        digits, text = digits_of(0, 1)
+        write(first, 0, digits)
+        heard(first, text)
+        assert "read in" in first.inner_text("#speed")
     first.wait_for_selector("#problem:not(:empty)")
     assert first.inner_text("#problem") == "the server has ended"
+    assert first.inner_text("#speed") == ""

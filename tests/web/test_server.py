@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -25,6 +26,7 @@ from seqvision.runs.saved_run import Run
 from seqvision.web import server as server_module
 from seqvision.web.pages import check_shown, served, write_page
 from seqvision.web.server import PageServer, serve
+from seqvision.web.streams import opener
 from tests.web.conftest import page_server
 from tests.web.runs import classifier
 
@@ -34,7 +36,7 @@ FINISH = '{"do": "finish"}'
 
 def with_client(server: PageServer, work: Callable[[Client], Awaitable[None]]) -> None:
     async def whole() -> None:
-        async with TestClient(TestServer(server.app({"127.0.0.1"}))) as client:
+        async with TestClient(TestServer(server.app({"127.0.0.1", "localhost"}))) as client:
             await work(client)
 
     asyncio.run(whole())
@@ -103,14 +105,24 @@ def test_a_wrong_message_is_answered_and_nothing_is_lost(
         for message, error in (
             (b"", "0 bytes were pushed"),
             (bytes(33), "33 bytes were pushed; a step has 32"),
-            (bytes(10_000_000), "one push takes whole steps of up to 1048576 bytes"),
+            (bytes(32 * 1025), "32800 bytes were pushed; .* one push takes 1 to 1024 steps"),
+            (bytes(10_000_000), "one push takes 1 to 1024 steps"),
+            ("[" * 100_000 + "]" * 100_000, "is no message; send bytes to read"),
+            ('{"a":' * 50_000 + "1" + "}" * 50_000, "is no message"),
+            ("[" * 30 + "]" * 30, "is no message"),
+            ('"' + "\\ud800" * 9, "is no message"),
             ("x" * 10_000_000, "is no message; send bytes to read"),
             ('{"do": "dance"}', "is no message"),
             ("[NaN]", "is no message"),
             ('{"do": NaN}', "is no message"),
         ):
             answered = await answer(stream, message)
-            assert error in answered["error"] and len(answered["error"]) < 200
+            assert re.search(error, answered["error"]) and len(answered["error"]) < 200
+        assert "error" not in await answer(stream, '{"do":"reset"}')
+        found = (await answer(stream, content[:3200]))["events"]
+        assert (await answer(stream, bytes(32 * 1024)))["events"] is not None
+        await answer(stream, '{ "do" : "reset" }')
+        found = (await answer(stream, content[:3200]))["events"]
         found += (await answer(stream, content[3200:]))["events"]
         found += (await answer(stream, FINISH))["events"]
         assert plain(found) == events_of(reader, columns)
@@ -148,15 +160,44 @@ def test_one_page_too_many_is_told_so_until_another_leaves(reader: Run) -> None:
 
 def test_other_sites_and_names_are_refused(reader: Run) -> None:
     async def work(client: Client) -> None:
-        for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example:80"}):
+        own = str(client.make_url("")).rstrip("/")
+        for name, value in (
+            ("Origin", "http://evil.example"),
+            ("Origin", "http://[evil.example"),
+            ("Origin", "http://127.0.0.1:1"),
+            ("Origin", "null"),
+            ("Origin", "//"),
+            ("Host", "evil.example:80"),
+            ("Host", "[::1"),
+            ("Host", "[evil]"),
+            ("Host", ""),
+        ):
             for path in ("/stream", "/network.json"):
-                async with client.get(path, headers=headers) as response:
-                    assert response.status == 403
-                    assert "evil.example" in await response.text()
-        async with client.get("/", headers={"Origin": str(client.make_url("")).rstrip("/")}) as own:
-            assert own.status == 200
+                async with client.get(path, headers={name: value}) as response:
+                    assert response.status == 403, value
+                    assert value in await response.text()
+        for headers in ({"Origin": own}, {"Host": "LOCALHOST:9"}, {"Host": "127.0.0.1"}):
+            async with client.get("/", headers=headers) as response:
+                assert response.status == 200
 
     with_client(page_server(reader), work)
+
+
+def test_an_open_server_goes_by_any_name_and_is_not_for_other_sites(reader: Run) -> None:
+    server = page_server(reader)
+    server.is_open = True
+
+    async def work(client: Client) -> None:
+        for headers, status in (
+            ({"Host": "machine.example:80"}, 200),
+            ({"Host": "machine.example", "Origin": "http://machine.example"}, 200),
+            ({"Host": "machine.example", "Origin": "http://evil.example"}, 403),
+            ({"Host": "[", "Origin": "http://["}, 403),
+        ):
+            async with client.get("/network.json", headers=headers) as response:
+                assert response.status == status
+
+    with_client(server, work)
 
 
 def test_the_files_of_the_page_are_given_and_no_others(reader: Run) -> None:
@@ -218,28 +259,54 @@ def test_a_taken_port_or_a_strange_host_is_named(reader: Run) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=rf"^--port: {port} is in use on 127.0.0.1; choose"):
             asyncio.run(serve(page_server(reader), "127.0.0.1", port))
-    for host in ("192.0.2.1", "no.such.host.invalid"):
-        with pytest.raises(UserError, match=f"^--host: {host} cannot be served here"):
+    for host in ("192.0.2.1", "no.such.host.invalid", "a..b", "a" * 70, ".", "a b", "a\0b"):
+        with pytest.raises(UserError, match=rf"^--host: {re.escape(host)} cannot be served here"):
             asyncio.run(serve(page_server(reader), host, 0))
+    with pytest.raises(UserError, match=r"^--host: empty, which would open the page to all"):
+        asyncio.run(serve(page_server(reader), "", 0))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_it_ends_with_ctrl_c(
-    host: str, reader: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "127.1", "LOCALHOST", "127.0.0.2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_with_a_signal(
+    host: str,
+    number: signal.Signals,
+    reader: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     said = []
 
     def say(line: str) -> None:
         said.append(line)
         if line == "Ctrl-C ends it":
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
 
     monkeypatch.setattr(mode, "load_run", lambda workdir, seed: reader)
     monkeypatch.setattr(server_module, "say", say)
-    mode.serve_run(Path(), host, 0)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert mode.serve_run(Path(), host, 0) == {"SIGINT": 130, "SIGTERM": 143}[number.name]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert said[0].startswith(f"page      http://{host}:")
     assert (f"whoever reaches {host} can use this page" in said[1]) == (host == "0.0.0.0")
-    assert capsys.readouterr().out.endswith("ended\n")
+    assert len(said) == (3 if host == "0.0.0.0" else 2)
+    assert capsys.readouterr().out.endswith(f"ended by {number.name}\n")
+
+
+def test_a_whole_image_comes_alone() -> None:
+    """For each number of images a program would be compiled."""
+    run = classifier((5, 4, 2), sequence="rows", bidirectional=True)
+    stream = opener(run, describe(run))()
+    assert len(stream.push(bytes(40))["beliefs"]) == 1
+    with pytest.raises(
+        ValueError, match=r"^80 bytes were pushed; a step has 40, .* takes one step"
+    ):
+        stream.push(bytes(80))
+
+
+def test_an_image_larger_than_the_most_of_a_push_is_read() -> None:
+    run = classifier((1030, 1030, 1), sequence="rows", bidirectional=True)
+    assert len(opener(run, describe(run))().push(bytes(1030 * 1030))["beliefs"]) == 1
 
 
 def test_a_missing_run_says_what_to_do(tmp_path: Path) -> None:

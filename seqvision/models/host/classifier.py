@@ -8,6 +8,7 @@ import numpy as np
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.host.frames import HostFrames
 from seqvision.models.host.layers import HostLayers
+from seqvision.models.host.product import product
 from seqvision.models.host.readouts import HostReadout
 from seqvision.models.sequences import Frames
 from seqvision.models.steps import Memory
@@ -51,4 +52,4 @@ class HostClassifier:
             inputs = inputs.reshape(*steps.shape[:2], -1)
         outputs, layers = self._layers.read(inputs, memory[0], mask)
         features, parts = self._readout.read(outputs, memory[1], mask)
-        return features @ self._kernel + self._bias, (layers, parts)
+        return product(features, self._kernel) + self._bias, (layers, parts)

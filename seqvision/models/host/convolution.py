@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from seqvision.models.host.product import product
+
 
 def products_3x3(padded: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Each pixel's 3x3 neighbourhood times a kernel, as `models.cnn.as_product`.
@@ -23,5 +25,5 @@ def products_3x3(padded: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         padded,
         strides=(image, row, column, row, item),
     )
-    products = neighbours.reshape(-1, 9 * channels) @ kernel
+    products = product(neighbours.reshape(-1, 9 * channels), kernel)
     return products.reshape(count, height - 2, width - 2, -1)

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import expit
 
+from seqvision.models.host.product import product
+
 
 class NumpyOperations:
     """`cells.operations.Operations` of numpy arrays, float32."""
@@ -21,7 +23,7 @@ class NumpyOperations:
         return 1 / np.sqrt(array)
 
     def matmul(self, inputs: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-        return inputs @ kernel
+        return product(inputs, kernel)
 
     def split(self, array: np.ndarray, num_parts: int) -> list[np.ndarray]:
         # `np.split` takes as long as the product of a step.

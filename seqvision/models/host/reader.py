@@ -7,6 +7,7 @@ import numpy as np
 
 from seqvision.models.host.columns import HostColumns
 from seqvision.models.host.layers import HostLayers
+from seqvision.models.host.product import product
 from seqvision.models.line_reader import LineReader
 
 
@@ -45,4 +46,4 @@ class HostReader:
         inputs = np.divide(columns, np.float32(255), dtype=np.float32)
         steps, before = self._columns.read(inputs, memory[0], lengths)
         outputs, layers = self._layers.read(steps, memory[1], mask)
-        return outputs @ self._kernel + self._bias, (before, layers)
+        return product(outputs, self._kernel) + self._bias, (before, layers)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.models.host.numpy_operations import NumpyOperations
+from seqvision.models.host.product import product
 from seqvision.models.running_readouts import STEPS
 
 _OPERATIONS = NumpyOperations()
@@ -39,7 +40,8 @@ class HostReadout:
         scores = outputs[..., :1]
         if self._kind == "attention":
             hidden, score = self._params["hidden"], self._params["score"]
-            scores = np.tanh(outputs @ hidden["kernel"] + hidden["bias"]) @ score["kernel"]
+            inner = np.tanh(product(outputs, hidden["kernel"]) + hidden["bias"])
+            scores = product(inner, score["kernel"])
         features = np.empty_like(outputs)
         for step in range(outputs.shape[1]):
             features[:, step], new = STEPS[self._kind](

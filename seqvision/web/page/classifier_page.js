@@ -1,7 +1,7 @@
 // The page of a classifier: a picture or a clip, and belief in each class as it is read.
 
 import { Ink } from "./ink.js";
-import { keys, say, took, tool } from "./page.js";
+import { counted, keys, say, took, tool } from "./page.js";
 import { listen, paint } from "./pen.js";
 import { frameBytes, picturesOf } from "./pictures.js";
 
@@ -52,7 +52,7 @@ export function showClassifier(facts, engine) {
   function show() {
     const at = Number(slider.value);
     const unit = facts.steps === "pixels" ? width : 1;
-    document.getElementById("count").textContent = `${at * unit} of ${slider.max * unit} ${step}`;
+    document.getElementById("count").textContent = `${at * unit} of ${counted(slider.max * unit, step)}`;
     const belief = at ? beliefs[at - 1] : facts.classes.map(() => 0);
     const order = facts.classes.map((_, number) => number);
     const last = beliefs.at(-1);
@@ -93,8 +93,13 @@ export function showClassifier(facts, engine) {
   /** Reads everything from the start, shown step by step. */
   async function read() {
     const mine = ++turn;
-    const all = [...pieces()];
+    if (!ofClips && !picture && !ink.end) return forget(); // Nothing is drawn.
+    const most = (ofClips && facts.window) || Infinity;
+    const all = [...pieces()].slice(0, most);
     [beliefs, slider.max, slider.value] = [[], all.length, 0];
+    const isLong = ofClips && frames.length > most;
+    const tooLong = `the network knows clips of ${counted(most, "frames")} (config.data.window): ${frames.length - most} more were not read; Clear begins the next clip`;
+    say(isLong ? new Error(tooLong) : null);
     let ms = 0, n = 0;
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     await engine.reset();
@@ -119,16 +124,22 @@ export function showClassifier(facts, engine) {
     clearTimeout(timer);
     [picture, turn] = [null, turn + 1];
   }
-  const later = () => (timer = setTimeout(() => read().catch(say), ofClips ? 0 : 150));
+  const failed = (error) => (forget(), say(error));
+  const later = () => (timer = setTimeout(() => read().catch(failed), ofClips ? 0 : 150));
+
+  /** Shows no belief. */
+  function forget() {
+    [beliefs, slider.max, slider.value] = [[], 0, 0];
+    document.getElementById("speed").textContent = document.getElementById("heard").textContent = "";
+    show();
+  }
 
   function clear() {
     begin();
     say(null);
-    [ink, picture, frames, beliefs] = [new Ink(height, width, (1.6 * height) / 28), null, [], []];
-    [slider.max, slider.value] = [0, 0];
-    document.getElementById("speed").textContent = document.getElementById("heard").textContent = "";
+    [ink, picture, frames] = [new Ink(height, width, (1.6 * height) / 28), null, []];
     draw();
-    show();
+    forget();
   }
 
   function undo() {
@@ -143,16 +154,19 @@ export function showClassifier(facts, engine) {
     later();
   }
 
+  /** Opens a picture, or a clip, in place of what there is. */
   async function open(files) {
-    begin();
+    if (!files.length) return; // The dialogue was left.
+    clear();
+    const mine = turn;
     try {
       const pictures = await picturesOf([...files], facts, ofClips);
-      [frames, picture] = [ofClips ? [...frames, ...pictures] : [], pictures.at(-1)];
-      say(null);
+      if (mine !== turn) return; // Something else was begun meanwhile.
+      [frames, picture] = [ofClips ? pictures : [], pictures.at(-1)];
       draw();
       later();
     } catch (error) {
-      say(error);
+      if (mine === turn) say(error);
     }
   }
 
@@ -162,7 +176,10 @@ export function showClassifier(facts, engine) {
   const file = document.createElement("label");
   file.className = "file";
   file.innerHTML = `Open <input class="unseen" type="file" accept="image/*" ${ofClips ? "multiple" : ""}>`;
-  file.firstElementChild.addEventListener("change", ({ target }) => open(target.files));
+  file.firstElementChild.addEventListener("change", ({ target }) => {
+    open([...target.files]);
+    target.value = ""; // So that the same file can be opened again.
+  });
   document.getElementById("tools").append(file);
   keys({ undo, clear, next: ofClips ? addFrame : undefined });
   slider.addEventListener("input", show);

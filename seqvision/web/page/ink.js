@@ -10,17 +10,21 @@ export class Ink {
   constructor(height, width, radius) {
     Object.assign(this, { height, width, radius });
     this.strokes = [];
+    this.isDown = false; // Whether the last stroke goes on.
     this.pixels = new Uint8Array(height * width);
   }
 
   /** Puts the pen down. Returns the first column that changed. */
   begin(x, y) {
     this.strokes.push([[x, y]]);
+    this.isDown = true;
     return this.#draw(x, y, x, y);
   }
 
-  /** Moves the pen on. Returns the first column that changed. */
+  /** Moves the pen on, if its stroke is still there. Returns the first column that changed, or the
+   *  width. */
   move(x, y) {
+    if (!this.isDown) return this.width;
     const stroke = this.strokes.at(-1);
     const [fromX, fromY] = stroke.at(-1);
     stroke.push([x, y]);
@@ -29,6 +33,7 @@ export class Ink {
 
   /** Takes the last stroke away. Returns the first column that changed, or the width. */
   undo() {
+    this.isDown = false;
     const gone = this.strokes.pop();
     if (!gone) return this.width;
     this.pixels.fill(0);

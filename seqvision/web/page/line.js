@@ -8,10 +8,18 @@ export const LEAD = 24;
 /** Columns given at once. */
 const MOST = 64;
 
+/** How writing was in training, in rows: the radius of its pen, and top and foot of its letters. */
+export function guides({ inputs, looks }) {
+  const height = inputs.shape[0];
+  if (!looks) return { radius: (1.6 * height) / 32, top: (6 * height) / 32, foot: (26 * height) / 32 };
+  const [foot, size, thickness] = [looks.foot, looks.size, looks.thickness].map(([, middle]) => middle);
+  return { radius: thickness / 2, top: foot - size, foot };
+}
+
 /** A line: its ink, how much of it was read, and the letters. */
 export class Line {
-  constructor(height, width) {
-    this.ink = new Ink(height, width, (1.6 * height) / 32);
+  constructor(height, width, radius) {
+    this.ink = new Ink(height, width, radius);
     this.wanted = 0; // So many columns may be read.
     this.isOver = false; // Whether the next line has begun.
     this.restart();
@@ -19,7 +27,8 @@ export class Line {
 
   /** Forgets what was read. */
   restart() {
-    Object.assign(this, { read: 0, isStale: false, isFinished: false, letters: [] });
+    // `asked` is what the engine has read once it has answered, `read` what it has.
+    Object.assign(this, { read: 0, asked: 0, isStale: false, isFinished: false, isEnding: false, letters: [] });
   }
 
   begin(x, y) {
@@ -28,6 +37,7 @@ export class Line {
   }
 
   move(x, y) {
+    if (!this.ink.isDown) return; // The stroke was taken away.
     this.#changed(this.ink.move(x, y));
     this.#behind(x);
   }
@@ -56,9 +66,9 @@ export class Line {
     return this.letters.map(({ symbol }) => symbol).join("").trim();
   }
 
-  /** Ink in a column that was read already: the line has to be read again. */
+  /** Ink in a column that the engine has already: the line has to be read again. */
   #changed(column) {
-    if (column < this.read || this.isFinished) this.isStale = true;
+    if (column < this.asked || this.isEnding) this.isStale = true;
   }
 
   #behind(x) {
@@ -96,24 +106,28 @@ export class Follower {
     const goesOn = line === next || line === null || line.isFinished || !line.isOver;
     const current = goesOn ? next : line; // The old line is read to its end first.
     if (current !== line || current.isStale) {
+      await engine.reset(); // Where it fails, it is asked again.
       this.line = current;
       current.restart();
-      await engine.reset();
       return true;
     }
     const wanted = current.isOver ? Math.max(current.ink.end, current.read) : current.wanted;
     if (current.read < wanted) {
-      const first = current.read;
-      current.read = Math.min(wanted, first + MOST);
-      const n = current.read - first;
-      const answer = await engine.push(current.ink.columns(first, current.read), n);
-      if (!current.isStale) this.#took(current, answer, n);
+      const n = Math.min(wanted - current.read, MOST);
+      current.asked = current.read + n;
+      // Where it fails, nothing was read, and the same columns are pushed again.
+      const answer = await engine.push(current.ink.columns(current.read, current.asked), n);
+      if (current.isStale) return true;
+      current.read = current.asked;
+      this.#took(current, answer, n);
       return true;
     }
     if (!current.isOver || current.isFinished) return false;
-    current.isFinished = true;
+    current.isEnding = true;
     const answer = await engine.finish();
-    if (!current.isStale) this.#took(current, answer, 0);
+    if (current.isStale) return true;
+    current.isFinished = true;
+    this.#took(current, answer, 0);
     return true;
   }
 

@@ -3,9 +3,15 @@
 import { showClassifier } from "./classifier_page.js";
 import { showReader } from "./reader_page.js";
 
-/** Shows an error as one line; without one, none. */
+/** Shows an error as one line; without one, none. What was said of the reading before is over. */
 export function say(error) {
   document.getElementById("problem").textContent = error ? error.message : "";
+  if (error) document.getElementById("speed").textContent = "";
+}
+
+/** Such as `1 row` or `2 rows`. */
+export function counted(n, name) {
+  return `${n} ${n === 1 ? name.replace(/s$/, "") : name}`;
 }
 
 /** A button among the tools, with its key. */
@@ -35,7 +41,7 @@ export function keys({ undo, clear, next }) {
 export function took(answer, n, name) {
   const each = n > 1 ? ` (${(answer.ms / n).toFixed(3)} ms each)` : "";
   const trip = answer.trip ? `, ${answer.trip.toFixed(1)} ms with the way to the server` : "";
-  return `${n} ${name} read in ${answer.ms.toFixed(2)} ms${each}${trip}`;
+  return `${counted(n, name)} read in ${answer.ms.toFixed(2)} ms${each}${trip}`;
 }
 
 async function main() {

@@ -31,6 +31,9 @@ export async function picturesOf(files, facts, ofClips) {
     } catch (error) {
       throw new Error(`${file.name}: it is no picture that this browser can read (${error.message})`);
     }
+    // As `--mode=read` says it; where training pictures differ in their paper, one may be blank.
+    const isBlank = !ofClips && facts.inputs.background !== "mixed" && isEven(found.at(-1), facts);
+    if (isBlank) throw new Error(`${file.name}: it is blank: all its pixels are alike`);
   }
   return found;
 }
@@ -57,13 +60,13 @@ function fitted(bitmap, { inputs }) {
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
   const [w, h] = [Math.round(bitmap.width * scale), Math.round(bitmap.height * scale)];
   const edge = borderOf(bitmap);
-  pen.fillStyle = `rgb(${edge} ${edge} ${edge})`;
+  pen.fillStyle = `rgb(${edge.join(" ")})`;
   pen.fillRect(0, 0, width, height);
   pen.imageSmoothingQuality = "high";
   pen.drawImage(bitmap, (width - w) >> 1, (height - h) >> 1, w, h);
   const rgba = pen.getImageData(0, 0, width, height).data;
   const { background } = inputs;
-  const isSwapped = background === (edge > 127 ? "dark" : "light");
+  const isSwapped = background === (edge[1] > 127 ? "dark" : "light");
   const bytes = new Uint8Array(width * height * channels);
   for (let at = 0; at < width * height; at++) {
     const colours = rgba.slice(4 * at, 4 * at + 3);
@@ -76,7 +79,13 @@ function fitted(bitmap, { inputs }) {
   return bytes;
 }
 
-/** The mean brightness of a picture's border. */
+/** Whether all pixels of a picture are alike. */
+export function isEven(bytes, { inputs }) {
+  const channels = inputs.shape.at(-1);
+  return bytes.every((value, at) => value === bytes[at % channels]);
+}
+
+/** The mean red, green and blue of a picture's border. */
 function borderOf(bitmap) {
   const size = 32;
   const pen = new OffscreenCanvas(size, size).getContext("2d", { willReadFrequently: true });
@@ -84,11 +93,13 @@ function borderOf(bitmap) {
   pen.fillRect(0, 0, size, size);
   pen.drawImage(bitmap, 0, 0, size, size);
   const { data } = pen.getImageData(0, 0, size, size);
-  let [sum, count] = [0, 0];
+  const sums = [0, 0, 0];
+  let count = 0;
   for (let at = 0; at < size * size; at++) {
     const [x, y] = [at % size, Math.floor(at / size)];
     if (x > 0 && y > 0 && x < size - 1 && y < size - 1) continue;
-    [sum, count] = [sum + data[4 * at + 1], count + 1];
+    sums.forEach((sum, c) => (sums[c] = sum + data[4 * at + c]));
+    count++;
   }
-  return Math.round(sum / count);
+  return sums.map((sum) => Math.round(sum / count));
 }

@@ -1,6 +1,6 @@
 // The page of a reader: lines to write on, and the letters below their ink.
 
-import { Follower, LEAD, Line } from "./line.js";
+import { Follower, guides, LEAD, Line } from "./line.js";
 import { keys, say, took, tool } from "./page.js";
 import { colour, listen, paint } from "./pen.js";
 
@@ -10,7 +10,8 @@ const PAUSE = 350;
 class Strip {
   constructor(facts, number, width, scale, changed) {
     const height = facts.inputs.shape[0];
-    Object.assign(this, { number, line: new Line(height, width) });
+    this.guides = guides(facts);
+    Object.assign(this, { number, line: new Line(height, width, this.guides.radius) });
     this.place = document.createElement("div");
     this.place.className = "line";
     this.canvas = document.createElement("canvas");
@@ -37,7 +38,8 @@ class Strip {
     const pen = paint(canvas, width, height, (x, y) => pixels[x * height + y]);
     const unit = canvas.width / width;
     pen.fillStyle = colour("edge");
-    for (const row of [6 / 32, 26 / 32]) pen.fillRect(0, row * canvas.height, canvas.width, 1);
+    const { top, foot } = this.guides;
+    for (const row of [top, foot]) pen.fillRect(0, Math.round((row * canvas.height) / height), canvas.width, 2);
     line.letters.forEach(({ columns, symbol }, place) => {
       if (symbol === " ") return;
       const [first, last] = this.#inked(columns);
@@ -146,6 +148,7 @@ export function showReader(facts, engine) {
   function clear() {
     clearTimeout(timer);
     say(null);
+    document.getElementById("speed").textContent = "";
     for (const { place } of strips.splice(0)) place.remove();
     add();
     active = strips[0];

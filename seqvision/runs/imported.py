@@ -1,0 +1,168 @@
+"""The state of a run that starts from weights which another library trained."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from seqvision.errors import UserError
+from seqvision.models.parameters import named_leaves
+from seqvision.training.state import TrainState
+from seqvision.weights import fitting, tensorflow_layers
+from seqvision.weights.layers import Arrays, Layers
+from seqvision.weights.own_run import is_own_run
+from seqvision.weights.source import Source, open_source
+
+_MANY_UPDATES = 1_000_000
+"""So many that Adam's correction of its start is 1."""
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether there is something, and it is no run of seqvision."""
+    is_there = path.exists() or path.with_name(f"{path.name}.index").exists()
+    return is_there and not is_own_run(path)
+
+
+def foreign_layers(path: Path) -> tuple[Source, Layers]:
+    """The weights in a file or folder of another library.
+
+    Raises:
+      UserError: there are none, they are damaged, or no network of ours has such layers.
+    """
+    source = open_source(path)
+    if source.kind not in fitting.READERS:
+        raise UserError(f"{path}: a run of seqvision; name it in config.init_from of a training")
+    try:
+        return source, fitting.READERS[source.kind](source.arrays)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def with_weights(
+    state: TrainState,
+    source: Source,
+    layers: Layers,
+    input_shape: tuple[int, ...],
+    beta2: float = 0.999,
+    num_axes: int = 0,
+) -> tuple[TrainState, list[str]]:
+    """The state with these weights.
+
+    Args:
+      state: before its first step.
+      source, layers: see `foreign_layers`.
+      input_shape: of an image or clip, (..., height, width, channels).
+      beta2: of Adam; it tells how many updates the slots of a TensorFlow checkpoint had.
+      num_axes: how many first axes of the state's arrays are seeds, which all get the same.
+
+    Returns:
+      The state, and lines of text: where each array comes from.
+
+    Raises:
+      UserError: an array is left over or has no place.
+    """
+    shapes = {name: leaf.shape[num_axes:] for name, leaf in named_leaves(state.params)}
+    names = fitting.weights_in(source.kind, source.arrays)
+    features = _features(layers, input_shape)
+    parts = fitting.fit(layers, shapes, names, features)
+    params = _like(state.params, {name: part.array for name, part in parts.items()})
+    lines = [f"{len(parts)} arrays from {len(names)} of {source.kind}:", *fitting.table(parts)]
+    opt_state = state.opt_state
+    if source.kind == "tensorflow" and (found := _adam(source.arrays)):
+        updates = _updates(source.arrays, beta2)
+        opt_state, told = _with_slots(state, found, updates, shapes, features)
+        lines.append(told)
+    ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+    state = dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
+    return state, lines
+
+
+def padding_of(layers: Layers, input_shape: tuple[int, ...]) -> str | None:
+    """`same` or `valid`, whichever gives as many features as the first layer reads; else None."""
+    if not layers.convolutions:
+        return None
+    for padding in ("same", "valid"):
+        if math.prod(_sizes(layers, input_shape, padding)) == layers.recurrent[0].input_size:
+            return padding
+    return None
+
+
+def _features(layers: Layers, input_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    padding = padding_of(layers, input_shape)
+    return None if padding is None else _sizes(layers, input_shape, padding)
+
+
+def _sizes(layers: Layers, input_shape: tuple[int, ...], padding: str) -> tuple[int, ...]:
+    """(height, width, channels) behind blocks of a 3 x 3 convolution and pooling by 2."""
+    height, width = input_shape[-3:-1]
+    for _ in range(layers.num_blocks):
+        if padding == "same":
+            height, width = -(-height // 2), -(-width // 2)
+        else:
+            height, width = (height - 2) // 2, (width - 2) // 2
+    return height, width, layers.convolutions[layers.num_blocks - 1]["bias"].array.shape[-1]
+
+
+def _like(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """A tree of that structure; each array where the other lies, in its type."""
+    leaves = [_in_place_of(leaf, arrays[name]) for name, leaf in named_leaves(tree)]
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves)
+
+
+def _in_place_of(leaf: Any, array: Any) -> Any:
+    values = np.broadcast_to(np.asarray(array, leaf.dtype), leaf.shape)
+    return jax.device_put(values, leaf.sharding)
+
+
+def _adam(arrays: Arrays) -> dict[str, dict[str, np.ndarray]]:
+    """Both slots, where all variables have them."""
+    found = {slot: tensorflow_layers.slots(arrays, slot) for slot in tensorflow_layers.SLOTS}
+    count = len(tensorflow_layers.variables(arrays))
+    return found if all(len(slot) == count for slot in found.values()) else {}
+
+
+def _with_slots(
+    state: TrainState,
+    found: Mapping[str, Arrays],
+    updates: int,
+    shapes: Mapping[str, tuple[int, ...]],
+    features: tuple[int, ...] | None,
+) -> tuple[Any, str]:
+    """The optimizer's memory with Adam's, and a line about it."""
+    moments = []
+    for slot in tensorflow_layers.SLOTS:
+        # Gates move as in the weights; a forget bias is none of a gradient.
+        read = tensorflow_layers.read(found[slot], forget_bias=0)
+        parts = fitting.fit(read, shapes, list(found[slot]), features)
+        moments.append({name: part.array for name, part in parts.items()})
+
+    def is_adam(leaf: Any) -> bool:
+        return isinstance(leaf, optax.ScaleByAdamState)
+
+    leaves, structure = jax.tree.flatten(state.opt_state, is_leaf=is_adam)
+    places = [at for at, leaf in enumerate(leaves) if is_adam(leaf)]
+    if len(places) != 1:
+        return (
+            state.opt_state,
+            "the slots of Adam are not used: the optimizer of the config is another",
+        )
+    own = leaves[places[0]]
+    mean, square = (_like(own.mu, moment) for moment in moments)
+    count = _in_place_of(own.count, updates)
+    leaves[places[0]] = own._replace(count=count, mu=mean, nu=square)
+    told = f"Adam goes on from its slots, after {updates} updates"
+    return jax.tree.unflatten(structure, leaves), told
+
+
+def _updates(arrays: Arrays, beta2: float) -> int:
+    """How many updates Adam's slots had: `beta2_power` is beta2 to one power more."""
+    power = next((float(arrays[name]) for name in arrays if name.endswith("beta2_power")), 0.0)
+    if not 0 < power < 1:
+        return _MANY_UPDATES
+    return max(0, round(math.log(power) / math.log(beta2)) - 1)

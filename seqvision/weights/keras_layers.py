@@ -1,0 +1,151 @@
+"""Layers in weights of Keras: LSTM, GRU, Bidirectional, Conv2D and Dense, both ways.
+
+Gates of an LSTM are i, f, c, o, as ours, the forget bias in the bias; those of a GRU z, r, h. A GRU
+with `reset_after` has two biases, which are added but for the candidate.
+"""
+
+import re
+
+import numpy as np
+
+from seqvision.errors import UserError
+from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, gates_in_order, one
+
+_KEPT = ("kernel", "recurrent_kernel", "bias")
+# `.weights.h5` numbers what a layer holds; the older `.h5` names it, with `:0` behind.
+_NUMBERED = re.compile(r"(?P<layer>.+?)/(?P<cell>cell/)?vars/(?P<at>\d+)$")
+_NAMED = re.compile(r"(?P<layer>.+)/(?P<array>kernel|recurrent_kernel|bias)(?::0)?$")
+_SIDE = re.compile(r"/(?P<side>forward|backward)_")
+
+
+def read(arrays: Arrays) -> Layers:
+    """The layers of a model.
+
+    Args:
+      arrays: by their paths in the file.
+
+    Raises:
+      UserError: an array has no place, or a layer is one that we do not have.
+    """
+    layers: dict[str, dict[str, str]] = {}
+    for name in arrays:
+        match = _NUMBERED.match(name)
+        if match:
+            # A layer without a cell has no recurrent kernel.
+            kept = _KEPT if match["cell"] else ("kernel", "bias")
+            if int(match["at"]) >= len(kept):
+                raise UserError(f"{name}: layers of ours hold {' and '.join(kept)}")
+            layers.setdefault(match["layer"], {})[kept[int(match["at"])]] = name
+        elif match := _NAMED.match(name):
+            layers.setdefault(match["layer"], {})[match["array"]] = name
+        else:
+            raise UserError(f"{name}: it is no kernel, recurrent kernel or bias")
+    recurrent, convolutions, dense = _by_kind(arrays, layers)
+    if len(dense) != 1:
+        raise UserError(
+            f"the model has {len(dense)} dense layers ({', '.join(dense) or 'none'}); a network of"
+            " ours ends in one, its classifier"
+        )
+    blocks = tuple(_with_bias(arrays, layers[name]) for name in convolutions)
+    return Layers(
+        blocks, _recurrent(arrays, layers, recurrent), _with_bias(arrays, layers[dense[0]])
+    )
+
+
+def _by_kind(
+    arrays: Arrays, layers: dict[str, dict[str, str]]
+) -> tuple[list[str], list[str], list[str]]:
+    """Names of the recurrent, convolutional and dense layers, each in order."""
+    recurrent, convolutions, dense = [], [], []
+    for name, held in sorted(layers.items(), key=lambda item: _numbers(item[0])):
+        if "recurrent_kernel" in held:
+            recurrent.append(name)
+        elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim == 4:
+            convolutions.append(name)
+        else:
+            dense.append(name)
+    return recurrent, convolutions, dense
+
+
+def _numbers(name: str) -> tuple[list[int], str]:
+    """`lstm`, `lstm_1`, ..., `lstm_10`."""
+    return [int(digits) for digits in re.findall(r"_(\d+)", name)], name
+
+
+def _with_bias(arrays: Arrays, held: dict[str, str]) -> Parts:
+    if held.keys() != {"kernel", "bias"}:
+        raise UserError(f"{next(iter(held.values()))}: layers of ours have a kernel and a bias")
+    return {name: one(source, arrays[source]) for name, source in held.items()}
+
+
+def _recurrent(
+    arrays: Arrays, layers: dict[str, dict[str, str]], names: list[str]
+) -> tuple[Recurrent, ...]:
+    if not names:
+        raise UserError("the model has no LSTM or GRU layer")
+    stacks: dict[str, dict[str, str]] = {}
+    for name in names:
+        side = _SIDE.search(name)
+        base = name[: side.start()] if side else name
+        stacks.setdefault(base, {})[side["side"] if side else "forward"] = name
+    kinds = {re.sub(r"_\d+$", "", base.rpartition("/")[2]) for base in stacks}
+    if len(kinds) > 1:
+        raise UserError(
+            f"the model has recurrent layers of several kinds ({', '.join(sorted(kinds))}), and the"
+            " file does not tell their order; ours are all of one kind"
+        )
+    found = []
+    for sides in stacks.values():
+        read = [_direction(arrays, layers[sides[s]]) for s in ("forward", "backward") if s in sides]
+        found.append(Recurrent(read[0][0], tuple(parts for _, parts in read)))
+    return tuple(found)
+
+
+def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
+    missing = [name for name in _KEPT if name not in held]
+    if missing:
+        raise UserError(
+            f"{next(iter(held.values()))}: of this layer {', '.join(missing)} is missing"
+        )
+    kernel, recurrent, bias = (arrays[held[name]] for name in _KEPT)
+    num_gates = recurrent.shape[1] // recurrent.shape[0]
+    if num_gates == 4:
+        parts = zip(("input_kernel", "recurrent_kernel", "bias"), _KEPT, strict=True)
+        return "lstm", {ours: one(held[name], arrays[held[name]]) for ours, name in parts}
+    if num_gates != 3:
+        raise UserError(
+            f"{held['recurrent_kernel']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known"
+        )
+    if bias.ndim != 2:
+        raise UserError(
+            f"{held['bias']}: this GRU resets the hidden state before its product (reset_after="
+            "False), ours after it (as cuDNN); no weights make them equal"
+        )
+    hidden = len(recurrent)
+    of_input, of_hidden = (gates_in_order(row, "zrn", "rzn") for row in bias)
+    candidate = of_hidden[2 * hidden :]
+    of_input[: 2 * hidden] += of_hidden[: 2 * hidden]
+    in_order = "gates z, r, h to r, z, h"
+    return "gru", {
+        "input_kernel": one(held["kernel"], gates_in_order(kernel, "zrn", "rzn"), in_order),
+        "recurrent_kernel": one(
+            held["recurrent_kernel"], gates_in_order(recurrent, "zrn", "rzn"), in_order
+        ),
+        "bias": one(held["bias"], of_input, f"{in_order}, rows added for r and z"),
+        "candidate_bias": one(held["bias"], candidate, "second row, of h"),
+    }
+
+
+def write(layer: Recurrent) -> list[list[np.ndarray]]:
+    """What `set_weights` takes, for each direction: kernel, recurrent kernel, bias."""
+    found = []
+    for parts in layer.directions:
+        arrays = [parts[name].array for name in ("input_kernel", "recurrent_kernel", "bias")]
+        if layer.cell == "gru":
+            second = np.zeros_like(arrays[2])
+            second[2 * layer.hidden_size :] = parts["candidate_bias"].array
+            rows = [gates_in_order(row, "rzn", "zrn") for row in (arrays[2], second)]
+            arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays[:2]]
+            arrays.append(np.stack(rows))
+        found.append(arrays)
+    return found

@@ -1,0 +1,111 @@
+"""Layers as seqvision computes them, whoever trained them: the form that all formats are read into.
+
+Kernels of CNNs are (height, width, in, out), all others (in, out). Gates stand in our order. What
+a layer holds is named as in our own parameters.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+RECURRENT_NAMES = {
+    "lstm": ("input_kernel", "recurrent_kernel", "bias"),
+    "gru": ("input_kernel", "recurrent_kernel", "bias", "candidate_bias"),
+}
+NUM_GATES = {"lstm": 4, "gru": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """An array of ours.
+
+    Attributes:
+      array: its values.
+      origin: for people, the array it comes from and what was done to it.
+      sources: the names of the arrays it comes from.
+    """
+
+    array: np.ndarray
+    origin: str
+    sources: tuple[str, ...]
+
+
+Parts = dict[str, Part]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recurrent:
+    """One layer.
+
+    Attributes:
+      cell: `lstm` or `gru`.
+      directions: forward, or forward and backward.
+    """
+
+    cell: str
+    directions: tuple[Parts, ...]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.directions[0]["recurrent_kernel"].array.shape[0]
+
+    @property
+    def input_size(self) -> int:
+        return self.directions[0]["input_kernel"].array.shape[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+    """A network from its inputs on.
+
+    Attributes:
+      convolutions: the blocks of a CNN, each `kernel` and `bias`; of one CNN after the other where
+        each frame has its own.
+      recurrent: in order.
+      classifier: `kernel` (H, K) and `bias` (K,).
+      flattened: how the features of a CNN are ordered for the first recurrent layer: `hwc`, which
+        is ours, or `chw`.
+    """
+
+    convolutions: tuple[Parts, ...]
+    recurrent: tuple[Recurrent, ...]
+    classifier: Parts
+    flattened: str = "hwc"
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of one CNN: until the kernels begin anew."""
+        shapes = [block["kernel"].array.shape for block in self.convolutions]
+        again = (at for at in range(1, len(shapes)) if shapes[at:] == shapes[: len(shapes) - at])
+        return next((at for at in again if len(shapes) % at == 0), len(shapes))
+
+    @property
+    def is_per_frame(self) -> bool:
+        """Whether there are several CNNs, which differ in their weights alone."""
+        return self.num_blocks < len(self.convolutions)
+
+    def every_part(self) -> list[Part]:
+        groups = [*self.convolutions, *self.in_directions(), self.classifier]
+        return [part for group in groups for part in group.values()]
+
+    def in_directions(self) -> list[Parts]:
+        return [parts for layer in self.recurrent for parts in layer.directions]
+
+
+def gates_in_order(array: np.ndarray, given: str, wanted: str) -> np.ndarray:
+    """The last axis holds gates side by side; `given` and `wanted` name them, a letter each."""
+    gates = dict(zip(given, np.split(array, len(given), axis=-1), strict=True))
+    return np.concatenate([gates[gate] for gate in wanted], axis=-1)
+
+
+def one(source: str, array: np.ndarray, how: str = "") -> Part:
+    """A part from one array; `how` says what was done to it."""
+    return Part(np.asarray(array), f"{source}{': ' if how else ''}{how}", (source,))
+
+
+def several(sources: tuple[str, ...], array: np.ndarray, how: str) -> Part:
+    """A part from several arrays."""
+    return Part(np.asarray(array), f"{', '.join(sources)}: {how}", sources)
