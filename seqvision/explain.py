@@ -97,7 +97,9 @@ def arrays_on_the_way(
         if context.method_name == "__call__":
             hint = typing.get_type_hints(type(context.module).__call__).get("return")
             name = "/".join(context.module.path) or "logits"
-            first = result[0] if isinstance(result, tuple) else result
+            first = result
+            if isinstance(result, tuple):
+                first, hint = result[0], (*typing.get_args(hint), None)[0]
             axes = _axes(hint, first.ndim)
             if axes:
                 rows.append(_row(name, first, axes))

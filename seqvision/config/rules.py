@@ -71,7 +71,7 @@ def _cnn_rules(settings: Settings) -> Iterator[str]:
     if model.cnn_padding != "same" and model.sequence not in IMAGE_CNN_SEQUENCES:
         yield f"""config.model.cnn_padding: {model.cnn_padding} has no effect with
             config.model.sequence={model.sequence}; leave it at same, or choose
-            {" or ".join(IMAGE_CNN_SEQUENCES)}"""
+            one of {", ".join(IMAGE_CNN_SEQUENCES)}"""
     if not model.cnn_per_frame:
         return
     if model.sequence != "frames":

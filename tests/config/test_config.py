@@ -142,6 +142,8 @@ def test_each_field_is_needed_by_its_name_and_of_its_type() -> None:
 
 
 MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
+LINES = {"data.source": "digit_lines", "model.sequence": "cnn_columns", "model.readout": "per_step"}
+OWN_CNNS = MADE | {"model.cnn_per_frame": True}
 
 
 @pytest.mark.parametrize(
@@ -209,6 +211,15 @@ MADE = {"data.source": "moving_digits", "model.sequence": "frames"}
         ({"checkpoint.keep_best": True, "evaluate_every": "never"}, "keep_best: it needs"),
         ({"early_stopping.patience": 2, "data.validation_examples": 0}, "patience: it needs"),
         (MADE | {"checkpoint.keep_best": True, "clips.validation_clips": 0}, "best: it needs"),
+        ({"model.cnn_padding": "full"}, "choose one of same, valid"),
+        (
+            {"model.cnn_padding": "valid"},
+            "config.model.sequence=rows; leave it at same, or choose o",
+        ),
+        (LINES | {"model.cnn_padding": "valid"}, "cnn_columns reads one for each column; leave"),
+        ({"model.cnn_per_frame": True}, "no effect with config.model.sequence=rows; switch it off"),
+        (OWN_CNNS | {"clips.min_frames": 4}, "needs 8 frames of each clip, and config.clips makes"),
+        (OWN_CNNS | {"data.window": 9}, "needs 9 frames of each clip, and config.clips makes some"),
     ],
 )
 def test_an_impossible_value_fails(change: dict[str, Any], message: str) -> None:

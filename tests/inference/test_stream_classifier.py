@@ -127,6 +127,20 @@ def test_clips_on_the_host_and_compiled(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("num_streams", [3, 20])
+def test_clips_without_a_border(rng: np.random.Generator, num_streams: int) -> None:
+    run = run_of("frames", cnn_channels=(3,), cnn_padding="valid")
+    clips = examples(rng, run, 3)
+    found = in_pieces(rng, run, StreamClassifier(run, num_streams), clips)
+    np.testing.assert_allclose(found, expected_of(run, clips), atol=1e-5)
+
+
+def test_a_cnn_for_each_frame_needs_the_whole_clip() -> None:
+    run = run_of("frames", cnn_per_frame=True)
+    with pytest.raises(UserError, match=r"^run: each frame .* the whole clip; choose a run of one"):
+        StreamClassifier(run)
+
+
 def test_clips_as_predictor_reads_them(rng: np.random.Generator) -> None:
     """Of any number of frames, more than in training included."""
     run = run_of("frames", cell="gru")
