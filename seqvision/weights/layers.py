@@ -5,11 +5,24 @@ a layer holds is named as in our own parameters.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-Arrays = Mapping[str, np.ndarray]
+
+@runtime_checkable
+class Arrays(Protocol):
+    """Arrays by name: a dict, or those of a file, which are read when they are asked for."""
+
+    def __getitem__(self, name: str, /) -> np.ndarray: ...
+
+    def __contains__(self, name: object, /) -> bool: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def items(self) -> Iterable[tuple[str, np.ndarray]]: ...
+
 
 RECURRENT_NAMES = {
     "lstm": ("input_kernel", "recurrent_kernel", "bias"),

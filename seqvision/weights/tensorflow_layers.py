@@ -64,8 +64,8 @@ def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
 
 def slots(arrays: Arrays, slot: str) -> dict[str, np.ndarray]:
     """The arrays of a slot, one of `SLOTS`, each under the name of its variable."""
-    found = {name: arrays.get(f"{name}/{slot}") for name in variables(arrays)}
-    return {name: array for name, array in found.items() if array is not None}
+    names = [name for name in variables(arrays) if f"{name}/{slot}" in arrays]
+    return {name: arrays[f"{name}/{slot}"] for name in names}
 
 
 def _layers_of(kind: str, names: Iterable[str]) -> list[str]:
