@@ -68,6 +68,19 @@ def test_arrays_on_the_way() -> None:
     assert rows["recurrent/layer_0_backward"][:2] == ["batch time hidden", "4 x 6 x 5"]
     assert rows["recurrent"][:2] == ["batch time hidden", "4 x 6 x 10"]
     assert rows["logits"][:2] == ["batch classes", "4 x 3"]
+    assert not any(name.endswith("conv") for name in rows)  # It returns what goes in.
+
+
+def test_arrays_of_a_cnn_for_each_frame() -> None:
+    model = create_model(
+        num_classes=3, sequence="frames", cnn_channels=(2,), cnn_padding="valid", cnn_per_frame=True
+    )
+    inputs = jax.ShapeDtypeStruct((4, 6, 8, 11, 1), "float32")
+    params = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
+    rows = {name: rest for name, *rest in arrays_on_the_way(model, params, inputs, None)}
+    axes = "time batch map_height map_width map_channels"
+    assert rows["sequence/cnn"][:2] == [axes, "6 x 4 x 3 x 4 x 2"]
+    assert rows["sequence"][:2] == ["batch time features", "4 x 6 x 24"]
 
 
 def config_of(name: str, variant: str) -> ConfigDict:

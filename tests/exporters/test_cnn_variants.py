@@ -27,9 +27,7 @@ def model_of(**fields: Any) -> Any:
 @pytest.mark.parametrize(
     ("sequence", "fields"),
     [
-        ("cnn", {"cnn_padding": "valid"}),
         ("cnn_rows", {"cnn_padding": "valid"}),
-        ("frames", {"cnn_padding": "valid"}),
         ("frames", {"cnn_padding": "valid", "cnn_per_frame": True}),
         ("frames", {"cnn_per_frame": True, "readout": "per_step"}),
     ],
