@@ -17,6 +17,7 @@ from seqvision.training.state import TrainState
 from seqvision.weights import fitting, tensorflow_layers
 from seqvision.weights.layers import Arrays, Layers
 from seqvision.weights.own_run import is_own_run
+from seqvision.weights.refusals import shown
 from seqvision.weights.source import Source, open_source
 
 _MANY_UPDATES = 1_000_000
@@ -38,10 +39,17 @@ def foreign_layers(path: Path) -> tuple[Source, Layers]:
     source = open_source(path)
     if source.kind not in fitting.READERS:
         raise UserError(f"{path}: a run of seqvision; name it in config.init_from of a training")
+    odd = [name for name in source.arrays if not name.isprintable()]
+    if odd:
+        raise UserError(f"{path}: the name of an array cannot be printed ({shown(odd[0])})")
     try:
         return source, fitting.READERS[source.kind](source.arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+        raise UserError(
+            f"{path}: its arrays have not the shapes of the layers that their names say ({error})"
+        ) from error
 
 
 def with_weights(

@@ -62,6 +62,8 @@ def fit(
                 f"{part.origin}: shape {part.array.shape}, and {name} has {shapes[name]}; choose a"
                 " config of the same architecture"
             )
+        if part.array.dtype.kind != "f":
+            raise UserError(f"{part.origin}: numbers of {part.array.dtype}, not of floating point")
         if not np.isfinite(part.array).all():
             raise UserError(f"{part.origin}: it has values that are not finite")
     missing = sorted(shapes.keys() - parts.keys())

@@ -21,6 +21,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.importing import import_weights
 from seqvision.models import create_model
 from seqvision.models.parameters import named_leaves
+from seqvision.runs import imported
 from seqvision.runs.imported import foreign_layers, padding_of, with_weights
 from seqvision.tasks.classification import Classification
 from seqvision.tasks.from_config import create_network
@@ -29,7 +30,7 @@ from seqvision.training.state import make_init
 from seqvision.weights import tensorflow_layers
 from seqvision.weights.fitting import implied
 from seqvision.weights.source import Source
-from seqvision.weights.stored_arrays import StoredArray, StoredArrays
+from seqvision.weights.stored_arrays import StoredArrays, in_memory
 
 ESTIMATOR = Path(__file__).parents[1] / "data/estimator"
 
@@ -94,6 +95,35 @@ def test_what_stands_in_the_way(small_config: Any, tmp_path: Path) -> None:
         import_weights(settings, workdir, program)
 
 
+ODD = {
+    "a kernel with one axis": {"rnn/lstm_cell/kernel": np.zeros(8, np.float32)},
+    "gates that are not four": {"rnn/lstm_cell/kernel": np.zeros((3, 6), np.float32)},
+    "a bias of another size": {"rnn/lstm_cell/bias": np.zeros(5, np.float32)},
+    "no bias": {"rnn/lstm_cell/bias": None},
+    "integers": {"dense/kernel": np.zeros((3, 2), np.int32)},
+    "a name of two lines": {"dense\nkernel": np.zeros(2, np.float32)},
+    "an array too many": {"batch_normalization/gamma": np.zeros(2, np.float32)},
+    "another output": {"dense/bias": np.zeros(7, np.float32)},
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_arrays_are_one_line(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    given = source_with_slots(rng, 3, 0.999)
+    arrays = {name: given.arrays[name] for name in tensorflow_layers.variables(given.arrays)}
+    arrays = {key: array for key, array in (arrays | ODD[what]).items() if array is not None}
+    stored = StoredArrays({name: in_memory(array) for name, array in arrays.items()})
+    monkeypatch.setattr(imported, "open_source", lambda path: Source("tensorflow", stored))
+    model = create_model(num_classes=2, sequence="rows", hidden_size=3, execution="scan")
+    init = make_init(model, optax.sgd(0.1), (5, 4, 1), {}, use_ema=False)
+    with pytest.raises(UserError) as caught:
+        source, layers = imported.foreign_layers(Path("weights"))
+        with_weights(init(0), source, layers, (5, 4, 1))
+    assert str(caught.value).isprintable()
+
+
 def source_with_slots(rng: np.random.Generator, updates: int, beta2: float) -> Source:
     shapes = {
         "rnn/lstm_cell/kernel": (4 + 3, 12),
@@ -108,10 +138,7 @@ def source_with_slots(rng: np.random.Generator, updates: int, beta2: float) -> S
         arrays[f"{name}/Adam_1"] = np.float32(0.01 * rng.random(shape))
     arrays["beta1_power"] = np.array(0.9 ** (updates + 1), np.float32)
     arrays["beta2_power"] = np.array(beta2 ** (updates + 1), np.float32)
-    stored = {
-        name: StoredArray(array.shape, array.dtype, lambda array=array: array)
-        for name, array in arrays.items()
-    }
+    stored = {name: in_memory(array) for name, array in arrays.items()}
     return Source("tensorflow", StoredArrays(stored))
 
 
