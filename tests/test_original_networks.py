@@ -37,7 +37,7 @@ def config_of(name: str, path: Path, kind: str) -> ConfigDict:
     config.data.source, config.data.path, config.data.kind = "npz", str(path), kind
     config.data.batch_size, config.data.eval_batch_size = 8, 8
     config.data.validation_fraction = config.data.test_fraction = 0.2
-    config.model.cnn_channels, config.model.hidden_size = (4, 8), 8
+    config.model.cnn_channels, config.model.hidden_size = (8,), 8
     config.model.execution, config.model.recurrent_init = "scan", "identity"
     config.optimizer.learning_rate = 1e-2
     config.duration, config.log_every = "40 steps", "20 steps"
@@ -118,6 +118,7 @@ def test_sets_of_clips_of_many_lengths(tmp_path: Path, resident_bytes: int) -> N
 
 def test_what_is_too_small_is_named_with_the_smallest_size(tmp_path: Path) -> None:
     config = config_of("cnn_lstm", save_set(tmp_path / "set.npz", (9, 13, 1)), "images")
+    config.model.cnn_channels = (4, 8)
     with pytest.raises(UserError) as error:
         load_dataset(validate(config))
     assert str(error.value) == (
