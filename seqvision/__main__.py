@@ -1,5 +1,6 @@
 """The command: `python main.py`, `python -m seqvision` and, where it is installed, `seqvision`."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -8,6 +9,7 @@ import traceback
 from typing import NamedTuple, NoReturn
 
 from seqvision.errors import UserError, explain_out_of_memory, is_out_of_memory
+from seqvision.runtime.interruption import Ended, end_in_order, ending_signals
 
 # Most is imported late, so that a bad command line ends before jax is loaded.
 
@@ -69,8 +71,7 @@ def main(argv: list[str]) -> int:
         batch_size = settings.data.batch_size * settings.num_seeds if mode.splits_batch else 0
         _prepare_devices(name, batch_size)
     run = importlib.import_module(f"seqvision.{mode.module or name}").run
-    # From here on Ctrl-C lets what was begun be finished or saved.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    end_in_order()
     return run(settings, **arguments)
 
 
@@ -99,7 +100,8 @@ def _prepare_devices(mode: str, batch_size: int) -> None:
 def command() -> NoReturn:
     """Runs `main` on the process's arguments and ends the process."""
     # An import that Ctrl-C interrupts may end in a traceback, or swallow it; nothing is lost yet.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    for number in ending_signals():
+        signal.signal(number, _end_at_once)
     try:
         sys.exit(main(sys.argv))
     except UserError as error:
@@ -109,14 +111,27 @@ def command() -> NoReturn:
         # The reader, such as `head`, left. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _end(141)
-    except KeyboardInterrupt:
-        _end(130)
+    except KeyboardInterrupt as error:
+        number = error.signal if isinstance(error, Ended) else signal.SIGINT
+        print(_stopped_by(number), file=sys.stderr)
+        _end(128 + number)
     except Exception as error:
         if is_out_of_memory(error):
             print(f"error: {explain_out_of_memory(error)}", file=sys.stderr)
             _end(2)
         traceback.print_exc()
         _end(1)
+
+
+def _stopped_by(number: int) -> str:
+    """The last line of a process that a signal ended."""
+    return f"stopped by {'Ctrl-C' if number == signal.SIGINT else signal.Signals(number).name}"
+
+
+def _end_at_once(number: int, frame: object) -> NoReturn:
+    with contextlib.suppress(OSError):  # The terminal may be gone.
+        os.write(2, f"{_stopped_by(number)}\n".encode())
+    os._exit(128 + number)
 
 
 def _end(code: int) -> NoReturn:

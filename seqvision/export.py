@@ -2,24 +2,24 @@
 
 import dataclasses
 import json
-import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-
+from seqvision.config import command_line
+from seqvision.config.overrides import OF_THE_RUN
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import SPLITS
-from seqvision.errors import UserError, did_you_mean, explain_os_error
-from seqvision.runs.files import CONFIG, STATUS
+from seqvision.errors import UserError, did_you_mean
+from seqvision.models.parameters import on_host
+from seqvision.runs.files import CONFIG, STATUS, write_whole
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import Run, load_run
-from seqvision.runs.trained_data import check_trained_with, load_trained_on
+from seqvision.runs.trained_data import load_trained_on
 from seqvision.runtime.console import say
 from seqvision.tasks.from_config import create_network, input_shape
 
@@ -37,7 +37,6 @@ class Exported(NamedTuple):
 
 
 def export_run(
-    settings: Settings,
     workdir: Path,
     output: str,
     split: str = "test",
@@ -45,11 +44,11 @@ def export_run(
     check: bool = True,
     int8: bool = True,
     onnxruntime_web: str | None = None,
+    data: Mapping[str, Any] = MappingProxyType({}),
 ) -> Exported:
     """Writes a folder: the network and its step as ONNX, StableHLO, `network.json`, a card.
 
     Args:
-      settings: where the data of the check lie.
       workdir: a trained run.
       output: the folder; it must not be there yet, or be empty.
       split: the examples of the check.
@@ -58,22 +57,29 @@ def export_run(
       int8: whether to write 8-bit files too.
       onnxruntime_web: the folder of this npm package makes the folder a page, too; see
         `web.pages.write_page`.
+      data: fields of `config.data` that say where the data of the check lie, where they are not to
+        be those of the run.
 
     Returns:
       The folder, written as a whole or not at all, and the rows of the check.
 
     Raises:
-      UserError: no run, another network than `settings` says, no extra `export`, a folder that
-        holds something, or a file that is not equal.
+      UserError: no run, other data than it was trained on, no extra `export`, a folder that holds
+        something, a file that onnxruntime refuses, or that is not equal.
     """
     if split not in SPLITS:
         raise UserError(
             f"--split: '{split}' is not known; choose one of {', '.join(SPLITS)}"
             f"{did_you_mean(split, SPLITS)}"
         )
-    target = _checked_folder(output)
     _check_installed()
+    from seqvision.exporters.output_folder import checked_folder, write_folder
+
+    target = checked_folder(output)
     run = load_run(workdir, seed)
+    settings = dataclasses.replace(
+        run.settings, data=dataclasses.replace(run.settings.data, **data)
+    )
     if onnxruntime_web is not None:  # Refused now, not after the check.
         from seqvision.exporters.description import describe
         from seqvision.web.pages import check_shown, runtime_files, write_page
@@ -87,7 +93,7 @@ def export_run(
             write_page(folder, onnxruntime_web)
         return rows
 
-    return _written(target, write)
+    return Exported(target, write_folder(target, write))
 
 
 def _write(
@@ -99,28 +105,25 @@ def _write(
     from seqvision.exporters.check import Examples
     from seqvision.exporters.description import describe
 
-    model = _in_float32(run)
-    params = jax.tree.map(np.asarray, jax.device_get(run.params))
+    model, params = _in_float32(run), on_host(run.params)
     shape = input_shape(run.settings, run.data.input_shape)
-    facts = describe(run)
-    examples, rows = None, []
-    check_trained_with(run, settings)
-    if check:
-        read = load_trained_on(run, settings).split(split)
-        alphabet = Alphabet(run.data.class_names) if run.settings.reads_text else None
-        size = settings.data.eval_batch_size
-        examples = Examples(model, params, read, shape, size, alphabet)
+    facts, files, rows = describe(run), [], []
     for artefact in artefacts(model, params, shape, int8):
         say(f"{artefact.name}  {len(artefact.content):,} bytes")
         (folder / artefact.name).write_bytes(artefact.content)
-        if examples is not None:
-            rows.append(checked(artefact, model, examples))
-    score = None if examples is None else examples.score()
-    count = 0 if examples is None else len(examples)
+        files.append(artefact)
+    score, count = None, 0
+    if check:
+        examples_of = load_trained_on(run, settings).split(split)
+        alphabet = Alphabet(run.data.class_names) if run.settings.reads_text else None
+        size = settings.data.eval_batch_size
+        examples = Examples(model, params, examples_of, shape, size, len(files), alphabet)
+        rows = [checked(artefact, model, examples) for artefact in files]
+        score, count = examples.score(), len(examples)
     status = read_record(run.workdir / STATUS)
-    text = card(run, facts, status, rows, score, split, count)
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    (folder / "network.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / "README.md", card(run, facts, status, rows, score, split, count))
+    described = json.dumps(facts, indent=2, ensure_ascii=False)
+    write_whole(folder / "network.json", f"{described}\n")
     shutil.copyfile(run.workdir / CONFIG, folder / CONFIG)
     if score is not None:
         metric = "cer" if facts["kind"] == "reader" else "accuracy"
@@ -143,37 +146,9 @@ def _check_installed() -> None:
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"--mode=export needs {error.name}: pip install 'seqvision[export]', then run again"
+            f"--mode=export: {error.name} is not installed; install the extra: pip install"
+            " 'seqvision[export]' (in a clone: pip install -e '.[export]')"
         ) from None
-
-
-def _checked_folder(output: str) -> Path:
-    if not output:
-        raise UserError("--output: missing; name a folder to write, such as --output=exported")
-    target = expanded(output, "--output")
-    if target.is_dir() and not any(target.iterdir()):
-        return target
-    if target.exists() or target.is_symlink():
-        raise UserError(
-            f"--output: {target} is there already; name a folder that is not, or remove it"
-        )
-    if not target.parent.is_dir():
-        raise UserError(f"--output: the folder {target.parent} does not exist; make it first")
-    return target
-
-
-def _written(target: Path, write: Callable[[Path], list[Any]]) -> Exported:
-    """Writes a folder whole or not at all."""
-    folder = target.with_name(f".{secrets.token_hex(16)}.incomplete")
-    try:
-        folder.mkdir()
-        rows = write(folder)
-        folder.replace(target)
-    except OSError as error:
-        raise UserError(explain_os_error(error, target.parent, "--output")) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return Exported(target, rows)
 
 
 def run(
@@ -187,12 +162,17 @@ def run(
     format: str,  # noqa: A002  (the name of the flag)
     onnxruntime_web: str,
 ) -> int:
-    """`--mode=export`; returns the exit code."""
+    """`--mode=export`, with the settings of the run; returns the exit code."""
     if format not in ("onnx", "page"):
         raise UserError(f"--format: '{format}' is not known; choose onnx or page")
     if onnxruntime_web and format != "page":
         raise UserError("--onnxruntime_web: it has no effect without --format=page; add that")
     page = onnxruntime_web if format == "page" else None
-    exported = export_run(settings, workdir, output, split, seed, check, int8, page)
+    if page:
+        page = str(expanded(page, "--onnxruntime_web"))
+    overrides = command_line.config_overrides()
+    places = [name.removeprefix("data.") for name in OF_THE_RUN["export"] if name in overrides]
+    data = {name: getattr(settings.data, name) for name in places}
+    exported = export_run(workdir, output, split, seed, check, int8, page, data)
     say(f"exported to {exported.folder}")
     return 0

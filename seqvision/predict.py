@@ -19,7 +19,7 @@ from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.transcriber import Transcriber
-from seqvision.runs.saved_run import load_run, with_decoding
+from seqvision.runs.saved_run import check_lines_are_scaled, load_run, with_decoding
 from seqvision.runtime.console import on_terminal, say
 
 
@@ -58,6 +58,7 @@ def predict_files(
     check_pattern(inputs)
     trained = with_decoding(load_run(workdir, seed), decoding)
     if not to_scale:
+        check_lines_are_scaled(trained)
         trained = dataclasses.replace(trained, data=dataclasses.replace(trained.data, looks=None))
     paths = tqdm(
         find_inputs(inputs, trained.data.of_clips),

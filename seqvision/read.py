@@ -18,7 +18,7 @@ from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import Belief, StreamClassifier
 from seqvision.inference.stream_events import Event
 from seqvision.inference.stream_reader import StreamReader
-from seqvision.runs.saved_run import Run, load_run
+from seqvision.runs.saved_run import Run, check_lines_are_scaled, load_run
 from seqvision.runtime.console import say
 
 # Columns that arrive at once.
@@ -58,6 +58,8 @@ def read_files(
     check_pattern(inputs)
     rule = DecisionRule.parse(decide) if decide else None
     run = load_run(workdir, seed)
+    if not to_scale:
+        check_lines_are_scaled(run)
     paths = find_inputs(inputs, run.data.of_clips)
     if not run.settings.reads_text:
         return _classify(run, paths, invert, rule)

@@ -89,22 +89,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def _write_step(workdir: Path, folder: Path) -> None:
     """`step.onnx`, for the contenders that need it."""
-    import jax
-
     from seqvision.exporters.onnx_step import network_step
+    from seqvision.models.parameters import on_host
     from seqvision.runs.saved_run import load_run
 
     run = load_run(workdir)
-    params = jax.tree.map(np_array, jax.device_get(run.params))
     model: Any = run.model
-    graph = network_step(model, params, run.data.input_shape)
+    graph = network_step(model, on_host(run.params), run.data.input_shape)
     (folder / "step.onnx").write_bytes(graph.model().SerializeToString())
-
-
-def np_array(leaf: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(leaf)
 
 
 def _check_texts(workers: Mapping[str, WorkerProcess]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.inference.stream_events import Event, LineEvents
+from seqvision.models.parameters import convolutions
 from seqvision.runs.saved_run import load_run
 
 Step = Callable[[np.ndarray], np.ndarray]
@@ -68,16 +69,15 @@ class TorchStep:
             torch.set_num_threads(1)  # As suits one stream best.
         run = load_run(workdir)
         params: Any = run.params
-        blocks = params["columns"]["cnn"]
         cell = params["recurrent"]["layer_0"]["cell"]
         height, size = run.data.input_shape[0], cell["recurrent_kernel"].shape[0]
 
         def tensor(array: Any) -> Any:
             return torch.tensor(np.array(array))
 
-        convolutions = [
+        blocks = [
             (tensor(np.transpose(conv["kernel"], (3, 2, 0, 1))), tensor(conv["bias"]))
-            for conv in (blocks[f"block_{number}"]["conv"] for number in range(len(blocks)))
+            for conv in convolutions(params["columns"]["cnn"])
         ]
         # The gates have the same order, i f g o.
         lstm = torch.nn.LSTM(cell["input_kernel"].shape[0], size, batch_first=True)
@@ -91,7 +91,7 @@ class TorchStep:
         def step(columns: Any, before: Any, h: Any, c: Any) -> Any:
             both = torch.cat([before, columns.permute(0, 3, 1, 2).float() / 255], dim=3)
             maps = both
-            for weight, offset in convolutions:
+            for weight, offset in blocks:
                 odd = maps.shape[2] % 2
                 maps = torch.nn.functional.pad(maps, (0, 0, 1, 1 + odd))
                 maps = torch.relu(torch.nn.functional.conv2d(maps, weight, offset))
@@ -102,7 +102,7 @@ class TorchStep:
 
         self._torch = torch
         self._step = torch.compile(step) if compiled else step
-        context = 2 * len(convolutions)
+        context = 2 * len(blocks)
         zeros = torch.zeros(1, num_streams, size)
         self._memory = [torch.zeros(num_streams, 1, height, context), zeros, zeros]
 

@@ -139,6 +139,8 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
                 f"--{flag.name}: it has no effect with --mode={mode}; leave it out or choose"
                 f" --mode={' or '.join(taking)}{_INSTEAD.get((flag.name, mode), '')}"
             )
+    if mode == "export" and flags.FLAGS["split"].present and not flags.FLAGS.check:
+        raise UserError("--split: it has no effect with --check=false; leave one of the two out")
 
 
 _INSTEAD = {

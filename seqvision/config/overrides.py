@@ -26,6 +26,8 @@ OF_THE_RUN = {
     "predict": tuple(f"reading.{name}" for name in DECODING_FIELDS),
     "read": (),
     "serve": (),
+    # Where the data of the check lie.
+    "export": ("data.dir", "data.cache_dir", "data.path", "data.eval_batch_size"),
 }
 
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.

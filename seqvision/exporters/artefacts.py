@@ -13,15 +13,18 @@ from jax import export
 from seqvision.errors import UserError
 from seqvision.exporters.check import Engine, Examples, Found, median_seconds
 from seqvision.exporters.description import step_name
-from seqvision.exporters.onnx_engine import one_step, stepped, whole
+from seqvision.exporters.onnx_engine import load, one_step, refusals_in_one_line, stepped, whole
 from seqvision.exporters.onnx_network import Network, whole_network
 from seqvision.exporters.onnx_step import memory_of, network_step
 from seqvision.exporters.stablehlo import stablehlo
+from seqvision.runtime.console import say
 
 MOST_DIFFERENCE = 1e-4
 """Of the logits of float32 files from JAX's."""
 MOST_LOSS = 0.01
 """Of accuracy, or of the character error rate, of 8-bit files."""
+_LEAST_SAVED = 0.1
+"""Of the bytes of a file, by 8 bits; else that is left out."""
 _SIZES = (1, 128)
 
 
@@ -60,20 +63,38 @@ def artefacts(
 ) -> Iterator[Artefact]:
     """All files of a network: the whole, its step if it has one, both in 8 bits, StableHLO.
 
+    Each ONNX file was loaded by onnxruntime. One of 8 bits that would not be smaller is left out,
+    with a line that says so.
+
     Args:
       model: the network, in float32.
       params: its weights, as numpy arrays.
       input_shape: of one input.
       with_int8: whether to write the 8-bit files.
+
+    Raises:
+      UserError: onnxruntime refuses a file.
     """
     graphs = {"network": whole_network(model, params, input_shape)}
     if step_name(model):
         graphs["step"] = network_step(model, params, input_shape)
     for name, graph in graphs.items():
-        content = graph.model().SerializeToString()
+        with refusals_in_one_line(f"{name}.onnx"):
+            content = graph.model().SerializeToString()
+            load(content)
         yield Artefact(f"{name}.onnx", content)
-        if with_int8:
-            yield Artefact(f"{name}.int8.onnx", _quantized(content), is_int8=True)
+        if not with_int8:
+            continue
+        with refusals_in_one_line(f"{name}.int8.onnx"):
+            smaller = _quantized(content)
+            load(smaller)
+        if len(smaller) <= (1 - _LEAST_SAVED) * len(content):
+            yield Artefact(f"{name}.int8.onnx", smaller, is_int8=True)
+        else:
+            say(
+                f"{name}.int8.onnx is left out: it has {len(smaller):,} bytes, {name}.onnx"
+                f" {len(content):,}; onnxruntime has 8 bits for LSTM, MatMul and Conv, none for GRU"
+            )
     yield Artefact("network.stablehlo", stablehlo(model, params, input_shape))
 
 
@@ -86,7 +107,8 @@ def checked(artefact: Artefact, model: Network, examples: Examples) -> Checked:
     name, content, _ = artefact
     parts = memory_of(model, examples.input_shape) if name.startswith("step") else []
     engine = _engine(artefact, model, parts)
-    found = examples.measure(engine, name)
+    with refusals_in_one_line(name):
+        found = examples.measure(engine, name)
     _check(artefact, found, examples.score())
     step = one_step(content, model, parts) if name.startswith("step") else None
 

@@ -4,31 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from seqvision import __version__
 from seqvision.exporters.artefacts import Checked
+from seqvision.exporters.card_code import code
+from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import Run
-
-_PYTHON = {
-    False: """\
-import numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("network.onnx")
-inputs = np.zeros({shape}, np.uint8)  # Yours.
-{call}
-""",
-    True: """\
-import json, numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("step.onnx")
-parts = json.load(open("network.json"))["memory"]
-memory = {{p["name"]: np.full((1, *p["shape"]), p["start"], np.float32) for p in parts}}
-while True:
-    inputs = np.zeros({step}, np.uint8)  # The next {name}, any number.
-    lengths = np.array([inputs.shape[{axis}]], np.int32)
-    logits, *after = session.run(None, {{"inputs": inputs, "lengths": lengths, **memory}})
-    memory = dict(zip(memory, after))
-""",
-}
 
 
 def card(
@@ -52,17 +32,19 @@ def card(
     """
     is_reader = facts["kind"] == "reader"
     metric = "cer" if is_reader else "accuracy"
+    version = read_record(run.workdir / ENVIRONMENT, {"seqvision": str})["seqvision"]
     name = f"{run.workdir.name}: {run.settings.model.sequence}, {run.settings.model.cell}"
     text = [*_metadata(run, name, metric, is_reader, score, split), "", f"# {name}", ""]
     kind = "Reads lines of writing" if is_reader else "Classifies images or clips"
     text += [
-        f"{kind}. Trained by seqvision {__version__} on {run.data.name} ({run.data.version}), step"
+        f"{kind}. Trained by seqvision {version} on {run.data.name} ({run.data.version}), step"
         f" {run.step}, seed {run.seed}; `config.json` is the config of the run.",
         "",
         "Inputs are uint8, 0 to 255, which the network divides by 255:"
-        f" {_shape_text(facts)}. Background: {run.data.background}. `network.json` has all names,"
-        " shapes and classes or symbols.",
+        f" {_shape_text(facts)}. {_background_text(facts)} `network.json` has all names, shapes"
+        " and classes or symbols.",
         "",
+        *(_of_reader(facts) if is_reader else _of_classifier(facts)),
     ]
     for name_of_split, metrics in status.get("metrics", {}).items():
         figures = ", ".join(
@@ -71,7 +53,11 @@ def card(
         text += [f"Of the training (`status.json`), {name_of_split}: {figures}.", ""]
     if rows:
         text += [*table(rows, metric, score or 0.0, split, num_examples), ""]
-    text += ["## In Python", "", *_code(facts), ""]
+    text += ["## In Python", ""]
+    for number, block in enumerate(code(facts)):
+        if number:
+            text += [f"The same, a few {facts['steps']} at a time:", ""]
+        text += ["```python", block.rstrip(), "```", ""]
     return "\n".join(text)
 
 
@@ -100,7 +86,8 @@ def _metadata(
 ) -> list[str]:
     """YAML between two lines of dashes; strings as in JSON, which is YAML too."""
     task = "image-to-text" if is_reader else "image-classification"
-    lines = ["---", "library_name: onnx", f"pipeline_tag: {task}", "tags: [seqvision, lstm, onnx]"]
+    tags = f"tags: [seqvision, {run.settings.model.cell}, onnx]"
+    lines = ["---", "library_name: onnx", f"pipeline_tag: {task}", tags]
     if score is not None:
         lines += [
             "model-index:",
@@ -125,17 +112,44 @@ def _shape_text(facts: dict[str, Any]) -> str:
     return ", ".join(sizes)
 
 
-def _code(facts: dict[str, Any]) -> list[str]:
-    shape = facts["inputs"]["shape"]
-    call = 'logits = session.run(None, {"inputs": inputs})[0]'
-    if facts["kind"] == "reader" or len(shape) == 4:
-        axis = 2 if facts["kind"] == "reader" else 1
-        call = f"lengths = np.array([inputs.shape[{axis}]], np.int32)\n"
-        call += 'logits = session.run(None, {"inputs": inputs, "lengths": lengths})[0]'
-    code = [_PYTHON[False].format(shape=(1, *shape), call=call)]
+def _background_text(facts: dict[str, Any]) -> str:
+    background = facts["inputs"]["background"]
+    if background == "mixed":
+        return "Light and dark are as in the training images."
+    return f"The network wants to see a {background} background."
+
+
+def _of_reader(facts: dict[str, Any]) -> list[str]:
+    """How logits become a text, and how a line ends."""
+    delay = facts["delay"]
+    text = [
+        "Of the logits of a column, 0 is that of the blank, which is no letter, and k that of"
+        " `symbols[k - 1]`. Of the largest one in each column, repeats are left out, then blanks;"
+        " what is left is the text, from left to right on the paper.",
+        "",
+    ]
+    if not delay:
+        return text
+    text[0] += (
+        f" A letter may come {delay} columns (`delay`) after its ink: behind the end of a line the"
+        f" network reads as many empty ones. `network.onnx` adds them itself, so that n columns"
+        f" give logits for n + {delay}."
+    )
     if facts["steps"]:
-        place = {"rows": 0, "frames": 0, "pixels": 0, "columns": 1}[facts["steps"]]
-        step = (1, 1, shape[-1]) if facts["steps"] == "pixels" else (1, *shape)
-        step = tuple(1 if axis == 1 + place else size for axis, size in enumerate(step))
-        code.append(_PYTHON[True].format(step=step, name=facts["steps"], axis=1 + place))
-    return [line for block in code for line in ("```python", block.rstrip(), "```", "")]
+        text[0] += " `step.onnx` has to be given them; without them the last letters are lost."
+    return text
+
+
+def _of_classifier(facts: dict[str, Any]) -> list[str]:
+    """What of longer clips is read at once."""
+    if "window" not in facts:
+        return []
+    window, stride = facts["window"], facts["window_stride"]
+    text = (
+        f"The network was trained on windows of {window} frames. A longer clip is cut into windows"
+        f" that begin every {stride} frames; each is read for itself, and its answer is the mean of"
+        " their probabilities."
+    )
+    if facts["steps"]:
+        text += f" A stream ends after {window} frames: then its memory starts anew."
+    return [text, ""]

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from rapidfuzz.distance import Levenshtein
-from tqdm import tqdm
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import padded_indices
@@ -17,8 +16,8 @@ from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import greedy_decode
 from seqvision.exporters.onnx_network import Network
+from seqvision.exporters.progress import Progress
 from seqvision.models.line_reader import LineReader
-from seqvision.runtime.console import on_terminal
 
 Engine = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 """Logits of a batch: inputs uint8 (B, ...), and lengths (B,) of clips and lines."""
@@ -72,6 +71,7 @@ class Examples:
         split: Split,
         input_shape: tuple[int, ...],
         batch_size: int,
+        num_files: int,
         alphabet: Alphabet | None = None,
     ) -> None:
         """Reads the examples and runs the network.
@@ -82,9 +82,10 @@ class Examples:
           split: the examples; of clips that the network reads in windows, their first window.
           input_shape: of one input.
           batch_size: how many at a time.
+          num_files: how many will be measured, for the time left.
           alphabet: of a reader.
         """
-        self._alphabet = alphabet
+        self._alphabet, self._progress = alphabet, Progress(1 + num_files)
         self.input_shape, self.is_reader = input_shape, alphabet is not None
         self._delay = model.delay if isinstance(model, LineReader) else 0
         apply = jax.jit(
@@ -93,7 +94,8 @@ class Examples:
             )
         )
         self.batches: list[Batch] = []
-        for indices, mask in _shown(list(padded_indices(len(split), batch_size)), "JAX"):
+        numbers = list(padded_indices(len(split), batch_size))
+        for indices, mask in self._progress.over(numbers, "JAX"):
             read = split.read(indices)
             inputs, lengths = read["inputs"], read.get("lengths")
             if lengths is not None and not self.is_reader:
@@ -117,7 +119,8 @@ class Examples:
     def measure(self, engine: Engine, name: str) -> Found:
         """Runs an exported network, of this name, on all examples."""
         found = [
-            _by_step(engine(batch.inputs, batch.lengths)) for batch in _shown(self.batches, name)
+            _by_step(engine(batch.inputs, batch.lengths))
+            for batch in self._progress.over(self.batches, name)
         ]
         differences = [
             np.abs(logits - batch.logits)[self._is_output(batch)].max(initial=0.0)
@@ -173,11 +176,6 @@ class Examples:
 def _by_step(logits: np.ndarray) -> np.ndarray:
     """(B, K) as (B, 1, K); (B, T, K) as it is."""
     return logits[:, None] if logits.ndim == 2 else logits
-
-
-def _shown(batches: list[Any], name: str) -> Any:
-    """The batches, with a bar that shows how far it is and the time left."""
-    return tqdm(batches, desc=name, unit="batch", disable=not on_terminal(), leave=False)
 
 
 def median_seconds(call: Callable[[], Any]) -> float:

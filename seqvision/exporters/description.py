@@ -3,18 +3,21 @@
 import dataclasses
 from typing import Any
 
+from seqvision.config.data_schema import MADE_SOURCES
 from seqvision.errors import UserError
 from seqvision.exporters.onnx_network import Network
 from seqvision.exporters.onnx_step import memory_of
 from seqvision.models.line_reader import LineReader
 from seqvision.models.steps import step_axis
 from seqvision.runs.saved_run import Run
+from seqvision.tasks.from_config import input_shape, windows_of
 
 
 def describe(run: Run) -> dict[str, Any]:
     """Inputs, outputs and the memory between steps of a run's network, as plain values."""
     model: Any = run.model
     is_reader, settings, shape = isinstance(model, LineReader), run.settings, run.data.input_shape
+    shape = input_shape(settings, shape)
     facts: dict[str, Any] = {
         "kind": "reader" if is_reader else "classifier",
         "inputs": {
@@ -22,7 +25,7 @@ def describe(run: Run) -> dict[str, Any]:
             "dtype": "uint8",
             "shape": list(shape),
             "values": "0 to 255; the network divides by 255",
-            "background": run.data.background,
+            "background": _background(run),
         },
         "steps": step_name(model),
         "memory": [],
@@ -37,9 +40,21 @@ def describe(run: Run) -> dict[str, Any]:
         }
     else:
         facts |= {"classes": list(run.data.class_names), "readout": settings.model.readout}
+    if windows := windows_of(settings):
+        facts |= {"window": windows.size, "window_stride": windows.stride}
     if facts["steps"]:
         facts["memory"] = [dataclasses.asdict(part) for part in memory_of(model, shape)]
     return facts
+
+
+def _background(run: Run) -> str:
+    """What the network wants to see: `dark`, `light`, or `mixed`, as the training images were.
+
+    The facts about a run's data have `mixed` for all whose files prediction takes as they are.
+    """
+    settings = run.settings
+    is_ink = settings.reads_text and settings.lines.invert != "never"
+    return "dark" if is_ink or settings.data.source in MADE_SOURCES else run.data.background
 
 
 def step_name(model: Network) -> str | None:

@@ -1,11 +1,13 @@
 """Exported networks run by onnxruntime."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from seqvision.errors import UserError, first_line
 from seqvision.exporters.check import Engine
 from seqvision.exporters.onnx_network import Network
 from seqvision.exporters.onnx_step import Memory
@@ -13,7 +15,22 @@ from seqvision.models.line_reader import LineReader
 from seqvision.models.steps import step_axis
 
 
-def _session(content: bytes) -> onnxruntime.InferenceSession:
+@contextlib.contextmanager
+def refusals_in_one_line(name: str) -> Iterator[None]:
+    """What onnx and onnxruntime say of a file of this name that they refuse, as a UserError."""
+    try:
+        yield
+    except Exception as error:  # Theirs have no common class.
+        if not type(error).__module__.startswith("onnx"):
+            raise
+        raise UserError(
+            f"{name}: onnxruntime refuses it ({first_line(error)}); nothing was written. Please"
+            " report it, with the run's config.json"
+        ) from None
+
+
+def load(content: bytes) -> onnxruntime.InferenceSession:
+    """A file, ready to run."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Of warnings about its own optimizations.
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -21,7 +38,7 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
 
 def whole(content: bytes) -> Engine:
     """A whole network."""
-    session = _session(content)
+    session = load(content)
 
     def logits(inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
         named = {"inputs": inputs}
@@ -41,7 +58,7 @@ def stepped(content: bytes, model: Network, parts: list[Memory], seed: int = 0) 
       parts: of its memory.
       seed: of the sizes of the pieces, which are 1 to 16 steps.
     """
-    session = _session(content)
+    session = load(content)
     axis, name = step_axis(model)
     rng = np.random.default_rng(seed)
     delay = model.delay if isinstance(model, LineReader) else 0
@@ -74,7 +91,7 @@ def stepped(content: bytes, model: Network, parts: list[Memory], seed: int = 0) 
 
 def one_step(content: bytes, model: Network, parts: list[Memory]) -> Callable[[np.ndarray], Any]:
     """A call of the step with the first step of each input (B, ...)."""
-    session = _session(content)
+    session = load(content)
     axis, name = step_axis(model)
 
     def step(inputs: np.ndarray) -> Any:

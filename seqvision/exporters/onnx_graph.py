@@ -133,17 +133,12 @@ class Graph:
         constants = list(self._constants.values())
         return helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, constants)
 
-    def model(self, **metadata: str) -> Any:
-        """The whole as a model, checked.
-
-        Args:
-          metadata: kept in it.
-        """
+    def model(self) -> Any:
+        """The whole as a model, checked."""
         model = helper.make_model(
             self.proto(), opset_imports=[helper.make_opsetid("", OPSET)], producer_name="seqvision"
         )
         model.ir_version = 8  # That of the operators' version.
-        helper.set_model_props(model, metadata)
         onnx.checker.check_model(model, full_check=True)
         return model
 

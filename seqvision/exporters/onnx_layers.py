@@ -175,7 +175,9 @@ def step_mask(graph: Graph, lengths: Value, num_steps: Value) -> Value:
       num_steps: T, as (1,) int64.
     """
     zero, one = np.array(0, np.int64), np.array(1, np.int64)
-    numbers = graph.op("Range", zero, graph.squeeze(num_steps, 0), one)
+    # Not squeezed: onnxruntime folds a known T to (1,) there, and refuses the file.
+    limit = graph.op("Reshape", num_steps, np.zeros(0, np.int64))
+    numbers = graph.op("Range", zero, limit, one)
     return graph.op("Less", numbers, graph.unsqueeze(graph.cast(lengths, "int64"), 1))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.exporters.onnx_graph import Graph, Value
+from seqvision.models.parameters import convolutions
 from seqvision.models.sequences import (
     CNNColumns,
     CNNFeatures,
@@ -78,7 +79,7 @@ def frames(graph: Graph, maker: Frames, params: Params, clips: Value) -> Value:
 def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) -> Value:
     """(B, height, context + n, C) to (B, n, channels * map height)."""
     maps, height = graph.transpose(images, 0, 3, 1, 2), params["image_shape"][0]
-    for block in _blocks(params["cnn"]):
+    for block in convolutions(params["cnn"]):
         maps = _convolved(graph, block, maps, [1, 0, 1 + height % 2, 0])
         maps = graph.op("MaxPool", maps, kernel_shape=[2, 1], strides=[2, 1])
         height = -(-height // 2)
@@ -92,7 +93,7 @@ def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) 
 def _cnn(graph: Graph, maker: SequenceMaker, params: Params, images: Value) -> Value:
     """`models.cnn.CNN`: (B, height, width, C) to (B, map height, map width, channels)."""
     maps = graph.transpose(images, 0, 3, 1, 2)
-    for block in _blocks(params):
+    for block in convolutions(params):
         maps = _block(graph, maker, block, maps)
     return graph.transpose(maps, 0, 2, 3, 1)
 
@@ -102,7 +103,7 @@ def _cnn_per_frame(
 ) -> Value:
     """Clips (B, T, height, width, C) to steps (B, T, D): the frames are groups of channels."""
     height, width, channels = image_shape
-    blocks = _blocks(params)
+    blocks = convolutions(params)
     num_frames = len(blocks[0]["bias"])
     maps = graph.transpose(clips, 0, 1, 4, 2, 3)
     maps = graph.reshape(maps, 0, num_frames * channels, height, width)
@@ -128,10 +129,6 @@ def _block(graph: Graph, maker: SequenceMaker, block: Params, maps: Value, **opt
     return graph.op(
         "MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1 if same else 0
     )
-
-
-def _blocks(params: Params) -> list[Params]:
-    return [params[f"block_{number}"]["conv"] for number in range(len(params))]
 
 
 def _convolved(graph: Graph, block: Params, maps: Value, pads: list[int], **options: Any) -> Value:

@@ -15,6 +15,7 @@ from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.host.classifier import HostClassifier
 from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
+from seqvision.models.parameters import on_host
 from seqvision.models.steps import read_steps, start_memory, step_axis
 from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
@@ -75,7 +76,7 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
       num_streams: lines side by side.
     """
     if _on_host(model.dtype, num_streams):
-        reader = HostReader(model, _numpy(params))
+        reader = HostReader(model, on_host(params))
         return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
 
     def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
@@ -98,7 +99,7 @@ def create_classifier_network(
     """
     start = start_memory(model, num_streams)
     if _on_host(model.dtype, num_streams):
-        return HostNetwork(HostClassifier(model, _numpy(params)), start, time_axis=1)
+        return HostNetwork(HostClassifier(model, on_host(params)), start, time_axis=1)
 
     def read(params: Any, memory: Any, steps: Any, lengths: Any) -> Any:
         return read_steps(model, params, to_unit_range(steps), lengths, memory)
@@ -195,10 +196,6 @@ def _sizes(dtype: Any) -> tuple[int, ...]:
 
 def _in_float32(dtype: Any) -> bool:
     return dtype is None or jnp.dtype(dtype) == jnp.float32
-
-
-def _numpy(params: Any) -> Any:
-    return jax.tree.map(np.asarray, jax.device_get(params))
 
 
 def _start(model: LineReader, params: Any, height: int, num_streams: int) -> Any:

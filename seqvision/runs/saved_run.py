@@ -118,3 +118,12 @@ def check_reads_text(run: Run) -> None:
             f"{run.workdir}: this run classifies images or clips and reads no text; choose a run"
             " trained on lines of writing, or --mode=predict (from Python: Predictor)"
         )
+
+
+def check_lines_are_scaled(run: Run) -> None:
+    """Raises UserError where `--to_scale=false` has no effect on a run."""
+    if not run.settings.reads_text:
+        raise UserError(
+            f"--to_scale: it has no effect on {run.workdir}, which classifies images or clips;"
+            " leave it out (it is for runs that read lines)"
+        )

@@ -31,7 +31,8 @@ _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 1.0
 _REPORT_SECONDS = 60.0
 # Exit codes of a run that was stopped by a signal, with and without saving.
-_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPPED = (*(128 + number for number in _SIGNALS), *(-number for number in _SIGNALS))
 
 
 class Process(Protocol):

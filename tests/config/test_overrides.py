@@ -88,6 +88,7 @@ def test_own_files_have_no_name_in_tfds(source: str, change: tuple[str, Any]) ->
         ("read", "reading.beam_width", 8, "--config.reading.beam_width: it has no effect with"),
         ("read", "data.eval_batch_size", 8, "leave it out"),
         ("serve", "model.hidden_size", 9, "--config.model.hidden_size: it has no effect with"),
+        ("export", "model.hidden_size", 9, "config.data.dir, config.data.cache_dir, config.data"),
     ],
 )
 def test_modes_that_take_the_config_of_the_run(
@@ -103,6 +104,7 @@ def test_modes_that_take_the_config_of_the_run(
     (tmp_path / "config.json").write_text(json.dumps(kept))
     check_mode(mode, {name: value}, tmp_path)
     check_mode("predict", {"reading.beam_width": 3, "reading.prior_weight": 2.0}, tmp_path)
+    check_mode("export", {"data.path": "elsewhere", "data.eval_batch_size": 9}, tmp_path)
 
 
 @pytest.mark.parametrize(

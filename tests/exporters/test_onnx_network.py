@@ -8,10 +8,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from seqvision.exporters import artefacts
+from seqvision.exporters.description import step_name
 from seqvision.exporters.onnx_network import whole_network
 from seqvision.models import create_model, create_reader
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.readouts import READOUTS
+from seqvision.models.sequences import SEQUENCES
 from tests.models.numpy_cells import CASES
 
 IMAGE = (8, 12, 2)
@@ -52,10 +55,31 @@ def test_cells(rng: np.random.Generator, cell: str, refine: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "sequence", ["columns", "pixels", "permuted_pixels", "patches", "cnn", "cnn_rows"]
+    "sequence", ["rows", "columns", "pixels", "permuted_pixels", "patches", "cnn", "cnn_rows"]
 )
-def test_sequences(rng: np.random.Generator, sequence: str) -> None:
-    check_images(rng, sequence=sequence)
+@pytest.mark.parametrize(("cell", "refine"), CASES)
+def test_sequences(rng: np.random.Generator, sequence: str, cell: str, refine: bool) -> None:
+    options = CellOptions(refine_gates=refine)
+    check_images(rng, sequence=sequence, cell=cell, options=options)
+
+
+@pytest.mark.parametrize("sequence", [*SEQUENCES, "cnn_columns"])
+@pytest.mark.parametrize(("cell", "refine"), CASES)
+def test_all_files_are_loaded(
+    rng: np.random.Generator, sequence: str, cell: str, refine: bool, monkeypatch: Any
+) -> None:
+    """By onnxruntime, those of 8 bits that save nothing, too."""
+    monkeypatch.setattr(artefacts, "_LEAST_SAVED", -9)
+    monkeypatch.setattr(artefacts, "stablehlo", lambda *_: b"")
+    fields = {"sequence": sequence, "cell": cell, "options": CellOptions(refine_gates=refine)}
+    create = create_reader if sequence == "cnn_columns" else create_model
+    model: Any = create(num_classes=5, hidden_size=7, cnn_channels=(3, 4), **fields)
+    shape = CLIP if sequence == "frames" else IMAGE
+    params = random_params(rng, model, np.zeros((1, *shape), np.float32))
+    files = list(artefacts.artefacts(model, params, shape, with_int8=True))
+    assert len(files) == 1 + 2 * (1 + (step_name(model) is not None))
+    for file in files[:-1]:
+        onnxruntime.InferenceSession(file.content)
 
 
 @pytest.mark.parametrize("readout", READOUTS)

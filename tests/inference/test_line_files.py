@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqvision import predict, read
 from seqvision.data.sources.line_reading import read_line
 from seqvision.errors import UserError
 from seqvision.inference.transcriber import Transcriber
@@ -15,6 +16,7 @@ from seqvision.predict import predict_files
 from seqvision.read import read_files
 from seqvision.runs.saved_run import load_run
 from tests.inference.lines import HEIGHT, TEXTS, drawn
+from tests.web.runs import classifier
 
 
 def test_predictions_for_files(
@@ -101,3 +103,13 @@ def test_a_pattern_without_a_match_is_refused_before_the_run_is_loaded(tmp_path:
         predict_files(tmp_path, pattern, "", "auto")
     with pytest.raises(UserError, match="no file matches"):
         read_files(tmp_path, pattern, "auto")
+
+
+def test_a_classifier_knows_no_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, files in (
+        (predict, lambda: predict_files(Path("run"), __file__, "", "auto", to_scale=False)),
+        (read, lambda: read_files(Path("run"), __file__, "auto", to_scale=False)),
+    ):
+        monkeypatch.setattr(module, "load_run", lambda workdir, seed: classifier())
+        with pytest.raises(UserError, match=r"^--to_scale: it has no effect on runs/made, which"):
+            files()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.models.host.convolution import products_3x3
+from seqvision.models.parameters import convolutions
 
 _BEFORE = 2
 """A column of a block's maps depends on so many columns before its own."""
@@ -26,7 +27,7 @@ class HostColumns:
         Args:
           params: of the CNN, by block, as numpy arrays; None without one.
         """
-        blocks = [(params or {})[f"block_{n}"]["conv"] for n in range(len(params or {}))]
+        blocks = convolutions(params or {})
         self._kernels = [block["kernel"].reshape(-1, block["kernel"].shape[-1]) for block in blocks]
         self._biases = [block["bias"] for block in blocks]
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.models.host.convolution import products_3x3
+from seqvision.models.parameters import convolutions
 
 
 class HostFrames:
@@ -14,7 +15,7 @@ class HostFrames:
     def __init__(self, params: Mapping[str, Any], padding: str) -> None:
         """Takes the parameters of the CNN, by block, as numpy arrays, and its padding."""
         self._block = _block if padding == "same" else _valid_block
-        blocks = [params[f"block_{number}"]["conv"] for number in range(len(params))]
+        blocks = convolutions(params)
         self._kernels = [block["kernel"].reshape(-1, block["kernel"].shape[-1]) for block in blocks]
         self._biases = [block["bias"] for block in blocks]
 

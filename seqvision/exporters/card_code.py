@@ -1,0 +1,87 @@
+"""Code of the card: Python that runs an exported network with what a user has, onnxruntime."""
+
+from typing import Any
+
+_BEGIN = """\
+import json, pathlib, numpy as np, onnxruntime
+
+facts = json.loads(pathlib.Path("network.json").read_text(encoding="utf-8"))
+inputs = np.zeros({shape}, np.uint8)  # Yours: {what}.
+network = onnxruntime.InferenceSession("network.onnx")
+{call}
+"""
+
+_ALONE = """\
+logits = network.run(None, {"inputs": inputs})[0][0]"""
+
+_WITH_LENGTHS = """\
+lengths = np.array([inputs.shape[{axis}]], np.int32)
+logits = network.run(None, {{"inputs": inputs, "lengths": lengths}})[0][0]"""
+
+_START = """\
+step = onnxruntime.InferenceSession("step.onnx")
+memory = {p["name"]: np.full((1, *p["shape"]), p["start"], np.float32) for p in facts["memory"]}
+"""
+
+_LOOP = """\
+for at in range(0, {name}.shape[{axis}], 8):  # Any number at a time, as they arrive.
+    piece = {name}[{place}at : at + 8]
+    lengths = np.array([piece.shape[{axis}]], np.int32)
+    logits, *after = step.run(None, {{"inputs": piece, "lengths": lengths, **memory}})
+    memory = dict(zip(memory, after))
+"""
+
+_ENDING = """\
+ending = np.zeros(({one}, facts["delay"], {channels}), np.uint8)  # At the end of a line.
+columns = np.concatenate([inputs, ending], axis=2)
+"""
+
+_TEXT = 'text, before = "", 0\n'
+
+_LETTERS = """\
+for k in {logits}.argmax(axis=1).tolist():
+    if k not in (0, before):
+        text += facts["symbols"][k - 1]
+    before = k
+"""
+
+
+def code(facts: dict[str, Any]) -> list[str]:
+    """Blocks of Python, each of which goes on from the one before: the whole network, its step.
+
+    They end with `text` of a reader, or `answer` of a classifier.
+
+    Args:
+      facts: see `description.describe`.
+    """
+    shape, is_reader = facts["inputs"]["shape"], facts["kind"] == "reader"
+    call, what = _ALONE, "an image"
+    if is_reader or len(shape) == 4:
+        call = _WITH_LENGTHS.format(axis=2 if is_reader else 1)
+        what = "a line" if is_reader else "a clip"
+    begin = _BEGIN.format(shape=(1, *shape), what=what, call=call)
+    if is_reader:
+        blocks = [begin + _TEXT + _LETTERS.format(logits="logits") + 'print(text.strip(" "))\n']
+        return blocks + ([_reader_step(shape)] if facts["steps"] else [])
+    last = "logits[-1]" if facts["readout"] == "per_step" else "logits"
+    blocks = [begin + _answer(last)]
+    return blocks + ([_classifier_step(facts["steps"], shape[-1])] if facts["steps"] else [])
+
+
+def _reader_step(shape: list[int]) -> str:
+    ending = _ENDING.format(one=f"1, {shape[0]}", channels=shape[2])
+    loop = _LOOP.format(name="columns", axis=2, place=":, :, ")
+    letters = _LETTERS.format(logits="logits[0]").splitlines()
+    inner = "".join(f"    {line}\n" for line in letters)
+    return _START + ending + _TEXT + loop + inner + 'print(text.strip(" "))\n'
+
+
+def _classifier_step(name: str, channels: int) -> str:
+    axis = 2 if name == "columns" else 1
+    given = f"inputs.reshape(1, -1, {channels})" if name == "pixels" else "inputs"
+    loop = _LOOP.format(name=name, axis=axis, place=":, " * axis)
+    return f"{_START}{name} = {given}\n{loop}" + _answer("logits[0, -1]")
+
+
+def _answer(logits: str) -> str:
+    return f'answer = facts["classes"][{logits}.argmax()]\nprint(answer)\n'
