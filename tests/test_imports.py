@@ -15,7 +15,7 @@ MODES = ("train", "evaluate", "predict", "read", "export", "serve", "explain", "
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
-    ("profiling",),
+    ("profiling", "weights"),
     ("decoding",),
     ("config",),
     ("runtime",),

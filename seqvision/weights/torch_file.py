@@ -1,0 +1,133 @@
+"""PyTorch files (`.pt`, `.pth`): state_dicts in the zip files of PyTorch 1.6 and later."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqvision.weights.refusals import reading, refused, shown
+from seqvision.weights.stored_arrays import StoredArray, StoredArrays, count, from_bfloat16
+from seqvision.weights.torch_pickle import BFLOAT16, Tensor, load
+from seqvision.weights.zip_entries import StoredZip
+
+PICKLE = "data.pkl"
+# As the documentation and the well-known training programs call it.
+_INSIDE = (
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network",
+    "weights", "params",
+)  # fmt: skip
+_DEEPEST = 3
+
+
+class TorchFile:
+    """The tensors of a state_dict.
+
+    Attributes:
+      arrays: by their names in it.
+      skipped: what else it holds, by name: its type.
+      inside: the keys that lead to it in what was saved, `state_dict` or `model.weights`; or "".
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads names and shapes; nothing that the file names is executed.
+
+        Raises:
+          UserError: the file is damaged, or is no state_dict.
+        """
+        self._path, self._zip = path, StoredZip(path)
+        [pickle] = [name for name in self._zip.names if name.split("/")[1:] == [PICKLE]][:1]
+        self._root = pickle.removesuffix(PICKLE)
+        if f"{self._root}constants.pkl" in self._zip.names:
+            raise refused(
+                path,
+                "a TorchScript program",
+                "save its weights: torch.save(torch.jit.load(...).state_dict(), ...)",
+            )
+        order = f"{self._root}byteorder"
+        if order in self._zip.names and self._zip.read(order) != b"little":
+            raise refused(path, "not little-endian", "load and save it again on another machine")
+        with reading(path):
+            keys, state = self._found(load(path, self._zip.read(pickle)))
+            self.inside = shown(".".join(keys))
+            tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)}
+            self.skipped = {
+                str(k): type(v).__name__ for k, v in state.items() if not isinstance(v, Tensor)
+            }
+            self.arrays = StoredArrays({k: self._stored(k, t) for k, t in tensors.items()})
+
+    def _found(self, saved: Any) -> tuple[tuple[str, ...], dict[Any, Any]]:
+        """The dict of tensors, in dicts of dicts, and the keys that lead to it."""
+        level: list[tuple[tuple[str, ...], Any]] = [((), saved)]
+        seen: set[int] = set()  # A hostile pickle may hold a dict in itself.
+        for _ in range(_DEEPEST):
+            dicts = {
+                id(value): (keys, value)
+                for keys, value in level
+                if isinstance(value, dict) and id(value) not in seen
+            }
+            seen |= dicts.keys()
+            level = [((*keys, str(k)), v) for keys, d in dicts.values() for k, v in d.items()]
+            inside = {keys[-1]: (keys, value) for keys, value in level if _is_state(value)}
+            for name in _INSIDE:
+                if name in inside:
+                    return inside[name]
+            found = [(keys, value) for keys, value in dicts.values() if _is_state(value)]
+            if len(found) > 1:
+                names = ", ".join(".".join(keys) for keys, _ in found[:5])
+                raise refused(
+                    self._path,
+                    f"{len(found)} dicts of tensors: {shown(names)}",
+                    "save the one that is meant: torch.save(model.state_dict(), ...)",
+                )
+            if found:
+                return found[0]
+        raise refused(self._path, "no tensors by name", "save torch.save(model.state_dict(), ...)")
+
+    def _stored(self, name: str, tensor: Tensor) -> StoredArray:
+        storage, kind = tensor.storage, tensor.storage.type_name
+        dtype = np.dtype("float32" if kind == BFLOAT16 else kind)
+        size = self._zip.size(f"{self._root}data/{storage.key}")
+        if storage.length * (2 if kind == BFLOAT16 else dtype.itemsize) != size:
+            raise ValueError(f"{name}: {storage.length} values of {kind} in {size} bytes")
+        last = tensor.offset + sum(
+            (n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True)
+        )
+        values = count(tensor.shape)
+        if values > storage.length or (values and last >= storage.length):
+            raise ValueError(f"{name}: shape {tensor.shape} in {storage.length} values")
+        return StoredArray(tensor.shape, dtype, lambda: self._read(tensor, dtype))
+
+    def _read(self, tensor: Tensor, dtype: np.dtype) -> np.ndarray:
+        with reading(self._path):
+            stored = self._zip.read(f"{self._root}data/{tensor.storage.key}")
+            if tensor.storage.type_name == BFLOAT16:
+                values = from_bfloat16(np.frombuffer(stored, np.uint8))
+            elif dtype.kind == "b":
+                values = np.frombuffer(stored, np.uint8) != 0
+            else:
+                values = np.frombuffer(stored, dtype.newbyteorder("<")).astype(dtype, copy=False)
+            if not count(tensor.shape):
+                return np.zeros(tensor.shape, dtype)
+            pairs = zip(tensor.shape, tensor.strides, strict=True)
+            strides = [step * values.itemsize if size > 1 else 0 for size, step in pairs]
+            view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
+            return view.copy()
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(v, Tensor) and isinstance(k, str) for k, v in value.items()
+    )
+
+
+def refuse_old(path: Path) -> None:
+    """Raises the error about a pickle outside a zip file.
+
+    Raises:
+      UserError: always.
+    """
+    raise refused(
+        path,
+        "a pickle as PyTorch before 1.6 saved it, or another program",
+        "load it with PyTorch and save it again with torch.save, or as safetensors",
+    )
