@@ -133,7 +133,7 @@ def _write(
 
 
 def export_weights(workdir: Path, output: str, form: str, seed: int | None = None) -> Path:
-    """Writes a folder: the weights of a classifier, `network.json`, a card with code that loads them.
+    """Writes a folder: the weights of a classifier, `network.json`, a card with code for them.
 
     The file is read back, and refused where it does not give the same bits.
 

@@ -18,9 +18,11 @@ from tests.web.runs import classifier
 
 def random_run(folder: Path, shape: tuple[int, ...] = (5, 6, 2), **fields: Any) -> Run:
     """A run in a folder with the files that an export reads; no weight of it is 0."""
-    rng, run = np.random.default_rng(3), classifier(shape, **fields)
+    rng, run = np.random.default_rng(3), classifier(shape, {}, **fields)
+    inputs = jax.ShapeDtypeStruct((1, *shape), np.float32)
+    shapes = jax.eval_shape(run.model.init, jax.random.key(0), inputs)["params"]
     params = jax.tree.map(
-        lambda leaf: rng.normal(scale=0.5, size=leaf.shape).astype(np.float32), run.params
+        lambda leaf: rng.normal(scale=0.5, size=leaf.shape).astype(np.float32), shapes
     )
     folder.mkdir(exist_ok=True)
     write_json(folder / "environment.json", {"seqvision": "0.1.9"})
@@ -45,7 +47,8 @@ def parameters(run: Run) -> dict[str, np.ndarray]:
 def probabilities(run: Run, inputs: np.ndarray) -> np.ndarray:
     """What the network says of images of bytes."""
     with jax.default_matmul_precision("highest"):
-        logits: Any = run.model.apply({"params": run.params}, to_unit_range(inputs))
+        apply = jax.jit(run.model.apply)
+        logits: Any = apply({"params": run.params}, to_unit_range(inputs))
     return np.asarray(jax.nn.softmax(logits, axis=-1))
 
 
