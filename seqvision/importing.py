@@ -1,6 +1,7 @@
 """Import: a run from weights that another library trained."""
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,32 +29,52 @@ ALLOWED = 1e-5
 
 
 def run(settings: Settings, workdir: Path, inputs: str, check: str) -> int:
+    """`--mode=import`; returns the exit code."""
+    if not inputs:
+        raise UserError("--inputs: name the checkpoint, model directory or file of weights")
+    if check == "false":
+        raise UserError("--check: name an .npz file of inputs and probabilities, or leave it out")
+    said = None if check == "true" else expanded(check, "--check")
+    given = {name.removeprefix("model.") for name in config_overrides()}
+    import_weights(settings, workdir, expanded(inputs, "--inputs"), said, given)
+    return 0
+
+
+def import_weights(
+    settings: Settings,
+    workdir: Path,
+    weights: Path,
+    check: Path | None = None,
+    given: Collection[str] = (),
+) -> None:
     """Writes the workdir of a run that has these weights, before its first step.
 
     Args:
       settings: the config; sizes that the weights leave no choice about are taken from these.
       workdir: a new folder.
-      inputs: a checkpoint, model directory or file of weights.
+      weights: a checkpoint, model directory or file of weights.
       check: an .npz file with `inputs` (N, ...) as they were fed and the `probabilities` (N, K)
-        that the source gave; "true" without one.
+        that the source gave.
+      given: fields of `config.model` that the weights must not change.
 
     Raises:
-      UserError: the weights cannot be read or do not fit, or give other probabilities.
+      UserError: the weights cannot be read or do not fit, or give other probabilities; or the
+        workdir holds a run.
     """
-    if not inputs:
-        raise UserError("--inputs: name the checkpoint, model directory or file of weights")
-    said = None if check in ("true", "false") else _said(expanded(check, "--check"))
-    source, layers = foreign_layers(expanded(inputs, "--inputs"))
+    said = None if check is None else _said(check)
+    if progress_files(workdir):
+        raise UserError(f"--workdir: {workdir} holds a run; choose a new folder")
+    source, layers = foreign_layers(weights)
     if settings.num_seeds > 1:
         raise UserError(
             f"config.num_seeds: {settings.num_seeds}; one network is imported, set it to 1"
         )
-    settings = _with_model(settings, implied(layers))
+    settings = _with_model(settings, implied(layers), given)
     dataset = load_dataset(settings, say, on_terminal())
     input_shape = dataset.input_shape
     padding = padding_of(layers, input_shape)
     if padding is not None:
-        settings = _with_model(settings, {"cnn_padding": padding})
+        settings = _with_model(settings, {"cnn_padding": padding}, given)
     setup = create_training(settings, dataset)
     state = setup.replicas.create_state(setup.init, setup.mesh)
     state, lines = with_weights(state, source, layers, input_shape, settings.optimizer.beta2)
@@ -63,29 +84,28 @@ def run(settings: Settings, workdir: Path, inputs: str, check: str) -> int:
         say(_compared(setup, state.params, *said))
     check_path(workdir)
     with exclusive(workdir):
-        if progress_files(workdir):
-            raise UserError(f"--workdir: {workdir} holds a run; choose a new folder")
         write_description(settings, dataset, setup.mesh, workdir, 0, None)
         with Checkpoints(workdir, settings.checkpoint.keep, say) as checkpoints:
             checkpoints.save(state, dataclasses.asdict(Evaluations()) | {"seconds": 0.0}, None)
             checkpoints.wait()
         write_status(workdir, "interrupted", 0)
     say(f"imported to {workdir}; --mode=evaluate evaluates it, without --mode it trains on")
-    return 0
 
 
-def _with_model(settings: Settings, fields: dict[str, Any]) -> Settings:
+def _with_model(settings: Settings, fields: dict[str, Any], given: Collection[str]) -> Settings:
     """The settings with these fields of `config.model`, said where they are others."""
-    given = config_overrides()
     for name, value in fields.items():
         before = getattr(settings.model, name)
         if before == value:
             continue
-        if f"model.{name}" in given:
+        if name in given:
             raise UserError(
                 f"config.model.{name}: {before}, and the weights are of {value}; leave it out"
             )
-        say(f"config.model.{name}: {value}, as the weights are (the config has {before})")
+        say(
+            f"config.model.{name}: {value}, as the weights are (the config has {before}); give"
+            f" --config.model.{name}={value} to what uses the run"
+        )
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, **fields))
     check_together(settings)
     return settings

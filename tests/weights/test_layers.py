@@ -27,6 +27,7 @@ NETWORKS = [
     ("keras", "lstm", (), "same"),
     ("keras", "gru", (), "same"),
     ("keras", "lstm_both", (), "same"),
+    ("keras", "cnn_lstm", (2, 2, 3), "valid"),
 ]
 
 
@@ -37,11 +38,11 @@ def network(library: str, name: str) -> tuple[dict[str, np.ndarray], Any, Any]:
         return arrays, held[f"{name}:inputs"], held[f"{name}:probabilities"]
 
 
-def ours(layers: Any, inputs: Any, num_classes: int = 3) -> tuple[Any, dict[str, Any]]:
+def ours(layers: Any, inputs: Any, padding: str = "same") -> tuple[Any, dict[str, Any]]:
     """A network for such layers, and the shapes of its parameters."""
-    fields = fitting.implied(layers)
+    fields = {**fitting.implied(layers), "cnn_padding": padding}
     sequence = "cnn" if layers.convolutions else "rows"
-    model = create_model(num_classes=num_classes, sequence=sequence, execution="scan", **fields)
+    model = create_model(num_classes=3, sequence=sequence, execution="scan", **fields)
     shapes = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
     return model, {name: leaf.shape for name, leaf in named_leaves(shapes)}
 
@@ -57,9 +58,9 @@ def tree(parts: Any) -> Any:
     return nested
 
 
-def says(layers: Any, inputs: Any, features: Any, given: Any, num_classes: int = 3) -> Any:
+def says(layers: Any, inputs: Any, features: Any, given: Any, padding: str = "same") -> Any:
     inputs = jnp.asarray(inputs.reshape(*inputs.shape[:3], -1))
-    model, shapes = ours(layers, inputs, num_classes)
+    model, shapes = ours(layers, inputs, padding)
     parts = fitting.fit(layers, shapes, given, features or None)
     return jax.nn.softmax(model.apply({"params": tree(parts)}, inputs), axis=-1)
 
@@ -68,7 +69,8 @@ def says(layers: Any, inputs: Any, features: Any, given: Any, num_classes: int =
 def test_networks_say_the_same(library: str, name: str, features: Any, padding: str) -> None:
     arrays, inputs, said = network(library, name)
     layers = fitting.READERS[library](arrays)
-    np.testing.assert_allclose(says(layers, inputs, features, arrays), said, rtol=0, atol=2e-6)
+    found = says(layers, inputs, features, arrays, padding)
+    np.testing.assert_allclose(found, said, rtol=0, atol=2e-6)
 
 
 def test_the_table_names_every_array() -> None:

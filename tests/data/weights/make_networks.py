@@ -1,4 +1,4 @@
-"""Makes torch_networks.npz, keras_networks.npz: small random networks, and what they say.
+"""Makes torch_networks.npz and keras_networks.npz: small random networks, and what they say.
 
     KERAS_BACKEND=jax python tests/data/weights/make_networks.py tests/data/weights
 
