@@ -124,7 +124,8 @@ def _background_text(facts: dict[str, Any]) -> str:
     background = facts["inputs"]["background"]
     if background == "mixed":
         return "Light and dark are as in the training images."
-    return f"The network wants to see a {background} background."
+    ink = "light ink on " if facts["kind"] == "reader" and background == "dark" else ""
+    return f"The network wants to see {ink}a {background} background."
 
 
 def _of_reader(facts: dict[str, Any]) -> list[str]:
@@ -139,9 +140,9 @@ def _of_reader(facts: dict[str, Any]) -> list[str]:
     if not delay:
         return text
     text[0] += (
-        f" A letter may come {delay} columns (`delay`) after its ink: behind the end of a line the"
-        f" network reads as many empty ones. `network.onnx` adds them itself, so that n columns"
-        f" give logits for n + {delay}."
+        f" A letter may come up to {delay} columns (`delay`) after its ink: behind the end of a"
+        " line the network reads as many empty ones. `network.onnx` adds them itself, so that n"
+        f" columns give logits for n + {delay}."
     )
     if facts["steps"]:
         text[0] += " `step.onnx` has to be given them; without them the last letters are lost."

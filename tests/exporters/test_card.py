@@ -68,7 +68,7 @@ def test_lines_are_read_to_their_last_letter(
 ) -> None:
     run = digit_reader()
     facts, text = written(run, tmp_path)
-    assert facts["inputs"]["background"] == "dark" and "a dark background" in text
+    assert facts["inputs"]["background"] == "dark" and "light ink on a dark background" in text
     assert "without them the last letters are lost" in text
     assert "Trained by seqvision 0.1.9" in text
     monkeypatch.chdir(tmp_path)
