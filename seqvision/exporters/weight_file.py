@@ -88,7 +88,7 @@ def _arrays(
 def _check(path: Path, params: Mapping[str, np.ndarray], features: tuple[int, ...] | None) -> None:
     """Raises UserError where the file gives other parameters than these."""
     source = open_source(path)
-    layers = fitting.READERS[source.kind](source.arrays)
+    layers = fitting.READERS[source.kind]({name: source.arrays[name] for name in source.arrays})
     found = {name: part.array for name, part in own_layers.write(layers, features).items()}
     for name in sorted(params.keys() | found.keys()):
         read, array = found.get(name), params.get(name)

@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 from seqvision.weights.refusals import reading, refused, shown
 from seqvision.weights.stored_arrays import from_file
@@ -102,7 +103,7 @@ class Window(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         self._file.seek(self._start + self._at)
         wanted = min(len(buffer), max(0, self._size - self._at))
         got = self._file.readinto(memoryview(buffer)[:wanted])
