@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -48,7 +49,7 @@ def probabilities(run: Run, inputs: np.ndarray) -> np.ndarray:
     """What the network says of images of bytes."""
     with jax.default_matmul_precision("highest"):
         apply = jax.jit(run.model.apply)
-        logits: Any = apply({"params": run.params}, to_unit_range(inputs))
+        logits: Any = apply({"params": run.params}, to_unit_range(jnp.asarray(inputs)))
     return np.asarray(jax.nn.softmax(logits, axis=-1))
 
 
