@@ -1,6 +1,7 @@
 """A trained network as files for other programs, each proved equal: `--mode=export`."""
 
 import dataclasses
+import importlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -9,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from seqvision.config import command_line
+from seqvision.config.flags import WEIGHT_FORMATS
 from seqvision.config.overrides import OF_THE_RUN
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import SPLITS
 from seqvision.errors import UserError, did_you_mean
-from seqvision.models.parameters import on_host
+from seqvision.models.parameters import named_leaves, on_host
 from seqvision.runs.files import CONFIG, STATUS, write_whole
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import Run, load_run
@@ -72,7 +74,7 @@ def export_run(
             f"--split: '{split}' is not known; choose one of {', '.join(SPLITS)}"
             f"{did_you_mean(split, SPLITS)}"
         )
-    _check_installed()
+    _check_installed("export", "onnx", "onnxruntime")
     from seqvision.exporters.output_folder import checked_folder, write_folder
 
     target = checked_folder(output)
@@ -122,14 +124,67 @@ def _write(
         score, count = examples.score(), len(examples)
     status = read_record(run.workdir / STATUS)
     write_whole(folder / "README.md", card(run, facts, status, rows, score, split, count))
-    described = json.dumps(facts, indent=2, ensure_ascii=False)
-    write_whole(folder / "network.json", f"{described}\n")
-    shutil.copyfile(run.workdir / CONFIG, folder / CONFIG)
+    _write_facts(folder, run, facts)
     if score is not None:
         metric = "cer" if facts["kind"] == "reader" else "accuracy"
         for line in table(rows, metric, score, split, count):
             say(line)
     return rows
+
+
+def export_weights(workdir: Path, output: str, form: str, seed: int | None = None) -> Path:
+    """Writes a folder: the weights of a classifier, `network.json`, a card with code for them.
+
+    The file is read back, and refused where it does not give the same bits.
+
+    Args:
+      workdir: a trained run that classifies images.
+      output: the folder; it must not be there yet, or be empty.
+      form: torch, keras or safetensors.
+      seed: of a run of several seeds, whose weights; by default those of the first.
+
+    Returns:
+      The folder, written as a whole or not at all.
+
+    Raises:
+      UserError: no run, a network that the library has not, no extra `import`, or a folder that
+        holds something.
+    """
+    _check_installed("import", "h5py", "safetensors")
+    from seqvision.exporters.output_folder import checked_folder, write_folder
+    from seqvision.exporters.weight_file import check_has_file
+
+    target = checked_folder(output)
+    run = load_run(workdir, seed)
+    check_has_file(run.settings, form)
+    if run.settings.model.compute_dtype != "float32":
+        say(f"trained in {run.settings.model.compute_dtype}; the code of the card is in float32")
+    write_folder(target, lambda folder: _write_weights(folder, run, form))
+    return target
+
+
+def _write_weights(folder: Path, run: Run, form: str) -> None:
+    from seqvision.exporters.description import describe_whole
+    from seqvision.exporters.weight_card import weight_card
+    from seqvision.exporters.weight_file import FILES, write_file
+    from seqvision.runs.imported import features_of
+    from seqvision.weights import own_layers
+
+    params = dict(named_leaves(on_host(run.params)))
+    layers, facts = own_layers.read(params), describe_whole(run)
+    features = features_of(layers, run.data.input_shape)
+    path = folder / FILES[form]
+    arrays = write_file(path, form, params, features)
+    say(f"{path.name}  {path.stat().st_size:,} bytes; read back, the weights are the same bits")
+    status = read_record(run.workdir / STATUS)
+    write_whole(folder / "README.md", weight_card(run, facts, status, form, arrays, layers))
+    _write_facts(folder, run, facts)
+
+
+def _write_facts(folder: Path, run: Run, facts: dict[str, Any]) -> None:
+    described = json.dumps(facts, indent=2, ensure_ascii=False)
+    write_whole(folder / "network.json", f"{described}\n")
+    shutil.copyfile(run.workdir / CONFIG, folder / CONFIG)
 
 
 def _in_float32(run: Run) -> Any:
@@ -140,14 +195,14 @@ def _in_float32(run: Run) -> Any:
     return create_network(dataclasses.replace(run.settings, model=model), run.task)
 
 
-def _check_installed() -> None:
+def _check_installed(extra: str, *modules: str) -> None:
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
+        for name in modules:
+            importlib.import_module(name)
     except ImportError as error:
         raise UserError(
             f"--mode=export: {error.name} is not installed; install the extra: pip install"
-            " 'seqvision[export]' (in a clone: pip install -e '.[export]')"
+            f" 'seqvision[{extra}]' (in a clone: pip install -e '.[{extra}]')"
         ) from None
 
 
@@ -163,17 +218,29 @@ def run(
     onnxruntime_web: str,
 ) -> int:
     """`--mode=export`, with the settings of the run; returns the exit code."""
+    formats = ("onnx", "page", *WEIGHT_FORMATS)
+    if format not in formats:
+        raise UserError(
+            f"--format: '{format}' is not known; choose one of {', '.join(formats)}"
+            f"{did_you_mean(format, formats)}"
+        )
     if check not in ("true", "false"):
-        raise UserError(f"--check: '{check}' is not known; choose true or false")
-    if format not in ("onnx", "page"):
-        raise UserError(f"--format: '{format}' is not known; choose onnx or page")
+        raise UserError(f"--check: '{check}' is not known; with --mode=export choose true or false")
     if onnxruntime_web and format != "page":
         raise UserError("--onnxruntime_web: it has no effect without --format=page; add that")
+    overrides = command_line.config_overrides()
+    places = [name.removeprefix("data.") for name in OF_THE_RUN["export"] if name in overrides]
+    if format in WEIGHT_FORMATS:
+        if places:
+            raise UserError(
+                f"config.data.{places[0]}: it has no effect with --format={format}, which reads no"
+                " data; leave it out"
+            )
+        say(f"exported to {export_weights(workdir, output, format, seed)}")
+        return 0
     page = onnxruntime_web if format == "page" else None
     if page:
         page = str(expanded(page, "--onnxruntime_web"))
-    overrides = command_line.config_overrides()
-    places = [name.removeprefix("data.") for name in OF_THE_RUN["export"] if name in overrides]
     data = {name: getattr(settings.data, name) for name in places}
     exported = export_run(workdir, output, split, seed, check == "true", int8, page, data)
     say(f"exported to {exported.folder}")

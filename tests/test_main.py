@@ -79,6 +79,11 @@ BAD = [
         "with --mode=predict",
     ),
     ((CONFIG, "--mode=read", "--config.reading.beam_width=8"), "with --mode=read", "leave it out"),
+    *(
+        ((CONFIG, "--mode=export", f"--format={form}", f"--{flag}"), "it has no effect", form)
+        for form in ("torch", "keras", "safetensors")
+        for flag in ("int8=false", "check=false", "check=true", "split=test")
+    ),
     ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
     (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
     (("--config=nothing",), "'nothing' is neither", "row_lstm, sweeps/cells, sweeps/learning"),

@@ -46,7 +46,10 @@ flags.DEFINE_string(
     " .npz file of inputs and the probabilities that the source gave.",
 )
 flags.DEFINE_string(
-    "format", "onnx", "export: onnx, or page: the folder is also a page for browsers."
+    "format",
+    "onnx",
+    "export: onnx, page (the folder is also a page for browsers), or the weights of a classifier:"
+    " torch, keras, or safetensors (our own names).",
 )
 flags.DEFINE_string(
     "onnxruntime_web", "", "export: for a page: the folder of the npm package onnxruntime-web."
@@ -139,10 +142,21 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
                 f"--{flag.name}: it has no effect with --mode={mode}; leave it out or choose"
                 f" --mode={' or '.join(taking)}{_INSTEAD.get((flag.name, mode), '')}"
             )
-    if mode == "export" and flags.FLAGS["split"].present and flags.FLAGS.check == "false":
+    if mode == "export":
+        _check_flags_of_export()
+
+
+def _check_flags_of_export() -> None:
+    form = flags.FLAGS.format
+    for name in ("split", "check", "int8"):
+        if form in WEIGHT_FORMATS and flags.FLAGS[name].present:
+            raise UserError(f"--{name}: it has no effect with --format={form}; leave it out")
+    if flags.FLAGS["split"].present and flags.FLAGS.check == "false":
         raise UserError("--split: it has no effect with --check=false; leave one of the two out")
 
 
+WEIGHT_FORMATS = ("torch", "keras", "safetensors")
+"""Of `--format`: files that no check runs."""
 _INSTEAD = {
     ("seed", "train"): " (the seed of a training is --config.seed)",
     ("num_processes", "sweep"): " (each run trains in one process; --sweep_shard splits a sweep)",

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from seqvision.exporters.artefacts import Checked
 from seqvision.exporters.card_code import code
 from seqvision.runs.files import ENVIRONMENT
 from seqvision.runs.records import read_record
@@ -15,7 +14,7 @@ def card(
     run: Run,
     facts: dict[str, Any],
     status: dict[str, Any],
-    rows: Sequence[Checked],
+    rows: Sequence[Any],
     score: float | None,
     split: str,
     num_examples: int,
@@ -26,15 +25,33 @@ def card(
       run: the trained run.
       facts: see `description.describe`.
       status: the run's `status.json`.
-      rows: of the check; empty where there was none.
+      rows: of the check, `artefacts.Checked`; empty where there was none.
       score: of JAX on the split; None without a check.
       split, num_examples: what was checked.
     """
     is_reader = facts["kind"] == "reader"
     metric = "cer" if is_reader else "accuracy"
+    text = [*_metadata(run, metric, is_reader, score, split), "", *introduction(run, facts, status)]
+    if rows:
+        text += [*table(rows, metric, score or 0.0, split, num_examples), ""]
+    text += ["## In Python", ""]
+    for number, block in enumerate(code(facts)):
+        if number:
+            text += [f"The same, a few {facts['steps']} at a time:", ""]
+        text += ["```python", block.rstrip(), "```", ""]
+    return "\n".join(text)
+
+
+def name_of(run: Run) -> str:
+    """What a card calls a network."""
+    return f"{run.workdir.name}: {run.settings.model.sequence}, {run.settings.model.cell}"
+
+
+def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> list[str]:
+    """Lines on what the network is for, its inputs and the figures of its training."""
+    is_reader = facts["kind"] == "reader"
     version = read_record(run.workdir / ENVIRONMENT, {"seqvision": str})["seqvision"]
-    name = f"{run.workdir.name}: {run.settings.model.sequence}, {run.settings.model.cell}"
-    text = [*_metadata(run, name, metric, is_reader, score, split), "", f"# {name}", ""]
+    text = [f"# {name_of(run)}", ""]
     kind = "Reads lines of writing" if is_reader else "Classifies images or clips"
     text += [
         f"{kind}. Trained by seqvision {version} on {run.data.name} ({run.data.version}), step"
@@ -51,18 +68,11 @@ def card(
             f"{key} {value:g}" for key, value in metrics.items() if isinstance(value, int | float)
         )
         text += [f"Of the training (`status.json`), {name_of_split}: {figures}.", ""]
-    if rows:
-        text += [*table(rows, metric, score or 0.0, split, num_examples), ""]
-    text += ["## In Python", ""]
-    for number, block in enumerate(code(facts)):
-        if number:
-            text += [f"The same, a few {facts['steps']} at a time:", ""]
-        text += ["```python", block.rstrip(), "```", ""]
-    return "\n".join(text)
+    return text
 
 
 def table(
-    rows: Sequence[Checked], metric: str, score: float, split: str, num_examples: int
+    rows: Sequence[Any], metric: str, score: float, split: str, num_examples: int
 ) -> list[str]:
     """The check as lines of a Markdown table."""
     lines = [
@@ -81,9 +91,7 @@ def table(
     return lines
 
 
-def _metadata(
-    run: Run, name: str, metric: str, is_reader: bool, score: float | None, split: str
-) -> list[str]:
+def _metadata(run: Run, metric: str, is_reader: bool, score: float | None, split: str) -> list[str]:
     """YAML between two lines of dashes; strings as in JSON, which is YAML too."""
     task = "image-to-text" if is_reader else "image-classification"
     tags = f"tags: [seqvision, {run.settings.model.cell}, onnx]"
@@ -91,7 +99,7 @@ def _metadata(
     if score is not None:
         lines += [
             "model-index:",
-            f"- name: {json.dumps(name)}",
+            f"- name: {json.dumps(name_of(run))}",
             "  results:",
             f"  - task: {{type: {task}}}",
             f"    dataset: {{type: {json.dumps(run.data.name)}, name: {json.dumps(run.data.name)},"

@@ -5,8 +5,6 @@ from typing import Any
 
 from seqvision.config.data_schema import MADE_SOURCES
 from seqvision.errors import UserError
-from seqvision.exporters.onnx_network import Network
-from seqvision.exporters.onnx_step import memory_of
 from seqvision.models.line_reader import LineReader
 from seqvision.models.steps import step_axis
 from seqvision.runs.saved_run import Run
@@ -15,9 +13,20 @@ from seqvision.tasks.from_config import input_shape, windows_of
 
 def describe(run: Run) -> dict[str, Any]:
     """Inputs, outputs and the memory between steps of a run's network, as plain values."""
+    from seqvision.exporters.onnx_step import memory_of  # It needs the extra `export`.
+
     model: Any = run.model
-    is_reader, settings, shape = isinstance(model, LineReader), run.settings, run.data.input_shape
-    shape = input_shape(settings, shape)
+    steps, memory = step_name(model), []
+    if steps:
+        shape = input_shape(run.settings, run.data.input_shape)
+        memory = [dataclasses.asdict(part) for part in memory_of(model, shape)]
+    return describe_whole(run) | {"steps": steps, "memory": memory}
+
+
+def describe_whole(run: Run) -> dict[str, Any]:
+    """The same of a file that only reads whole inputs."""
+    settings, is_reader = run.settings, isinstance(run.model, LineReader)
+    shape = input_shape(settings, run.data.input_shape)
     facts: dict[str, Any] = {
         "kind": "reader" if is_reader else "classifier",
         "inputs": {
@@ -27,8 +36,6 @@ def describe(run: Run) -> dict[str, Any]:
             "values": "0 to 255; the network divides by 255",
             "background": _background(run),
         },
-        "steps": step_name(model),
-        "memory": [],
     }
     if is_reader:
         facts |= {
@@ -43,8 +50,6 @@ def describe(run: Run) -> dict[str, Any]:
         facts |= {"classes": list(run.data.class_names), "readout": settings.model.readout}
     if windows := windows_of(settings):
         facts |= {"window": windows.size, "window_stride": windows.stride}
-    if facts["steps"]:
-        facts["memory"] = [dataclasses.asdict(part) for part in memory_of(model, shape)]
     return facts
 
 
@@ -58,7 +63,7 @@ def _background(run: Run) -> str:
     return "dark" if is_ink or settings.data.source in MADE_SOURCES else run.data.background
 
 
-def step_name(model: Network) -> str | None:
+def step_name(model: Any) -> str | None:
     """What a step of the network is, such as `rows`; None where it needs the whole input."""
     try:
         return step_axis(model)[1]

@@ -37,7 +37,7 @@ def foreign_layers(path: Path) -> tuple[Source, Layers]:
       UserError: there are none, they are damaged, or no network of ours has such layers.
     """
     source = open_source(path)
-    if source.kind not in fitting.READERS:
+    if source.kind == "seqvision" and not source.arrays:
         raise UserError(f"{path}: a run of seqvision; name it in config.init_from of a training")
     odd = [name for name in source.arrays if not name.isprintable()]
     if odd:
@@ -77,7 +77,7 @@ def with_weights(
     """
     shapes = {name: leaf.shape[num_axes:] for name, leaf in named_leaves(state.params)}
     names = fitting.weights_in(source.kind, source.arrays)
-    features = _features(layers, input_shape)
+    features = features_of(layers, input_shape)
     parts = fitting.fit(layers, shapes, names, features)
     params = _like(state.params, {name: part.array for name, part in parts.items()})
     lines = [f"{len(parts)} arrays from {len(names)} of {source.kind}:", *fitting.table(parts)]
@@ -101,7 +101,8 @@ def padding_of(layers: Layers, input_shape: tuple[int, ...]) -> str | None:
     return None
 
 
-def _features(layers: Layers, input_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def features_of(layers: Layers, input_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(height, width, channels) of what the CNN hands on; None where no padding gives as many."""
     padding = padding_of(layers, input_shape)
     return None if padding is None else _sizes(layers, input_shape, padding)
 

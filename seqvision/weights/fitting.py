@@ -14,6 +14,7 @@ READERS = {
     "keras": keras_layers.read,
     "torch": torch_layers.read,
     "flax": flax_layers.read,
+    "seqvision": own_layers.read,
 }
 
 

@@ -5,6 +5,7 @@ with `reset_after` has two biases, which are added but for the candidate.
 """
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -142,10 +143,35 @@ def write(layer: Recurrent) -> list[list[np.ndarray]]:
     for parts in layer.directions:
         arrays = [parts[name].array for name in ("input_kernel", "recurrent_kernel", "bias")]
         if layer.cell == "gru":
-            second = np.zeros_like(arrays[2])
+            # What -0 is added to keeps its bits; 0 would change -0.
+            second = np.full_like(arrays[2], -0.0)
             second[2 * layer.hidden_size :] = parts["candidate_bias"].array
             rows = [gates_in_order(row, "rzn", "zrn") for row in (arrays[2], second)]
             arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays[:2]]
             arrays.append(np.stack(rows))
         found.append(arrays)
+    return found
+
+
+def stored(layers: Layers) -> dict[str, np.ndarray]:
+    """What `save_weights` of Keras 3 stores of a Sequential with these layers, by its paths.
+
+    Layers are called as their classes, and numbered from the second of a class on.
+    """
+    found: dict[str, np.ndarray] = {}
+
+    def add(layer: str, number: int, inside: str, arrays: Iterable[np.ndarray]) -> None:
+        base = f"layers/{layer}{f'_{number}' if number else ''}/{inside}vars"
+        found.update({f"{base}/{at}": array for at, array in enumerate(arrays)})
+
+    for number, block in enumerate(layers.convolutions):
+        add("conv2d", number, "", (block["kernel"].array, block["bias"].array))
+    for number, layer in enumerate(layers.recurrent):
+        directions = write(layer)
+        if len(directions) == 1:
+            add(layer.cell, number, "cell/", directions[0])
+            continue
+        for side, arrays in zip(("forward", "backward"), directions, strict=True):
+            add("bidirectional", number, f"{side}_layer/cell/", arrays)
+    add("dense", 0, "", (layers.classifier["kernel"].array, layers.classifier["bias"].array))
     return found

@@ -15,7 +15,7 @@ _TYPES = {
 }  # fmt: skip
 # Flax's names for what PyTorch calls `weight`.
 _FLAX_ENDINGS = {"kernel", "embedding", "scale"}
-_FORMATS = {"pt": "torch", "flax": "flax"}
+_FORMATS = {"pt": "torch", "flax": "flax", "seqvision": "seqvision"}
 
 
 class SafetensorsFile:
@@ -66,7 +66,7 @@ class SafetensorsFile:
 
 
 def framework(names: Iterable[str], metadata: Mapping[str, str]) -> str:
-    """`torch` or `flax`: as the file says, else as its arrays are called."""
+    """`torch`, `flax` or `seqvision`: as the file says, else as its arrays are called."""
     if metadata.get("format") in _FORMATS:
         return _FORMATS[metadata["format"]]
     endings = {name.replace("/", ".").rpartition(".")[2] for name in names}

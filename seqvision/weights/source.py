@@ -31,7 +31,7 @@ class Source:
       kind: tensorflow, keras, torch, flax or seqvision.
       arrays: values in numpy, in the order of the file. Each is read, and its checksum checked
         where the file has one, when it is asked for; `arrays.shape(name)` reads nothing. bfloat16
-        comes as float32. Of seqvision it is empty.
+        comes as float32. Of a workdir of seqvision it is empty.
       facts: `config` (keras: the parsed config of the model), `layers` (keras 3: names of layers by
         the path of their variables), `metadata` (of safetensors), `inside` (torch: the keys that
         lead to the state_dict in what was saved).

@@ -99,7 +99,8 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
 def write(layers: Layers, features: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
     """A state_dict with the modules `rnn` and `classifier`, and `conv_0`, ...
 
-    The second bias of a recurrent layer is 0 but for the candidate of a GRU.
+    The second bias of a recurrent layer is -0, which changes no bit of what it is added to (0 would
+    change -0), but for the candidate of a GRU.
 
     Args:
       layers: ours.
@@ -114,7 +115,7 @@ def write(layers: Layers, features: tuple[int, ...] | None = None) -> dict[str, 
         for parts, back in zip(layer.directions, ("", "_reverse"), strict=False):
             end = f"l{number}{back}"
             bias = parts["bias"].array
-            second = np.zeros_like(bias)
+            second = np.full_like(bias, -0.0)
             if layer.cell == "gru":
                 second[-layer.hidden_size :] = parts["candidate_bias"].array
             kernel = parts["input_kernel"].array

@@ -38,9 +38,9 @@ def digit_reader() -> Run:
     return run_of(column_reader.get_config("quick"), (32, 320, 1), (*DIGITS, " "), params)
 
 
-def classifier(shape: tuple[int, ...] = (28, 28, 1), **fields: Any) -> Run:
-    """A classifier of ten digits, of random weights."""
+def classifier(shape: tuple[int, ...] = (28, 28, 1), params: Any = None, **fields: Any) -> Run:
+    """A classifier of ten digits, of these weights or of random ones."""
     config = default.get_config()
     config.model.hidden_size, config.model.recurrent_init = 8, "identity"
     config.model.update(fields)
-    return run_of(config, shape, DIGITS, None)
+    return run_of(config, shape, DIGITS, params)
