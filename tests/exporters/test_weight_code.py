@@ -25,6 +25,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)
+@pytest.mark.filterwarnings("ignore")  # Of the libraries.
 @pytest.mark.parametrize("form", ["torch", "keras"])
 def test_the_card(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: Any, form: str, fields: dict[str, Any]
