@@ -1,5 +1,6 @@
 """Weights of a classifier in one file: of PyTorch, of Keras, or with our own names and shapes."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,16 +61,8 @@ def write_file(
       UserError: what was read back are other weights.
     """
     arrays = _arrays(form, params, features)
-    if form == "keras":
-        import h5py
-
-        with h5py.File(path, "w") as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=array)
-    else:
-        from safetensors.numpy import save_file
-
-        save_file(arrays, path, {"format": _MAKERS[form]})
+    # The libraries' own writing tells nothing of a full disk in a form that we explain.
+    path.write_bytes(_content(form, arrays))
     _check(path, params, features)
     return arrays
 
@@ -83,6 +76,20 @@ def _arrays(
     if form == "keras":
         return keras_layers.stored(layers)
     return {name: np.ascontiguousarray(array) for name, array in params.items()}
+
+
+def _content(form: str, arrays: dict[str, np.ndarray]) -> bytes:
+    if form == "keras":
+        import h5py
+
+        content = io.BytesIO()
+        with h5py.File(content, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array)
+        return content.getvalue()
+    from safetensors.numpy import save
+
+    return save(arrays, {"format": _MAKERS[form]})
 
 
 def _check(path: Path, params: Mapping[str, np.ndarray], features: tuple[int, ...] | None) -> None:
