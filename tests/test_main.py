@@ -237,7 +237,7 @@ def test_flags_without_effect_are_refused(monkeypatch: pytest.MonkeyPatch, mode:
 
 def test_the_modes_are_the_modules_with_a_run() -> None:
     for mode, row in MODES.items():
-        run = importlib.import_module(f"seqvision.{mode}").run
+        run = importlib.import_module(f"seqvision.{row.module or mode}").run
         assert tuple(inspect.signature(run).parameters) == ("settings", *row.arguments)
     every_flag = {flag for row in MODES.values() for flag in row.arguments + row.place}
     assert {flag.name for flag in own_flags()} == every_flag | {"config", "mode"}
