@@ -114,10 +114,10 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_a_stack_equals_scan_with_its_parameters(rng: np.random.Generator) -> None:
+def test_layers_equal_scan_with_its_parameters(rng: np.random.Generator) -> None:
     inputs = jnp.asarray(rng.normal(size=(5, 6, 3)), jnp.float32)
     lengths = jnp.array([6, 0, 3, 1, 9])
-    options = {"cell": "lstm", "hidden_size": 8, "num_layers": 2, "bidirectional": True}
+    options = {"cell": "lstm", "hidden_size": 8, "bidirectional": True}
     scan = RecurrentStack(**options, execution="scan")
     params = scan.init(jax.random.key(0), inputs, lengths)
 
