@@ -195,7 +195,7 @@ async def serve(server: PageServer, host: str, port: int) -> signal.Signals:
 @contextlib.contextmanager
 def _told_of_ends(ended: "asyncio.Future[signal.Signals]") -> Iterator[None]:
     """Inside of it, `ended` gets the first signal that ends the server."""
-    loop, handled = asyncio.get_running_loop(), []
+    loop, before = asyncio.get_running_loop(), {}
 
     def end(number: signal.Signals) -> None:
         if not ended.done():
@@ -204,13 +204,15 @@ def _told_of_ends(ended: "asyncio.Future[signal.Signals]") -> Iterator[None]:
     # In threads but the main one, and on Windows, Ctrl-C cancels the server.
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
         for number in _ENDS:
+            handler = signal.getsignal(number)
             loop.add_signal_handler(number, end, number)
-            handled.append(number)
+            before[number] = handler
     try:
         yield
     finally:
-        for number in handled:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)  # asyncio leaves the system's own.
 
 
 def _why(error: OSError | ValueError, host: str, port: int) -> str:

@@ -284,9 +284,11 @@ def test_it_ends_with_a_signal(
 
     monkeypatch.setattr(mode, "load_run", lambda workdir, seed: reader)
     monkeypatch.setattr(server_module, "say", say)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert mode.serve_run(Path(), host, 0) == {"SIGINT": 130, "SIGTERM": 143}[number.name]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    signal.signal(signal.SIGTERM, before)
     assert said[0].startswith(f"page      http://{host}:")
     assert (f"whoever reaches {host} can use this page" in said[1]) == (host == "0.0.0.0")
     assert len(said) == (3 if host == "0.0.0.0" else 2)
