@@ -144,6 +144,11 @@ def check_flags(modes: Mapping[str, Collection[str]]) -> None:
             )
     if mode == "export":
         _check_flags_of_export()
+    if mode == "import" and flags.FLAGS["check"].present and flags.FLAGS.check in ("true", "false"):
+        raise UserError(
+            "--check: with --mode=import name an .npz file of inputs and probabilities, or leave it"
+            " out"
+        )
 
 
 def _check_flags_of_export() -> None:

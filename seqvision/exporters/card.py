@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqvision.exporters.card_code import code
-from seqvision.runs.files import ENVIRONMENT
+from seqvision.runs.files import ENVIRONMENT, IMPORTED
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import Run
 
@@ -53,8 +53,13 @@ def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> lis
     version = read_record(run.workdir / ENVIRONMENT, {"seqvision": str})["seqvision"]
     text = [f"# {name_of(run)}", ""]
     kind = "Reads lines of writing" if is_reader else "Classifies images or clips"
+    by = f"Trained by seqvision {version}"
+    if (run.workdir / IMPORTED).exists():
+        library = read_record(run.workdir / IMPORTED, {"kind": str})["kind"]
+        then = f", then by seqvision {version}" if run.step else ""
+        by = f"Trained in {library}{then}"
     text += [
-        f"{kind}. Trained by seqvision {version} on {run.data.name} ({run.data.version}), step"
+        f"{kind}. {by} on {run.data.name} ({run.data.version}), step"
         f" {run.step}, seed {run.seed}; `config.json` is the config of the run.",
         "",
         "Inputs are uint8, 0 to 255, which the network divides by 255:"

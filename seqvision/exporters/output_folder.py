@@ -11,8 +11,8 @@ from seqvision.config.user_path import expanded
 from seqvision.errors import UserError, explain_os_error
 
 
-def checked_folder(output: str) -> Path:
-    """The folder that `--output` names, where it can be made.
+def checked_folder(output: str, flag: str = "--output") -> Path:
+    """The folder that `--output`, or another flag, names, where it can be made.
 
     Of a link to an empty folder, that one.
 
@@ -20,31 +20,32 @@ def checked_folder(output: str) -> Path:
       UserError: none is named, something is there, or there is no folder to make it in.
     """
     if not output:
-        raise UserError("--output: missing; name a folder to write, such as --output=exported")
-    named = expanded(output, "--output")
+        raise UserError(f"{flag}: missing; name a folder to write, such as {flag}=exported")
+    named = expanded(output, flag)
     try:
         if named.is_dir() and os.path.ismount(named):
-            raise UserError(f"--output: {named} is where a disk is mounted; name a folder in it")
+            raise UserError(f"{flag}: {named} is where a disk is mounted; name a folder in it")
         if named.is_dir() and not any(named.iterdir()):
             return named.resolve()
         if named.exists() or named.is_symlink():
             raise UserError(
-                f"--output: {named} is there already; name a folder that is not, or an empty one"
+                f"{flag}: {named} is there already; name a folder that is not, or an empty one"
             )
         target = named.parent.resolve() / named.name
         if not target.parent.is_dir():
-            raise UserError(f"--output: the folder {named.parent} does not exist; make it first")
+            raise UserError(f"{flag}: the folder {named.parent} does not exist; make it first")
     except OSError as error:
-        raise UserError(explain_os_error(error, named, "--output")) from None
+        raise UserError(explain_os_error(error, named, flag)) from None
     return target
 
 
-def write_folder(target: Path, write: Callable[[Path], Any]) -> Any:
+def write_folder(target: Path, write: Callable[[Path], Any], flag: str = "--output") -> Any:
     """Writes a folder beside `target`, then renames it to that.
 
     Args:
       target: not there, or empty.
       write: called with the folder that is there meanwhile.
+      flag: which named it.
 
     Returns:
       What `write` returns.
@@ -62,7 +63,7 @@ def write_folder(target: Path, write: Callable[[Path], Any]) -> Any:
     except OSError as error:
         if str(error.filename).startswith(str(folder)):  # Of this name, nobody has heard.
             error = OSError(error.errno, error.strerror, str(target))
-        raise UserError(explain_os_error(error, target, "--output")) from None
+        raise UserError(explain_os_error(error, target, flag)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return content

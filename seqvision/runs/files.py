@@ -12,6 +12,7 @@ CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 STATUS = "status.json"
 METRICS = "metrics.jsonl"
+IMPORTED = "imported.json"  # Where the first weights came from another library.
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -20,6 +20,9 @@ from seqvision.weights.own_run import is_own_run
 from seqvision.weights.refusals import shown
 from seqvision.weights.source import Source, open_source
 
+_EXPORTED = ("model.safetensors", "model.weights.h5")
+"""In a folder that `--mode=export --format=torch`, `keras` or `safetensors` wrote."""
+
 _MANY_UPDATES = 1_000_000
 """So many that Adam's correction of its start is 1."""
 
@@ -36,7 +39,8 @@ def foreign_layers(path: Path) -> tuple[Source, Layers]:
     Raises:
       UserError: there are none, they are damaged, or no network of ours has such layers.
     """
-    source = open_source(path)
+    named = [path / name for name in _EXPORTED if (path / name).is_file()]
+    source = open_source(named[0] if named else path)
     if source.kind == "seqvision" and not source.arrays:
         raise UserError(f"{path}: a run of seqvision; name it in config.init_from of a training")
     odd = [name for name in source.arrays if not name.isprintable()]
@@ -57,7 +61,6 @@ def with_weights(
     source: Source,
     layers: Layers,
     input_shape: tuple[int, ...],
-    beta2: float = 0.999,
     num_axes: int = 0,
 ) -> tuple[TrainState, list[str]]:
     """The state with these weights.
@@ -66,7 +69,6 @@ def with_weights(
       state: before its first step.
       source, layers: see `foreign_layers`.
       input_shape: of an image or clip, (..., height, width, channels).
-      beta2: of Adam; it tells how many updates the slots of a TensorFlow checkpoint had.
       num_axes: how many first axes of the state's arrays are seeds, which all get the same.
 
     Returns:
@@ -83,7 +85,7 @@ def with_weights(
     lines = [f"{len(parts)} arrays from {len(names)} of {source.kind}:", *fitting.table(parts)]
     opt_state = state.opt_state
     if source.kind == "tensorflow" and (found := _adam(source.arrays)):
-        updates = _updates(source.arrays, beta2)
+        updates = _updates(source.arrays)
         opt_state, told = _with_slots(state, found, updates, shapes, features)
         lines.append(told)
     ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
@@ -169,9 +171,16 @@ def _with_slots(
     return jax.tree.unflatten(structure, leaves), told
 
 
-def _updates(arrays: Arrays, beta2: float) -> int:
-    """How many updates Adam's slots had: `beta2_power` is beta2 to one power more."""
+def _updates(arrays: Arrays) -> int:
+    """How many updates Adam's slots had.
+
+    `global_step` counts them; without it `beta2_power` tells, which is one power more of 0.999, the
+    default of TensorFlow.
+    """
+    counts = [int(arrays[name]) for name in arrays if name.endswith("global_step")]
+    if counts:
+        return max(0, counts[0])
     power = next((float(arrays[name]) for name in arrays if name.endswith("beta2_power")), 0.0)
     if not 0 < power < 1:
         return _MANY_UPDATES
-    return max(0, round(math.log(power) / math.log(beta2)) - 1)
+    return max(0, round(math.log(power) / math.log(0.999)) - 1)

@@ -70,6 +70,8 @@ def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
     if not init_from:
         return state
     path = expanded(init_from, "config.init_from")
+    if path.suffix and not path.exists():
+        raise UserError(f"config.init_from: {path}: no such file or folder")
     if is_foreign(path):
         source, layers = foreign_layers(path)
         shape, axes = setup.input_shape, len(replicas.axes)

@@ -9,7 +9,7 @@ from seqvision.errors import UserError
 
 SHOWN = 200
 """Letters of a text out of a file that a message quotes at most."""
-EXTRA = "pip install 'seqvision[import]', then run again"
+EXTRA = "pip install 'seqvision[import]' (in a clone: pip install -e '.[import]'), then run again"
 
 
 def shown(text: object) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 import pytest
 
+from seqvision import importing
 from seqvision.config.validation import validate
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
@@ -85,14 +86,48 @@ def test_what_stands_in_the_way(small_config: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the program computed something else"):
         np.savez(tmp_path / "said.npz", inputs=np.zeros((1, 28, 28)), probabilities=np.eye(10)[:1])
         import_weights(settings, workdir, program, tmp_path / "said.npz")
-    with pytest.raises(UserError, match="has no array 'probabilities"):
+    with pytest.raises(UserError, match="has no probabilities; give both"):
         np.savez(tmp_path / "half.npz", inputs=np.zeros((1, 28, 28)))
         import_weights(settings, workdir, program, tmp_path / "half.npz")
+    cases = {
+        "no_row.npz": {"inputs": np.zeros((0, 28, 28)), "probabilities": np.zeros((0, 10))},
+        "text.npz": {"inputs": np.full((1, 28, 28), "a"), "probabilities": np.eye(10)[:1]},
+        "nan.npz": {"inputs": np.zeros((1, 28, 28)), "probabilities": np.full((1, 10), np.nan)},
+    }
+    for name, arrays in cases.items():
+        np.savez(tmp_path / name, **arrays)
+        with pytest.raises(UserError, match="give finite numbers, at least one"):
+            import_weights(settings, workdir, program, tmp_path / name)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "text.md").write_text("text")
+    for name in ("one.npy", "text.md"):
+        with pytest.raises(UserError, match=r"is no \.npz file of arrays"):
+            import_weights(settings, workdir, program, tmp_path / name)
+    with pytest.raises(UserError, match="is not there"):
+        import_weights(settings, workdir, program, tmp_path / "nothing.npz")
+    with pytest.raises(UserError, match="the weights have a CNN; choose cnn or cnn_rows or frames"):
+        import_weights(settings, workdir, ESTIMATOR / "cnn_lstm")
     assert not workdir.exists()
     workdir.mkdir()
     (workdir / "status.json").write_text("{}")
-    with pytest.raises(UserError, match="holds a run; choose a new folder"):
+    with pytest.raises(UserError, match=r"--workdir: .* is there already"):
         import_weights(settings, workdir, program)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UserError, match=r"--workdir: .* is there already"):
+        import_weights(settings, file, program)
+
+
+def test_an_import_that_ends_early_leaves_nothing(
+    small_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing, "write_status", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_weights(validate(small_config), tmp_path / "run", ESTIMATOR / "row_lstm")
+    assert list(tmp_path.iterdir()) == []
 
 
 ODD = {
