@@ -215,4 +215,4 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, library in (("legacy.h5", "h5py"), ("lstm.safetensors", "safetensors")):
         line = says(name)
         assert library in line
-        assert line.endswith("pip install 'seqvision[import]', then run again")
+        assert "pip install 'seqvision[import]' (in a clone" in line
