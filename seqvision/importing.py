@@ -1,11 +1,13 @@
 """Import: a run from weights that another library trained."""
 
 import dataclasses
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from seqvision.config.command_line import config_overrides
+from seqvision.config.model_schema import CNN_SEQUENCES, IMAGE_CNN_SEQUENCES
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
@@ -97,14 +99,14 @@ def import_weights(
 
 def _check_sequence(sequence: str, layers: Layers) -> None:
     """Raises UserError where the config has a CNN and the weights have none, or the reverse."""
-    with_cnn = ("frames",) if layers.is_per_frame else ("cnn", "cnn_rows", "frames")
+    with_cnn = ("frames",) if layers.is_per_frame else IMAGE_CNN_SEQUENCES
     if layers.convolutions and sequence not in with_cnn:
         what = "a CNN for each frame" if layers.is_per_frame else "a CNN"
         raise UserError(
             f"config.model.sequence: {sequence}, and the weights have {what}; choose"
             f" {' or '.join(with_cnn)}"
         )
-    if not layers.convolutions and sequence in ("cnn", "cnn_rows", "frames", "cnn_columns"):
+    if not layers.convolutions and sequence in CNN_SEQUENCES:
         raise UserError(
             f"config.model.sequence: {sequence}, and the weights have no CNN; choose rows, columns,"
             " pixels or patches"
@@ -125,8 +127,7 @@ def _with_model(
                 f"config.model.{name}: {before}, and the weights are of {value}; leave it out"
             )
         say(f"config.model.{name}: {value}, as the weights are (the config has {before})")
-        text = str(value).replace(" ", "")
-        overrides.append(f"--config.model.{name}={text}")
+        overrides.append(f"--config.model.{name}={shlex.quote(str(value))}")
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, **fields))
     check_together(settings)
     return settings, overrides

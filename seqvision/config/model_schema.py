@@ -32,6 +32,7 @@ SEQUENCES = (
 LINE_SEQUENCES = ("columns", "cnn_columns")
 # Sequences whose CNN reads images, or frames, one by one.
 IMAGE_CNN_SEQUENCES = ("cnn", "cnn_rows", "frames")
+CNN_SEQUENCES = (*IMAGE_CNN_SEQUENCES, "cnn_columns")
 CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
 # Cells that can do more than a cell must, and those that lack what others have.
 REFINABLE_CELLS = ("lstm", "gru")

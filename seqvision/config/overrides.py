@@ -9,10 +9,10 @@ from typing import Any
 
 from seqvision.config.data_schema import DECODING_FIELDS, LINE_SOURCES, MADE_SOURCES, PATHS
 from seqvision.config.durations import Duration, describe
+from seqvision.config.model_schema import CNN_SEQUENCES
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 
-_CNN_SEQUENCES = ("cnn", "cnn_rows", "cnn_columns", "frames")
 # Sources that take a set by its TFDS name, and where TFDS keeps it.
 _NAMED = ("tfds", *MADE_SOURCES)
 _STREAMED = ("tfds", "npz", "folders", "idx")
@@ -47,8 +47,8 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),
     (
         "model.cnn_channels",
-        lambda s: s.model.sequence in _CNN_SEQUENCES,
-        f"config.model.sequence of {', '.join(_CNN_SEQUENCES)}",
+        lambda s: s.model.sequence in CNN_SEQUENCES,
+        f"config.model.sequence of {', '.join(CNN_SEQUENCES)}",
     ),
     ("schedule.start_fraction", lambda s: s.schedule.warmup.amount > 0, "config.schedule.warmup"),
     (
