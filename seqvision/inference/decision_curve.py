@@ -108,11 +108,18 @@ def decision_curve(
             f"{run.workdir}: there are no examples to calibrate a decision on; use a run that keeps"
             " some for validation (config.data.validation_examples or validation_fraction)"
         )
-    return _curve(read_beliefs(run, split, measure), measure, within)
+    return curve_of(read_beliefs(run, split, measure), measure, within)
 
 
-def read_beliefs(run: Run, split: Split, measure: str) -> Beliefs:
-    """What the network thinks of each example after each step, in batches on all devices."""
+def read_beliefs(
+    run: Run, split: Split, measure: str, advance: Callable[[int], Any] = lambda count: None
+) -> Beliefs:
+    """What the network thinks of each example after each step, in batches on all devices.
+
+    Args:
+      run, split, measure: see `decision_curve`.
+      advance: called with the number of examples of each batch that is read.
+    """
     mesh = create_mesh()
     step = _belief_step(run, split, measure, mesh)
     params = to_devices(run.params, replicated(mesh))
@@ -121,6 +128,7 @@ def read_beliefs(run: Run, split: Split, measure: str) -> Beliefs:
         placed = to_devices(mask, batch_sharding(mesh))
         outputs = to_host(step(params, arrays, indices, placed))
         found.append(tuple(array[: int(mask.sum())] for array in outputs))
+        advance(int(mask.sum()))
     most = max(sure.shape[1] for sure, _, _ in found)
     sure, correct = (
         np.concatenate([np.pad(part[n], ((0, 0), (0, most - part[n].shape[1]))) for part in found])
@@ -160,7 +168,8 @@ def _belief_step(run: Run, split: Split, measure: str, mesh: Mesh) -> Callable[.
     return jax.jit(shard_function(beliefs, mesh, in_specs, BATCH_SPEC))
 
 
-def _curve(beliefs: Beliefs, measure: str, within: float) -> DecisionCurve:
+def curve_of(beliefs: Beliefs, measure: str, within: float) -> DecisionCurve:
+    """The curve of beliefs whose `sure` are of that measure; see `decision_curve`."""
     points = tuple(_point(beliefs, threshold) for threshold in (*THRESHOLDS, None))
     least, chosen = points[-1].accuracy - within, None
     for point in reversed(points[:-1]):

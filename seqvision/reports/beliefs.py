@@ -1,0 +1,77 @@
+"""Beliefs step by step: where the network became sure, and accuracy against what was seen."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from seqvision.inference.decision_curve import Beliefs, curve_of
+
+SURE = 0.9
+
+
+class StepAccuracy(NamedTuple):
+    """Accuracy after each step, over the examples that have so many.
+
+    Attributes:
+      accuracy: float64 (T,).
+      count: int (T,), how many examples have that step.
+    """
+
+    accuracy: np.ndarray
+    count: np.ndarray
+
+
+def step_accuracy(beliefs: Beliefs) -> StepAccuracy:
+    """The accuracy if every example ended after step 1, 2, ..."""
+    steps = np.arange(beliefs.correct.shape[1])
+    count = (steps < beliefs.lengths[:, None]).sum(axis=0)
+    return StepAccuracy(beliefs.correct.sum(axis=0) / np.maximum(count, 1), count)
+
+
+def decided_when_sure(beliefs: Beliefs) -> list[tuple[float, float]]:
+    """What is seen (a fraction, on average) and accuracy, for each threshold of probability."""
+    points = {(point.seen, point.accuracy) for point in curve_of(beliefs, "probability", 0).points}
+    return sorted(points)
+
+
+def seen_words(found: StepAccuracy, step_name: str) -> str:
+    """The curve of `step_accuracy` as a sentence."""
+    last, steps = float(found.accuracy[-1]), len(found.accuracy)
+    half = max(1, steps // 2)
+    near = np.flatnonzero(found.accuracy < last - 0.01)
+    enough = int(near[-1]) + 2 if len(near) else 1
+    words = f"With all {steps} {step_name} {last:.1%} are right."
+    if steps > 1:
+        words += f" With the first {half}, it is {found.accuracy[half - 1]:.1%};"
+        words += f" from {step_name.removesuffix('s')} {enough} on at most a point is missing."
+    return words
+
+
+def sureness_words(probabilities: np.ndarray, names: Sequence[str], step_name: str) -> str:
+    """Where the network became sure of an example.
+
+    Args:
+      probabilities: (T, K), its belief after each step.
+      names: of the K classes.
+      step_name: what a step is: rows, columns, pixels or frames.
+    """
+    step, winners = step_name.removesuffix("s"), probabilities.argmax(axis=-1)
+    final, steps = int(winners[-1]), len(winners)
+    name = names[final]
+    others = np.flatnonzero(winners != final)
+    if steps == 1:
+        words = f"There is one {step} only."
+    elif not len(others):
+        words = f"It said {name} from the first {step} on."
+    else:
+        settled = int(others[-1]) + 1
+        before = names[int(winners[settled - 1])]
+        words = f"It said {before} until {step} {settled}, and {name} from {step} {settled + 1} on"
+        words += f" (of {steps})."
+    unsure = np.flatnonzero(probabilities[:, final] < SURE)
+    if not len(unsure):
+        return f"{words} It was at least {SURE:.0%} sure all the time."
+    if unsure[-1] == steps - 1:
+        return f"{words} In the end it was less than {SURE:.0%} sure."
+    return f"{words} It became sure (at least {SURE:.0%}) in {step} {int(unsure[-1]) + 2}."
