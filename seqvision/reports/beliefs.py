@@ -15,18 +15,18 @@ class StepAccuracy(NamedTuple):
 
     Attributes:
       accuracy: float64 (T,).
-      count: int (T,), how many examples have that step.
+      counts: int (T,), how many examples have that step.
     """
 
     accuracy: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
 
 
 def step_accuracy(beliefs: Beliefs) -> StepAccuracy:
     """The accuracy if every example ended after step 1, 2, ..."""
     steps = np.arange(beliefs.correct.shape[1])
-    count = (steps < beliefs.lengths[:, None]).sum(axis=0)
-    return StepAccuracy(beliefs.correct.sum(axis=0) / np.maximum(count, 1), count)
+    counts = (steps < beliefs.lengths[:, None]).sum(axis=0)
+    return StepAccuracy(beliefs.correct.sum(axis=0) / np.maximum(counts, 1), counts)
 
 
 def decided_when_sure(beliefs: Beliefs) -> list[tuple[float, float]]:

@@ -11,14 +11,14 @@ class Reliability(NamedTuple):
     """Predictions in bins of their confidence, all of one width, each with its upper end.
 
     Attributes:
-      count: int (bins,).
+      counts: int (bins,).
       confidence: float64 (bins,), the mean in each bin; 0 where it is empty.
       accuracy: float64 (bins,), the fraction that is right; 0 where it is empty.
       ece: the expected calibration error (Guo et al., 2017, arXiv 1706.04599): the mean distance
         of the two, weighted by the counts.
     """
 
-    count: np.ndarray
+    counts: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
     ece: float
@@ -37,9 +37,9 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = NUM_BIN
 
 def calibration_words(found: Reliability) -> str:
     """The diagram as a sentence or two."""
-    total = found.count.sum()
-    confidence = float((found.count * found.confidence).sum() / total)
-    accuracy = float((found.count * found.accuracy).sum() / total)
+    total = found.counts.sum()
+    confidence = float((found.counts * found.confidence).sum() / total)
+    accuracy = float((found.counts * found.accuracy).sum() / total)
     gap = confidence - accuracy
     verdict = "about as sure as it is right"
     if abs(gap) >= 0.005:

@@ -29,7 +29,7 @@ _COLOURS = {
 INK, MUTED, LINE, FIRST, SECOND, THIRD, FOURTH, REST = _COLOURS.values()
 SERIES = (FIRST, SECOND, THIRD, FOURTH)
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # Text stays text.
     "svg.hashsalt": "seqvision",  # The same chart gives the same bytes.
     "text.parse_math": False,

@@ -42,8 +42,8 @@ def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
     found = commonest(matrix)
     total = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     alt = (
-        f"Confusion matrix of {len(examined.labels):,} {examined.split_name} examples; rows are what"
-        " they are, columns what they were taken for."
+        f"Confusion matrix of {len(examined.labels):,} {examined.split_name} examples; rows are"
+        " what they are, columns what they were taken for."
     )
     picture, rows = "", []
     if len(names) > _MOST_CLASSES:
@@ -139,15 +139,15 @@ def calibration(examined: Examined) -> Section:
 
 def reliability_figure(found: Reliability) -> Figure:
     """Accuracy against confidence, in bins, and how many predictions each bin has."""
-    bins = len(found.count)
+    bins = len(found.counts)
     centres, width = (np.arange(bins) + 0.5) / bins, 1 / bins
     with chart_style():
         figure, axes = new_figure("how sure it was", "fraction right")
-        axes.bar(centres, found.count / found.count.sum(), width, color=REST, label="predictions")
+        axes.bar(centres, found.counts / found.counts.sum(), width, color=REST, label="predictions")
         axes.plot(
             [0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as sure as right"
         )
-        is_used = found.count > 0
+        is_used = found.counts > 0
         axes.plot(
             found.confidence[is_used],
             found.accuracy[is_used],

@@ -11,13 +11,13 @@ class Confusion(NamedTuple):
 
     Attributes:
       truth, predicted: class numbers.
-      count: how often.
+      times: how often.
       total: examples of the class `truth`.
     """
 
     truth: int
     predicted: int
-    count: int
+    times: int
     total: int
 
 
@@ -41,6 +41,8 @@ def commonest(matrix: np.ndarray, count: int = 3) -> list[Confusion]:
 
 def confusion_words(confusion: Confusion, names: Sequence[str]) -> str:
     """A mistake as a sentence."""
-    truth, predicted, count, total = confusion
-    share = count / total
-    return f"{names[truth]} was taken for {names[predicted]}: {count:,} of {total:,} times ({share:.1%})."
+    truth, predicted, times, total = confusion
+    return (
+        f"{names[truth]} was taken for {names[predicted]}: {times:,} of {total:,} times"
+        f" ({times / total:.1%})."
+    )

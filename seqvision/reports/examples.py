@@ -64,7 +64,7 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
 
 
 def _example(examined: Examined, number: int) -> np.ndarray:
-    """An image (height, width, channels), or a clip (T, height, width, channels) without padding."""
+    """An image (height, width, channels), or a clip (T, ...) without its padding."""
     batch = examined.split.read(np.array([number], np.int32))
     array = np.asarray(batch["inputs"])[0]
     return array[: int(batch["lengths"][0])] if "lengths" in batch else array

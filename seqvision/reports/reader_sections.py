@@ -104,13 +104,13 @@ def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Se
 
 def _shown(name: str, line: ReadLine, drawing: LineDrawing) -> ShownLine:
     is_right = line.text == line.truth
-    title = f"read as ‘{line.text}’"
-    title += ", as it is written" if is_right else f", written is ‘{line.truth}’"
+    title = f"read as '{line.text}'"
+    title += ", as it is written" if is_right else f", written is '{line.truth}'"
     words = [mistake_words(one) for one in mistakes([line])]
     if len(line.text):
         place = int(line.confidences.argmin())
         words.append(
-            f"Least sure: ‘{line.text[place]}’, symbol {place + 1}, with"
+            f"Least sure: '{line.text[place]}', symbol {place + 1}, with"
             f" {line.confidences[place]:.1%}."
         )
     return ShownLine(name, title, is_right, drawing, " ".join(words))

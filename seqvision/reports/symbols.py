@@ -13,7 +13,7 @@ class TextMistake(NamedTuple):
 
     written: str
     read: str
-    count: int
+    number: int
 
 
 class ReadLine(NamedTuple):
@@ -52,8 +52,8 @@ def mistakes(lines: Iterable[ReadLine]) -> list[TextMistake]:
 
 def mistake_words(mistake: TextMistake) -> str:
     """A kind of mistake as a phrase."""
-    written, read, count = mistake
-    times = "once" if count == 1 else f"{count:,} times"
+    written, read, number = mistake
+    times = "once" if number == 1 else f"{number:,} times"
     if not read:
         return f"{named(written)} was missed {times}."
     if not written:
@@ -63,7 +63,7 @@ def mistake_words(mistake: TextMistake) -> str:
 
 def named(symbol: str) -> str:
     """A symbol in a sentence."""
-    return "a space" if symbol == " " else f"‘{symbol}’"
+    return "a space" if symbol == " " else f"'{symbol}'"
 
 
 def symbol_marks(lines: Sequence[ReadLine]) -> tuple[np.ndarray, np.ndarray]:
