@@ -58,20 +58,16 @@ def sureness_words(probabilities: np.ndarray, names: Sequence[str], step_name: s
     """
     step, winners = step_name.removesuffix("s"), probabilities.argmax(axis=-1)
     final, steps = int(winners[-1]), len(winners)
-    name = names[final]
     others = np.flatnonzero(winners != final)
-    if steps == 1:
-        words = f"There is one {step} only."
-    elif not len(others):
-        words = f"It said {name} from the first {step} on."
-    else:
-        settled = int(others[-1]) + 1
-        before = names[int(winners[settled - 1])]
-        words = f"It said {before} until {step} {settled}, and {name} from {step} {settled + 1} on"
-        words += f" (of {steps})."
+    words = f"It said {names[final]} from the first {step} on."
+    if len(others):
+        place = int(others[-1])
+        before = names[int(winners[place])]
+        words = f"It last changed its mind in {step} {place + 2} of {steps}, from {before}"
+        words += f" to {names[final]}."
     unsure = np.flatnonzero(probabilities[:, final] < SURE)
     if not len(unsure):
-        return f"{words} It was at least {SURE:.0%} sure all the time."
+        return f"{words} It was sure (at least {SURE:.0%}) all the time."
     if unsure[-1] == steps - 1:
-        return f"{words} In the end it was less than {SURE:.0%} sure."
-    return f"{words} It became sure (at least {SURE:.0%}) in {step} {int(unsure[-1]) + 2}."
+        return f"{words} It was not sure (at least {SURE:.0%}) in the end."
+    return f"{words} It was sure (at least {SURE:.0%}) from {step} {int(unsure[-1]) + 2} on."

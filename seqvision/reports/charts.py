@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 SIZE = (4.4, 2.9)
 """Of a chart, in inches."""
+_LOGARITHMIC = 8.0
 
 # Stand-ins, by which the page's own colours are put in: those of the light and of the dark page.
 _COLOURS = {
@@ -91,14 +92,17 @@ def line_chart(
     ylabel: str,
     log: bool = False,
 ) -> Figure:
-    """Lines by their names, each of x and y."""
+    """Lines by their names, each of x and y; `log` where the values are of many magnitudes."""
     with chart_style():
         figure, axes = new_figure(xlabel, ylabel)
         for (name, (x, y)), colour in zip(series.items(), SERIES, strict=False):
             marker = "." if len(x) < 40 else ""
             axes.plot(x, y, color=colour, label=name, linewidth=1.6, marker=marker)
-        if log and all(value > 0 for _, y in series.values() for value in y):
+        values = [value for _, y in series.values() for value in y]
+        if log and min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         if len(series) > 1:
             axes.legend(fontsize="small")
     return figure

@@ -23,7 +23,7 @@ from seqvision.runs.saved_run import Run
 
 _MOST_CLASSES = 20
 """So many classes have a table; more are a picture."""
-_EXAMPLES = 8
+_EXAMPLES = 6
 
 
 def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]:
@@ -158,5 +158,5 @@ def reliability_figure(found: Reliability) -> Figure:
         )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
-        axes.legend(fontsize="small", loc="upper left")
+        figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return figure

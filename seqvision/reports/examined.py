@@ -12,7 +12,6 @@ from seqvision.inference.stream_network import classifier_steps
 from seqvision.runs.saved_run import Run
 from seqvision.runtime.console import on_terminal
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Metrics
 
 
 class Examined(NamedTuple):
@@ -21,7 +20,6 @@ class Examined(NamedTuple):
     Attributes:
       split: the examples.
       split_name: `train`, `validation` or `test`.
-      metrics: of all of them.
       labels, predicted: (N,) int, class numbers.
       confidence: float32 (N,), the probability of what was predicted.
       beliefs: after each step; None where the network needs the whole input.
@@ -30,7 +28,6 @@ class Examined(NamedTuple):
 
     split: Split
     split_name: str
-    metrics: Metrics
     labels: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
@@ -40,30 +37,35 @@ class Examined(NamedTuple):
 
 def examine(run: Run, split: Split, split_name: str) -> Examined:
     """Predicts a split, each example once, and reads it step by step where the network can."""
+    step_name, beliefs = step_name_of(run), None
+    if step_name:
+        with progress(len(split), "example") as bar:
+            beliefs = read_beliefs(run, split, "probability", bar.update)
+    if beliefs is not None and not run.settings.data.window:
+        # What is believed after the last step is the prediction.
+        every, last = np.arange(len(split)), beliefs.lengths - 1
+        labels, predicted = beliefs.labels, beliefs.winners[every, last]
+        confidence = beliefs.sure[every, last]
+    else:
+        labels, predicted, confidence = _predictions(run, split)
+    return Examined(split, split_name, labels, predicted, confidence, beliefs, step_name)
+
+
+def _predictions(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each example: its label, the class that was predicted, the probability of that, (N,)."""
     found: list[tuple[int, int, float]] = []
-    step_name = step_name_of(run)
-    with progress(len(split) * (2 if step_name else 1), "example") as bar:
+    batch_size = run.settings.data.eval_batch_size
+    evaluate = run.task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
+    with progress(len(split), "example") as bar:
 
         def keep(prediction: Any, label: Any) -> None:
             classes = prediction["classes"]
             found.append((int(label), classes, float(prediction["probabilities"][classes])))
             bar.update()
 
-        batch_size = run.settings.data.eval_batch_size
-        evaluate = run.task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
-        metrics = evaluate(run.params, split, keep)
-        beliefs = read_beliefs(run, split, "probability", bar.update) if step_name else None
+        evaluate(run.params, split, keep)
     labels, predicted, confidence = zip(*found, strict=True)
-    return Examined(
-        split,
-        split_name,
-        metrics,
-        np.array(labels),
-        np.array(predicted),
-        np.array(confidence, np.float32),
-        beliefs,
-        step_name,
-    )
+    return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
 
 
 def step_name_of(run: Run) -> str:

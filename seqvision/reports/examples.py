@@ -50,7 +50,7 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     """Reads examples of the split by their numbers, and looks at each more closely."""
     if not numbers:
         return []
-    arrays = [_example(examined, number) for number in numbers]
+    arrays = _arrays(examined, numbers)
     predictor = Predictor(run)
     probabilities = [prediction["probabilities"] for prediction in predictor(arrays)]
     classes = [int(one.argmax()) for one in probabilities]
@@ -63,11 +63,13 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     return [_described(run, examined, bands, *part) for part in parts]
 
 
-def _example(examined: Examined, number: int) -> np.ndarray:
-    """An image (height, width, channels), or a clip (T, ...) without its padding."""
-    batch = examined.split.read(np.array([number], np.int32))
-    array = np.asarray(batch["inputs"])[0]
-    return array[: int(batch["lengths"][0])] if "lengths" in batch else array
+def _arrays(examined: Examined, numbers: list[int]) -> list[np.ndarray]:
+    """Images (height, width, channels), or clips (T, ...) without their padding."""
+    batch = examined.split.read(np.array(numbers, np.int32))
+    arrays = [np.asarray(array) for array in batch["inputs"]]
+    if "lengths" not in batch:
+        return arrays
+    return [array[:length] for array, length in zip(arrays, batch["lengths"], strict=True)]
 
 
 def _beliefs(run: Run, array: np.ndarray) -> np.ndarray:

@@ -64,16 +64,16 @@ def network_words(settings: Settings) -> str:
     )
 
 
-def command_of(records: Records) -> str:
-    """The command that trained it; "" where it was trained from Python."""
+def command_of(records: Records) -> list[str]:
+    """The command that trained it, word by word; none where it was trained from Python."""
     program, *arguments = records.environment["command"] or [""]
     if not any(argument.lstrip("-").startswith(("config", "flagfile")) for argument in arguments):
-        return ""
+        return []
     module = Path(program).name == "__main__.py"
     start = "python -m seqvision" if module else f"python {shlex.quote(program)}"
     if Path(program).suffix != ".py":
         start = shlex.quote(Path(program).name)
-    return " ".join([start, *map(shlex.quote, arguments)])
+    return [start, *map(shlex.quote, arguments)]
 
 
 def changed_fields(settings: Settings) -> dict[str, Any]:
@@ -92,6 +92,7 @@ def result_rows(records: Records) -> list[tuple[str, dict[str, str]]]:
     rows = []
     for split in sorted(metrics, key=("test", "validation").index):
         words = format_row(metrics[split])
+        del words["count"]
         names = sorted(words, key=lambda name: _FIRST.index(name) if name in _FIRST else 9)
         rows.append((split, {name.replace("_", " "): words[name] for name in names}))
     return rows

@@ -76,6 +76,7 @@ def draw_film(
     if changes is not None:
         parts.append(("if blanked", _CHANGE, _bars(changes, along)))
     for title, extent, drawn in parts:
+        extent *= 1.0 if runs_down else 0.7
         x, y = (begin, top) if runs_down else (0.0, top + begin)
         titles.append((x, y - 5, title))
         shapes += [_placed(part, x, y, runs_down, extent) for part in drawn]

@@ -60,6 +60,8 @@ def draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -
         panel.scatter(values, scores, c=colours)
         if min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
             panel.set_xscale("log")
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_formatter("")
     else:
         places = list(dict.fromkeys(map(str, values)))
         panel.scatter([places.index(str(value)) for value in values], scores, c=colours)
