@@ -153,7 +153,7 @@ def _joined(parts: Sequence[np.ndarray], fill: int) -> np.ndarray:
 
 
 def _belief_step(run: Run, split: Split, measure: str, mesh: Mesh) -> Callable[..., Any]:
-    """Compiles `step(params, arrays, indices, mask) -> sure, winners, labels, lengths` of a batch."""
+    """Compiles `step(params, arrays, indices, mask) -> ` the fields of `Beliefs` of a batch."""
     axis, name = classifier_steps(run)
     model, window = run.model, run.settings.data.window
     assert isinstance(model, SequenceClassifier)

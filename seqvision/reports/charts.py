@@ -41,6 +41,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": LINE,
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,

@@ -18,7 +18,7 @@ from seqvision.sweeps.plots import draw_curves, draw_field, run_colours
 from seqvision.sweeps.table import Outcome, best_of, outcome_of, short_names, values_of
 from seqvision.tasks.metric_text import format_metric
 
-_MOST_PANELS, _MOST_FIELDS = 6, 12
+_MOST_PANELS, _MOST_FIELDS = 4, 12
 _LONGEST = 60
 # Where something lay, how often it was printed or saved: nothing that a result hangs on.
 _PLACES = ("data.dir", "data.cache_dir", "log_every", "checkpoint.every", "checkpoint.keep")
@@ -76,7 +76,7 @@ def write_comparison(path: Path, title: str, plans: Sequence[Plan], root: Path) 
 def _sections(plan: Plan, outcomes: list[Outcome], root: Path, folder: Path) -> Iterator[Section]:
     kind = "readers" if plan.metric == "cer" else "classifiers"
     names = list(short_names(plan.keys).values())
-    head = ["status", *names, f"best validation {plan.metric}", "at step", f"test {plan.metric}"]
+    head = [f"best validation {plan.metric}", "at step", f"test {plan.metric}", "time", "status"]
     best = best_of(plan, outcomes)
     colours = [to_hex(colour) for colour in run_colours(plan)]
     rows = [
@@ -88,7 +88,7 @@ def _sections(plan: Plan, outcomes: list[Outcome], root: Path, folder: Path) -> 
     reasons = [(run.name, one.reason) for run, one in zip(plan.runs, outcomes, strict=True)]
     body = fill(
         "comparison.html",
-        head=[*head, "time"],
+        head=[*head, *names],
         rows=rows,
         reasons=[pair for pair in reasons if pair[1]],
         best=None if best is None else _best_words(plan, outcomes[best], best),
@@ -107,12 +107,12 @@ def _cells(plan: Plan, run: PlannedRun, outcome: Outcome) -> list[str]:
 
     values = [str(value) for value in values_of(run, plan.keys)]
     return [
-        outcome.status,
-        *(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…" for value in values),
         text(outcome.best),
         "" if outcome.best_step is None else f"{outcome.best_step:,}",
         text(outcome.test),
         "" if outcome.seconds is None else duration_text(outcome.seconds),
+        outcome.status,
+        *(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…" for value in values),
     ]
 
 
@@ -138,7 +138,9 @@ def _charts(plan: Plan, outcomes: list[Outcome], names: list[str]) -> Iterator[M
         draw_curves(axes, plan, outcomes, names)
         ends = [f"{run.name} {one.best}" for run, one in zip(plan.runs, outcomes, strict=True)]
         yield svg(figure, f"{label} over the steps of each run; the best: {', '.join(ends)}")
-        for key, name in list(zip(plan.keys, names, strict=True))[:_MOST_PANELS]:
+        if len(names) > _MOST_PANELS:  # These runs are not of one plan.
+            return
+        for key, name in zip(plan.keys, names, strict=True):
             figure, axes = new_figure(name, f"best {label}")
             draw_field(axes, plan, outcomes, key)
             yield svg(figure, f"Best {label} of each run against {name}, as in the table")

@@ -100,7 +100,8 @@ def result_rows(records: Records) -> list[tuple[str, dict[str, str]]]:
 
 def status_words(records: Records) -> str:
     """How far it came, and in which time."""
-    status, step = records.status["status"], records.status["step"]
+    status = records.status["status"]
+    step = max([records.status["step"], *(row["step"] for row in records.rows)])
     seconds = records.status.get("seconds") or (records.rows[-1]["seconds"] if records.rows else 0)
     words = f"{status} after {step:,} steps"
     return words + (f" in {duration_text(seconds)}" if seconds else "")

@@ -167,7 +167,7 @@ def _drawing(
     base = height + 22 + _SPIKE
     return LineDrawing(
         width=_GUTTER + _UNIT * num_columns,
-        height=base + 42,
+        height=base + 28,
         picture=(_GUTTER, 0.0, width, height),
         address=data_uri(line, largest=2000),
         spikes=[(f"M{path.replace(' ', f' {base:.1f}', 1)}Z", right) for path, right in spikes],

@@ -59,7 +59,7 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
         marks = reliability(sure, right)
         sentence = calibration_words(marks)
         chart = svg(reliability_figure(marks), sentence)
-        body = fill("charts.html", words=[f"Of the symbols: {sentence}"], charts=[chart])
+        body = fill("charts.html", words=[f"Symbols that were read: {sentence}"], charts=[chart])
         yield Section("calibration", "Is it as right as it is sure?", body)
 
 
@@ -80,8 +80,8 @@ def read_split(run: Run, split: Split) -> list[ReadLine]:
 
 
 def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Section:
-    rates = np.array([line.error_rate for line in lines])
-    worst = [n for n in np.argsort(-rates, kind="stable")[:_LINES].tolist() if rates[n] > 0]
+    edits = np.array([line.edits for line in lines])
+    worst = [n for n in np.argsort(-edits, kind="stable")[:_LINES].tolist() if edits[n] > 0]
     sure = np.array([line.confidences.min(initial=1.0) for line in lines])
     order = np.argsort(sure, kind="stable").tolist()
     unsure = [n for n in order[: _LINES + len(worst)] if n not in worst][:_LINES]

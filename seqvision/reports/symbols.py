@@ -33,10 +33,6 @@ class ReadLine(NamedTuple):
     def edits(self) -> int:
         return Levenshtein.distance(self.text, self.truth)
 
-    @property
-    def error_rate(self) -> float:
-        return self.edits / max(1, len(self.truth))
-
 
 def mistakes(lines: Iterable[ReadLine]) -> list[TextMistake]:
     """All kinds of mistakes, the most frequent first; of equals by their symbols."""

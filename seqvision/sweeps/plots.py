@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -70,7 +71,9 @@ def draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -
 
 def run_colours(plan: Plan) -> list[Any]:
     """A colour for each run, (red, green, blue, opacity) from 0 to 1."""
-    return [colormaps["turbo"](place / len(plan.runs)) for place in range(len(plan.runs))]
+    # The ends of the map are too dark for some page.
+    places = (np.arange(len(plan.runs)) + 0.5) / len(plan.runs)
+    return [colormaps["turbo"](0.08 + 0.84 * place) for place in places]
 
 
 def draw_curves(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], names: Sequence[str]) -> None:
