@@ -1,15 +1,17 @@
 """A page to look at: one HTML file about a run, or about several side by side: `--mode=report`."""
 
+# The command line is imported by the mode alone: a notebook has another.
+
 import contextlib
 import dataclasses
 import glob
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from seqvision.config import command_line
 from seqvision.config.overrides import OF_THE_RUN
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
@@ -76,7 +78,7 @@ def compare_runs(folders: Sequence[str | Path], output: str | Path) -> Path:
     """Writes a page that puts runs side by side, from their records alone.
 
     Args:
-      folders: of the runs.
+      folders: of the runs, at least one.
       output: the `.html` file.
 
     Returns:
@@ -91,16 +93,18 @@ def compare_runs(folders: Sequence[str | Path], output: str | Path) -> Path:
     from seqvision.reports.comparison import plans_of
 
     runs, left_out = {}, []
-    for folder in map(Path, folders):
+    paths = [Path(folder).absolute() for folder in folders]
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    for path in paths:
         try:
-            runs[str(folder)] = read_settings(folder)
+            runs[path.relative_to(root).as_posix()] = read_settings(path)
         except UserError as error:
             left_out.append(str(error))
     if not runs:
-        raise UserError(left_out[0] if left_out else "--inputs: there is no run; name some")
+        raise UserError(left_out[0])
     for line in left_out:
         say(f"left out: {line}")
-    return write_plans(target, target.stem, list(plans_of(runs)), Path())
+    return write_plans(target, root.name, list(plans_of(runs)), root)
 
 
 def write_plans(target: Path, title: str, plans: Sequence[Plan], root: Path) -> Path:
@@ -172,27 +176,36 @@ def _matching(pattern: str) -> list[Path]:
     return folders
 
 
+def _check_of_many(inputs: str, workdir: Path) -> None:
+    """Refuses flags that change nothing of a page about many runs."""
+    from absl.flags import FLAGS
+
+    from seqvision.config import command_line
+
+    what = "--inputs" if inputs else f"{workdir}, which holds many runs"
+    names = ["split", "seed", *["workdir"] * bool(inputs)]
+    given = [name for name in names if FLAGS[name].present]
+    given += [f"config.{name}" for name in command_line.config_overrides()]
+    if given:
+        raise UserError(f"--{given[0]}: it has no effect with {what}; leave it out")
+
+
 def run(
     settings: Settings, workdir: Path, inputs: str, output: str, split: str, seed: int | None
 ) -> int:
     """`--mode=report`; returns the exit code."""
-    if inputs:
-        given = {"split": split != "test", "seed": seed is not None}
-        for flag in (name for name, is_given in given.items() if is_given):
-            raise UserError(f"--{flag}: it has no effect with --inputs; leave one of the two out")
-        if not output:
+    is_sweep = not (workdir / CONFIG).exists() and any(workdir.glob(f"*/{CONFIG}"))
+    if inputs or is_sweep:
+        _check_of_many(inputs, workdir)
+        if inputs and not output:
             raise UserError("--output: missing; name the .html file for the runs of --inputs")
-        say(f"report    {compare_runs(_matching(inputs), output)}")
+        folders = _matching(inputs or f"{glob.escape(str(workdir))}/*")
+        say(f"report    {compare_runs(folders, output or workdir / PAGE)}")
         return 0
+    from seqvision.config import command_line
+
     overrides = command_line.config_overrides()
-    data = {
-        name.removeprefix("data."): getattr(settings.data, name.removeprefix("data."))
-        for name in OF_THE_RUN["report"]
-        if name in overrides
-    }
-    if not (workdir / CONFIG).exists() and any(workdir.glob(f"*/{CONFIG}")):
-        target = output or workdir / PAGE
-        say(f"report    {compare_runs(_matching(f'{glob.escape(str(workdir))}/*'), target)}")
-        return 0
+    names = [name for name in OF_THE_RUN["report"] if name in overrides]
+    data = {name: getattr(settings.data, name) for name in (n.removeprefix("data.") for n in names)}
     say(f"report    {write_report(workdir, output, split, seed, data)}")
     return 0

@@ -68,13 +68,16 @@ def write_comparison(path: Path, title: str, plans: Sequence[Plan], root: Path) 
     sections: list[Section] = []
     for plan in plans:
         outcomes = [outcome_of(root / run.name, plan) for run in plan.runs]
-        sections += _sections(plan, outcomes, root, path.parent)
+        kind = "" if len(plans) == 1 else "readers" if plan.metric == "cer" else "classifiers"
+        sections += _sections(plan, outcomes, root, path.parent, kind)
     number = sum(len(plan.runs) for plan in plans)
     write_page(path, title, f"{number} runs side by side", sections)
 
 
-def _sections(plan: Plan, outcomes: list[Outcome], root: Path, folder: Path) -> Iterator[Section]:
-    kind = "readers" if plan.metric == "cer" else "classifiers"
+def _sections(
+    plan: Plan, outcomes: list[Outcome], root: Path, folder: Path, kind: str
+) -> Iterator[Section]:
+    of_kind = f" of {kind}" * bool(kind)
     names = list(short_names(plan.keys).values())
     head = [f"best validation {plan.metric}", "at step", f"test {plan.metric}", "time", "status"]
     best = best_of(plan, outcomes)
@@ -93,12 +96,12 @@ def _sections(plan: Plan, outcomes: list[Outcome], root: Path, folder: Path) -> 
         reasons=[pair for pair in reasons if pair[1]],
         best=None if best is None else _best_words(plan, outcomes[best], best),
     )
-    yield Section(f"runs-{kind}", f"{kind.capitalize()}: results", body)
+    yield Section(f"results{kind}", f"Results{of_kind}", body)
     charts = list(_charts(plan, outcomes, names))
     body = fill(
         "charts.html", words=["Each run has the colour that it has in the table."], charts=charts
     )
-    yield Section(f"curves-{kind}", f"{kind.capitalize()}: curves", body)
+    yield Section(f"curves{kind}", f"Curves{of_kind}", body)
 
 
 def _cells(plan: Plan, run: PlannedRun, outcome: Outcome) -> list[str]:
