@@ -132,7 +132,9 @@ def length_words(lengths: dict[int, tuple[float, int]]) -> str:
     for half in filter(None, halves):
         symbols = sum(length * count for length, (_, count) in half)
         edits = sum(rate * max(1, length) * count for length, (rate, count) in half)
-        words.append(
-            f"{edits / max(1, symbols):.2%} in lines of {half[0][0]} to {half[-1][0]} symbols"
+        first, last = half[0][0], half[-1][0]
+        name = (
+            f"{first} to {last} symbols" if first < last else f"{first} symbol{'s'[: first != 1]}"
         )
+        words.append(f"{edits / max(1, symbols):.2%} in lines of {name}")
     return f"Character error rate: {', '.join(words)}."

@@ -3,8 +3,10 @@
 import base64
 import io
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqvision import report
 from seqvision.predict import predict_files
 from seqvision.report import write_report
 from seqvision.reports.beliefs import step_accuracy
@@ -23,19 +26,22 @@ from tests.reports.conftest import NAMES
 from tests.reports.parsing import Page
 
 
+def number_of(name: str) -> int:
+    """The place of an example in the array that its name ends in."""
+    return int(re.findall(r"\[(\d+)\]", name)[-1])
+
+
 @pytest.fixture(scope="module")
 def rows(classifier: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What prediction says of the test examples, and what they are."""
     output = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     assert predict_files(classifier, str(images), str(output), "auto") == 0
+    predicted = [json.loads(line) for line in output.read_text().splitlines()]
     run = load_run(classifier)
-    chosen = load_trained_on(run, run.settings).split("test").names
-    predicted = {Path(row["file"]).name: row for row in map(json.loads, output.open())}
+    chosen = map(number_of, load_trained_on(run, run.settings).split("test").names)
     with np.load(images) as file:
-        labels = file["labels"]
-    found = [predicted[Path(name).name] for name in chosen]
-    numbers = [int(re.findall(r"\d+", row["file"])[-1]) for row in found]
-    return [row | {"truth": int(labels[n])} for row, n in zip(found, numbers, strict=True)]
+        labels = file["labels"].tolist()
+    return [predicted[number] | {"truth": labels[number]} for number in chosen]
 
 
 def test_the_confusions_are_those_of_the_predictions(classifier_page: str, rows: Any) -> None:
@@ -92,18 +98,17 @@ def test_the_examples_are_the_surest_mistakes_and_the_least_sure(
 ) -> None:
     wrong = [row for row in rows if row["classes"] != row["truth"]]
     wrong.sort(key=lambda row: -max(row["probabilities"]))
-    headings = re.findall(r"<h4>test (\S+):", classifier_page)
-    names = [Path(row["file"]).name for row in wrong[:6]]
-    assert [Path(name).name for name in headings[:6]] == names
+    shown = [number_of(name) for name in re.findall(r"<h4>test (.*?):? <", classifier_page)]
+    numbers = [number_of(row["file"]) for row in wrong[:6]]
+    assert shown[:6] == numbers
     rest = sorted(rows, key=lambda row: max(row["probabilities"]))
-    unsure = [Path(row["file"]).name for row in rest]
-    assert [Path(name).name for name in headings[6:]] == [n for n in unsure if n not in names][:6]
+    unsure = [number_of(row["file"]) for row in rest]
+    assert shown[6:] == [number for number in unsure if number not in numbers][:6]
     # The picture of the first is that example.
     address = re.search(r'href="data:image/png;base64,([^"]+)"', classifier_page)
     assert address is not None
     with Image.open(io.BytesIO(base64.b64decode(address[1]))) as picture, np.load(images) as file:
-        number = int(re.findall(r"\d+", names[0])[-1])
-        np.testing.assert_array_equal(np.asarray(picture), file["images"][number])
+        np.testing.assert_array_equal(np.asarray(picture), file["images"][numbers[0]])
 
 
 def test_a_page_needs_nothing_else(classifier_page: str) -> None:
@@ -132,17 +137,29 @@ def test_the_same_run_gives_the_same_bytes(classifier: Path, classifier_page: st
     assert path.read_text() == classifier_page
 
 
-def test_training_writes_the_page_that_is_missing(
-    classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_training_writes_the_page_that_is_missing_or_older(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     workdir = tmp_path / "copy"
     shutil.copytree(classifier, workdir, ignore=shutil.ignore_patterns("*.html"))
-    settings = load_run(workdir).settings
-    flags = {"profile": "", "measure_peak": False, "stop_with_input": False}
-    assert train(settings, workdir, **flags, report=False) == 0
-    assert not (workdir / "report.html").exists()
-    assert train(settings, workdir, **flags, report=True) == 0
-    assert f"report    {workdir}/report.html" in capsys.readouterr().out
-    before = (workdir / "report.html").stat().st_mtime_ns
-    assert train(settings, workdir, **flags, report=True) == 0
-    assert (workdir / "report.html").stat().st_mtime_ns == before
+    page, settings = workdir / "report.html", load_run(workdir).settings
+
+    def write(folder: Path) -> Path:
+        page.write_text("a page")
+        return page
+
+    def train_again(report: bool) -> str:
+        assert train(settings, workdir, "", False, False, report) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(report, "write_report", write)
+    assert "report" not in train_again(report=False)
+    assert f"report    {page}\n" in train_again(report=True)
+    assert "report" not in train_again(report=True)
+    os.utime(page, (0, 0))
+    assert f"report    {page}\n" in train_again(report=True)
+    page.unlink()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert "report    not written: jinja2 is missing" in train_again(report=True)
+    assert not page.exists()
