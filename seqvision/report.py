@@ -12,13 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jax
+
 from seqvision.config.overrides import OF_THE_RUN
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.data.dataset import SPLITS
 from seqvision.errors import UserError, did_you_mean, explain_os_error, first_line
 from seqvision.runs.compatibility import read_settings
-from seqvision.runs.files import CONFIG
+from seqvision.runs.files import CONFIG, STATUS
 from seqvision.runs.saved_run import load_run
 from seqvision.runs.trained_data import load_trained_on
 from seqvision.runtime.console import say
@@ -115,6 +117,17 @@ def write_plans(target: Path, title: str, plans: Sequence[Plan], root: Path) -> 
     with _explained(target):
         write_comparison(target, title, plans, root)
     return target
+
+
+def report_training(workdir: Path) -> None:
+    """Writes the page of a run that is done, where there is none since; see `report_at_end`."""
+    page, ended = workdir / PAGE, (workdir / STATUS).stat().st_mtime_ns
+    if page.exists() and page.stat().st_mtime_ns >= ended:
+        return
+    if jax.process_count() > 1:
+        say("report    not written by several processes; --mode=report writes it in one")
+        return
+    report_at_end(lambda: write_report(workdir))
 
 
 def report_at_end(write: Callable[[], Path]) -> None:

@@ -36,7 +36,7 @@ from seqvision.profiling import peak
 from seqvision.runs.checkpoint import Checkpoints, check_path
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.environment import write_description
-from seqvision.runs.files import STATUS, progress_files, write_status
+from seqvision.runs.files import progress_files, write_status
 from seqvision.runs.header import header
 from seqvision.runs.lock import exclusive
 from seqvision.runs.reporting import TrainingReporter
@@ -326,19 +326,6 @@ def _way_on(checkpoints: Checkpoints) -> str:
     return f"the same command goes on from {f'step {kept[-1]}' if kept else 'its beginning'}"
 
 
-def _report(workdir: Path) -> None:
-    """Writes the page of a run that is done, where none is there yet or the run ended after it."""
-    from seqvision.report import PAGE, report_at_end, write_report
-
-    page, ended = workdir / PAGE, (workdir / STATUS).stat().st_mtime_ns
-    if page.exists() and page.stat().st_mtime_ns >= ended:
-        return
-    if jax.process_count() > 1:
-        say("report    not written by several processes; --mode=report writes it in one")
-        return
-    report_at_end(lambda: write_report(workdir))
-
-
 def run(
     settings: Settings,
     workdir: Path,
@@ -354,5 +341,7 @@ def run(
     if result.signal is not None:
         return 128 + result.signal
     if report and result.status == "done":
-        _report(workdir)
+        from seqvision.report import report_training
+
+        report_training(workdir)
     return 0 if result.status == "done" else 1
