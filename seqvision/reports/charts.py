@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 SIZE = (4.4, 2.9)
 """Of a chart, in inches."""
@@ -114,5 +115,6 @@ def new_figure(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes: Axes = figure.subplots()
     axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=xlabel == "step", steps=[1, 2, 5, 10]))
     axes.set_ylabel(ylabel)
     return figure, axes

@@ -17,6 +17,7 @@ from seqvision.reports.examined import (
     most_confident_mistakes,
 )
 from seqvision.reports.examples import read_examples
+from seqvision.reports.occlusion import bands_of
 from seqvision.reports.page import Section, fill
 from seqvision.reports.pictures import data_uri
 from seqvision.runs.saved_run import Run
@@ -39,7 +40,7 @@ def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Sec
 def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
     """The confusion matrix, and the three commonest confusions in words."""
     matrix = confusion_matrix(examined.labels, examined.predicted, len(names))
-    found = commonest(matrix)
+    found = commonest(matrix, 3 if len(names) <= _MOST_CLASSES else 10)
     total = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     alt = (
         f"Confusion matrix of {len(examined.labels):,} {examined.split_name} examples; rows are"
@@ -69,7 +70,7 @@ def _row(matrix: np.ndarray, number: int, name: str) -> dict[str, object]:
     for place, count in enumerate(counts.tolist()):
         kind = "right" if place == number else "none" if count == 0 else "wrong"
         # A confusion of 1 % is to be seen beside one of 20 %.
-        share = f"{min(1.0, 0.08 + 1.6 * (count / total) ** 0.5):.2f}" if kind == "wrong" else ""
+        share = f"{min(0.5, 0.08 + 1.6 * (count / total) ** 0.5):.2f}" if kind == "wrong" else ""
         cells.append({"count": count, "kind": kind, "share": share})
     accuracy = f"{counts[number] / total:.1%}" if matrix[number].sum() else "no examples"
     return {"name": name, "cells": cells, "accuracy": accuracy}
@@ -87,10 +88,12 @@ def examples(run: Run, examined: Examined) -> Section:
     ]
     if not examined.step_name:
         words = [
-            "This network needs the whole input, so there is no belief after each step. Bars show"
-            " how far the probability of what was said falls (blue) or rises (orange) where that"
-            " part of the picture is blanked."
+            "This network needs the whole input, so there is no belief after each step. Bars beside"
+            " or below a picture show how far the probability of what was said falls (blue) or"
+            " rises (orange) where that part of it is blanked."
         ]
+    if bands_of(run.settings, lambda axis: 1) is None:
+        words = ["This network has no steps that could be shown or blanked one by one."]
     body = fill(
         "examples.html",
         words=words,

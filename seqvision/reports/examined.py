@@ -1,5 +1,7 @@
 """A split as a classifier sees it: its prediction of each example, and its beliefs on the way."""
 
+import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +68,15 @@ def _predictions(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray, np.nda
         evaluate(run.params, split, keep)
     labels, predicted, confidence = zip(*found, strict=True)
     return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
+
+
+def example_names(split: Split, numbers: list[int]) -> list[str]:
+    """The files that examples come from, without the folder of them all; else their numbers."""
+    if not split.names:
+        return [str(number) for number in numbers]
+    paths = [Path(split.names[number]) for number in numbers]
+    folder = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    return [path.relative_to(folder).as_posix() for path in paths]
 
 
 def step_name_of(run: Run) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import StreamClassifier
 from seqvision.reports.beliefs import sureness_words
-from seqvision.reports.examined import Examined
+from seqvision.reports.examined import Examined, example_names
 from seqvision.reports.film import Film, draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
 from seqvision.reports.pictures import data_uri, strip
@@ -59,7 +59,8 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     if bands is not None:
         changes[:] = occlusion(predictor, arrays, classes, bands)
     beliefs = [_beliefs(run, array) if examined.step_name else None for array in arrays]
-    parts = zip(numbers, arrays, probabilities, beliefs, changes, strict=True)
+    labels, names = examined.labels[numbers].tolist(), example_names(examined.split, numbers)
+    parts = zip(names, labels, arrays, probabilities, beliefs, changes, strict=True)
     return [_described(run, examined, bands, *part) for part in parts]
 
 
@@ -85,14 +86,14 @@ def _described(
     run: Run,
     examined: Examined,
     bands: Bands | None,
-    number: int,
+    name: str,
+    label: int,
     array: np.ndarray,
     probabilities: np.ndarray,
     beliefs: np.ndarray | None,
     changes: np.ndarray | None,
 ) -> Example:
-    names, label, predicted = run.data.class_names, int(examined.labels[number]), probabilities
-    winner = int(predicted.argmax())
+    names, winner = run.data.class_names, int(probabilities.argmax())
     kinds = _kinds(probabilities, beliefs, winner, label)
     # A film in words and in the drawing: of the frames that it is of.
     shown = array[: len(beliefs)] if beliefs is not None and array.ndim == 4 else array
@@ -110,13 +111,10 @@ def _described(
     if len(shown) < len(array):
         words.append(f"The film is of the first window of {len(shown)} frames, of {len(array)}.")
     is_right = winner == label
-    title = (
-        f"{names[winner]}, as it is"
-        if is_right
-        else f"taken for {names[winner]}, is {names[label]}"
-    )
+    said = names[winner]
+    title = f"{said}, as it is" if is_right else f"taken for {said}, is {names[label]}"
     return Example(
-        name=examined.split.names[number] if examined.split.names else str(number),
+        name=name,
         title=title,
         is_right=is_right,
         picture=data_uri(picture, largest=1280 if shown.ndim == 4 else 192),

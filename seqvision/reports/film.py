@@ -11,7 +11,9 @@ import numpy as np
 
 _MOST_STEPS = 112
 """More steps than these are drawn by every second, third, ... of them."""
-_PICTURE, _WIDEST = 168.0, 320.0
+_PICTURE, _WIDEST, _TALLEST = 168.0, 320.0, 200.0
+_NARROWEST = 62.0
+"""Room for a title."""
 _BELIEF, _CHANGE, _GAP = 120.0, 56.0, 10.0
 
 
@@ -62,14 +64,14 @@ def draw_film(
     height, width = _PICTURE, _PICTURE * size[1] / size[0]
     if width > _WIDEST or not runs_down:
         height, width = _WIDEST * size[0] / size[1], _WIDEST
-        if height > _WIDEST:
-            height, width = _WIDEST, _WIDEST * size[1] / size[0]
+        if height > _TALLEST:
+            height, width = _TALLEST, _TALLEST * size[1] / size[0]
     top, titles = 16.0, [(0.0, 11.0, "what it saw")]
     shapes: list[Shape] = []
     along, across = (height, width) if runs_down else (width, height)
     # Where the next part begins, across the steps; parts below each other have a title between.
     gap = _GAP if runs_down else _GAP + top
-    begin = across + gap
+    begin = (max(across, _NARROWEST) if runs_down else across) + gap
     parts: list[tuple[str, float, list[_Part]]] = []
     if beliefs is not None:
         parts.append(("belief after each step", _BELIEF, _areas(beliefs, kinds, along)))

@@ -10,7 +10,7 @@ from seqvision.data.dataset import Split
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import FIRST, chart_style, new_figure, svg
 from seqvision.reports.classifier_sections import reliability_figure
-from seqvision.reports.examined import progress
+from seqvision.reports.examined import example_names, progress
 from seqvision.reports.line_drawing import LineDrawing, draw_lines
 from seqvision.reports.page import Section, fill
 from seqvision.reports.symbols import (
@@ -85,14 +85,15 @@ def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Se
     sure = np.array([line.confidences.min(initial=1.0) for line in lines])
     order = np.argsort(sure, kind="stable").tolist()
     unsure = [n for n in order[: _LINES + len(worst)] if n not in worst][:_LINES]
-    drawings = dict(zip(worst + unsure, draw_lines(run, split, worst + unsure), strict=True))
+    numbers = worst + unsure
+    drawings, names = draw_lines(run, split, numbers), example_names(split, numbers)
     shown = {
-        number: _shown(split.names[number] if split.names else str(number), lines[number], drawing)
-        for number, drawing in drawings.items()
+        number: _shown(name, lines[number], drawing)
+        for number, name, drawing in zip(numbers, names, drawings, strict=True)
     }
     body = fill(
         "lines.html",
-        has_ends=any(letter.end is not None for d in drawings.values() for letter in d.read),
+        has_ends=any(letter.end is not None for d in drawings for letter in d.read),
         split=split_name,
         groups=[
             ("The most errors", [shown[number] for number in worst]),
