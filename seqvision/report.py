@@ -32,7 +32,7 @@ PAGE = "report.html"
 def write_report(
     workdir: str | Path,
     output: str | Path = "",
-    split: str = "test",
+    split: str = "",
     seed: int | None = None,
     data: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
@@ -44,7 +44,7 @@ def write_report(
     Args:
       workdir: the run's folder.
       output: the `.html` file; by default `report.html` in the workdir.
-      split: `train`, `validation` or `test`.
+      split: `train`, `validation` or `test`; by default the last of them that there is.
       seed: of a run of several seeds, whose weights; by default those of the first.
       data: fields of `config.data` that say where the data lie, where they are not to be those of
         the run.
@@ -57,7 +57,7 @@ def write_report(
         written, or the extra `plots` is not installed.
     """
     workdir = Path(workdir)
-    if split not in SPLITS:
+    if split not in ("", *SPLITS):
         raise UserError(
             f"--split: '{split}' is not known; choose one of {', '.join(SPLITS)}"
             f"{did_you_mean(split, SPLITS)}"
@@ -70,6 +70,7 @@ def write_report(
     fields = dataclasses.replace(run.settings.data, **data)
     settings = dataclasses.replace(run.settings, data=fields)
     dataset = load_trained_on(run, settings)
+    split = split or [name for name in SPLITS if name in dataset.splits][-1]
     dataset.split(split)  # Refused now, not after the curves.
     with _explained(target):
         write_run_page(target, dataclasses.replace(run, settings=settings), dataset, split)
@@ -215,8 +216,11 @@ def run(
         folders = _matching(inputs or f"{glob.escape(str(workdir))}/*")
         say(f"report    {compare_runs(folders, output or workdir / PAGE)}")
         return 0
+    from absl.flags import FLAGS
+
     from seqvision.config import command_line
 
+    split = split if FLAGS["split"].present else ""
     overrides = command_line.config_overrides()
     names = [name for name in OF_THE_RUN["report"] if name in overrides]
     data = {name: getattr(settings.data, name) for name in (n.removeprefix("data.") for n in names)}

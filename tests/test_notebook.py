@@ -146,6 +146,11 @@ def test_it_shows_pictures(executed: Executed, name: str) -> None:
     assert (picture < 128).mean() > 0.01  # It is not empty.
 
 
+def test_it_shows_the_page_of_the_run(executed: Executed) -> None:
+    (output,) = executed.cells["page"].outputs
+    assert "The most confident mistakes" in output.data["text/html"]
+
+
 def test_the_devices_are_those_that_were_asked_for(executed: Executed) -> None:
     from seqvision.runtime.cpu_devices import most_devices
 

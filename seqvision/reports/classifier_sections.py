@@ -55,7 +55,9 @@ def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
     body = fill(
         "confusions.html",
         words=[confusion_words(one, names) for one in found],
+        right=int(np.trace(matrix)),
         total=len(examined.labels),
+        split=examined.split_name,
         names=names,
         rows=rows,
         picture=picture,

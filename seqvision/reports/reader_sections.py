@@ -40,7 +40,7 @@ class ShownLine(NamedTuple):
 def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]:
     """Reads a split and describes what was found."""
     lines = read_split(run, split)
-    found = mistakes(lines)
+    found, num_symbols = mistakes(lines), sum(len(line.truth) for line in lines)
     lengths = errors_by_length(lines)
     words = length_words(lengths)
     body = fill(
@@ -49,6 +49,9 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
         rows=found[:_ROWS],
         number=len(found),
         total=len(lines),
+        split=split_name,
+        error_rate=sum(line.edits for line in lines) / max(1, num_symbols),
+        right=sum(line.text == line.truth for line in lines),
     )
     yield Section("confusions", "Confusions of symbols", body)
     yield _lines(run, split, split_name, lines)

@@ -56,6 +56,8 @@ def test_the_confusions_are_those_of_the_predictions(classifier_page: str, rows:
         ((count, truth, says) for (truth, says), count in np.ndenumerate(matrix) if truth != says),
         key=lambda one: (-one[0], one[1:]),
     )
+    right, total = int(np.trace(matrix)), len(rows)
+    assert f"{right} of {total} test examples are right ({right / total:.2%})" in page.text
     assert wrong[0][0] > 0  # The network has learnt a little, and not all.
     for count, truth, says in wrong[:3]:
         words = (

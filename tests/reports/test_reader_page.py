@@ -62,6 +62,10 @@ def test_the_texts_and_errors_are_those_of_the_predictions(page: Page, rows: Any
         chosen = [row["truth"] for row in rows if len(row["truth"]) in half]
         rate = sum(edits[text] for text in chosen) / sum(map(len, chosen))
         assert f"{rate:.2%} in lines of {name}" in page.text
+    rate = sum(edits.values()) / sum(map(len, edits))
+    right = list(edits.values()).count(0)
+    words = f"of the 4 train lines: {rate:.2%}; {right} lines are without an error"
+    assert words in page.text
     assert page.problems == []
 
 
