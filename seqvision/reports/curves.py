@@ -13,32 +13,42 @@ _NAMES = {
     "exact_match": "fraction of lines without error",
     "learning_rate": "learning rate",
 }
+# Of each row, but nothing that is learnt, or told by the others already.
+_NO_CURVE = ("step", "seconds", "count", "unfit", "boundary_f1", "latency_median", "latency_p95")
 
 
-def curve_figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
-    """A figure of each metric over the steps, by its name; of several seeds the mean.
+def curve_names(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What has a learning curve, with its label: metrics that are known here first."""
+    found = {
+        name
+        for row in rows
+        for name, value in row.items()
+        if isinstance(value, int | float) and name not in _NO_CURVE
+    }
+    others = {name: name.replace("_", " ") for name in sorted(found - _NAMES.keys())}
+    return {name: label for name, label in (_NAMES | others).items() if name in found}
+
+
+def curve_figure(rows: list[dict[str, Any]], name: str) -> Figure:
+    """A metric over the steps, in training and validation; of several seeds the mean.
 
     Args:
       rows: of `metrics.jsonl`, see `runs.records.read_metrics`.
+      name: one of `curve_names`.
     """
-    figures = {}
-    for name, label in _NAMES.items():
-        series = {split: _points(rows, split, name) for split in ("train", "validation")}
-        series = {split: points for split, points in series.items() if points[0]}
-        if series:
-            figures[label] = line_chart(series, "step", label, log=name == "loss")
-    return figures
+    series = {split: _points(rows, split, name) for split in ("train", "validation")}
+    series = {split: points for split, points in series.items() if points[0]}
+    return line_chart(series, "step", curve_names(rows)[name], log=name == "loss")
 
 
-def curve_words(rows: list[dict[str, Any]], label: str) -> str:
-    """The last value of each line of a figure, for those who do not see it."""
-    name = next(name for name, one in _NAMES.items() if one == label)
+def curve_words(rows: list[dict[str, Any]], name: str) -> str:
+    """The first and last value of each line of a figure, for those who do not see it."""
     words = []
     for split in ("train", "validation"):
         steps, values = _points(rows, split, name)
         if steps:
             words.append(f"{split} from {values[0]:.4g} to {values[-1]:.4g} at step {steps[-1]}")
-    return f"{label}: {'; '.join(words)}"
+    return f"{curve_names(rows)[name]}: {'; '.join(words)}"
 
 
 def _points(rows: list[dict[str, Any]], split: str, name: str) -> tuple[list[float], list[float]]:

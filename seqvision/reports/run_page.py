@@ -7,7 +7,7 @@ from seqvision.data.dataset import Dataset, Split
 from seqvision.models.parameters import named_leaves
 from seqvision.reports.charts import svg
 from seqvision.reports.classifier_sections import classifier_sections
-from seqvision.reports.curves import curve_figures, curve_words
+from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.facts import (
     Records,
     changed_fields,
@@ -74,9 +74,9 @@ def _headline(records: Records) -> Section:
 
 
 def _curves(records: Records) -> Iterator[Section]:
-    figures = curve_figures(records.rows)
-    if figures:
-        charts = [svg(one, curve_words(records.rows, name)) for name, one in figures.items()]
+    rows = [row for row in records.rows if row["split"] in ("train", "validation")]
+    charts = [svg(curve_figure(rows, name), curve_words(rows, name)) for name in curve_names(rows)]
+    if charts:
         yield Section("curves", "Learning curves", fill("charts.html", words=[], charts=charts))
 
 

@@ -12,6 +12,7 @@ from seqvision.reports.beliefs import SURE, sureness_words
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import line_chart, svg
 from seqvision.reports.confusion import Confusion, commonest, confusion_matrix
+from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.film import draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
 from seqvision.reports.pictures import strip
@@ -131,6 +132,21 @@ def test_frames_beside_each_other() -> None:
     large = np.full((3, 200, 100, 3), 7, np.uint8)
     assert strip(large).shape == (66, 99, 3)
     assert (strip(large) == 7).all()
+
+
+def test_curves_of_known_and_other_metrics() -> None:
+    rows = [
+        {"step": 5, "split": "train", "loss": 2.0, "learning_rate": 0.1, "count": 9, "seconds": 1},
+        {"step": 5, "split": "validation", "loss": 3.0, "mean_error": 7.0, "each": {}},
+        {"step": 10, "split": "train", "loss": 1.0, "learning_rate": 0.2, "count": 9},
+    ]
+    names = {"loss": "loss", "learning_rate": "learning rate", "mean_error": "mean error"}
+    assert curve_names(rows) == names
+    words = "loss: train from 2 to 1 at step 10; validation from 3 to 3 at step 5"
+    assert curve_words(rows, "loss") == words
+    [train, validation] = curve_figure(rows, "loss").axes[0].lines
+    assert train.get_xydata().tolist() == [[5, 2], [10, 1]]
+    assert validation.get_xydata().tolist() == [[5, 3]]
 
 
 def test_a_chart_takes_the_colours_of_the_page() -> None:
