@@ -155,6 +155,15 @@ def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
     assert run_with_blocked(tmp_path, ["jax", "flax", "optax"], code).strip() == "mnist"
 
 
+def test_modes_start_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    slow = ["jax.experimental.pallas", "scipy.ndimage", "orbax", "tensorflow_datasets", "grain"]
+    code = (
+        "import sys, seqvision.train, seqvision.evaluate, seqvision.predict, seqvision.read;"
+        f"print(*[name for name in {slow} if name in sys.modules])"
+    )
+    assert run_with_blocked(tmp_path, [], code).strip() == ""
+
+
 def test_the_public_names_come_without_jax_until_they_are_used(tmp_path: Path) -> None:
     code = (
         "import seqvision; from seqvision import UserError, prepare_host;"
