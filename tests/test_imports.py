@@ -156,7 +156,14 @@ def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
 
 
 def test_modes_start_without_what_takes_long_to_import(tmp_path: Path) -> None:
-    slow = ["jax.experimental.pallas", "scipy.ndimage", "orbax", "tensorflow_datasets", "grain"]
+    slow = [
+        "jax.experimental.pallas",
+        "scipy.special",
+        "scipy.ndimage",
+        "orbax",
+        "tensorflow_datasets",
+        "grain",
+    ]
     code = (
         "import sys, seqvision.train, seqvision.evaluate, seqvision.predict, seqvision.read;"
         f"print(*[name for name in {slow} if name in sys.modules])"
