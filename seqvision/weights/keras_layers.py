@@ -1,7 +1,7 @@
 """Layers in weights of Keras: LSTM, GRU, Bidirectional, Conv2D and Dense, both ways.
 
 Gates of an LSTM are i, f, c, o, as ours, the forget bias in the bias; those of a GRU z, r, h. A GRU
-with `reset_after` has two biases, which are added but for the candidate.
+with `reset_after` has two biases, which are added but for the candidate; without it, one.
 """
 
 import re
@@ -12,6 +12,7 @@ import numpy as np
 from seqvision.errors import UserError
 from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, gates_in_order, one
 
+CLASSES = {"lstm": "LSTM", "gru": "GRU", "gru_reset_before": "GRU"}
 _KEPT = ("kernel", "recurrent_kernel", "bias")
 # `.weights.h5` numbers what a layer holds; the older `.h5` names it, with `:0` behind.
 _NUMBERED = re.compile(r"(?P<layer>.+?)/(?P<cell>cell/)?vars/(?P<at>\d+)$")
@@ -117,21 +118,21 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
         raise UserError(
             f"{held['recurrent_kernel']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known"
         )
-    if bias.ndim != 2:
-        raise UserError(
-            f"{held['bias']}: this GRU resets the hidden state before its product (reset_after="
-            "False), ours after it (as cuDNN); no weights make them equal"
-        )
-    hidden = len(recurrent)
-    of_input, of_hidden = (gates_in_order(row, "zrn", "rzn") for row in bias)
-    candidate = of_hidden[2 * hidden :]
-    of_input[: 2 * hidden] += of_hidden[: 2 * hidden]
     in_order = "gates z, r, h to r, z, h"
-    return "gru", {
+    kernels = {
         "input_kernel": one(held["kernel"], gates_in_order(kernel, "zrn", "rzn"), in_order),
         "recurrent_kernel": one(
             held["recurrent_kernel"], gates_in_order(recurrent, "zrn", "rzn"), in_order
         ),
+    }
+    if bias.ndim == 1:  # reset_after=False
+        in_one = one(held["bias"], gates_in_order(bias, "zrn", "rzn"), in_order)
+        return "gru_reset_before", kernels | {"bias": in_one}
+    hidden = len(recurrent)
+    of_input, of_hidden = (gates_in_order(row, "zrn", "rzn") for row in bias)
+    candidate = of_hidden[2 * hidden :]
+    of_input[: 2 * hidden] += of_hidden[: 2 * hidden]
+    return "gru", kernels | {
         "bias": one(held["bias"], of_input, f"{in_order}, rows added for r and z"),
         "candidate_bias": one(held["bias"], candidate, "second row, of h"),
     }
@@ -146,9 +147,9 @@ def write(layer: Recurrent) -> list[list[np.ndarray]]:
             # What -0 is added to keeps its bits; 0 would change -0.
             second = np.full_like(arrays[2], -0.0)
             second[2 * layer.hidden_size :] = parts["candidate_bias"].array
-            rows = [gates_in_order(row, "rzn", "zrn") for row in (arrays[2], second)]
-            arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays[:2]]
-            arrays.append(np.stack(rows))
+            arrays[2] = np.stack([arrays[2], second])
+        if layer.cell != "lstm":
+            arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays]
         found.append(arrays)
     return found
 
@@ -169,7 +170,7 @@ def stored(layers: Layers) -> dict[str, np.ndarray]:
     for number, layer in enumerate(layers.recurrent):
         directions = write(layer)
         if len(directions) == 1:
-            add(layer.cell, number, "cell/", directions[0])
+            add(CLASSES[layer.cell].lower(), number, "cell/", directions[0])
             continue
         for side, arrays in zip(("forward", "backward"), directions, strict=True):
             add("bidirectional", number, f"{side}_layer/cell/", arrays)

@@ -27,8 +27,9 @@ class Arrays(Protocol):
 RECURRENT_NAMES = {
     "lstm": ("input_kernel", "recurrent_kernel", "bias"),
     "gru": ("input_kernel", "recurrent_kernel", "bias", "candidate_bias"),
+    "gru_reset_before": ("input_kernel", "recurrent_kernel", "bias"),
 }
-NUM_GATES = {"lstm": 4, "gru": 3}
+NUM_GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Recurrent:
     """One layer.
 
     Attributes:
-      cell: `lstm` or `gru`.
+      cell: one of `RECURRENT_NAMES`.
       directions: forward, or forward and backward.
     """
 

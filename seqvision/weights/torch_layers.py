@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import NUM_GATES, Arrays, Layers, Parts, Recurrent, one, several
+from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, one, several
 
 _RECURRENT = re.compile(
     r"(?P<module>.*?)(?P<array>weight|bias)_(?P<kind>ih|hh|hr)_l(?P<layer>\d+)(?P<back>_reverse)?$"
 )
+
+_CELLS = {4: "lstm", 3: "gru"}
 
 
 def read(arrays: Arrays) -> Layers:
@@ -78,15 +80,14 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
     names = {key: held[key] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     weight_ih, weight_hh, bias_ih, bias_hh = (arrays[name] for name in names.values())
     num_gates = len(weight_hh) // weight_hh.shape[1]
-    cells = {gates: cell for cell, gates in NUM_GATES.items()}
-    if num_gates not in cells:
+    if num_gates not in _CELLS:
         raise UserError(f"{names['weight_hh']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known")
     parts = {
         "input_kernel": one(names["weight_ih"], weight_ih.T, "transposed"),
         "recurrent_kernel": one(names["weight_hh"], weight_hh.T, "transposed"),
     }
     both = names["bias_ih"], names["bias_hh"]
-    if cells[num_gates] == "lstm":
+    if _CELLS[num_gates] == "lstm":
         return "lstm", parts | {"bias": several(both, bias_ih + bias_hh, "added")}
     gates = bias_ih.copy()
     hidden = weight_hh.shape[1]

@@ -26,6 +26,7 @@ NETWORKS = [
     ("torch", "cnn_lstm", (3, 3, 3), "same"),
     ("keras", "lstm", (), "same"),
     ("keras", "gru", (), "same"),
+    ("keras", "gru_before", (), "same"),
     ("keras", "lstm_both", (), "same"),
     ("keras", "cnn_lstm", (2, 2, 3), "valid"),
 ]
@@ -94,12 +95,12 @@ def test_to_torch_and_back_are_the_same_bits(name: str) -> None:
         np.testing.assert_array_equal(part.array, held[key])
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru_before"])
 def test_to_keras_and_back_are_the_same_bits(name: str) -> None:
     arrays, *_ = network("keras", name)
     for layer in fitting.READERS["keras"](arrays).recurrent:
         (weights,) = write_keras(layer)
-        held = {f"layers/{name}/cell/vars/{at}": array for at, array in enumerate(weights)}
+        held = {f"layers/rnn/cell/vars/{at}": array for at, array in enumerate(weights)}
         held |= {"layers/dense/vars/0": np.zeros((5, 3)), "layers/dense/vars/1": np.zeros(3)}
         again = fitting.READERS["keras"](held).recurrent[0]
         for key, part in again.directions[0].items():
@@ -164,11 +165,42 @@ def test_cells_of_tensorflow(rng: np.random.Generator, name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
+def tensorflow_gru(gates: Any, bias: Any, kernel: Any, candidate_bias: Any, inputs: Any) -> Any:
+    """The last h, as GRUCell computes it, in float64."""
+    h = np.zeros((len(inputs), kernel.shape[1]))
+    for step in range(inputs.shape[1]):
+        logits = np.concatenate([inputs[:, step], h], 1) @ gates + bias
+        r, u = np.split(1 / (1 + np.exp(-logits)), 2, axis=1)
+        c = np.tanh(np.concatenate([inputs[:, step], r * h], 1) @ kernel + candidate_bias)
+        h = u * h + (1 - u) * c
+    return h
+
+
+def test_gru_cells_of_tensorflow(rng: np.random.Generator) -> None:
+    name = "rnn/gru_cell"
+    arrays = {
+        f"{name}/gates/kernel": rng.normal(size=(9, 10)),
+        f"{name}/gates/bias": rng.normal(size=10),
+        f"{name}/candidate/kernel": rng.normal(size=(9, 5)),
+        f"{name}/candidate/bias": rng.normal(size=5),
+        "dense/kernel": rng.normal(size=(5, 3)),
+        "dense/bias": rng.normal(size=3),
+    }
+    inputs = rng.random((2, 6, 4))
+    logits = tensorflow_gru(*list(arrays.values())[:4], inputs) @ arrays["dense/kernel"]
+    logits += arrays["dense/bias"]
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    small = {key: np.float32(array) for key, array in arrays.items()}
+    layers = tensorflow_layers.read(small)
+    assert layers.recurrent[0].cell == "gru_reset_before"
+    found = says(layers, np.float32(inputs), None, small)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+
+
 REFUSED = [
     ("torch", "lstm", {"rnn.weight_hr_l0": (3, 5)}, "projections are not in our LSTM"),
     ("torch", "lstm", {"more.weight": (2, 2), "more.bias": (2,)}, "has 2 linear layers"),
     ("torch", "lstm", {"norm.running_mean": (4,)}, "norm.running_mean: the network of this config"),
-    ("keras", "gru_before", {}, "reset_after=False"),
     ("keras", "lstm", {"layers/dense_1/vars/0": (3, 3)}, "have a kernel and a bias|2 dense layers"),
     ("keras", "lstm", {"layers/bidirectional/forward_layer/cell/vars/1": (3, 12)}, "several kinds"),
     ("keras", "lstm", {"layers/norm/vars/3": (3,)}, "layers of ours hold kernel and bias"),
