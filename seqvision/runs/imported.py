@@ -34,10 +34,16 @@ def is_foreign(path: Path) -> bool:
 
 
 def foreign_layers(path: Path) -> tuple[Source, Layers]:
-    """The weights in a file or folder of another library.
+    """`foreign_source` and its `layers_of`."""
+    source = foreign_source(path)
+    return source, layers_of(path, source)
+
+
+def foreign_source(path: Path) -> Source:
+    """The arrays in a file or folder of another library.
 
     Raises:
-      UserError: there are none, they are damaged, or no network of ours has such layers.
+      UserError: there are none, or they are damaged.
     """
     named = [path / name for name in _EXPORTED if (path / name).is_file()]
     source = open_source(named[0] if named else path)
@@ -46,8 +52,17 @@ def foreign_layers(path: Path) -> tuple[Source, Layers]:
     odd = [name for name in source.arrays if not name.isprintable()]
     if odd:
         raise UserError(f"{path}: the name of an array cannot be printed ({shown(odd[0])})")
+    return source
+
+
+def layers_of(path: Path, source: Source) -> Layers:
+    """The layers that the arrays of a file or folder are.
+
+    Raises:
+      UserError: no network of ours has such layers, or the file is damaged.
+    """
     try:
-        return source, fitting.READERS[source.kind](source.arrays)
+        return fitting.READERS[source.kind](source.arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:

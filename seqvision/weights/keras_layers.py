@@ -10,7 +10,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, gates_in_order, one
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Parts,
+    Recurrent,
+    check_is_one,
+    gates_in_order,
+    not_found,
+    one,
+)
 
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "gru_reset_before": "GRU"}
 _KEPT = ("kernel", "recurrent_kernel", "bias")
@@ -43,11 +52,7 @@ def read(arrays: Arrays) -> Layers:
         else:
             raise UserError(f"{name}: it is no kernel, recurrent kernel or bias")
     recurrent, convolutions, dense = _by_kind(arrays, layers)
-    if len(dense) != 1:
-        raise UserError(
-            f"the model has {len(dense)} dense layers ({', '.join(dense) or 'none'}); a network of"
-            " ours ends in one, its classifier"
-        )
+    check_is_one("the model", dense, arrays)
     blocks = tuple(_with_bias(arrays, layers[name]) for name in convolutions)
     return Layers(
         blocks, _recurrent(arrays, layers, recurrent), _with_bias(arrays, layers[dense[0]])
@@ -57,9 +62,9 @@ def read(arrays: Arrays) -> Layers:
 def _by_kind(
     arrays: Arrays, layers: dict[str, dict[str, str]]
 ) -> tuple[list[str], list[str], list[str]]:
-    """Names of the recurrent, convolutional and dense layers, each in order."""
+    """Names of the recurrent, convolutional and dense layers, each in the order of the file."""
     recurrent, convolutions, dense = [], [], []
-    for name, held in sorted(layers.items(), key=lambda item: _numbers(item[0])):
+    for name, held in layers.items():
         if "recurrent_kernel" in held:
             recurrent.append(name)
         elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim == 4:
@@ -67,11 +72,6 @@ def _by_kind(
         else:
             dense.append(name)
     return recurrent, convolutions, dense
-
-
-def _numbers(name: str) -> tuple[list[int], str]:
-    """`lstm`, `lstm_1`, ..., `lstm_10`."""
-    return [int(digits) for digits in re.findall(r"_(\d+)", name)], name
 
 
 def _with_bias(arrays: Arrays, held: dict[str, str]) -> Parts:
@@ -84,7 +84,7 @@ def _recurrent(
     arrays: Arrays, layers: dict[str, dict[str, str]], names: list[str]
 ) -> tuple[Recurrent, ...]:
     if not names:
-        raise UserError("the model has no LSTM or GRU layer")
+        raise not_found("the model", "LSTM or GRU", arrays, "recurrent/layer_0/cell")
     stacks: dict[str, dict[str, str]] = {}
     for name in names:
         side = _SIDE.search(name)
@@ -94,7 +94,8 @@ def _recurrent(
     if len(kinds) > 1:
         raise UserError(
             f"the model has recurrent layers of several kinds ({', '.join(sorted(kinds))}), and the"
-            " file does not tell their order; ours are all of one kind"
+            " file does not tell their order; ours are all of one kind; name them: --mode=import"
+            f" --map={next(iter(stacks))}:recurrent/layer_0/cell,..."
         )
     found = []
     for sides in stacks.values():

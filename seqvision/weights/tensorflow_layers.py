@@ -17,7 +17,9 @@ from seqvision.weights.layers import (
     Part,
     Parts,
     Recurrent,
+    check_is_one,
     gates_in_order,
+    not_found,
     one,
     several,
 )
@@ -37,11 +39,12 @@ _LSTM_CELLS = ("basic_lstm_cell", "lstm_cell", "lstm_fused_cell")
 
 def variables(arrays: Arrays) -> list[str]:
     """The names of the weights: all but counters and the slots of optimizers."""
-    return [
-        name
-        for name in arrays
-        if not _PASSED_OVER.match(name) and not name.rpartition("/")[2].startswith(("Adam", "RMS"))
-    ]
+    return [name for name in arrays if not _PASSED_OVER.match(name) and not is_slot(arrays, name)]
+
+
+def is_slot(arrays: Arrays, name: str) -> bool:
+    """Whether an optimizer, or an average over steps, keeps it for a variable: VARIABLE/SLOT."""
+    return name.rpartition("/")[0] in arrays
 
 
 def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
@@ -61,11 +64,7 @@ def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
         for layer in _layers_of("conv2d", names)
     ]
     dense = _layers_of("dense", names)
-    if len(dense) != 1:
-        raise UserError(
-            f"the checkpoint has {len(dense)} dense layers ({', '.join(dense) or 'none'}); a"
-            " network of ours ends in one, its classifier"
-        )
+    check_is_one("the checkpoint", dense, names)
     classifier = {
         part: one(f"{dense[0]}/{part}", arrays[f"{dense[0]}/{part}"]) for part in ("kernel", "bias")
     }
@@ -101,7 +100,7 @@ def _recurrent(arrays: Arrays, names: list[str], forget_bias: float) -> tuple[Re
         cells.setdefault(at, {})[match["array"]] = name
         kinds.add(match["cell"])
     if not cells:
-        raise UserError("the checkpoint has no recurrent cell of a kind that is known (LSTM, GRU)")
+        raise not_found("the checkpoint", "LSTM or GRU cell", names, "recurrent/layer_0/cell")
     is_lstm = kinds <= set(_LSTM_CELLS)
     if not is_lstm and kinds & set(_LSTM_CELLS):
         raise UserError(f"the checkpoint has cells of several kinds: {', '.join(sorted(kinds))}")
@@ -134,7 +133,7 @@ def _lstm(arrays: Arrays, held: dict[str, str], forget_bias: float) -> tuple[str
 def _gru(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
     """Of GRUCell, or of CudnnCompatibleGRUCell, which resets the hidden state after its product."""
     is_before = "candidate/kernel" in held
-    needed = _GRU if is_before else _CUDNN_GRU
+    needed = GRU if is_before else CUDNN_GRU
     missing = [key for key in needed if key not in held]
     if missing:
         raise UserError(f"{next(iter(held.values()))}: of this GRU {', '.join(missing)} is missing")
@@ -154,7 +153,7 @@ def _gru(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
         of_inputs, of_hidden = ("candidate/kernel", upper), ("candidate/kernel", lower)
         bias = "candidate/bias"
     else:
-        *_, input_kernel, bias, hidden_kernel, hidden_bias = _CUDNN_GRU
+        *_, input_kernel, bias, hidden_kernel, hidden_bias = CUDNN_GRU
         of_inputs, of_hidden = (input_kernel, whole), (hidden_kernel, whole)
     parts = {
         "input_kernel": beside(f"rows to {inputs}", ("gates/kernel", upper), of_inputs),
@@ -166,8 +165,8 @@ def _gru(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
     return "gru", parts | {"candidate_bias": one(held[hidden_bias], arrays[held[hidden_bias]])}
 
 
-_GRU = ("gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias")
-_CUDNN_GRU = (
+GRU = ("gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias")
+CUDNN_GRU = (
     "gates/kernel",
     "gates/bias",
     "candidate/input_projection/kernel",

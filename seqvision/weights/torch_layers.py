@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, one, several
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Parts,
+    Recurrent,
+    check_is_one,
+    not_found,
+    one,
+    several,
+)
 
 _RECURRENT = re.compile(
     r"(?P<module>.*?)(?P<array>weight|bias)_(?P<kind>ih|hh|hr)_l(?P<layer>\d+)(?P<back>_reverse)?$"
@@ -26,10 +35,13 @@ def read(arrays: Arrays) -> Layers:
       UserError: an array has no place, or a layer is one that we do not have.
     """
     modules = {match["module"] for match in map(_RECURRENT.match, arrays) if match}
-    if len(modules) != 1:
+    if not modules:
+        raise not_found("the state_dict", "nn.LSTM or nn.GRU", arrays, "recurrent/layer_0/cell")
+    if len(modules) > 1:
+        names = [module.removesuffix(".") for module in sorted(modules)]
         raise UserError(
-            f"the state_dict has {len(modules)} recurrent modules"
-            f" ({', '.join(sorted(modules)) or 'none'}); one nn.LSTM or nn.GRU is needed"
+            f"the state_dict has {len(modules)} recurrent modules ({', '.join(names)}) and does not"
+            f" tell their order; name it: --mode=import --map={names[0]}:recurrent/layer_0/cell,..."
         )
     recurrent = _recurrent(arrays, modules.pop())
     convolutions, linear = [], []
@@ -46,12 +58,7 @@ def read(arrays: Arrays) -> Layers:
             linear.append(
                 {"kernel": one(name, array.T, "transposed"), "bias": one(bias, arrays[bias])}
             )
-    if len(linear) != 1:
-        names = ", ".join(parts["kernel"].sources[0] for parts in linear)
-        raise UserError(
-            f"the state_dict has {len(linear)} linear layers ({names or 'none'}); a network of ours"
-            " ends in one, its classifier"
-        )
+    check_is_one("the state_dict", [parts["kernel"].sources[0] for parts in linear], arrays)
     return Layers(tuple(convolutions), recurrent, linear[0], flattened="chw")
 
 

@@ -128,6 +128,46 @@ def test_cells_of_flax(rng: np.random.Generator, cell: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
+def flax_cell(name: str, inputs: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    arrays = {}
+    for gate in "ifgo":
+        arrays[f"{name}/i{gate}/kernel"] = np.float32(rng.normal(size=(inputs, 2)))
+        arrays[f"{name}/h{gate}/kernel"] = np.float32(rng.normal(size=(2, 2)))
+        arrays[f"{name}/h{gate}/bias"] = np.float32(rng.normal(size=2))
+    return arrays
+
+
+def test_the_order_of_flax_cells(rng: np.random.Generator) -> None:
+    """By shapes where they tell it, else by numbers, else by `--map`."""
+    end = {"out/kernel": np.zeros((2, 3), np.float32), "out/bias": np.zeros(3, np.float32)}
+
+    def order(cells: dict[str, int]) -> list[str]:
+        arrays = dict(end)
+        for name, inputs in cells.items():
+            arrays |= flax_cell(name, inputs, rng)
+        read = flax_layers.read(arrays).recurrent
+        return [layer.directions[0]["bias"].sources[0].partition("/")[0] for layer in read]
+
+    assert order({"above": 2, "under": 5}) == ["under", "above"]
+    assert order({"cell_10": 2, "cell_2": 2, "cell_1": 5}) == ["cell_1", "cell_2", "cell_10"]
+    assert order({"cell_0": 2, "cell_1": 2, "stem_2": 5}) == ["stem_2", "cell_0", "cell_1"]
+    with pytest.raises(UserError, match=r"names of above, under do not .*--map=above:recurrent/la"):
+        order({"above": 2, "under": 2})
+
+
+def test_layers_of_keras_are_in_the_order_of_the_file() -> None:
+    """Files with names of the user's own state it."""
+    arrays, inputs, said = network("keras", "gru")
+    names = {"gru": "z/gru_cell", "gru_1": "a/gru_cell", "dense": "out"}
+    held: dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        _, layer, *_, at = key.split("/")
+        kept = ("kernel", "bias") if layer == "dense" else ("kernel", "recurrent_kernel", "bias")
+        held[f"{names[layer]}/{kept[int(at)]}:0"] = array
+    layers = fitting.READERS["keras"](held)
+    np.testing.assert_allclose(says(layers, inputs, None, held), said, rtol=0, atol=2e-6)
+
+
 def tensorflow_lstm(kernel: Any, bias: Any, inputs: Any, forget_bias: float) -> Any:
     """The last h, as BasicLSTMCell computes it, in float64."""
     hidden = kernel.shape[1] // 4
@@ -199,7 +239,7 @@ def test_gru_cells_of_tensorflow(rng: np.random.Generator) -> None:
 
 REFUSED = [
     ("torch", "lstm", {"rnn.weight_hr_l0": (3, 5)}, "projections are not in our LSTM"),
-    ("torch", "lstm", {"more.weight": (2, 2), "more.bias": (2,)}, "has 2 linear layers"),
+    ("torch", "lstm", {"more.weight": (2, 2), "more.bias": (2,)}, "has 2 dense layers"),
     ("torch", "lstm", {"norm.running_mean": (4,)}, "norm.running_mean: the network of this config"),
     ("keras", "lstm", {"layers/dense_1/vars/0": (3, 3)}, "have a kernel and a bias|2 dense layers"),
     ("keras", "lstm", {"layers/bidirectional/forward_layer/cell/vars/1": (3, 12)}, "several kinds"),

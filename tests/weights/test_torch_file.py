@@ -115,6 +115,18 @@ def saved(folder: Path, pickle: bytes, compression: int = zipfile.ZIP_STORED) ->
     return path
 
 
+def state_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """What torch.save(state_dict, path) writes, in the order of the rows."""
+    with zipfile.ZipFile(path, "w") as file:
+        content = b"}"
+        for key, (name, array) in enumerate(arrays.items()):
+            strides = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
+            stored = storage(array.size, key=str(key))
+            content += text(name) + tensor(array.shape, strides, stored=stored) + b"s"
+            file.writestr(f"w/data/{key}", array.tobytes())
+        file.writestr("w/data.pkl", b"\x80\x02" + content + b".")
+
+
 @pytest.mark.parametrize(
     ("pickle", "expected"),
     [
