@@ -188,10 +188,11 @@ def _called(kind: str, match: re.Match[str], name: str, array: str) -> str:
     if kind == "keras" and (end := re.search(r"(vars/\d+|[^/]+)$", array)):
         last = end[1].removesuffix(":0")
     if last not in held:
-        what = f"'{shown(array)}' is" if array else "that is a layer, not"
+        ours, names = match["layer"], ", ".join(dict.fromkeys(held.values()))
+        found = f"'{shown(array)}' is no array of a layer of {_LIBRARIES[kind]}"
         raise UserError(
-            f"--map: {shown(name)}: {what} no array of a layer of {_LIBRARIES[kind]}; write"
-            f" {match['layer']}/NAME, with NAME one of {', '.join(dict.fromkeys(held.values()))}"
+            f"--map: {shown(name)}: {found if array else f'it is an array, and {ours} a layer'};"
+            f" write {ours}/NAME, with NAME one of {names}"
         )
     return held[last]
 

@@ -144,7 +144,7 @@ WRONG = {
     "logits:clasifier": "'clasifier' is no layer of ours .*; did you mean 'classifier'",
     "rnn/reader:recurent/layer_3/cell": "; did you mean 'recurrent/layer_3/cell'",
     "logits/kernel:classifier/weight": "'weight' is no array of .* TensorFlow.* of kernel, bias",
-    "logits/kernel:classifier": "that is a layer, not no array|classifier/NAME, with NAME one of",
+    "logits/kernel:classifier": "it is an array, and classifier a layer; write classifier/NAME",
     "logits:classifier/kernel": "logits is no array but has logits/kernel in it",
     "logits:classifier,rnn/reader/bias:classifier/bias": "both named as the same array of class",
     "logits:classifier,logits/bias:recurrent/layer_0/cell/bias": "logits/bias is named twice",
