@@ -170,7 +170,7 @@ class _Machine:
             if isinstance(stack[-1], Object) and isinstance(attributes, dict):
                 stack[-1].attributes = attributes
         elif name not in ("PROTO", "FRAME"):
-            raise ValueError(f"its pickle has an opcode {name}, which no state_dict needs")
+            self._refuse(f"its pickle has an opcode {name}, which no state_dict needs")
 
     def _popped(self, count: int) -> list[Any]:
         if len(self.stack) < count:
@@ -188,25 +188,25 @@ class _Machine:
     def _call(self, called: Any) -> Callable[..., Any]:
         if not isinstance(called, _Named) or called.name in _STORAGES:
             raise ValueError("its pickle calls what is no function")
-        return called.call or self._refuse(called)
+        return called.call or self._refuse(_asks_for(called))
 
-    def _refuse(self, named: _Named) -> NoReturn:
-        raise refused(
-            self._path,
-            f"its pickle asks for {shown(named.name)}, which is no part of a state_dict; nothing of"
-            " it was run",
-            "save the weights alone: torch.save(model.state_dict(), ...), or as safetensors",
-        )
+    def _refuse(self, found: str) -> NoReturn:
+        way_out = "save the weights alone: torch.save(model.state_dict(), ...), or as safetensors"
+        raise refused(self._path, f"{found}; nothing of it was run", way_out)
 
     def _storage(self, identity: Any) -> Storage:
         kind, named, key, _, length = identity
         if kind != "storage" or not isinstance(named, _Named) or not isinstance(key, str):
             raise ValueError("its pickle has a storage that is not described as PyTorch does")
         if not (named.storage_type or named.call):
-            self._refuse(named)
+            self._refuse(_asks_for(named))
         if not named.storage_type or type(length) is not int or length < 0:
             raise ValueError("its pickle has a storage of no known type and size")
         return Storage(named.storage_type, key, length)
+
+
+def _asks_for(named: _Named) -> str:
+    return f"its pickle asks for {shown(named.name)}, which is no part of a state_dict"
 
 
 def _named(name: str) -> _Named:

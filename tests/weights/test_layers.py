@@ -205,34 +205,47 @@ def test_cells_of_tensorflow(rng: np.random.Generator, name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
-def tensorflow_gru(gates: Any, bias: Any, kernel: Any, candidate_bias: Any, inputs: Any) -> Any:
-    """The last h, as GRUCell computes it, in float64."""
-    h = np.zeros((len(inputs), kernel.shape[1]))
+def tensorflow_gru(gates: Any, bias: Any, candidate: Any, inputs: Any) -> Any:
+    """The last h, as GRUCell and CudnnCompatibleGRUCell compute it, in float64."""
+    h = np.zeros((len(inputs), 5))
     for step in range(inputs.shape[1]):
-        logits = np.concatenate([inputs[:, step], h], 1) @ gates + bias
-        r, u = np.split(1 / (1 + np.exp(-logits)), 2, axis=1)
-        c = np.tanh(np.concatenate([inputs[:, step], r * h], 1) @ kernel + candidate_bias)
+        x = inputs[:, step]
+        r, u = np.split(1 / (1 + np.exp(-np.concatenate([x, h], 1) @ gates - bias)), 2, axis=1)
+        if len(candidate) == 2:
+            kernel, bias_of_c = candidate
+            c = np.tanh(np.concatenate([x, r * h], 1) @ kernel + bias_of_c)
+        else:
+            of_input, input_bias, of_hidden, hidden_bias = candidate
+            c = np.tanh(x @ of_input + input_bias + r * (h @ of_hidden + hidden_bias))
         h = u * h + (1 - u) * c
     return h
 
 
-def test_gru_cells_of_tensorflow(rng: np.random.Generator) -> None:
-    name = "rnn/gru_cell"
-    arrays = {
-        f"{name}/gates/kernel": rng.normal(size=(9, 10)),
-        f"{name}/gates/bias": rng.normal(size=10),
-        f"{name}/candidate/kernel": rng.normal(size=(9, 5)),
-        f"{name}/candidate/bias": rng.normal(size=5),
-        "dense/kernel": rng.normal(size=(5, 3)),
-        "dense/bias": rng.normal(size=3),
-    }
+GRUS = {
+    "gru_cell": {"kernel": (9, 5), "bias": (5,)},
+    "cudnn_compatible_gru_cell": {
+        "input_projection/kernel": (4, 5),
+        "input_projection/bias": (5,),
+        "hidden_projection/kernel": (5, 5),
+        "hidden_projection/bias": (5,),
+    },
+}
+
+
+@pytest.mark.parametrize("name", GRUS)
+def test_gru_cells_of_tensorflow(rng: np.random.Generator, name: str) -> None:
+    shapes = {"gates/kernel": (9, 10), "gates/bias": (10,)}
+    shapes |= {f"candidate/{key}": shape for key, shape in GRUS[name].items()}
+    arrays = {f"rnn/{name}/{key}": rng.normal(size=shape) for key, shape in shapes.items()}
+    kernel, bias = rng.normal(size=(5, 3)), rng.normal(size=3)
     inputs = rng.random((2, 6, 4))
-    logits = tensorflow_gru(*list(arrays.values())[:4], inputs) @ arrays["dense/kernel"]
-    logits += arrays["dense/bias"]
+    gates, gate_bias, *candidate = arrays.values()
+    logits = tensorflow_gru(gates, gate_bias, candidate, inputs) @ kernel + bias
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    arrays |= {"dense/kernel": kernel, "dense/bias": bias}
     small = {key: np.float32(array) for key, array in arrays.items()}
     layers = tensorflow_layers.read(small)
-    assert layers.recurrent[0].cell == "gru_reset_before"
+    assert layers.recurrent[0].cell == ("gru_reset_before" if name == "gru_cell" else "gru")
     found = says(layers, np.float32(inputs), None, small)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
