@@ -64,7 +64,7 @@ def _in_order(cells: dict[str, Recurrent]) -> tuple[Recurrent, ...]:
     """
     others = [name for name, cell in cells.items() if cell.input_size != cell.hidden_size]
     first = others if len(others) == 1 else []
-    rest = sorted(cells.keys() - first, key=_numbers)
+    rest = sorted((n for n in sorted(cells) if n not in first), key=_numbers)
     numbers = [_numbers(name) for name in rest]
     if any(one == other for one, other in itertools.pairwise(numbers)):
         raise UserError(

@@ -27,7 +27,7 @@ from seqvision.weights.layers import (
 SLOTS = ("Adam", "Adam_1")
 """Of Adam: the mean of the gradients and of their squares."""
 
-_PASSED_OVER = re.compile(r"(.*/)?(global_step|beta[12]_power)$")
+_PASSED_OVER = re.compile(r"(.*/)?(global_step|beta[12]_power(_\d+)?)$")
 _CELL = re.compile(
     r"(?P<stack>.*?)(?:cell_(?P<layer>\d+)/)?(?:bidirectional_rnn/)?(?:(?P<direction>fw|bw)/)?"
     r"(?:multi_rnn_cell/cell_(?P<number>\d+)/)?"
@@ -58,23 +58,24 @@ def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
       UserError: an array has no place, or a layer is one that we do not have.
     """
     names = variables(arrays)
-    convolutions = [
-        {"kernel": one(f"{layer}/kernel", arrays[f"{layer}/kernel"])}
-        | {"bias": one(f"{layer}/bias", arrays[f"{layer}/bias"])}
-        for layer in _layers_of("conv2d", names)
-    ]
+    convolutions = [_with_bias(arrays, layer) for layer in _layers_of("conv2d", names)]
     dense = _layers_of("dense", names)
     check_is_one("the checkpoint", dense, names)
-    classifier = {
-        part: one(f"{dense[0]}/{part}", arrays[f"{dense[0]}/{part}"]) for part in ("kernel", "bias")
-    }
-    return Layers(tuple(convolutions), _recurrent(arrays, names, forget_bias), classifier)
+    recurrent = _recurrent(arrays, names, forget_bias)
+    return Layers(tuple(convolutions), recurrent, _with_bias(arrays, dense[0]))
 
 
 def slots(arrays: Arrays, slot: str) -> dict[str, np.ndarray]:
     """The arrays of a slot, one of `SLOTS`, each under the name of its variable."""
     names = [name for name in variables(arrays) if f"{name}/{slot}" in arrays]
     return {name: arrays[f"{name}/{slot}"] for name in names}
+
+
+def _with_bias(arrays: Arrays, layer: str) -> Parts:
+    names = {part: f"{layer}/{part}" for part in ("kernel", "bias")}
+    if names["bias"] not in arrays:
+        raise UserError(f"{names['kernel']}: it has no bias; layers of ours have one")
+    return {part: one(name, arrays[name]) for part, name in names.items()}
 
 
 def _layers_of(kind: str, names: Iterable[str]) -> list[str]:
