@@ -29,10 +29,11 @@ def load_said(path: Path) -> tuple[np.ndarray, np.ndarray]:
       UserError: it is no such file.
     """
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError
-        with arrays:
+        # numpy leaves a file open that it cannot read.
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError
             missing = [name for name in _NEEDED if name not in arrays.files]
             if missing:
                 raise UserError(f"--check: {path} has no {' and '.join(missing)}; give both arrays")
@@ -44,9 +45,10 @@ def load_said(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"--check: {path} is no .npz file of arrays; give one with inputs and probabilities"
         ) from error
     for name, array in zip(_NEEDED, (inputs, probabilities), strict=True):
-        if array.dtype.kind not in "fiu" or not len(array) or not np.isfinite(array).all():
+        is_numbers = array.dtype.kind in "fiu" and array.ndim and array.size
+        if not is_numbers or not np.isfinite(array).all():
             raise UserError(
-                f"--check: {name} of {path} are {len(array)} of type {array.dtype}; give finite"
+                f"--check: {name} of {path} are {array.shape} of type {array.dtype}; give finite"
                 " numbers, at least one"
             )
     if len(inputs) != len(probabilities):

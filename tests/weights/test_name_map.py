@@ -19,7 +19,7 @@ from seqvision.weights.source import Source, open_source
 from seqvision.weights.stored_arrays import StoredArrays, in_memory
 from tests.weights.bundle_writer import write_bundle
 from tests.weights.test_import import ESTIMATOR
-from tests.weights.test_layers import network, ours, says
+from tests.weights.test_layers import flax_cell, network, ours, says
 from tests.weights.test_torch_file import state_dict
 
 
@@ -123,6 +123,29 @@ def test_layers_of_keras_by_their_names() -> None:
     source, _ = renamed(source, parse(pairs))
     layers = layers_of(Path("w.h5"), source)
     np.testing.assert_allclose(says(layers, inputs, None, source.arrays), said, atol=2e-6)
+
+
+def test_cells_of_flax_whose_names_say_no_order(rng: np.random.Generator) -> None:
+    arrays = flax_cell("above", 2, rng) | flax_cell("under", 2, rng)
+    arrays |= {"out/kernel": np.zeros((2, 3), np.float32), "out/bias": np.zeros(3, np.float32)}
+    source = Source("flax", StoredArrays({k: in_memory(array) for k, array in arrays.items()}))
+    pairs = ["above:recurrent/layer_1/cell", "under:recurrent/layer_0/cell"]
+    source, names = renamed(source, parse(pairs))
+    parts = own_layers.write(layers_of(Path("w.msgpack"), source))
+    names.check(parts)
+    for number, name in enumerate(("under", "above")):
+        kernel = parts[f"recurrent/layer_{number}/cell/input_kernel"].array
+        np.testing.assert_array_equal(kernel[:, :2], arrays[f"{name}/ii/kernel"])
+
+
+def test_our_own_file_with_one_name_changed(rng: np.random.Generator) -> None:
+    shapes = {"input_kernel": (4, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
+    arrays = {f"recurrent/layer_0/cell/{k}": rng.normal(size=s) for k, s in shapes.items()}
+    arrays |= {"head/kernel": rng.normal(size=(3, 2)), "classifier/bias": rng.normal(size=2)}
+    source = Source("seqvision", StoredArrays({k: in_memory(a) for k, a in arrays.items()}))
+    source, _ = renamed(source, parse(["head/kernel:classifier/kernel"]))
+    kernel = layers_of(Path("w"), source).classifier["kernel"].array
+    np.testing.assert_array_equal(kernel, arrays["head/kernel"])
 
 
 def small_source(rng: np.random.Generator) -> Source:

@@ -221,6 +221,19 @@ def test_hostile_pickles(
     assert capsys.readouterr().out == ""
 
 
+def test_tensors_over_each_other_are_bounded(tmp_path: Path) -> None:
+    """40 kernels of 400 KB in one storage."""
+    path = tmp_path / "w.pt"
+    content = b"".join(
+        text(f"{n}.weight") + tensor((10, 10_000), (10_000, 1), stored=storage(100_000)) + b"s"
+        for n in range(40)
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("w/data.pkl", b"\x80\x02}" + content + b".")
+        file.writestr("w/data/0", bytes(400_000))
+    assert "arrays of 16000000 bytes in all in 4" in refusal(path)
+
+
 def test_zip_files(tmp_path: Path) -> None:
     path = saved(tmp_path, state(tensor()), zipfile.ZIP_DEFLATED)
     assert "w/byteorder in it is compressed" in refusal(path)
