@@ -93,7 +93,7 @@ def import_weights(
         state, lines = with_weights(state, source, layers, dataset.input_shape)
     names.check(own_layers.write(layers, features_of(layers, dataset.input_shape)))
     for line in lines:
-        say(names.in_file(line))
+        say(names.in_table(line))
     if said is not None:
         say(compare(settings, setup.task, state.params, setup.input_shape, said))
 

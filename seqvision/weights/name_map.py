@@ -7,6 +7,7 @@ order, kernels cut or transposed.
 import contextlib
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from seqvision.errors import UserError, did_you_mean
@@ -87,13 +88,19 @@ class NameMap:
         try:
             yield
         except UserError as error:
-            raise UserError(self.in_file(str(error))) from error
+            # Our own files have our names, and there it is not clear which is meant.
+            known = [k for k in self.theirs if not k.startswith(f"{self.layers.get(k)}/")]
+            raise UserError(self._in_file(str(error), known)) from error
 
-    def in_file(self, text: str) -> str:
-        """A text for people, with the names that the file has."""
-        if not self.theirs:
+    def in_table(self, line: str) -> str:
+        """A line of `fitting.table`, with the names that the file has."""
+        ours, separator, origin = line.partition("  from ")
+        return ours + separator + self._in_file(origin, self.theirs)
+
+    def _in_file(self, text: str, known: Iterable[str]) -> str:
+        names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+        if not names:
             return text
-        names = "|".join(map(re.escape, sorted(self.theirs, key=len, reverse=True)))
         return re.sub(rf"(?<![\w./])({names})(?![\w./])", lambda m: self.theirs[m[1]], text)
 
     def check(self, parts: Mapping[str, Part]) -> None:
@@ -128,10 +135,11 @@ def renamed(source: Source, pairs: Sequence[Pair]) -> tuple[Source, NameMap]:
                 )
             if not (source.kind == "tensorflow" and is_slot(source.arrays, name)):
                 layers[known] = layer
-    if len(set(theirs.values())) < len(theirs):
-        twice = next(name for name in theirs.values() if list(theirs.values()).count(name) > 1)
-        raise UserError(f"--map: {twice} is named twice, as different arrays; leave one out")
-    names = {name: name for name in source.arrays if name not in theirs.values()}
+    counts = Counter(theirs.values())
+    for name, count in counts.items():
+        if count > 1:
+            raise UserError(f"--map: {name} is named twice, as different arrays; leave one out")
+    names = {name: name for name in source.arrays if name not in counts}
     for name in theirs.keys() & names.keys():
         raise UserError(
             f"--map: {theirs[name]}: the file has {name} too, which is taken for the same"
@@ -205,9 +213,9 @@ def _known(kind: str, match: re.Match[str], array: str) -> str:
         return f"{match['layer']}/{array}"
     if number is None:
         separator = "." if kind == "torch" else "/"
-        names = {"tensorflow": ("dense", "conv2d"), "keras": ("classifier", "conv2d")}
-        dense, conv = names.get(kind, ("classifier", "conv"))
-        return f"{dense if block is None else f'{conv}_{block}'}{separator}{array}"
+        # None of them is a name of ours: a message may have both.
+        conv = "conv2d" if kind == "tensorflow" else "conv"
+        return f"{'dense' if block is None else f'{conv}_{block}'}{separator}{array}"
     if kind == "torch":
         return f"rnn.{array}_l{number}{'_reverse' if is_back else ''}"
     if kind == "tensorflow":

@@ -133,6 +133,8 @@ def test_cells_of_flax_whose_names_say_no_order(rng: np.random.Generator) -> Non
     source, names = renamed(source, parse(pairs))
     parts = own_layers.write(layers_of(Path("w.msgpack"), source))
     names.check(parts)
+    origin = " ".join(f"under/i{gate}/kernel," for gate in "ifgo")[:-1]
+    assert any(f" from {origin}: side" in names.in_table(n) for n in fitting.table(parts))
     for number, name in enumerate(("under", "above")):
         kernel = parts[f"recurrent/layer_{number}/cell/input_kernel"].array
         np.testing.assert_array_equal(kernel[:, :2], arrays[f"{name}/ii/kernel"])
@@ -143,9 +145,12 @@ def test_our_own_file_with_one_name_changed(rng: np.random.Generator) -> None:
     arrays = {f"recurrent/layer_0/cell/{k}": rng.normal(size=s) for k, s in shapes.items()}
     arrays |= {"head/kernel": rng.normal(size=(3, 2)), "classifier/bias": rng.normal(size=2)}
     source = Source("seqvision", StoredArrays({k: in_memory(a) for k, a in arrays.items()}))
-    source, _ = renamed(source, parse(["head/kernel:classifier/kernel"]))
-    kernel = layers_of(Path("w"), source).classifier["kernel"].array
-    np.testing.assert_array_equal(kernel, arrays["head/kernel"])
+    source, names = renamed(source, parse(["head/kernel:classifier/kernel"]))
+    layers = layers_of(Path("w"), source)
+    np.testing.assert_array_equal(layers.classifier["kernel"].array, arrays["head/kernel"])
+    lines = [names.in_table(line).split() for line in fitting.table(own_layers.write(layers))]
+    assert ["classifier/kernel", "3", "x", "2", "from", "head/kernel"] in lines
+    assert ["classifier/bias", "2", "from", "classifier/bias"] in lines
 
 
 def small_source(rng: np.random.Generator) -> Source:
