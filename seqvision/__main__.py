@@ -43,7 +43,7 @@ MODES = {
         ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
         _ALONE,
     ),
-    "import": Mode(("workdir", "inputs", "check"), _ALONE, module="importing"),
+    "import": Mode(("workdir", "inputs", "check", "map"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),

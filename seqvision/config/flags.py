@@ -45,6 +45,12 @@ flags.DEFINE_string(
     "export: run each file on --split, and refuse one that is not equal (false: do not). import: an"
     " .npz file of inputs and the probabilities that the source gave.",
 )
+flags.DEFINE_multi_string(
+    "map",
+    [],
+    "import: THEIRS:OURS, names of an array or layer in the file and here, where it is not"
+    " recognised; several with commas, or repeat the flag.",
+)
 flags.DEFINE_string(
     "format",
     "onnx",
