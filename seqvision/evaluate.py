@@ -6,16 +6,21 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
+from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
+from seqvision.data.corruptions import chosen_corruptions
 from seqvision.data.dataset import SPLITS, Split
 from seqvision.errors import UserError, did_you_mean
+from seqvision.inference.corruption_report import corruption_report
+from seqvision.inference.corruption_table import check_layout
 from seqvision.inference.decision import MEASURES, check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
-from seqvision.runs.saved_run import Run, load_run, load_seeds
-from seqvision.runs.trained_data import check_trained_with, load_trained_on
+from seqvision.runs.saved_run import Run, load_run, load_seeds, with_decoding
+from seqvision.runs.trained_data import check_comparable, check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
@@ -37,6 +42,8 @@ def evaluate_run(
     seed: int | None = None,
     csv_guard: bool = True,
     decide: str = "",
+    corrupt: str = "",
+    reference: str | Path = "",
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -53,6 +60,10 @@ def evaluate_run(
       csv_guard: see `inference.output_file.write_rows`.
       decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
         threshold calibrated on the validation split, see `inference.decision_curve`.
+      corrupt: `all`, or some of `data.corruptions.STRENGTHS` with commas between them: also prints
+        the errors on corrupted examples and writes them to the workdir, see
+        `inference.corruption_report`.
+      reference: a trained run to compare those errors to.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
@@ -63,10 +74,14 @@ def evaluate_run(
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        _check_asked(runs, output, decide)
+        _check_asked(runs, output, decide, corrupt)
+        names = _chosen_corruptions(run, corrupt, reference)
         check_trained_with(run, settings)
+        compared = _load_reference(run, settings, reference) if reference else None
         dataset = load_trained_on(run, settings)
-    asked = (settings, split_name, output, seed, decide)
+        if compared:
+            check_comparable(compared, run, dataset)
+    asked = (settings, split_name, output, seed, decide, corrupt, str(reference))
     processes.check_same(
         {
             "config and flags; give each the same command": asked,
@@ -105,6 +120,12 @@ def evaluate_run(
     if decide:
         for line in decision_report(run, dataset, split_name, decide):
             say(line)
+    if names:
+        decoding = dataclasses.replace(run, task=task)
+        for line in corruption_report(
+            decoding, split, split_name, names, batch_size, metrics, compared
+        ):
+            say(line)
     return metrics
 
 
@@ -116,7 +137,7 @@ def _check_split(name: str) -> None:
         )
 
 
-def _check_asked(runs: list[Run], output: str, decide: str) -> None:
+def _check_asked(runs: list[Run], output: str, decide: str, corrupt: str) -> None:
     """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
     if decide:
         if ":" in decide:
@@ -130,13 +151,42 @@ def _check_asked(runs: list[Run], output: str, decide: str) -> None:
             classifier_steps(runs[0])
         except UserError as error:
             raise UserError(f"--decide: {error}") from None
-    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
+    one_seed = {
+        "output": (output, "predictions are written"),
+        "decide": (decide, "it is shown"),
+        "corrupt": (corrupt, "errors are shown"),
+    }
     for flag, (asked, what) in one_seed.items():
         if asked and len(runs) > 1:
             raise UserError(
                 f"--{flag}: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed};"
                 f" {what} for one of them: choose it with --seed"
             )
+
+
+def _chosen_corruptions(run: Run, corrupt: str, reference: str | Path) -> tuple[str, ...]:
+    if not corrupt:
+        if reference:
+            raise UserError(
+                "--reference: it has no effect without --corrupt; leave it out or add --corrupt=all"
+            )
+        return ()
+    check_layout(run)
+    return chosen_corruptions(corrupt)
+
+
+def _load_reference(run: Run, settings: Settings, reference: str | Path) -> Run:
+    """The run to compare to; lines are decoded as the config says, as those of the run are."""
+    try:
+        compared = load_run(expanded(str(reference), "--reference"))
+        check_layout(compared)
+    except UserError as error:
+        raise UserError(f"--reference: {str(error).removeprefix('--corrupt: ')}") from None
+    if not run.settings.reads_text or not compared.settings.reads_text:
+        return compared
+    return with_decoding(
+        compared, {name: getattr(settings.reading, name) for name in DECODING_FIELDS}
+    )
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
@@ -165,7 +215,9 @@ def run(
     csv_guard: bool,
     seed: int | None,
     decide: str,
+    corrupt: str,
+    reference: str,
 ) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
+    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide, corrupt, reference)
     return 0
