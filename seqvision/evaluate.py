@@ -1,6 +1,7 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
 from seqvision.data.corruptions import chosen_corruptions
-from seqvision.data.dataset import SPLITS, Split
+from seqvision.data.dataset import SPLITS, Dataset, Split
 from seqvision.errors import UserError, did_you_mean
 from seqvision.inference.corruption_report import corruption_report
 from seqvision.inference.corruption_table import check_layout
@@ -24,7 +25,7 @@ from seqvision.runs.trained_data import check_comparable, check_trained_with, lo
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Metrics, Task
+from seqvision.tasks.base import Evaluation, Metrics, Task
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -77,10 +78,8 @@ def evaluate_run(
         _check_asked(runs, output, decide, corrupt)
         names = _chosen_corruptions(run, corrupt, reference)
         check_trained_with(run, settings)
-        compared = _load_reference(run, settings, reference) if reference else None
         dataset = load_trained_on(run, settings)
-        if compared:
-            check_comparable(compared, run, dataset)
+        compared = _load_reference(run, settings, reference, dataset) if reference else None
     asked = (settings, split_name, output, seed, decide, corrupt, str(reference))
     processes.check_same(
         {
@@ -101,32 +100,40 @@ def evaluate_run(
     batch_size = settings.data.eval_batch_size
     evaluate = task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
     examples: list[Example] = []
+    keeps = target is not None or task.needs_predictions()
+    metrics = _evaluated(runs, evaluate, split, examples if keeps else None)
+    report = task.report(metrics, examples)
     if len(runs) > 1:
-        metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
-    else:
-
-        def keep(prediction: Any, label: Any) -> None:
-            examples.append((prediction, label))
-
-        wanted = target is not None or task.needs_predictions()
-        metrics = evaluate(run.params, split, keep if wanted else None)
-        report = task.report(metrics, examples)
     for line in report:
         say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
-    if decide:
-        for line in decision_report(run, dataset, split_name, decide):
-            say(line)
+    further = [decision_report(run, dataset, split_name, decide)] if decide else []
     if names:
         decoding = dataclasses.replace(run, task=task)
-        for line in corruption_report(
-            decoding, split, split_name, names, batch_size, metrics, compared
-        ):
-            say(line)
+        further.append(
+            corruption_report(decoding, split, split_name, names, batch_size, metrics, compared)
+        )
+    for line in itertools.chain(*further):
+        say(line)
     return metrics
+
+
+def _evaluated(
+    runs: list[Run], evaluate: Evaluation, split: Split, examples: list[Example] | None
+) -> Metrics:
+    """The metrics of a run, whose predictions go to `examples`, or of its seeds."""
+    if len(runs) > 1:
+        metrics = [evaluate(run.params, split) for run in runs]
+        return Replicas(runs[0].settings.seeds).metrics(metrics)
+
+    def keep(prediction: Any, label: Any) -> None:
+        assert examples is not None
+        examples.append((prediction, label))
+
+    return evaluate(runs[0].params, split, None if examples is None else keep)
 
 
 def _check_split(name: str) -> None:
@@ -175,18 +182,18 @@ def _chosen_corruptions(run: Run, corrupt: str, reference: str | Path) -> tuple[
     return chosen_corruptions(corrupt)
 
 
-def _load_reference(run: Run, settings: Settings, reference: str | Path) -> Run:
+def _load_reference(run: Run, settings: Settings, reference: str | Path, dataset: Dataset) -> Run:
     """The run to compare to; lines are decoded as the config says, as those of the run are."""
     try:
         compared = load_run(expanded(str(reference), "--reference"))
         check_layout(compared)
     except UserError as error:
         raise UserError(f"--reference: {str(error).removeprefix('--corrupt: ')}") from None
-    if not run.settings.reads_text or not compared.settings.reads_text:
+    check_comparable(compared, run, dataset)
+    if not run.settings.reads_text:
         return compared
-    return with_decoding(
-        compared, {name: getattr(settings.reading, name) for name in DECODING_FIELDS}
-    )
+    fields = {name: getattr(settings.reading, name) for name in DECODING_FIELDS}
+    return with_decoding(compared, fields)
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
