@@ -1,7 +1,6 @@
 """Corruptions against plain Python loops, and where the steps of a network lie."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +57,7 @@ def test_brightness_changes_as_in_a_loop(rng: np.random.Generator, name: str) ->
 def test_noise_is_normal(rng: np.random.Generator) -> None:
     drawn = rng.integers(0, 2**32, (50_000,), np.uint32)
     grey = np.full(50_000, 128, np.uint8)
-    found = np.asarray(
-        corruptions.noise(jnp.asarray(drawn), jnp.asarray(grey), *_whole(50_000, 100))
-    )
+    found = np.asarray(jax.jit(corruptions.noise)(drawn, grey, 50_000, 100))
     error = (found.astype(np.float64) - 128) / 25.5
     assert abs(error.mean()) < 0.02 and abs(error.std() - 1) < 0.02
     # Of a normal one 68.3 % and 95.4 %.
@@ -68,11 +65,7 @@ def test_noise_is_normal(rng: np.random.Generator) -> None:
     assert abs((abs(error) < 2).mean() - 0.954) < 0.01
 
 
-def _whole(*numbers: int) -> list[Any]:
-    return [jnp.int32(number) for number in numbers]
-
-
-@pytest.mark.parametrize("axes", [(-2,), (-3,), (-3, -2)])
+@pytest.mark.parametrize("axes", [(-2,), (-3, -2)])
 def test_pictures_move_as_in_a_loop(rng: np.random.Generator, axes: tuple[int, ...]) -> None:
     images = rng.integers(1, 256, (24, 6, 5, 2), np.uint8)
     drawn = rng.integers(0, 2**32, (24, 4), np.uint32)
@@ -84,7 +77,7 @@ def test_pictures_move_as_in_a_loop(rng: np.random.Generator, axes: tuple[int, .
     np.testing.assert_array_equal(found, [slow.shifted(w, i, places, s) for w, i, s in each])
     np.testing.assert_array_equal(found[amounts == 0], images[amounts == 0])
     # A clip moves as a whole.
-    clip = corruptions.shift(jnp.asarray(drawn[2]), jnp.asarray(images[:3]), axes, jnp.int32(300))
+    clip = jax.jit(lambda w, i, s: corruptions.shift(w, i, axes, s))(drawn[2], images[:3], 300)
     expected = [slow.shifted(drawn[2], image, places, 300) for image in images[:3]]
     np.testing.assert_array_equal(clip, expected)
 
