@@ -102,10 +102,8 @@ class Corruptions:
     ) -> tuple[UInt8[Array, "..."], Count]:
         steps = self.layout.steps(example)
         num_steps, *step_shape = steps.shape
-        padded = jnp.pad(steps, [(0, room - num_steps), *[(0, 0)] * len(step_shape)])
         # Noise alone needs more words than there are steps.
-        shape = [room, *step_shape] if name == "noise" else [num_steps + 1]
-        (drawn,) = words(key, shape)
+        (drawn,) = words(key, list(steps.shape) if name == "noise" else [num_steps + 1])
         if name in TIME:
             source, new_length = TIME[name](drawn, length, strength, room)
             if keeps_length:
@@ -114,9 +112,11 @@ class Corruptions:
             moved = jnp.where(there, steps[jnp.maximum(source, 0)], 0)
             return self.layout.example(moved, example.shape), new_length
         if name in ("gain_drift", "noise"):
-            changed = (noise if name == "noise" else gain_drift)(drawn, padded, length, strength)
-            return self.layout.example(changed, example.shape), length
+            steps = (noise if name == "noise" else gain_drift)(drawn, steps, length, strength)
+        padded = jnp.pad(steps, [(0, room - num_steps), *[(0, 0)] * len(step_shape)])
         picture = self.layout.example(padded, example.shape)
+        if name in ("gain_drift", "noise"):
+            return picture, length
         if name == "shift":
             return shift(drawn, picture, self.layout.across, strength), length
         # Of lines, and of images read by columns, the steps are the columns.

@@ -48,8 +48,7 @@ def expected_clip(clips: ArraySplit, number: int, name: str, strength: int) -> n
     assert clips.lengths is not None
     clip, length = clips.inputs[number], int(clips.lengths[number])
     if name == "noise":
-        room = 9  # 6 frames and 40 % more.
-        words = slow.words_of(7, name, number, room * 15).reshape(room, 3, 5, 1)
+        words = slow.words_of(7, name, number, 90).reshape(6, 3, 5, 1)
         return slow.noisy(words[:length], clip[:length], length, strength)
     words = slow.words_of(7, name, number, 7)
     if name in slow.MOVING:
