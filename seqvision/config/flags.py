@@ -74,6 +74,15 @@ flags.DEFINE_string(
     "evaluate: probability or margin: shows accuracy against how much was seen. read: when to"
     " decide on a class, such as probability:0.95 (by default at the end).",
 )
+flags.DEFINE_string(
+    "corrupt",
+    "",
+    "evaluate: all, or some of drop,repeat,swap,delay,gain_drift,noise,shift,occlusion: shows the"
+    " errors on examples that are corrupted so.",
+)
+flags.DEFINE_string(
+    "reference", "", "evaluate, with --corrupt: the workdir of a run to compare the errors to."
+)
 flags.DEFINE_bool(
     "to_scale",
     True,
