@@ -27,17 +27,18 @@ except flags.Error as error:  # It reads the command line already here: --flagfi
     raise SystemExit(2) from None
 flags.DEFINE_string("mode", "train", "What to do.")
 flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
-flags.DEFINE_string("split", "test", "evaluate, export: train, validation or test.")
+flags.DEFINE_string("split", "test", "evaluate, export, report: train, validation or test.")
 flags.DEFINE_string(
     "inputs",
     "",
     "predict, read: a glob pattern of images; predict: also of clips or .npz files. import: the"
-    " weights.",
+    " weights. report: a pattern of runs' folders, which are put side by side.",
 )
 flags.DEFINE_string(
     "output",
     "",
-    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder.",
+    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder; report: an"
+    " .html file (report.html in the workdir by default).",
 )
 flags.DEFINE_string(
     "check",
@@ -100,14 +101,19 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "seed",
     None,
-    "evaluate, predict, read, export, serve: one of the seeds that a run trained at once (evaluate:"
-    " all, others: the first, by default).",
+    "evaluate, predict, read, export, serve, report: one of the seeds that a run trained at once"
+    " (evaluate: all, others: the first, by default).",
 )
 flags.DEFINE_string(
     "host", "127.0.0.1", "serve: the name or address to serve; by default this machine alone."
 )
 flags.DEFINE_integer(
     "port", 0, "serve: the port; 0 for a free one.", lower_bound=0, upper_bound=65535
+)
+flags.DEFINE_bool(
+    "report",
+    True,
+    "train, sweep: write a page to look at, report.html in the workdir.",
 )
 flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."
