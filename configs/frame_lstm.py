@@ -4,6 +4,7 @@
     python main.py --config=configs/frame_lstm.py:single_frame  # the same network, one frame
     python main.py --config=configs/frame_lstm.py:digit         # which digit? half of it is hidden
     python main.py --config=configs/frame_lstm.py:estimator     # which digit? a CNN for each frame
+    python main.py --config=configs/frame_lstm.py:per_frame     # which way, in every frame?
 
 Test accuracy (10,000 clips, seed 0) and time of the whole command in min:sec, MNIST prepared, on
 one of the 2 cores of an AMD EPYC with AVX-512 (`taskset -c 0`, other work beside it), Python
@@ -84,8 +85,21 @@ def get_config(variant: str = "motion") -> ConfigDict:
         config.model.hidden_size = 64
         config.duration = "500 steps"
         config.log_every = "50 steps"
+    elif variant == "per_frame":
+        config.clips.task = "directions"
+        config.clips.num_frames = 16
+        config.clips.min_frames = 8
+        config.clips.height = 20
+        config.clips.width = 20
+        config.clips.digit_size = 16
+        config.model.readout = "per_step"
+        config.model.cnn_channels = (16, 32)
+        config.data.batch_size = 32
+        config.data.eval_batch_size = 200
+        config.duration = "600 steps"
     else:
         raise ValueError(
-            f"variant '{variant}' is not known; choose motion, single_frame, digit or estimator"
+            f"variant '{variant}' is not known; choose motion, single_frame, digit, estimator or"
+            " per_frame"
         )
     return config

@@ -78,7 +78,9 @@ def evaluate_run(
     say(f"{workdir}: step {run.step}{of_seed} on {on}")
     # The beam is no part of what was trained.
     task = create_task(
-        dataclasses.replace(run.settings, reading=settings.reading), dataset.class_names
+        dataclasses.replace(run.settings, reading=settings.reading),
+        dataset.class_names,
+        run.data.targets,
     )
     split = dataset.split(split_name)
     for line in task.infeasible(split_name, split):

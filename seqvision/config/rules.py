@@ -53,7 +53,7 @@ def _model_rules(settings: Settings) -> Iterator[str]:
     if model.sequence == "cnn_columns" and not settings.reads_text:
         yield """config.model.sequence: cnn_columns is for lines of writing (config.data.source of
             digit_lines or lines); choose cnn_rows"""
-    whole_first = model.bidirectional and settings.data.target != "steps"
+    whole_first = model.bidirectional and not settings.asks_for_steps
     if model.readout == "per_step" and whole_first and not settings.reads_text:
         yield """config.model.readout: per_step predicts after every step; a bidirectional network
             (config.model.bidirectional) needs the whole sequence first; switch one off (or, for a

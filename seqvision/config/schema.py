@@ -186,6 +186,12 @@ class Settings:
         return self.data.source in LINE_SOURCES
 
     @property
+    def asks_for_steps(self) -> bool:
+        """Whether the config says that there is a class for every frame; data may say so, too."""
+        made = self.data.source == "moving_digits" and self.clips.task == "directions"
+        return made or self.data.target == "steps"
+
+    @property
     def letter_delay(self) -> int:
         """For `decoding.letter_ends`: the delay, where training holds the network to it."""
         return self.reading.delay if self.data.source == "digit_lines" else 0

@@ -28,6 +28,15 @@ class Targets:
     offset: float = 0.0
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Checks the kind, which may come from a record.
+
+        Raises:
+          ValueError: there is no such kind.
+        """
+        if self.kind not in ("class", "steps", "labels", "number"):
+            raise ValueError(f"no such kind of target: {self.kind!r}")
+
     @property
     def gives_classes(self) -> bool:
         """Whether one class is chosen, for an example or for a step."""

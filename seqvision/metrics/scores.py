@@ -10,10 +10,32 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from seqvision.errors import UserError
 from seqvision.metrics import calibration, confusion
 from seqvision.metrics.ranking import Ranking, mean_of
 
 Values = dict[str, float | None]
+LOWER_IS_BETTER = ("loss", "mae", "rmse")
+
+
+def defined(values: Values) -> dict[str, float]:
+    """Those that are."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def score_of(values: Values, metric: str) -> float:
+    """A metric, or its negative, as what is better the higher it is.
+
+    Raises:
+      UserError: it is undefined on the validation split.
+    """
+    value = values.get(metric)
+    if value is None:
+        raise UserError(
+            f"config.checkpoint.best_metric: {metric} is undefined where no example is of a class,"
+            " or all are; provide another validation split, or choose another metric, such as loss"
+        )
+    return -value if metric in LOWER_IS_BETTER else value
 
 
 @runtime_checkable

@@ -84,7 +84,7 @@ def load_seeds(workdir: Path) -> list[Run]:
     here = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, execution="auto")
     )
-    task = create_task(here, data.class_names)
+    task = create_task(here, data.class_names, data.targets)
     model, replicas = create_network(here, task), Replicas(settings.seeds)
     each = zip(
         replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
@@ -107,7 +107,9 @@ def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:
     settings = dataclasses.replace(run.settings, reading=reading)
     check_together(settings)
     return dataclasses.replace(
-        run, settings=settings, task=create_task(settings, run.data.class_names)
+        run,
+        settings=settings,
+        task=create_task(settings, run.data.class_names, run.data.targets),
     )
 
 

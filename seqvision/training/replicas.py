@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.data.batching import example_indices
+from seqvision.data.class_balance import Draws
 from seqvision.runtime.mesh import state_sharding, training_mesh
 from seqvision.tasks.base import Evaluation, Metrics
 from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
@@ -75,11 +76,22 @@ class Replicas:
     # --- examples ---
 
     def index_table(
-        self, num_examples: int, step: int, num_steps: int, batch_size: int
+        self,
+        num_examples: int,
+        step: int,
+        num_steps: int,
+        batch_size: int,
+        draws: Draws | None = None,
     ) -> np.ndarray:
-        """Examples of the steps from `step` on, int32 (*axes, num_steps, batch_size)."""
+        """Examples of the steps from `step` on, int32 (*axes, num_steps, batch_size).
+
+        They come in shuffled epochs, unless `draws` says otherwise.
+        """
         first, count = step * batch_size, num_steps * batch_size
-        tables = [example_indices(seed, num_examples, first, count) for seed in self.seeds]
+        tables = [
+            draws(seed, first, count) if draws else example_indices(seed, num_examples, first, count)
+            for seed in self.seeds
+        ]
         return np.stack(tables).reshape(*self.axes, num_steps, batch_size)
 
     # --- metrics ---
