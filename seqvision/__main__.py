@@ -34,9 +34,16 @@ _ALONE = ("host_devices", "num_processes")
 _TOGETHER = (*_ALONE, "coordinator_address", "process_id")
 MODES = {
     "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
-    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
+    "evaluate": Mode(
+        (
+            *("workdir", "split", "output", "csv_guard", "seed", "decide"),
+            *("calibrate", "bootstrap", "specificity"),
+        ),
+        _TOGETHER,
+    ),
     "predict": Mode(
-        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
+        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale", "calibrated"),
+        _ALONE,
     ),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide", "to_scale"), _ALONE),
     "export": Mode(

@@ -1,25 +1,34 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.dataset import SPLITS, Split
+from seqvision.data.dataset import SPLITS, Dataset, Split
 from seqvision.errors import UserError, did_you_mean
 from seqvision.inference.decision import MEASURES, check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
+from seqvision.runs.evaluations import save_evaluation, save_temperature
 from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
-from seqvision.runtime.console import say
+from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Metrics, Task
+from seqvision.tasks.base import Evaluation, Metrics, Task
+from seqvision.tasks.evaluation_report import (
+    Asked,
+    calibration_facts,
+    evaluation_report,
+    report_lines,
+)
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -37,8 +46,14 @@ def evaluate_run(
     seed: int | None = None,
     csv_guard: bool = True,
     decide: str = "",
+    calibrate: bool = False,
+    bootstrap: int = 0,
+    specificity: float = 0.9,
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
+
+    All metrics are written to `evaluation_SPLIT.json` in the workdir, but for texts and for several
+    seeds at once.
 
     Place of the data and batch size come from `config`, the network and its weights from `workdir`.
     Made lines may look otherwise than in training (`config.lines`). Of a run of several seeds it
@@ -53,6 +68,10 @@ def evaluate_run(
       csv_guard: see `inference.output_file.write_rows`.
       decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
         threshold calibrated on the validation split, see `inference.decision_curve`.
+      calibrate: also fits a temperature on the validation split and keeps it with the run, see
+        `metrics.calibration`.
+      bootstrap: samples for confidence intervals, see `metrics.bootstrap`; 0 for none.
+      specificity: at which the sensitivity of each class is given.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
@@ -63,10 +82,10 @@ def evaluate_run(
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        _check_asked(runs, output, decide)
+        _check_asked(runs, output, decide, calibrate, bootstrap, specificity)
         check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
-    asked = (settings, split_name, output, seed, decide)
+    asked = (settings, split_name, output, seed, decide, calibrate, bootstrap, specificity)
     processes.check_same(
         {
             "config and flags; give each the same command": asked,
@@ -92,15 +111,24 @@ def evaluate_run(
         metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
     else:
-
-        def keep(prediction: Any, label: Any) -> None:
-            examples.append((prediction, label))
-
-        wanted = target is not None or task.needs_predictions()
+        wanted = target is not None or task.needs_predictions() or not task.reads_lines
+        keep = functools.partial(_keep, examples)
         metrics = evaluate(run.params, split, keep if wanted else None)
         report = task.report(metrics, examples)
     for line in report:
         say(line)
+    scores = task.scores(examples) if examples else None
+    if scores is not None:
+        temperature = _fitted(run, task, evaluate, dataset) if calibrate else None
+        over = functools.partial(tqdm, unit="sample", disable=not on_terminal(), leave=False)
+        wishes = Asked(specificity, bootstrap, run.seed, over)
+        found = evaluation_report(scores, split.groups, len(split), wishes)
+        if temperature is not None:
+            found["calibration"] = calibration_facts(scores, temperature)
+        printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
+        for line in report_lines(found, printed, bool(split.groups)):
+            say(line)
+        say(save_evaluation(run, split_name, found))
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
@@ -108,6 +136,21 @@ def evaluate_run(
         for line in decision_report(run, dataset, split_name, decide):
             say(line)
     return metrics
+
+
+def _keep(examples: list[Example], prediction: Any, label: Any) -> None:
+    examples.append((prediction, label))
+
+
+def _fitted(run: Run, task: Task, evaluate: Evaluation, dataset: Dataset) -> float:
+    """The temperature of the validation split, which is kept with the run."""
+    examples: list[Example] = []
+    evaluate(run.params, dataset.split("validation"), functools.partial(_keep, examples))
+    scores = task.scores(examples)
+    assert scores is not None
+    temperature = scores.fit_temperature()
+    save_temperature(run, {**calibration_facts(scores, temperature), "count": scores.count})
+    return temperature
 
 
 def _check_split(name: str) -> None:
@@ -118,8 +161,21 @@ def _check_split(name: str) -> None:
         )
 
 
-def _check_asked(runs: list[Run], output: str, decide: str) -> None:
+def _check_asked(
+    runs: list[Run], output: str, decide: str, calibrate: bool, bootstrap: int, specificity: float
+) -> None:
     """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
+    run = runs[0]
+    if not 0 < specificity < 1:
+        raise UserError(f"--specificity: {specificity:g} is none; choose one between 0 and 1")
+    unread = {"calibrate": calibrate, "bootstrap": bootstrap, "specificity": specificity != 0.9}
+    for flag, value in unread.items():
+        is_number = run.data.targets.kind == "number" and flag != "bootstrap"
+        if value and (run.task.reads_lines or is_number):
+            what = "reads text" if run.task.reads_lines else "predicts numbers"
+            raise UserError(
+                f"--{flag}: it has no effect on {run.workdir}, which {what}; leave it out"
+            )
     if decide:
         if ":" in decide:
             raise UserError(
@@ -132,7 +188,13 @@ def _check_asked(runs: list[Run], output: str, decide: str) -> None:
             classifier_steps(runs[0])
         except UserError as error:
             raise UserError(f"--decide: {error}") from None
-    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
+    one_seed = {
+        "output": (output, "predictions are written"),
+        "decide": (decide, "it is shown"),
+        "calibrate": (calibrate, "a temperature is fitted"),
+        "bootstrap": (bootstrap, "intervals are computed"),
+        "specificity": (specificity != 0.9, "sensitivity is computed"),
+    }
     for flag, (asked, what) in one_seed.items():
         if asked and len(runs) > 1:
             raise UserError(
@@ -167,7 +229,21 @@ def run(
     csv_guard: bool,
     seed: int | None,
     decide: str,
+    calibrate: bool,
+    bootstrap: int,
+    specificity: float,
 ) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
+    evaluate_run(
+        settings,
+        workdir,
+        split,
+        output,
+        seed,
+        csv_guard,
+        decide,
+        calibrate,
+        bootstrap,
+        specificity,
+    )
     return 0

@@ -14,7 +14,7 @@ from seqvision.errors import UserError
 from seqvision.shapes import Indices
 
 Draws = Callable[[int, int, int], Indices]
-"""`draws(seed, start, count)`: examples number `start` to `start + count` of an endless sequence."""
+"""`draws(seed, start, count)`: examples `start` to `start + count` of an endless sequence."""
 
 _ROUNDS = 4096
 

@@ -71,6 +71,13 @@ class Task(abc.ABC):
     def losses(self, logits: Any, batch: dict[str, Array]) -> PerExample:
         """The loss of each example, (B,)."""
 
+    def num_targets(self, batch: dict[str, Array]) -> PerExample | None:
+        """How many known targets the loss of each example is a mean of, (B,).
+
+        None where each has one: the loss of a batch is the mean over its targets.
+        """
+        return None
+
     @abc.abstractmethod
     def sums(self, logits: Any, batch: dict[str, Array], losses: PerExample, mask: Mask) -> Any:
         """What is summed over the examples whose `mask` is True, with their known `losses`."""

@@ -158,9 +158,7 @@ class ScoredTask(Task):
             length = None if lengths is None else int(lengths[index])
             yield self.prediction(list(self._parts(outputs, index, length)), length is not None)
 
-    def _parts(
-        self, outputs: WindowLogits, index: int, length: int | None
-    ) -> Iterator[WindowPart]:
+    def _parts(self, outputs: WindowLogits, index: int, length: int | None) -> Iterator[WindowPart]:
         ranges = [(0, length or 0)]
         if length is not None and self.windows is not None:
             ranges = frame_ranges(length, *self.windows)

@@ -1,6 +1,7 @@
 """The seeds that a run trains at once, as replicas of one network."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,10 +89,8 @@ class Replicas:
         They come in shuffled epochs, unless `draws` says otherwise.
         """
         first, count = step * batch_size, num_steps * batch_size
-        tables = [
-            draws(seed, first, count) if draws else example_indices(seed, num_examples, first, count)
-            for seed in self.seeds
-        ]
+        draws = draws or functools.partial(_shuffled, num_examples)
+        tables = [draws(seed, first, count) for seed in self.seeds]
         return np.stack(tables).reshape(*self.axes, num_steps, batch_size)
 
     # --- metrics ---
@@ -121,6 +120,10 @@ class Replicas:
         steps = jax.device_get(state.step)
         behind = np.flatnonzero(steps == steps.min())
         return f" of seed {', '.join(str(self.seeds[index]) for index in behind)}"
+
+
+def _shuffled(num_examples: int, seed: int, start: int, count: int) -> Any:
+    return example_indices(seed, num_examples, start, count)
 
 
 def _part(tree: Any, index: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
-from seqvision.data.files.paths import few, shown
+from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut

@@ -146,7 +146,9 @@ def _groups(file: NpzFile, prefix: str, count: int) -> list[str]:
             f"{shown(file.path)}: {prefix}groups is {array.dtype} {array.shape}; a whole number or"
             f" a name for each example, ({count},), is needed"
         )
-    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in array.tolist()]
+    return [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in array.tolist()
+    ]
 
 
 def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:

@@ -166,7 +166,9 @@ def _steps(file: NpzFile, arrays: dict[str, np.ndarray]) -> Found:
         if "class_names" in file.keys:
             names = tuple(map(_text, file.arrays["class_names"].tolist()))
         numbers = {name: number for number, name in enumerate(names)} | {"": UNKNOWN}
-        return Found(names, {p: list(_numbered(file, p, rows, numbers)) for p, rows in lists.items()})
+        return Found(
+            names, {p: list(_numbered(file, p, rows, numbers)) for p, rows in lists.items()}
+        )
     whole = {p: _whole(file, p, array) for p, array in arrays.items()}
     highest = max((int(array.max()) for array in whole.values() if array.size), default=-1)
     if highest >= sum(array.size for array in whole.values()):  # Before so many names are made.
@@ -217,7 +219,9 @@ def _whole(file: NpzFile, prefix: str, array: np.ndarray) -> np.ndarray:
         )
     found = found.astype(np.int64)
     if found.size and int(found.min()) < UNKNOWN:
-        raise UserError(f"{where} has {int(found.min())}; classes are 0 to K - 1, {UNKNOWN} unknown")
+        raise UserError(
+            f"{where} has {int(found.min())}; classes are 0 to K - 1, {UNKNOWN} unknown"
+        )
     return found
 
 

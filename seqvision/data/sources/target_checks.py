@@ -48,7 +48,9 @@ def checked_targets(
         if missing:
             raise _missing(where, [shown(name) for name in missing])
     if targets.kind == "labels":
-        never = [n for n, column in zip(class_names, train.T, strict=True) if not (column > 0).any()]
+        never = [
+            n for n, column in zip(class_names, train.T, strict=True) if not (column > 0).any()
+        ]
         if never:
             say(f"{where}: never true in training: {few([shown(name) for name in never])}")
     fitted = targets.fitted(train)

@@ -82,7 +82,7 @@ def draw_clip(
 
 def _changing(
     recipe: MovingDigits, words: UInt32[Array, "2 T"], length: Int32[Array, ""]
-) -> tuple[Int32[Array, "T 3"], Int32[Array, "T"]]:
+) -> tuple[Int32[Array, "T 3"], Int32[Array, " T"]]:
     """Row, column and angle since frame 0, and the direction that led to each frame.
 
     Each direction lasts until chance ends it; another one of the four follows. The first frame and
