@@ -17,7 +17,7 @@ from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
 from seqvision.runs.evaluations import save_evaluation, save_temperature
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import Run, check_targets, load_run, load_seeds
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
@@ -186,6 +186,7 @@ def _check_asked(
         try:
             check_measure(decide)
             classifier_steps(runs[0])
+            check_targets(runs[0], "a decision")
         except UserError as error:
             raise UserError(f"--decide: {error}") from None
     one_seed = {
