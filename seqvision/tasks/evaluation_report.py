@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seqvision.metrics.bootstrap import LEVEL, bootstrap_intervals
+from seqvision.metrics.calibration import HIGHEST, LOWEST
 from seqvision.metrics.ranking import mean_of
 from seqvision.metrics.scores import Scores
 from seqvision.runtime.console import aligned
@@ -92,7 +93,8 @@ def report_lines(
             continue
         low_high = intervals.get(name)
         text = " to ".join(format_metric(name, one) for one in low_high) if low_high else ""
-        shown = "undefined" if value is None else format_metric(name, value)
+        form = "accuracy" if name.startswith("mean sensitivity") else name
+        shown = "undefined" if value is None else format_metric(form, value)
         rows.append((_NAMES.get(name, name.replace("_", " ")), shown, text))
     yield from (line.removeprefix("  ").rstrip() for line in aligned(rows))
     if intervals:
@@ -104,7 +106,8 @@ def report_lines(
     if "calibration" in report:
         found = report["calibration"]
         yield (
-            f"temperature {found['temperature']:.3f}, fitted on validation: calibration error"
+            f"temperature {found['temperature']:.3f}{_bound(found['temperature'])}, fitted on"
+            " validation: calibration error"
             f" {found['ece']:.4f} -> {found['ece_calibrated']:.4f}, loss"
             f" {found['loss']:.4f} -> {found['loss_calibrated']:.4f}"
         )
@@ -118,6 +121,12 @@ def calibration_facts(scores: Scores, temperature: float) -> dict[str, Any]:
         **{name: before[name] for name in ("ece", "loss")},
         **{f"{name}_calibrated": after[name] for name in ("ece", "loss")},
     }
+
+
+def _bound(temperature: float) -> str:
+    if 1.01 * LOWEST < temperature < 0.99 * HIGHEST:
+        return ""
+    return " (the most extreme that is tried: too few examples, or hardly a wrong one)"
 
 
 def _values(report: dict[str, Any]) -> dict[str, float | None]:

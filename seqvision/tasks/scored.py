@@ -182,7 +182,8 @@ class ScoredTask(Task):
                 outputs, lengths, labels = to_host(step(split.is_streamed)(params, arrays, indices))
                 count = int(mask.sum())
                 found = self.predictions(outputs, lengths, count)
-                examples += zip(found, labels[:count], strict=True)
+                pairs = zip(found, labels[:count], strict=True)
+                examples += ((one, self.own_label(label, one)) for one, label in pairs)
             if keep is not None:
                 for prediction, label in examples:
                     keep(prediction, label)
@@ -190,6 +191,10 @@ class ScoredTask(Task):
             return ScoredMetrics(scores.values(), scores.count, self.metric)
 
         return evaluate
+
+    def own_label(self, label: Any, prediction: Any) -> Any:
+        """The label of an example without what pads it."""
+        return label
 
     @abc.abstractmethod
     def scores(self, examples: Sequence[tuple[Any, Any]]) -> Scores: ...

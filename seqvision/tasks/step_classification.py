@@ -117,7 +117,7 @@ class StepClassification(ScoredTask):
     def scores(self, examples: Sequence[tuple[StepPrediction, Any]]) -> ClassScores:
         targets, probabilities, units = [], [], []
         for unit, (prediction, label) in enumerate(examples):
-            labels = np.asarray(label)[: len(prediction["classes"])]
+            labels = np.asarray(label)
             counted = (labels != UNKNOWN) & (prediction["classes"] != UNKNOWN)
             targets.append(labels[counted])
             probabilities.append(prediction["probabilities"][counted])
@@ -133,8 +133,11 @@ class StepClassification(ScoredTask):
         tempered = tempered_classes(prediction["probabilities"], temperature)
         return StepPrediction(classes=prediction["classes"], probabilities=tempered)
 
+    def own_label(self, label: Any, prediction: StepPrediction) -> Any:
+        return label[: len(prediction["classes"])]
+
     def truth(self, label: Any) -> list[str | None]:
-        """The class of each frame, None where it is unknown; the padding's, too."""
+        """The class of each frame, None where it is unknown."""
         return [self._name(int(one)) for one in label]
 
     def _name(self, label: int) -> str | None:

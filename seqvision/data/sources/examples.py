@@ -173,6 +173,8 @@ def make_dataset(
     for split, examples in given.items():
         if not examples:
             raise UserError(f"{where}: its {split} split is empty; fill it or remove it")
+    if not class_names and targets.gives_classes:
+        raise UserError(f"{where}: no target of its train split is known; give it some")
     if targets.gives_classes and len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")

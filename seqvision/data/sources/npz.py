@@ -10,7 +10,7 @@ import numpy as np
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.hash_split import fraction_of, fraction_of_group
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
 from seqvision.data.sources.npz_targets import Found, check_steps, read_targets, target_kind
@@ -105,7 +105,7 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
                 name=f"{shown(path)}: {key}[{index}]",
                 shape=known_shape(clip.shape, loading.size),
                 label=numbers[index],
-                fraction=fractions[index],
+                fraction=fraction_of_group(groups[index]) if groups[index] else fractions[index],
                 pixels=fractions[index],
                 read=functools.partial(fit_known, clip, loading.size),
                 group=groups[index],

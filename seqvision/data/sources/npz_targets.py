@@ -40,9 +40,12 @@ def target_kind(file: NpzFile, prefixes: Iterable[str], asked: str) -> str:
             return "steps"
         labels, images = file.arrays[f"{prefix}labels"], file.arrays[f"{prefix}images"]
         named_steps = file.own_names.get(f"{prefix}labels", "").lower().find("target") >= 0
+        is_row = labels.ndim == 1 and len(labels) != len(images)
+        if named_steps and is_row and f"{prefix}lengths" in file.arrays:
+            return "steps"
         if labels.ndim == 2 and labels.shape[1] > 1:
             of_frames = images.ndim >= 4 and images.shape[1] == labels.shape[1]
-            if named_steps and of_frames:
+            if named_steps and (of_frames or (images.ndim >= 4 and not _is_binary(labels))):
                 return "steps"
             if _is_binary(labels) and not _is_one_hot(labels):
                 return "labels"

@@ -62,11 +62,15 @@ def read_step_table(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise UserError(f"{where}: it is not text in UTF-8; save it so") from None
     try:
-        reader = csv.DictReader(text.splitlines(), strict=True)
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        rows = [{str(k).strip(): (v or "").strip() for k, v in row.items() if k} for row in reader]
+        lines = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
     except csv.Error as error:
         raise UserError(f"{where}: no CSV ({error}); save it again") from None
+    columns, *cells = lines or [[]]
+    # A line without anything is a frame whose target is unknown.
+    rows = [
+        {name: row[place] if place < len(row) else "" for place, name in enumerate(columns)}
+        for row in cells
+    ]
     if "target" not in columns:
         found = ", ".join(map(shown, columns)) or "nothing"
         raise UserError(
