@@ -20,8 +20,8 @@ Accuracy of `digit` after each frame, by the same command with `--mode=evaluate`
     accuracy %  38.72  53.07  65.64  75.24  78.24  80.01
 
 `per_frame` has a target for every frame: which way the digit moved to it. It turns now and then,
-and half of each frame is hidden. Test mAP per frame after 600 steps (seed 0): 0.6904; trained on the
-last frame of each clip alone (`--config.loss.steps=last`): 0.2511, which is chance. The whole
+and half of each frame is hidden. Test mAP per frame after 600 steps (seed 0): 0.6904; trained on
+the last frame of each clip alone (`--config.loss.steps=last`): 0.2511, which is chance. The whole
 command took 6:39 and 3:17 on both cores, much other work beside it.
 
 With `--config.clips.turn=30.0` two classes more turn clockwise or counterclockwise, which takes far

@@ -6,8 +6,11 @@ undefined, because there are no positives or no negatives, it is None, and means
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+
+from seqvision.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,31 +46,39 @@ class Ranking:
         """Area under the ROC curve: how often a positive scores above a negative, ties half."""
         if not self.has_both:
             return None
-        from sklearn.metrics import roc_auc_score
-
-        return float(roc_auc_score(self.positive, self.scores, sample_weight=self.weights))
+        found = _metrics().roc_auc_score(self.positive, self.scores, sample_weight=self.weights)
+        return float(found)
 
     def average_precision(self) -> float | None:
         """Sum over thresholds of precision times the growth of recall, without interpolation."""
         if not self.positive.any():
             return None
-        from sklearn.metrics import average_precision_score
-
         return float(
-            average_precision_score(self.positive, self.scores, sample_weight=self.weights)
+            _metrics().average_precision_score(
+                self.positive, self.scores, sample_weight=self.weights
+            )
         )
 
     def sensitivity_at(self, specificity: float) -> float | None:
         """The highest fraction of positives found at a threshold that keeps this specificity."""
         if not self.has_both:
             return None
-        from sklearn.metrics import roc_curve
-
-        false_positives, sensitivity, _ = roc_curve(
+        false_positives, sensitivity, _ = _metrics().roc_curve(
             self.positive, self.scores, sample_weight=self.weights, drop_intermediate=False
         )
         # Rates are quotients: 1 - 0.9 is not quite 0.1.
         return float(sensitivity[false_positives <= 1 - specificity + 1e-9].max())
+
+
+def _metrics() -> Any:
+    try:
+        import sklearn.metrics
+    except ImportError:
+        raise UserError(
+            "metrics: scikit-learn is not installed, which seqvision needs since it was updated;"
+            " install it: pip install 'scikit-learn>=1.5,<2'"
+        ) from None
+    return sklearn.metrics
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
