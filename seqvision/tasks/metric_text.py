@@ -9,9 +9,9 @@ from seqvision.runtime.console import aligned
 _FRACTIONS = ("accuracy", "balanced_accuracy", "cer", "exact_match", "boundary_f1")
 _FOUR_DIGITS = ("loss", "auc", "map", "f1", "ece", "r2")
 # What matters most comes first.
-_FIRST = ("accuracy", "cer", "exact_match", "map", "auc", "mae", "rmse", "r2")
+_FIRST = ("accuracy", "cer", "exact_match", "balanced_accuracy", "map", "auc", "mae", "rmse", "r2")
 # In lines during training; `--mode=evaluate` prints all.
-_LEFT_OUT = ("balanced_accuracy", "f1", "ece")
+_LEFT_OUT = ("ece",)
 
 
 def final_line(split: str, metrics: dict[str, Any]) -> str:
