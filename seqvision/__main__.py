@@ -37,11 +37,15 @@ MODES = {
         ("workdir", "profile", "measure_peak", "stop_with_input", "report"), _TOGETHER, True
     ),
     "evaluate": Mode(
-        ("workdir", "split", "output", "csv_guard", "seed", "decide", "corrupt", "reference"),
+        (
+            *("workdir", "split", "output", "csv_guard", "seed", "decide"),
+            *("calibrate", "bootstrap", "specificity", "corrupt", "reference"),
+        ),
         _TOGETHER,
     ),
     "predict": Mode(
-        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
+        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale", "calibrated"),
+        _ALONE,
     ),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide", "to_scale"), _ALONE),
     "export": Mode(

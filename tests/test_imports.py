@@ -19,7 +19,7 @@ MODES = (
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
-    ("profiling", "weights"),
+    ("metrics", "profiling", "weights"),
     ("decoding",),
     ("config",),
     ("runtime",),

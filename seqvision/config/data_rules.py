@@ -60,9 +60,13 @@ def _clip_rules(settings: Settings) -> Iterator[str]:
     if clips.validation_clips > 0 and data.validation_examples == 0:
         yield f"""config.clips.validation_clips: {clips.validation_clips} clips need digits, but
             config.data.validation_examples is 0; hold out some, or set it to 0"""
-    if clips.turn > 0 and clips.task == "digit":
-        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits
-            are upright; set it to 0 or choose config.clips.task=motion"""
+    if clips.turn > 0 and clips.task != "motion":
+        which = "are upright" if clips.task == "digit" else "move in four directions"
+        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task {clips.task}, whose
+            digits {which}; set it to 0 or choose config.clips.task=motion"""
+    if clips.task == "directions" and (clips.min_frames or clips.num_frames) < 2:
+        yield """config.clips.task: directions are learnt from the second frame on; give all clips
+            two frames at least (config.clips.num_frames, config.clips.min_frames)"""
     if clips.min_frames > clips.num_frames:
         yield f"""config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,
             {clips.num_frames}; lower it, or 0 for clips of one length"""

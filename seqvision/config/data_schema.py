@@ -31,6 +31,8 @@ PATHS = {
 }
 # Sources whose examples `config.data.kind` can tell.
 KIND_SOURCES = ("npz", "folders")
+# What is to be predicted of each example, see `data.targets.Targets`, and which sources can tell.
+TARGETS = {"npz": ("class", "steps", "labels", "number"), "folders": ("class", "steps")}
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
@@ -100,6 +102,11 @@ class Data:
       kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
         folders inside a class folder are: groups of single images (images), clips, or auto (clips
         for model.sequence=frames, or where they hold numbered series of images of one size).
+      target: What is to be predicted. npz: class (one for each example), steps (a class for every
+        frame of a clip), labels (any of several at once) or number. folders: class or steps (a
+        table of targets beside each clip). auto: what the data hold.
+      balanced_draws: In training, draw examples of all classes equally often, however many there
+        are of each.
       value_range: folders: of pictures of more than 8 bits, the values that are black and white,
         such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
         training split (of all files where validation_fraction and test_fraction cut it), and
@@ -133,6 +140,8 @@ class Data:
     cache_dir: str = declare("")
     path: str = declare("")
     kind: str = declare("auto", OneOf(("auto", "images", "clips")))
+    target: str = declare("auto", OneOf(("auto", *TARGETS["npz"])))
+    balanced_draws: bool = declare(False)
     value_range: str = declare("auto")
     paper: str = declare("auto", OneOf(("auto", "black", "white")))
     broken_files: str = declare("fail", OneOf(("fail", "skip")))
@@ -155,8 +164,9 @@ class Clips:
 
     Attributes:
       task: moving_digits: motion (left, right, up or down, and with config.clips.turn also
-        clockwise or counterclockwise: not to be seen in one frame) or digit (which digit, through
-        noise and occlusion).
+        clockwise or counterclockwise: not to be seen in one frame), digit (which digit, through
+        noise and occlusion) or directions (it turns now and then: left, right, up or down, for
+        every frame but the first).
       num_frames, min_frames: Frames of the longest clips, and of the shortest (0 = all are of one
         length).
       height, width, channels: Pixels of a frame, and its channels (1 or 3).
@@ -168,7 +178,7 @@ class Clips:
         from the same split of the digits.
     """
 
-    task: str = declare("motion", OneOf(("motion", "digit")))
+    task: str = declare("motion", OneOf(("motion", "digit", "directions")))
     num_frames: int = declare(8, SIZE)
     min_frames: int = declare(0, COUNT)
     height: int = declare(28, Range(1, _CLIP_SIDE))

@@ -85,6 +85,24 @@ flags.DEFINE_string(
     "reference", "", "evaluate, with --corrupt: the workdir of a run to compare the errors to."
 )
 flags.DEFINE_bool(
+    "calibrate",
+    False,
+    "evaluate: fit a temperature on the validation split, and keep it with the run.",
+)
+flags.DEFINE_bool(
+    "calibrated", False, "predict: at the temperature that --mode=evaluate --calibrate fitted."
+)
+flags.DEFINE_integer(
+    "bootstrap",
+    0,
+    "evaluate: so many samples for confidence intervals, such as 1000 (0: none).",
+    lower_bound=0,
+    upper_bound=1_000_000,
+)
+flags.DEFINE_float(
+    "specificity", 0.9, "evaluate: the specificity at which the sensitivity of a class is given."
+)
+flags.DEFINE_bool(
     "to_scale",
     True,
     "predict, read: bring lines of writing to the height, place, thickness and tilt of the training"

@@ -29,6 +29,7 @@ from seqvision.data.synthetic.clip_recipe import MovingDigits
 from seqvision.data.synthetic.digit_lines import digit_lines
 from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.data.synthetic.moving_digits import moving_digits
+from seqvision.data.target_fit import check_targets
 from seqvision.errors import UserError, did_you_mean
 from seqvision.models.cnn import smallest_side
 
@@ -60,6 +61,7 @@ def load_dataset(
     loading = Loading(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
+        target=data.target,
         tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
         percentiles=parse_percentiles(data.value_range),
         reads_clips=settings.model.sequence == "frames",
@@ -73,6 +75,7 @@ def load_dataset(
     )
     dataset = _SOURCES[source](settings, loading)
     _check_fits(settings, dataset)
+    check_targets(settings, dataset)
     return dataset
 
 

@@ -38,6 +38,11 @@ _FREE = (
 # do, but for `_as_it_was` and, of deep and transparent pictures, of which each file had tones of
 # its own.
 _NEWER = (
+    "data.target",
+    "data.balanced_draws",
+    "loss.steps",
+    "loss.class_weights",
+    "checkpoint.best_metric",
     "data.value_range",
     "data.paper",
     "lines.invert",

@@ -15,6 +15,7 @@ _EXAMPLE_FIELDS = (
     "source",
     "name",
     "kind",
+    "target",
     "height",
     "width",
     "channels",

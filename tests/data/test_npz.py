@@ -95,7 +95,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
         ),
         ({"images": IMAGES * 209.5, "labels": LABELS}, ["save np.round(images).astype(np.uint8)"]),
         ({"images": IMAGES, "labels": np.eye(4)}, ["one-hot", "argmax(axis=1)"]),
-        ({"images": IMAGES, "labels": np.tri(4)}, ["(4, 4)", "multi-label", "save one column"]),
+        ({"images": IMAGES, "labels": 2 * np.tri(4)}, ["(4, 4)", "multi-label", "save one column"]),
         ({"x": IMAGES, "data": IMAGES, "y": LABELS}, ["both 'x' and 'data' may be its images"]),
         (
             {"images": np.ones((4, 20, 20, 4), np.uint8), "labels": LABELS},
@@ -123,7 +123,7 @@ CLIP_ARRAY = np.ones((4, 7, 6, 5), np.uint8)
         ({"images": np.ones(4, np.uint8), "labels": LABELS}, ["(4,)", "clips are"]),
         ({"images": np.ones((4, 0, 5), np.uint8), "labels": LABELS}, ["(4, 0, 5)"]),
         ({"images": np.ones((4, 7, 3, 6, 5), np.uint8), "labels": LABELS}, ["channels come last"]),
-        ({"images": IMAGES, "labels": np.ones((4, 14), int)}, ["(4, 14)", "several labels"]),
+        ({"images": IMAGES, "labels": np.full((4, 14), 2)}, ["(4, 14)", "several labels"]),
         ({"images": IMAGES, "labels": np.ones((4, 1, 1), int)}, ["(4, 1, 1)"]),
         ({"images": IMAGES, "labels": LABELS / 1.0}, ["float64", "whole numbers"]),
         ({"images": IMAGES, "labels": LABELS - 1}, ["labels has -1"]),

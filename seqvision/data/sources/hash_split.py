@@ -37,6 +37,11 @@ def fraction_of(frames: HostFrames, content: Content | None = None) -> float:
     return _fraction(digest.digest())
 
 
+def fraction_of_group(group: str) -> float:
+    """The same from the name of what examples belong to: all of a group lie on one side."""
+    return _fraction(hashlib.sha256(b"group " + group.encode(errors="surrogateescape")).digest())
+
+
 def _fraction(digest: bytes) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 

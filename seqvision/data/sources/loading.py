@@ -19,6 +19,7 @@ class Loading:
       size: height, width and channels to bring all to; 0 is what the examples have, which is one
         channel where all of them are grey.
       kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
+      target: what is to be predicted, see `targets.Targets`, or `auto`.
       reads_clips: whether the network reads clips.
       tones: what the user chose for deep and transparent pictures.
       percentiles: what `config.data.value_range` states of them; see `set_tones`.
@@ -34,6 +35,7 @@ class Loading:
 
     size: Size = (0, 0, 0)
     kind: str = "auto"
+    target: str = "auto"
     reads_clips: bool = False
     tones: Tones = FILE_BY_FILE
     percentiles: tuple[float, float] | None = None

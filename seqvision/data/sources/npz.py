@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.hash_split import fraction_of, fraction_of_group
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
+from seqvision.data.sources.npz_targets import Found, check_steps, read_targets, target_kind
 from seqvision.data.sources.scan_cache import (
     FileScan,
     load_json,
@@ -21,21 +22,26 @@ from seqvision.data.sources.scan_cache import (
     save_scan,
     scan_path,
 )
+from seqvision.data.targets import Targets
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
 _PREFIXES = {"train_": "train", "val_": "validation", "validation_": "validation", "test_": "test"}
 _ARRAYS = ("images", "labels", "lengths")
+_OPTIONAL = ("targets", "groups")
 _IMAGES = tuple(f"{prefix}images" for prefix in ("", *_PREFIXES))
-_KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
+_KNOWN = ("class_names", *(p + a for p in ("", *_PREFIXES) for a in (*_ARRAYS, *_OPTIONAL)))
+
+_NUMBERS = "; set config.data.target=number if these are numbers to be predicted"
 
 
 def load_npz(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
     It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
-    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, and
-    `class_names`. Frames after a clip's length become 0. A set that is streamed is read from the
+    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, `groups` (of
+    examples that belong together) and `class_names`. Other targets than classes: see
+    `npz_targets`. Frames after a clip's length become 0. A set that is streamed is read from the
     file by a memory map.
 
     Returns:
@@ -70,13 +76,11 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
     """Makes a data set of the arrays of a file; see `load_npz`."""
     path = file.path
     splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in _prefixes(file)}
-    labels = {prefix: _labels(file, prefix) for prefix in splits}
-    first = _first_label(file, labels)
-    if first:
-        labels = {prefix: array.astype(np.int64) - first for prefix, array in labels.items()}
-        highest = max(int(array.max()) for array in labels.values() if len(array)) + first
-        loading.say(f"{shown(path)}: labels begin at 1: taken as classes 1 to {highest}")
-    class_names = _class_names(file, labels, first)
+    targets = Targets(target_kind(file, splits, loading.target))
+    if targets.kind == "class":
+        class_names, labels = _classes(file, splits, loading)
+    else:
+        class_names, labels = read_targets(file, list(splits), targets.kind)
     held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
     is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
     given: dict[str, list[Example]] = {}
@@ -85,7 +89,14 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         key = f"{prefix}images"
         frames, of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
         kinds[of_clips] = key
-        numbers = _numbered(file, prefix, labels[prefix], class_names)
+        numbers = labels[prefix]
+        if targets.kind == "steps":
+            where = f"{shown(path)}: {prefix}targets"
+            numbers = [
+                check_steps(where, index, row, len(clip))
+                for index, (row, clip) in enumerate(zip(numbers, frames, strict=True))
+            ]
+        groups = _groups(file, prefix, len(frames))
         fractions = [0.0] * len(frames)
         if is_cut and split == "train":
             fractions = _fractions(file, frames, loading)
@@ -94,9 +105,10 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
                 name=f"{shown(path)}: {key}[{index}]",
                 shape=known_shape(clip.shape, loading.size),
                 label=numbers[index],
-                fraction=fractions[index],
+                fraction=fraction_of_group(groups[index]) if groups[index] else fractions[index],
                 pixels=fractions[index],
                 read=functools.partial(fit_known, clip, loading.size),
+                group=groups[index],
             )
             for index, clip in enumerate(frames)
         ]
@@ -108,8 +120,35 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         )
     stands_for = ("file by CRC-32", file.checksums)
     return make_dataset(
-        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged
+        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged, targets
     )
+
+
+def _classes(file: NpzFile, prefixes: Iterable[str], loading: Loading) -> Found:
+    """A class for each example."""
+    labels = {prefix: _labels(file, prefix) for prefix in prefixes}
+    first = _first_label(file, labels)
+    if first:
+        labels = {prefix: array.astype(np.int64) - first for prefix, array in labels.items()}
+        highest = max(int(array.max()) for array in labels.values() if len(array)) + first
+        loading.say(f"{shown(file.path)}: labels begin at 1: taken as classes 1 to {highest}")
+    names = _class_names(file, labels, first)
+    return Found(names, {p: _numbered(file, p, array, names) for p, array in labels.items()})
+
+
+def _groups(file: NpzFile, prefix: str, count: int) -> list[str]:
+    """What each example belongs to; "" where the file does not say."""
+    array = file.arrays.get(f"{prefix}groups")
+    if array is None:
+        return [""] * count
+    if array.shape != (count,) or array.dtype.kind not in "iuUS":
+        raise UserError(
+            f"{shown(file.path)}: {prefix}groups is {array.dtype} {array.shape}; a whole number or"
+            f" a name for each example, ({count},), is needed"
+        )
+    return [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in array.tolist()
+    ]
 
 
 def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:
@@ -176,9 +215,10 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
             ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
         )
         hint = (
-            "these are one-hot rows: save labels.argmax(axis=1)"
+            "these are one-hot rows: save labels.argmax(axis=1), or set config.data.target=labels"
+            " if others may have several"
             if one_hot
-            else "several labels of one example (multi-label) cannot be learnt; save one column"
+            else "save one column; or, for several labels at once (multi-label), 0 or 1 in each"
         )
         raise UserError(
             f"{where} has the shape {labels.shape}, several labels for an example; one class for"
@@ -189,6 +229,7 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
     if labels.dtype.kind not in "biuUS":
         raise UserError(
             f"{where} is {labels.dtype}; whole numbers from 0 to K - 1, or strings, are needed"
+            f"{_NUMBERS if labels.dtype.kind == 'f' else ''}"
         )
     return labels.reshape(-1)
 
