@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,15 +97,10 @@ def evaluate_run(
     size = settings.data.eval_batch_size
     evaluate = task.create_evaluation(run.model, create_mesh(), split.take, size)
     examples: list[Example] = []
-    if len(runs) > 1:
-        metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
-        report = seeds_report(metrics.row(), run.settings.seeds)
-    else:
-        wanted = target is not None or not task.reads_lines or task.needs_predictions()
-        keep = functools.partial(_keep, examples) if wanted else None
-        metrics = evaluate(run.params, split, keep)
-        report = task.report(metrics, examples)
-    for line in report:
+    keeps = target is not None or not task.reads_lines or task.needs_predictions()
+    metrics = _evaluated(runs, evaluate, split, examples if keeps else None)
+    several = seeds_report(metrics.row(), run.settings.seeds) if len(runs) > 1 else None
+    for line in several or task.report(metrics, examples):
         say(line)
     if examples and not task.reads_lines:
         temperature = _fitted(run, task, evaluate, dataset) if request.calibrate else None
@@ -115,15 +109,26 @@ def evaluate_run(
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
-    further = [decision_report(run, dataset, split_name, request.decide)] if request.decide else []
+    if request.decide:
+        for line in decision_report(run, dataset, split_name, request.decide):
+            say(line)
     if names:
         decoding = dataclasses.replace(run, task=task)
-        further.append(
-            corruption_report(decoding, split, split_name, names, size, metrics, compared)
-        )
-    for line in itertools.chain(*further):
-        say(line)
+        arguments = decoding, split, split_name, names, size, metrics, compared
+        for line in corruption_report(*arguments):
+            say(line)
     return metrics
+
+
+def _evaluated(
+    runs: list[Run], evaluate: Evaluation, split: Split, examples: list[Example] | None
+) -> Metrics:
+    """The metrics of a run, whose predictions go to `examples`, or of its seeds."""
+    if len(runs) > 1:
+        metrics = [evaluate(run.params, split) for run in runs]
+        return Replicas(runs[0].settings.seeds).metrics(metrics)
+    keep = None if examples is None else functools.partial(_keep, examples)
+    return evaluate(runs[0].params, split, keep)
 
 
 def _keep(examples: list[Example], prediction: Any, label: Any) -> None:
