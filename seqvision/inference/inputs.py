@@ -19,6 +19,7 @@ from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.files.videos import VIDEO_SUFFIXES
+from seqvision.data.files.volumes import is_volume
 from seqvision.data.sources.line_reading import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
 from seqvision.errors import UserError
@@ -174,7 +175,6 @@ def read_inputs(
             yield from _npz_inputs(path, input_shape, of_clips, background, invert, tones, doubts)
             continue
         try:
-            _refuse_npy(path)
             if of_clips:
                 if kind_of(path) == "image":
                     raise UnreadableImageError(
@@ -203,7 +203,7 @@ def read_lines(
     """
     for path in paths:
         try:
-            _refuse_npy(path)
+            _refuse_volume(path)
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
             yield Input(shown(path), read_line(path, height, invert, looks), None)
@@ -211,10 +211,10 @@ def read_lines(
             yield Input(shown(path), None, str(error))
 
 
-def _refuse_npy(path: Path) -> None:
-    if path.suffix.lower() == ".npy":
+def _refuse_volume(path: Path) -> None:
+    if is_volume(path):
         raise UnreadableImageError(
-            "a .npy file, of one array; save it as .npz: np.savez('set.npz', images=array)"
+            "a DICOM, NIfTI or .npy file; lines are read from pictures, such as PNG: save it as one"
         )
 
 

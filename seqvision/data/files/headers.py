@@ -9,6 +9,7 @@ from PIL import Image
 from seqvision.data.files.deep import is_deep
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.stacks import check_stack
+from seqvision.data.files.volumes import is_volume, volume_header
 
 # Other formats keep a preview, not a next frame, in their second image.
 _ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
@@ -45,6 +46,9 @@ def has_frames(opened: Image.Image) -> bool:
 @functools.lru_cache(maxsize=_KEPT)
 def _header(path: Path, _size: int, _changed: int) -> Header | None:
     try:
+        if is_volume(path):
+            header = volume_header(path)
+            return Header(header.num_frames > 1, header.num_frames == 1 and not header.kind)
         with opened_image(path) as opened:
             several = getattr(opened, "is_animated", False)
             is_plain = not (several or is_deep(opened) or opened.has_transparency_data)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seqvision.config.data_schema import Data, parse_percentiles, parse_range
+from seqvision.config.data_schema import Data
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
+from seqvision.config.value_ranges import parse_percentiles, parse_range
 from seqvision.data.files.tones import Tones
 from seqvision.data.sources import set_tones
 from seqvision.data.sources.set_tones import tones_of
@@ -97,5 +98,5 @@ def test_percentiles_in_the_config(text: str, percentiles: tuple[float, float] |
 @pytest.mark.parametrize("numbers", ["", "9", "9,1", "-1,9", "1,101", "a,b"])
 def test_percentiles_that_are_none_are_one_line(numbers: str) -> None:
     data = Data(source="folders", path="x", value_range=f"percentiles:{numbers}")
-    with pytest.raises(UserError, match="or two percentiles, such as percentiles:1,99"):
+    with pytest.raises(UserError, match="two percentiles, such as percentiles:1,99"):
         check_together(Settings(data=data))
