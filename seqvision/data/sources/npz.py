@@ -1,31 +1,28 @@
 """The user's own data set from one `.npz` file."""
 
+import dataclasses
 import difflib
 import functools
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
+from seqvision.data.files.tones import Tones
+from seqvision.data.sources.array_splits import places_of, tones_of_splits
+from seqvision.data.sources.array_values import reader, shape_in_channels
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.sources.scan_cache import (
-    FileScan,
-    load_json,
-    load_scan,
-    save_json,
-    save_scan,
-    scan_path,
-)
+from seqvision.data.sources.scan_cache import load_json, save_json, scan_path
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
 _PREFIXES = {"train_": "train", "val_": "validation", "validation_": "validation", "test_": "test"}
-_ARRAYS = ("images", "labels", "lengths")
+_ARRAYS = ("images", "labels", "lengths", "groups")
 _IMAGES = tuple(f"{prefix}images" for prefix in ("", *_PREFIXES))
 _KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
 
@@ -34,9 +31,10 @@ def load_npz(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
     It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
-    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, and
-    `class_names`. Frames after a clip's length become 0. A set that is streamed is read from the
-    file by a memory map.
+    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, `groups` (see
+    `groups`) and `class_names`. Values of more than 8 bits are brought to bytes by one scale for
+    the whole set, over its training split. Frames after a clip's length become 0. A set that is
+    streamed is read from the file by a memory map.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
@@ -77,53 +75,61 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         highest = max(int(array.max()) for array in labels.values() if len(array)) + first
         loading.say(f"{shown(path)}: labels begin at 1: taken as classes 1 to {highest}")
     class_names = _class_names(file, labels, first)
-    held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
-    is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
-    given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
-    for prefix, split in splits.items():
-        key = f"{prefix}images"
-        frames, of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
-        kinds[of_clips] = key
-        numbers = _numbered(file, prefix, labels[prefix], class_names)
-        fractions = [0.0] * len(frames)
-        if is_cut and split == "train":
-            fractions = _fractions(file, frames, loading)
-        given[split] = [
-            Example(
-                name=f"{shown(path)}: {key}[{index}]",
-                shape=known_shape(clip.shape, loading.size),
-                label=numbers[index],
-                fraction=fractions[index],
-                pixels=fractions[index],
-                read=functools.partial(fit_known, clip, loading.size),
-            )
-            for index, clip in enumerate(frames)
-        ]
-        del frames  # `given` alone keeps them, and `make_dataset` empties it.
+    clips: dict[str, list[np.ndarray]] = {}
+    for prefix in splits:
+        clips[prefix], of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
+        kinds[of_clips] = f"{prefix}images"
     if len(kinds) == 2:
         raise UserError(
             f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
             " config.data.kind, or save both alike"
         )
-    stands_for = ("file by CRC-32", file.checksums)
-    return make_dataset(
-        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged
+    given, tones = _examples(file, splits, labels, clips, class_names, loading)
+    checksums = file.checksums
+    if tones.ranges:  # The same file under another scale is another set.
+        checksums = hashlib.sha256(f"{checksums} {tones.ranges}".encode()).hexdigest()
+    dataset = make_dataset(
+        path,
+        class_names,
+        given,
+        of_clips,
+        loading,
+        ("file by CRC-32", checksums),
+        file.check_unchanged,
     )
+    return dataclasses.replace(dataset, tones=tones)
 
 
-def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:
-    """See `hash_split.fraction_of`. All examples are read for it, unless a scan was kept."""
-    kept = None
-    if loading.cache_dir and file.stamp:
-        kept = scan_path(loading.cache_dir, [file.path])
-    shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
-    scans = load_scan(kept, lambda scans: [one.shape for one in scans] == shapes)
-    if scans is None:
-        fractions = [fraction_of(clip) for clip in frames]
-        scans = [FileScan(c.shape, f, f) for c, f in zip(frames, fractions, strict=True)]
-        save_scan(kept, scans, loading.say)
-    return [one.fraction for one in scans]
+def _examples(
+    file: NpzFile,
+    splits: dict[str, str],
+    labels: dict[str, np.ndarray],
+    clips: dict[str, list[np.ndarray]],
+    class_names: tuple[str, ...],
+    loading: Loading,
+) -> tuple[dict[str, list[Example]], Tones]:
+    """The examples of each split, and the scale of their values. `clips` is emptied."""
+    where = shown(file.path)
+    places = places_of(file, clips, loading)
+    tones = tones_of_splits(where, clips, splits, places, loading)
+    fitted = functools.partial(fit_known, size=loading.size)
+    given: dict[str, list[Example]] = {}
+    for prefix, split in splits.items():
+        numbers = _numbered(file, prefix, labels[prefix], class_names)
+        given[split] = []
+        # `given` alone keeps them, and `make_dataset` empties it.
+        for index, clip in enumerate(clips.pop(prefix)):
+            name = f"{where}: {prefix}images[{index}]"
+            read: Callable[[], np.ndarray] = functools.partial(fitted, clip)
+            if tones.ranges:
+                read = reader(name, clip, tones.ranges, fitted)
+            shape = known_shape(shape_in_channels(clip, tones), loading.size)
+            fraction, content, group = places[prefix][index]
+            given[split].append(
+                Example(name, shape, numbers[index], fraction, content, read, group)
+            )
+    return given, tones
 
 
 def _prefixes(file: NpzFile) -> list[str]:

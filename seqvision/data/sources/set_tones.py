@@ -21,7 +21,7 @@ from seqvision.data.sources.scan_cache import load_json, save_json
 from seqvision.errors import UserError
 
 # What percentiles are taken of: so many files in equal steps, and values in equal steps of each.
-_SAMPLED_FILES, _SAMPLED_VALUES = 1000, 10_000
+SAMPLED_FILES, SAMPLED_VALUES = 1000, 10_000
 # Of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
 _GREY = np.array([0.299, 0.587, 0.114])
 _NO_UNIT = "pictures without a unit"
@@ -53,7 +53,8 @@ def tones_of(
       transparent.
 
     Raises:
-      UserError: the two percentiles are one value, or what reads such files is not installed.
+      UserError: the two percentiles are one value, a range is stated and no file is deep, or what
+        reads such files is not installed.
     """
     if stated.value_range and stated.paper:
         files = [path for path in files if is_volume(path)]  # Their kinds are still named.
@@ -188,6 +189,11 @@ def _found(
             continue
         seen = after
         found.add(path, num_deep, kind)
+    if found.shallow and not found.deep and (stated.value_range or percentiles):
+        raise UserError(
+            "config.data.value_range: it has no effect, as no training file has more than 8 bits a"
+            f" value, such as {shown(found.shallow[0])}; leave it at auto"
+        )
     value_range = stated.value_range or seen.value_range(is_mixed=bool(found.shallow))
     chosen = stated.chosen
     if percentiles and value_range and not stated.value_range:
@@ -208,13 +214,23 @@ def _range_of_percentiles(
       UserError: they are one value.
     """
     sample: list[np.ndarray] = []
-    for step in ((len(deep) - 1) // _SAMPLED_FILES + 1, 1):
+    for step in ((len(deep) - 1) // SAMPLED_FILES + 1, 1):
         for path in list(deep)[::step] if not sample else ():
-            num_sampled = -(-_SAMPLED_VALUES // deep[path])
+            num_sampled = -(-SAMPLED_VALUES // deep[path])
             for image, _ in _special(path):
                 if is_deep(image) and (values := deep_pixels(image).seen.ravel()).size:
                     sample.append(values[:: len(values) // num_sampled + 1].astype(np.float64))
-    low, high = np.percentile(np.concatenate(sample), percentiles).tolist()
+    return percentiles_of(sample, percentiles)
+
+
+def percentiles_of(sample: list[np.ndarray], percentiles: tuple[float, float]) -> Range:
+    """Two percentiles of a sample of values.
+
+    Raises:
+      UserError: they are one value, or there is none.
+    """
+    values = np.concatenate(sample)
+    low, high = np.percentile(values, percentiles).tolist() if values.size else (0.0, 0.0)
     if not low < high:
         first, last = percentiles
         raise UserError(

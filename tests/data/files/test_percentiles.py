@@ -46,7 +46,7 @@ def test_percentiles_of_the_training_split(tmp_path: Path) -> None:
 
 def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every second deep file, since two were to be looked at."""
-    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 2)
+    monkeypatch.setattr(set_tones, "SAMPLED_FILES", 2)
     files = []
     for number in range(4):
         values = np.arange(11, dtype=np.uint16).reshape(1, 11) * 100 * (number + 1)
@@ -65,7 +65,7 @@ def test_percentiles_of_some_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_percentiles_of_every_deep_file_among_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(set_tones, "_SAMPLED_FILES", 4)
+    monkeypatch.setattr(set_tones, "SAMPLED_FILES", 4)
     files, pictures = [], []
     for number in range(8):
         files.append(tmp_path / f"{number}.png")
