@@ -47,15 +47,20 @@ def numpy_pictures(path: Path) -> list[Image.Image]:
     with reading():
         frames = _frames(path)
         check_size(*frames.shape[:3])
-        return [_picture(np.asarray(frame)) for frame in frames]
+        return [array_picture(np.asarray(frame), _kind(frames)) for frame in frames]
 
 
-def _picture(frame: np.ndarray) -> Image.Image:
+def array_picture(frame: np.ndarray, kind: str) -> Image.Image:
+    """An array (height, width, 1 or 3) as a picture: deep where it is not uint8.
+
+    Raises:
+      UnreadableImageError: colours that are neither uint8 nor uint16.
+    """
     grey = frame.shape[-1] == 1
     if frame.dtype == np.uint8:
         return Image.fromarray(frame[..., 0] if grey else frame)
     if grey:
-        return picture(frame[..., 0], _kind(frame))
+        return picture(frame[..., 0], kind)
     if frame.dtype == np.uint16:
         return from_values(frame)
     raise UnreadableImageError(

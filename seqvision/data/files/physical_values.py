@@ -5,6 +5,8 @@ from PIL import Image
 
 from seqvision.data.files.opening import MOST_BYTES, UnreadableImageError
 
+NO_UNIT = "pictures without a unit"
+"""The kind of deep pictures whose files say nothing about it."""
 _KIND, _INVERTED = "kind of seqvision", "inverted of seqvision"
 
 

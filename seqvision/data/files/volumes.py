@@ -1,4 +1,4 @@
-"""Files of series and volumes that Pillow does not read: DICOM, NIfTI and numpy arrays."""
+"""Files of series and volumes that Pillow does not read: DICOM, NIfTI, arrays, some TIFFs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,11 @@ from seqvision.data.files.numpy_file import is_numpy, numpy_header, numpy_pictur
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import shown
 from seqvision.data.files.slice_order import order_of_slices
+from seqvision.data.files.tiff_series import (
+    is_tiff_series,
+    tiff_series_header,
+    tiff_series_pictures,
+)
 
 
 class VolumeHeader(NamedTuple):
@@ -30,7 +35,7 @@ class VolumeHeader(NamedTuple):
 
 def is_volume(path: Path) -> bool:
     """Whether a file is of one of these formats."""
-    return is_nifti(path) or is_numpy(path) or is_dicom(path)
+    return is_nifti(path) or is_numpy(path) or is_dicom(path) or is_tiff_series(path)
 
 
 def volume_header(path: Path) -> VolumeHeader:
@@ -44,6 +49,8 @@ def volume_header(path: Path) -> VolumeHeader:
         return VolumeHeader(*nifti_header(path))
     if is_numpy(path):
         return VolumeHeader(*numpy_header(path))
+    if is_tiff_series(path):
+        return VolumeHeader(*tiff_series_header(path))
     header = dicom_header(path)
     return VolumeHeader(header.num_frames, header.height, header.width, header.kind)
 
@@ -52,6 +59,8 @@ def volume_pictures(path: Path) -> list[Image.Image]:
     """The frames of a file, each whole in memory; raises as `volume_header` does."""
     if is_nifti(path):
         return nifti_pictures(path)
+    if is_tiff_series(path):
+        return tiff_series_pictures(path)
     return numpy_pictures(path) if is_numpy(path) else dicom_pictures(path)
 
 

@@ -13,6 +13,7 @@ from seqvision.data.files.deep import deep_pixels, is_deep, own_depth
 from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paths import shown
+from seqvision.data.files.physical_values import NO_UNIT
 from seqvision.data.files.pixels import frame_of, ink, paper_for
 from seqvision.data.files.tones import Range, Tones, range_of_extremes
 from seqvision.data.files.videos import VIDEO_SUFFIXES, special_frames
@@ -24,7 +25,6 @@ from seqvision.errors import UserError
 SAMPLED_FILES, SAMPLED_VALUES = 1000, 10_000
 # Of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
 _GREY = np.array([0.299, 0.587, 0.114])
-_NO_UNIT = "pictures without a unit"
 
 
 def tones_of(
@@ -138,12 +138,12 @@ class _Files:
     def add(self, path: Path, num_deep: int, kind: str) -> None:
         if num_deep:
             self.deep[path] = num_deep
-            self.kinds.setdefault(kind or _NO_UNIT, []).append(path)
+            self.kinds.setdefault(kind or NO_UNIT, []).append(path)
         else:
             self.shallow.append(path)
 
     def named_kinds(self) -> tuple[str, ...]:
-        return () if set(self.kinds) <= {_NO_UNIT} else tuple(self.kinds)
+        return () if set(self.kinds) <= {NO_UNIT} else tuple(self.kinds)
 
     def remarks(self, value_range: Range | None) -> list[str]:
         """Lines on files that differ in depth or in kind."""
