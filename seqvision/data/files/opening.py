@@ -34,7 +34,15 @@ class UnreadableImageError(Exception):
 
 
 class TiffKindError(UnreadableImageError):
-    """A TIFF of a kind that Pillow does not read, and tifffile may."""
+    """A TIFF of a kind that Pillow does not read, and tifffile may.
+
+    Attributes:
+      num_frames: how many its description announces; 0 where that is not the matter.
+    """
+
+    def __init__(self, message: str, num_frames: int = 0) -> None:
+        super().__init__(message)
+        self.num_frames = num_frames
 
 
 @contextlib.contextmanager

@@ -44,7 +44,8 @@ def check_stack(opened: Image.Image) -> None:
     if getattr(opened, "n_frames", 1) < math.prod(long.values()):
         raise TiffKindError(
             f"a stack of {described} with {getattr(opened, 'n_frames', 1)} page(s), so that the"
-            f" others cannot be read; save it with a page for each{OR_TIFFFILE}"
+            f" others cannot be read; save it with a page for each{OR_TIFFFILE}",
+            math.prod(long.values()),
         )
 
 

@@ -74,8 +74,8 @@ def _header(path: Path, size: int, _changed: int) -> TiffSeriesHeader | None:
         with opened_image(path) as opened:
             check_stack(opened)
         return None
-    except TiffKindError:
-        pass
+    except TiffKindError as error:
+        announced = error.num_frames
     except UnreadableImageError:  # Damaged.
         return None
     try:
@@ -83,6 +83,8 @@ def _header(path: Path, size: int, _changed: int) -> TiffSeriesHeader | None:
             axes, shape = _axes(series)
             sizes = dict(zip(axes, shape, strict=True))
             count = next((sizes[axis] for axis in axes if axis not in "YXS"), 1)
+            if announced and count != announced:
+                return None
             page = series.pages[0]
             behind = count > 1 and not page.is_tiled and page.compression == 1
             if behind and page.dataoffsets[0] + series.nbytes > size:
