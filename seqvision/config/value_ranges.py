@@ -3,6 +3,8 @@
 import math
 import re
 
+from seqvision.errors import did_you_mean
+
 Range = tuple[float, float]
 
 # Centre and width in Hounsfield units: the usual ones of Radiopaedia, "Windowing (CT)"
@@ -71,7 +73,9 @@ def _one_range(part: str, named: bool) -> Range:
     if named and part[:1] not in "-+.0123456789":
         name = part.removeprefix(_CT)
         if name not in CT_WINDOWS:
-            raise ValueError(f"'{name}' is no window; known are {', '.join(CT_WINDOWS)}")
+            known = ", ".join(CT_WINDOWS)
+            near = did_you_mean(name, CT_WINDOWS)
+            raise ValueError(f"'{name}' is no window; known are {known}{near}")
         centre, width = CT_WINDOWS[name]
         return centre - width / 2, centre + width / 2
     return _two_numbers(part)

@@ -124,7 +124,7 @@ def test_too_few_groups_for_a_split(tmp_path: Path, rng: np.random.Generator) ->
     pictures(tmp_path, rng, NAMES[:40])
     says(
         lambda: folders(tmp_path, test_fraction=1e-6, group_pattern=r"patient\d"),
-        "1e-06 of 40 examples (in 9 groups, each of which stays together) left none for test",
+        "1e-06 of 40 examples (in 10 groups, each of which stays together) left none for test",
     )
 
 

@@ -21,7 +21,8 @@ class Header(NamedTuple):
     """What an image file is.
 
     Attributes:
-      is_animated: it has several frames; None where they are a stack that is refused.
+      is_animated: it has several frames; None where they are a stack that is refused, or there is
+        no picture in it.
       is_plain: one picture of 8 bits without opacity.
     """
 
@@ -48,7 +49,8 @@ def _header(path: Path, _size: int, _changed: int) -> Header | None:
     try:
         if is_volume(path):
             header = volume_header(path)
-            return Header(header.num_frames > 1, header.num_frames == 1 and not header.kind)
+            is_animated = header.num_frames > 1 if header.num_frames else None
+            return Header(is_animated, header.num_frames == 1 and not header.kind)
         with opened_image(path) as opened:
             several = getattr(opened, "is_animated", False)
             is_plain = not (several or is_deep(opened) or opened.has_transparency_data)

@@ -52,7 +52,8 @@ def groups_of(
             f"{missing}: {len(lacking)} of {len(paths)} examples have no group, such as"
             f" {lacking[0]}: {hint}"
         )
-    say(f"groups: {len(paths)} examples are of {len(set(groups))} groups, such as {few(groups, 1)}")
+    names = few([shown(name) for name in dict.fromkeys(groups)])
+    say(f"groups: {len(paths)} examples are of {len(set(groups))} groups: {names}")
     return groups
 
 
