@@ -1,5 +1,6 @@
 """Runs with other targets than one class, from training to prediction."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ml_collections import ConfigDict
 
 from seqvision import Predictor, StreamClassifier, evaluate_run, train_and_evaluate
 from seqvision.config.validation import validate
+from seqvision.data.class_balance import balanced_draws
 from seqvision.data.dataset import ArraySplit
 from seqvision.data.from_config import load_dataset
 from seqvision.data.preprocessing import Windows
@@ -23,7 +25,10 @@ from seqvision.export import export_run
 from seqvision.predict import predict_files
 from seqvision.read import read_files
 from seqvision.runtime.mesh import create_mesh, shard_function
+from seqvision.tasks.classification_metrics import ClassificationMetrics
+from seqvision.tasks.scored import ScoredMetrics
 from seqvision.tasks.step_classification import StepClassification
+from seqvision.training.replicas import Replicas
 from seqvision.training.state import make_init
 from seqvision.training.steps import TrainStep, make_train_steps
 
@@ -200,6 +205,8 @@ def test_numbers_of_several_seeds(tiny_config: ConfigDict, tmp_path: Path) -> No
     assert metrics["mae"] == pytest.approx(np.abs(values - split.labels)[known].mean(), rel=1e-5)
     with pytest.raises(UserError, match="predicts numbers; leave it out"):
         evaluate_run(config, workdir, "test", seed=1, calibrate=True)
+    with pytest.raises(UserError, match="predicts numbers, which have no probabilities"):
+        Predictor.from_run(workdir, seed=1, calibrated=True)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +227,27 @@ def test_fields_that_do_not_fit_the_targets_are_one_line(
     with pytest.raises(UserError) as error:
         load_dataset(validate(config), lambda line: None)
     assert all(part in str(error.value) for part in parts), str(error.value)
+
+
+def test_weights_are_compared_by_the_metric_that_is_asked_for() -> None:
+    metrics = ClassificationMetrics(loss=0.5, accuracy=0.75, count=4, class_accuracy=(0.5, 1.0))
+    assert metrics.score == 0.75
+    assert dataclasses.replace(metrics, metric="loss").score == -0.5
+    values = {"auc": 0.8, "map": None, "accuracy": 0.75}
+    by_auc = dataclasses.replace(metrics, metric="auc", values=values)
+    assert by_auc.score == 0.8
+    assert by_auc.row() == {"auc": 0.8, "loss": 0.5, "accuracy": 0.75, "count": 4}
+    with pytest.raises(UserError, match="best_metric: map is undefined"):
+        _ = dataclasses.replace(by_auc, metric="map").score
+    assert ScoredMetrics({"rmse": 2.0}, 3, "rmse").score == -2.0
+
+
+def test_each_seed_draws_balanced_examples_of_its_own() -> None:
+    labels = np.array([0] * 9 + [1])
+    table = Replicas(range(3, 5)).index_table(10, 2, 4, 6, balanced_draws(labels, 2))
+    assert table.shape == (2, 4, 6)
+    np.testing.assert_array_equal((labels[table] == 1).sum(axis=-1), 3)
+    np.testing.assert_array_equal(table[1].reshape(-1), balanced_draws(labels, 2)(4, 12, 24))
 
 
 class EveryFrame(nn.Module):

@@ -42,6 +42,11 @@ class Predictor(BatchReader):
                 f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
                 " images or clips, or --mode=predict (from Python: Transcriber)"
             )
+        if calibrated and run.data.targets.kind == "number":
+            raise UserError(
+                f"{run.workdir}: this run predicts numbers, which have no probabilities to"
+                " calibrate; leave --calibrated out"
+            )
         self._temperature = load_temperature(run) if calibrated else None
         super().__init__(run, batch_size)
         asked = run.settings.data
