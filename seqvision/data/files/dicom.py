@@ -20,6 +20,8 @@ _SUFFIXES = {".dcm", ".dicom", ".ima"}
 _KEPT = 2**20
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _DECODERS = "python-gdcm (or pylibjpeg with pylibjpeg-openjpeg and pylibjpeg-libjpeg)"
+# JPEG Extended, of 12 bits: python-gdcm 3.2.6 has no decoder for it that pydicom 3.0.2 takes.
+_OF_12_BITS, _DECODERS_OF_12_BITS = "1.2.840.10008.1.2.4.51", "pylibjpeg pylibjpeg-libjpeg"
 
 
 class DicomHeader(NamedTuple):
@@ -139,7 +141,8 @@ def _decoded(dataset: Any) -> np.ndarray:
     if not syntax.is_encapsulated:
         return np.asarray(pixel_array(dataset))
     found = f"its pixels are compressed ({syntax.name})"
-    hint = f"pip install {_DECODERS}, or save it uncompressed, then run again"
+    decoders = _DECODERS_OF_12_BITS if syntax == _OF_12_BITS else _DECODERS
+    hint = f"pip install {decoders}, or save it uncompressed, then run again"
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:

@@ -54,6 +54,7 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
       UserError: no such folder, no classes, images among clips, different sizes, broken files: one
         line.
     """
+    _read_headers(path, loading.show_progress)
     rows, of_clips = find_examples(path, loading.kind, loading.reads_clips, loading.say)
     groups = groups_of(path, [row.path for row in rows], loading.group_pattern, loading.say)
     rows = [row._replace(group=group) for row, group in zip(rows, groups, strict=True)]
@@ -71,6 +72,16 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     targets = CLASSES if tables is None else Targets("steps")
     dataset = make_dataset(path, class_names, given, of_clips, loading, targets=targets)
     return dataclasses.replace(dataset, tones=loading.tones)
+
+
+def _read_headers(path: Path, show_progress: bool) -> None:
+    """Shows how the headers of DICOM files are read, which `find_examples` needs and are kept."""
+    files = [file for file in path.rglob("*") if is_dicom(file)] if show_progress else []
+    for file in tqdm(files, unit="header", disable=not files, leave=False):
+        try:
+            dicom_header(file)
+        except UnreadableImageError:  # It is named where it is read.
+            continue
 
 
 def _tones(rows: list[Row], loading: Loading) -> Tones:
