@@ -64,11 +64,17 @@ def get_config() -> ConfigDict:
     config.data.target = "auto"
     # In training, draw examples of all classes equally often, however many there are of each.
     config.data.balanced_draws = False
-    # folders: of pictures of more than 8 bits, the values that are black and white, such as
-    # "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training
-    # split (of all files where validation_fraction and test_fraction cut it), and
+    # npz, folders: of values of more than 8 bits, those that are black and white, such as "0,4095"
+    # or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training split, and
     # "percentiles:1,99" two percentiles of its values (of 1000 files, and 10,000 values of each).
+    # Windows of CT go by their names, "ct:brain", and three ranges make three channels,
+    # "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
     config.data.value_range = "auto"
+    # folders: a regular expression that is searched for in each example's path below
+    # config.data.path; its first bracket (or all of it) is the example's group, such as
+    # "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
+    # lies in two of the splits that fractions cut.
+    config.data.group_pattern = ""
     # folders: what transparent pictures lie on: black, white, or auto (black where the training
     # split's ink is light).
     config.data.paper = "auto"
@@ -90,7 +96,8 @@ def get_config() -> ConfigDict:
     # the train split (0 = none).
     config.data.validation_examples = 5000
     # npz, folders, idx, lines: without splits of their own, these fractions of the examples become
-    # the validation and the test split, chosen by the SHA-256 of each example's content (0 = none).
+    # the validation and the test split, chosen by the SHA-256 of each example's content, or of its
+    # group (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole

@@ -1,7 +1,6 @@
 """The config fields of the examples: `data`, `clips`, `lines`, `reading`, `augment`."""
 
 import dataclasses
-import math
 
 from seqvision.config.bounds import (
     BELOW_ONE,
@@ -33,6 +32,8 @@ PATHS = {
 KIND_SOURCES = ("npz", "folders")
 # What is to be predicted of each example, see `data.targets.Targets`, and which sources can tell.
 TARGETS = {"npz": ("class", "steps", "labels", "number"), "folders": ("class", "steps")}
+# Sources of values of more than 8 bits, which `config.data.value_range` scales.
+RANGE_SOURCES = ("npz", "folders")
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
@@ -42,41 +43,8 @@ _CLIP_SIDE = 1024
 INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
 DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
-_PERCENTILES = "percentiles:"
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
-
-
-def parse_range(text: str) -> tuple[float, float] | None:
-    """The values that `config.data.value_range` states; None for "auto" and percentiles.
-
-    Raises:
-      ValueError: it is none of these: not two finite numbers, the first one smaller.
-    """
-    if text == "auto" or parse_percentiles(text):
-        return None
-    return _two_numbers(text)
-
-
-def parse_percentiles(text: str) -> tuple[float, float] | None:
-    """The percentiles that `config.data.value_range` states, such as "percentiles:1,99", or None.
-
-    Raises:
-      ValueError: they are not two numbers from 0 to 100, the first one smaller.
-    """
-    if not text.startswith(_PERCENTILES):
-        return None
-    low, high = _two_numbers(text.removeprefix(_PERCENTILES))
-    if low < 0 or high > 100:
-        raise ValueError(text)
-    return low, high
-
-
-def _two_numbers(text: str) -> tuple[float, float]:
-    low, high = map(float, text.split(","))
-    if not (math.isfinite(high - low) and low < high):
-        raise ValueError(text)
-    return low, high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,10 +75,15 @@ class Data:
         table of targets beside each clip). auto: what the data hold.
       balanced_draws: In training, draw examples of all classes equally often, however many there
         are of each.
-      value_range: folders: of pictures of more than 8 bits, the values that are black and white,
-        such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
-        training split (of all files where validation_fraction and test_fraction cut it), and
-        "percentiles:1,99" two percentiles of its values (of 1000 files, and 10,000 values of each).
+      value_range: npz, folders: of values of more than 8 bits, those that are black and white, such
+        as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
+        training split, and "percentiles:1,99" two percentiles of its values (of 1000 files, and
+        10,000 values of each). Windows of CT go by their names, "ct:brain", and three ranges make
+        three channels, "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
+      group_pattern: folders: a regular expression that is searched for in each example's path below
+        config.data.path; its first bracket (or all of it) is the example's group, such as
+        "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
+        lies in two of the splits that fractions cut.
       paper: folders: what transparent pictures lie on: black, white, or auto (black where the
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
@@ -127,7 +100,7 @@ class Data:
         examples from the end of the train split (0 = none).
       validation_fraction, test_fraction: npz, folders, idx, lines: without splits of their own,
         these fractions of the examples become the validation and the test split, chosen by the
-        SHA-256 of each example's content (0 = none).
+        SHA-256 of each example's content, or of its group (0 = none).
       window: Clips: frames that the network reads at once; longer clips are cut into windows (0 =
         whole clips). In training, each clip's window is drawn at random.
       window_stride: Clips: frames from the start of a window to that of the next, in evaluation and
@@ -143,6 +116,7 @@ class Data:
     target: str = declare("auto", OneOf(("auto", *TARGETS["npz"])))
     balanced_draws: bool = declare(False)
     value_range: str = declare("auto")
+    group_pattern: str = declare("")
     paper: str = declare("auto", OneOf(("auto", "black", "white")))
     broken_files: str = declare("fail", OneOf(("fail", "skip")))
     resident_bytes: int = declare(2 * 2**30, Range(0, 2**50))

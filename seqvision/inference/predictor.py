@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.config.data_schema import parse_percentiles, parse_range
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.errors import UserError
@@ -55,8 +54,7 @@ class Predictor(BatchReader):
         # Those that were brought to this size may have had any proportions.
         self._trained_size = None if asked.height else (height, width)
         # Where the user chose the range, most values may have been outside in training, too.
-        is_chosen = parse_range(asked.value_range) or parse_percentiles(asked.value_range)
-        self._most_cut = 1.0 if is_chosen else 0.5
+        self._most_cut = 0.5 if asked.value_range == "auto" else 1.0
         self._cnn_per_frame = run.settings.model.cnn_per_frame
         self._window = asked.window
 

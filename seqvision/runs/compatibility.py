@@ -25,6 +25,7 @@ _FREE = (
     *(f"reading.{name}" for name in DECODING_FIELDS),
     # Where these matter, they change the fingerprints of the data.
     "data.value_range",
+    "data.group_pattern",
     "data.paper",
     "lines.invert",
     "reading.direction",
@@ -44,6 +45,7 @@ _NEWER = (
     "loss.class_weights",
     "checkpoint.best_metric",
     "data.value_range",
+    "data.group_pattern",
     "data.paper",
     "lines.invert",
     "reading.direction",

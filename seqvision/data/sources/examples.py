@@ -14,6 +14,7 @@ from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut
+from seqvision.data.sources.leaks import leaks
 from seqvision.data.sources.loading import Loading, Size, size_of
 from seqvision.data.sources.target_checks import checked_targets
 from seqvision.data.targets import CLASSES, Targets
@@ -31,10 +32,10 @@ class Example:
       name: the file, or the array that it comes from.
       shape: (T, height, width, channels) of its frames; an image is one frame.
       label: 0 to K - 1; or another target, see `targets.Targets.array`.
-      fraction: see `hash_split`.
+      fraction: see `hash_split`; of its group, if it has one.
       pixels: the same of what is read; another number for deep and transparent pictures.
       read: its frames, uint8 of `shape`: from memory, or from where they lie.
-      group: what it belongs to, such as a patient; "" where that is unknown.
+      group: see `groups`; "" for none.
     """
 
     name: str
@@ -181,6 +182,8 @@ def make_dataset(
     parts = _cut(where, given, loading)
     shape = _common_shape(parts, loading.size)
     targets = checked_targets(where, class_names, parts, targets, shape[0], loading.say)
+    for line in leaks(parts):
+        loading.say(f"{where}: {line}")
     form = Form(shape, of_clips, targets)
     num_examples = sum(map(len, parts.values()))
     splits: dict[str, StreamedSplit] | dict[str, ArraySplit]
@@ -201,7 +204,8 @@ def make_dataset(
 def _cut(where: str, given: dict[str, list[Example]], loading: Loading) -> dict[str, list[Example]]:
     """See `hash_split.cut`. Where few pictures differ, black ones are blamed before a fraction."""
     try:
-        return cut(given, loading.validation_fraction, loading.test_fraction)
+        groups = {example.group for example in given["train"]} != {""}
+        return cut(given, loading.validation_fraction, loading.test_fraction, groups)
     except UserError:
         different = {example.fraction: example for example in given["train"]}
         if len(different) <= _FEW:

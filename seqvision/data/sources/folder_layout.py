@@ -15,6 +15,7 @@ from seqvision.data.files.clips import (
     size_in_header,
 )
 from seqvision.data.files.paths import few, natural_key, shown, visible
+from seqvision.data.sources.groups import TABLE
 from seqvision.data.sources.set_root import (
     check_classes,
     folders_in,
@@ -32,11 +33,12 @@ _MOST_OPENED = 100
 
 
 class Row(NamedTuple):
-    """An example: its split, its class and where it lies."""
+    """An example: its split, its class, where it lies, and its group, "" for none."""
 
     split: str
     class_name: str
     path: Path
+    group: str = ""
 
 
 class _ClassFolder(NamedTuple):
@@ -81,7 +83,7 @@ def find_examples(
         of_folders = _folders_hold(classes, kind, reads_clips, say)
         rows = []
         others = [file for one in classes for file in one.others]
-        others += [entry for entry in visible(path) if not entry.is_dir()]
+        others += [e for e in visible(path) if not (e.is_dir() or e.name == TABLE)]
         empty = []
         for one in classes:
             files = list(_examples(one.entries, of_folders, others))

@@ -23,6 +23,7 @@ class Loading:
       reads_clips: whether the network reads clips.
       tones: what the user chose for deep and transparent pictures.
       percentiles: what `config.data.value_range` states of them; see `set_tones`.
+      group_pattern: see `groups.groups_of`.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
         no such split; see `hash_split`.
@@ -39,6 +40,7 @@ class Loading:
     reads_clips: bool = False
     tones: Tones = FILE_BY_FILE
     percentiles: tuple[float, float] | None = None
+    group_pattern: str = ""
     broken_files: str = "fail"
     validation_fraction: float = 0.0
     test_fraction: float = 0.0

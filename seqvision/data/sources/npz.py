@@ -1,27 +1,25 @@
 """The user's own data set from one `.npz` file."""
 
+import dataclasses
 import difflib
 import functools
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
+from seqvision.data.files.tones import Tones
+from seqvision.data.sources.array_splits import places_of, tones_of_splits
+from seqvision.data.sources.array_values import reader, shape_in_channels
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.sources.hash_split import fraction_of, fraction_of_group
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
 from seqvision.data.sources.npz_targets import Found, check_steps, read_targets, target_kind
-from seqvision.data.sources.scan_cache import (
-    FileScan,
-    load_json,
-    load_scan,
-    save_json,
-    save_scan,
-    scan_path,
-)
+from seqvision.data.sources.scan_cache import load_json, save_json, scan_path
 from seqvision.data.targets import Targets
 from seqvision.errors import UserError
 
@@ -39,10 +37,10 @@ def load_npz(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
     It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
-    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, `groups` (of
-    examples that belong together) and `class_names`. Other targets than classes: see
-    `npz_targets`. Frames after a clip's length become 0. A set that is streamed is read from the
-    file by a memory map.
+    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, `groups` (see
+    `groups`) and `class_names`. Other targets than classes: see `npz_targets`. Values of more than
+    8 bits are brought to bytes by one scale for the whole set, over its training split. Frames
+    after a clip's length become 0. A set that is streamed is read from the file by a memory map.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
@@ -81,47 +79,37 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         class_names, labels = _classes(file, splits, loading)
     else:
         class_names, labels = read_targets(file, list(splits), targets.kind)
-    held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
-    is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
-    given: dict[str, list[Example]] = {}
     kinds: dict[bool, str] = {}
-    for prefix, split in splits.items():
-        key = f"{prefix}images"
-        frames, of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
-        kinds[of_clips] = key
-        numbers = labels[prefix]
+    clips: dict[str, list[np.ndarray]] = {}
+    for prefix in splits:
+        clips[prefix], of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
+        kinds[of_clips] = f"{prefix}images"
         if targets.kind == "steps":
             where = f"{shown(path)}: {prefix}targets"
-            numbers = [
+            labels[prefix] = [
                 check_steps(where, index, row, len(clip))
-                for index, (row, clip) in enumerate(zip(numbers, frames, strict=True))
+                for index, (row, clip) in enumerate(zip(labels[prefix], clips[prefix], strict=True))
             ]
-        groups = _groups(file, prefix, len(frames))
-        fractions = [0.0] * len(frames)
-        if is_cut and split == "train":
-            fractions = _fractions(file, frames, loading)
-        given[split] = [
-            Example(
-                name=f"{shown(path)}: {key}[{index}]",
-                shape=known_shape(clip.shape, loading.size),
-                label=numbers[index],
-                fraction=fraction_of_group(groups[index]) if groups[index] else fractions[index],
-                pixels=fractions[index],
-                read=functools.partial(fit_known, clip, loading.size),
-                group=groups[index],
-            )
-            for index, clip in enumerate(frames)
-        ]
-        del frames  # `given` alone keeps them, and `make_dataset` empties it.
     if len(kinds) == 2:
         raise UserError(
             f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
             " config.data.kind, or save both alike"
         )
-    stands_for = ("file by CRC-32", file.checksums)
-    return make_dataset(
-        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged, targets
+    given, tones = _examples(file, splits, labels, clips, loading)
+    checksums = file.checksums
+    if tones.ranges:  # The same file under another scale is another set.
+        checksums = hashlib.sha256(f"{checksums} {tones.ranges}".encode()).hexdigest()
+    dataset = make_dataset(
+        path,
+        class_names,
+        given,
+        of_clips,
+        loading,
+        ("file by CRC-32", checksums),
+        file.check_unchanged,
+        targets,
     )
+    return dataclasses.replace(dataset, tones=tones)
 
 
 def _classes(file: NpzFile, prefixes: Iterable[str], loading: Loading) -> Found:
@@ -136,33 +124,33 @@ def _classes(file: NpzFile, prefixes: Iterable[str], loading: Loading) -> Found:
     return Found(names, {p: _numbered(file, p, array, names) for p, array in labels.items()})
 
 
-def _groups(file: NpzFile, prefix: str, count: int) -> list[str]:
-    """What each example belongs to; "" where the file does not say."""
-    array = file.arrays.get(f"{prefix}groups")
-    if array is None:
-        return [""] * count
-    if array.shape != (count,) or array.dtype.kind not in "iuUS":
-        raise UserError(
-            f"{shown(file.path)}: {prefix}groups is {array.dtype} {array.shape}; a whole number or"
-            f" a name for each example, ({count},), is needed"
-        )
-    return [
-        v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in array.tolist()
-    ]
-
-
-def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:
-    """See `hash_split.fraction_of`. All examples are read for it, unless a scan was kept."""
-    kept = None
-    if loading.cache_dir and file.stamp:
-        kept = scan_path(loading.cache_dir, [file.path])
-    shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
-    scans = load_scan(kept, lambda scans: [one.shape for one in scans] == shapes)
-    if scans is None:
-        fractions = [fraction_of(clip) for clip in frames]
-        scans = [FileScan(c.shape, f, f) for c, f in zip(frames, fractions, strict=True)]
-        save_scan(kept, scans, loading.say)
-    return [one.fraction for one in scans]
+def _examples(
+    file: NpzFile,
+    splits: dict[str, str],
+    labels: dict[str, list[Any]],
+    clips: dict[str, list[np.ndarray]],
+    loading: Loading,
+) -> tuple[dict[str, list[Example]], Tones]:
+    """The examples of each split, and the scale of their values. `clips` is emptied."""
+    where = shown(file.path)
+    places = places_of(file, clips, loading)
+    tones = tones_of_splits(where, clips, splits, places, loading)
+    fitted = functools.partial(fit_known, size=loading.size)
+    given: dict[str, list[Example]] = {}
+    for prefix, split in splits.items():
+        given[split] = []
+        # `given` alone keeps them, and `make_dataset` empties it.
+        for index, clip in enumerate(clips.pop(prefix)):
+            name = f"{where}: {prefix}images[{index}]"
+            read: Callable[[], np.ndarray] = functools.partial(fitted, clip)
+            if tones.ranges:
+                read = reader(name, clip, tones.ranges, fitted)
+            shape = known_shape(shape_in_channels(clip, tones), loading.size)
+            fraction, content, group = places[prefix][index]
+            given[split].append(
+                Example(name, shape, labels[prefix][index], fraction, content, read, group)
+            )
+    return given, tones
 
 
 def _prefixes(file: NpzFile) -> list[str]:
