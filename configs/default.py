@@ -194,7 +194,8 @@ def get_config() -> ConfigDict:
     config.model.cnn_padding = "same"
     # frames: a CNN of its own for each frame position; for clips of one length.
     config.model.cnn_per_frame = False
-    # lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
+    # lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm or min_gru. The second GRU
+    # resets the hidden state before its product, as TensorFlow's GRUCell.
     config.model.cell = "lstm"
     # Units of each recurrent layer, in each direction.
     config.model.hidden_size = 128

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seqvision.inference.stream_classifier import StreamClassifier
     from seqvision.inference.stream_reader import StreamReader
     from seqvision.inference.transcriber import Transcriber
+    from seqvision.report import write_report
     from seqvision.runtime.cpu_devices import prepare_host
     from seqvision.train import train_and_evaluate
 
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate_run",
     "prepare_host",
     "train_and_evaluate",
+    "write_report",
 ]
 
 _MODULES = {
@@ -42,6 +44,7 @@ _MODULES = {
     "evaluate_run": "evaluate",
     "prepare_host": "runtime.cpu_devices",
     "train_and_evaluate": "train",
+    "write_report": "report",
 }
 
 

@@ -33,8 +33,13 @@ class Mode(NamedTuple):
 _ALONE = ("host_devices", "num_processes")
 _TOGETHER = (*_ALONE, "coordinator_address", "process_id")
 MODES = {
-    "train": Mode(("workdir", "profile", "measure_peak", "stop_with_input"), _TOGETHER, True),
-    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
+    "train": Mode(
+        ("workdir", "profile", "measure_peak", "stop_with_input", "report"), _TOGETHER, True
+    ),
+    "evaluate": Mode(
+        ("workdir", "split", "output", "csv_guard", "seed", "decide", "corrupt", "reference"),
+        _TOGETHER,
+    ),
     "predict": Mode(
         ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
     ),
@@ -43,10 +48,11 @@ MODES = {
         ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
         _ALONE,
     ),
-    "import": Mode(("workdir", "inputs", "check"), _ALONE, module="importing"),
+    "import": Mode(("workdir", "inputs", "check", "map"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
+    "report": Mode(("workdir", "inputs", "output", "split", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),
-    "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
+    "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices", "report"), ()),
 }
 
 

@@ -1,25 +1,31 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
+from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
-from seqvision.data.dataset import SPLITS, Split
+from seqvision.data.corruptions import chosen_corruptions
+from seqvision.data.dataset import SPLITS, Dataset, Split
 from seqvision.errors import UserError, did_you_mean
+from seqvision.inference.corruption_report import corruption_report
+from seqvision.inference.corruption_table import check_layout
 from seqvision.inference.decision import MEASURES, check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
-from seqvision.runs.saved_run import Run, load_run, load_seeds
-from seqvision.runs.trained_data import check_trained_with, load_trained_on
+from seqvision.runs.saved_run import Run, load_run, load_seeds, with_decoding
+from seqvision.runs.trained_data import check_comparable, check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Metrics, Task
+from seqvision.tasks.base import Evaluation, Metrics, Task
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -37,6 +43,8 @@ def evaluate_run(
     seed: int | None = None,
     csv_guard: bool = True,
     decide: str = "",
+    corrupt: str = "",
+    reference: str | Path = "",
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
 
@@ -53,6 +61,10 @@ def evaluate_run(
       csv_guard: see `inference.output_file.write_rows`.
       decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
         threshold calibrated on the validation split, see `inference.decision_curve`.
+      corrupt: `all`, or some of `data.corruptions.STRENGTHS` with commas between them: also prints
+        the errors on corrupted examples and writes them to the workdir, see
+        `inference.corruption_report`.
+      reference: a trained run to compare those errors to.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
@@ -63,10 +75,12 @@ def evaluate_run(
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        _check_asked(runs, output, decide)
+        _check_asked(runs, output, decide, corrupt)
+        names = _chosen_corruptions(run, corrupt, reference)
         check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
-    asked = (settings, split_name, output, seed, decide)
+        compared = _load_reference(run, settings, reference, dataset) if reference else None
+    asked = (settings, split_name, output, seed, decide, corrupt, str(reference))
     processes.check_same(
         {
             "config and flags; give each the same command": asked,
@@ -86,26 +100,40 @@ def evaluate_run(
     batch_size = settings.data.eval_batch_size
     evaluate = task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
     examples: list[Example] = []
+    keeps = target is not None or task.needs_predictions()
+    metrics = _evaluated(runs, evaluate, split, examples if keeps else None)
+    report = task.report(metrics, examples)
     if len(runs) > 1:
-        metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
-    else:
-
-        def keep(prediction: Any, label: Any) -> None:
-            examples.append((prediction, label))
-
-        wanted = target is not None or task.needs_predictions()
-        metrics = evaluate(run.params, split, keep if wanted else None)
-        report = task.report(metrics, examples)
     for line in report:
         say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
-    if decide:
-        for line in decision_report(run, dataset, split_name, decide):
-            say(line)
+    further = [decision_report(run, dataset, split_name, decide)] if decide else []
+    if names:
+        decoding = dataclasses.replace(run, task=task)
+        further.append(
+            corruption_report(decoding, split, split_name, names, batch_size, metrics, compared)
+        )
+    for line in itertools.chain(*further):
+        say(line)
     return metrics
+
+
+def _evaluated(
+    runs: list[Run], evaluate: Evaluation, split: Split, examples: list[Example] | None
+) -> Metrics:
+    """The metrics of a run, whose predictions go to `examples`, or of its seeds."""
+    if len(runs) > 1:
+        metrics = [evaluate(run.params, split) for run in runs]
+        return Replicas(runs[0].settings.seeds).metrics(metrics)
+
+    def keep(prediction: Any, label: Any) -> None:
+        assert examples is not None
+        examples.append((prediction, label))
+
+    return evaluate(runs[0].params, split, None if examples is None else keep)
 
 
 def _check_split(name: str) -> None:
@@ -116,7 +144,7 @@ def _check_split(name: str) -> None:
         )
 
 
-def _check_asked(runs: list[Run], output: str, decide: str) -> None:
+def _check_asked(runs: list[Run], output: str, decide: str, corrupt: str) -> None:
     """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
     if decide:
         if ":" in decide:
@@ -130,13 +158,42 @@ def _check_asked(runs: list[Run], output: str, decide: str) -> None:
             classifier_steps(runs[0])
         except UserError as error:
             raise UserError(f"--decide: {error}") from None
-    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
+    one_seed = {
+        "output": (output, "predictions are written"),
+        "decide": (decide, "it is shown"),
+        "corrupt": (corrupt, "errors are shown"),
+    }
     for flag, (asked, what) in one_seed.items():
         if asked and len(runs) > 1:
             raise UserError(
                 f"--{flag}: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed};"
                 f" {what} for one of them: choose it with --seed"
             )
+
+
+def _chosen_corruptions(run: Run, corrupt: str, reference: str | Path) -> tuple[str, ...]:
+    if not corrupt:
+        if reference:
+            raise UserError(
+                "--reference: it has no effect without --corrupt; leave it out or add --corrupt=all"
+            )
+        return ()
+    check_layout(run)
+    return chosen_corruptions(corrupt)
+
+
+def _load_reference(run: Run, settings: Settings, reference: str | Path, dataset: Dataset) -> Run:
+    """The run to compare to; lines are decoded as the config says, as those of the run are."""
+    try:
+        compared = load_run(expanded(str(reference), "--reference"))
+        check_layout(compared)
+    except UserError as error:
+        raise UserError(f"--reference: {str(error).removeprefix('--corrupt: ')}") from None
+    check_comparable(compared, run, dataset)
+    if not run.settings.reads_text:
+        return compared
+    fields = {name: getattr(settings.reading, name) for name in DECODING_FIELDS}
+    return with_decoding(compared, fields)
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
@@ -165,7 +222,9 @@ def run(
     csv_guard: bool,
     seed: int | None,
     decide: str,
+    corrupt: str,
+    reference: str,
 ) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
+    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide, corrupt, reference)
     return 0

@@ -20,6 +20,7 @@ def train_sweep(
     program: Sequence[str],
     shard: str = "",
     num_workers: int = 1,
+    report: bool = False,
 ) -> int:
     """Trains the runs of a sweep that are not finished yet, and writes a table of all of them.
 
@@ -31,6 +32,7 @@ def train_sweep(
       program: the command that starts a run: Python, main.py and flags.
       shard: `i/n` trains only the i-th of n parts of the runs, i from 0 to n-1; "" trains all.
       num_workers: number of runs at a time.
+      report: whether to write a page that puts the runs side by side, see `report.compare_runs`.
 
     Returns:
       The exit code, see `sweeps.scheduler.run_sweep`.
@@ -44,11 +46,22 @@ def train_sweep(
     from seqvision.sweeps.scheduler import launcher, run_sweep
 
     launch = launcher(program, config_path, dict(overrides), workdir, num_workers)
-    return run_sweep(plan, runs, workdir, launch, num_workers)
+    code = run_sweep(plan, runs, workdir, launch, num_workers)
+    if report and code < 128:
+        from seqvision.report import PAGE, report_at_end, write_plans
+
+        title = workdir.absolute().name
+        report_at_end(lambda: write_plans(workdir / PAGE, title, [plan], workdir))
+    return code
 
 
 def run(
-    settings: Settings, workdir: Path, sweep_workers: int, sweep_shard: str, host_devices: int
+    settings: Settings,
+    workdir: Path,
+    sweep_workers: int,
+    sweep_shard: str,
+    host_devices: int,
+    report: bool,
 ) -> int:
     """`--mode=sweep`; returns the exit code."""
     # Each run trains alone, even if a cluster's launcher started the sweep.
@@ -61,4 +74,5 @@ def run(
         [*command_line.this_program(), *alone],
         sweep_shard,
         sweep_workers,
+        report,
     )

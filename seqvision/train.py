@@ -327,7 +327,12 @@ def _way_on(checkpoints: Checkpoints) -> str:
 
 
 def run(
-    settings: Settings, workdir: Path, profile: str, measure_peak: bool, stop_with_input: bool
+    settings: Settings,
+    workdir: Path,
+    profile: str,
+    measure_peak: bool,
+    stop_with_input: bool,
+    report: bool,
 ) -> int:
     """`--mode=train`; returns the exit code."""
     if stop_with_input:
@@ -335,4 +340,8 @@ def run(
     result = train_and_evaluate(settings, workdir, profile, measure_peak)
     if result.signal is not None:
         return 128 + result.signal
+    if report and result.status == "done":
+        from seqvision.report import report_training
+
+        report_training(workdir)
     return 0 if result.status == "done" else 1

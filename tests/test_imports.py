@@ -12,7 +12,10 @@ import seqvision
 
 PACKAGE = Path("seqvision")
 # `importing` is the mode `import`, which is a word of Python.
-MODES = ("train", "evaluate", "predict", "read", "export", "importing", "serve", "explain", "sweep")
+MODES = (
+    *("train", "evaluate", "predict", "read", "export", "importing", "serve", "report"),
+    *("explain", "sweep"),
+)
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
@@ -27,8 +30,8 @@ ORDER = (
     ("runs",),
     ("inference",),
     ("exporters",),
-    ("web",),
-    ("sweeps",),
+    ("web", "sweeps"),
+    ("reports",),
     MODES,
     ("__main__",),
 )
@@ -119,7 +122,7 @@ def run_with_blocked(tmp_path: Path, blocked: list[str], code: str) -> str:
 
 
 def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
-    extras = ("plots.py", "exporters", "web")
+    extras = ("plots.py", "exporters", "web", "reports")
     core = [path for path in modules() if not set(path.parts) & set(extras)]
     names = [".".join(path.with_suffix("").parts) for path in core]
     names = [name.removesuffix(".__init__") for name in names]
@@ -153,6 +156,22 @@ def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
         "import seqvision.sweeps.plan, configs.sweeps.cells"
     )
     assert run_with_blocked(tmp_path, ["jax", "flax", "optax"], code).strip() == "mnist"
+
+
+def test_modes_start_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    slow = [
+        "jax.experimental.pallas",
+        "scipy.special",
+        "scipy.ndimage",
+        "orbax",
+        "tensorflow_datasets",
+        "grain",
+    ]
+    code = (
+        "import sys, seqvision.train, seqvision.evaluate, seqvision.predict, seqvision.read;"
+        f"print(*[name for name in {slow} if name in sys.modules])"
+    )
+    assert run_with_blocked(tmp_path, [], code).strip() == ""
 
 
 def test_the_public_names_come_without_jax_until_they_are_used(tmp_path: Path) -> None:

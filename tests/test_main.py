@@ -334,12 +334,13 @@ def test_train_evaluate_predict(
 ) -> None:
     """The README's story on a small network: every mode, twice where that must not matter."""
     workdir, arguments = tmp_path / "run", overrides()
-    train = main(*arguments, f"--workdir={workdir}")
+    train = main(*arguments, f"--workdir={workdir}", "--report=false")
     assert train.returncode == 0, train.stderr
     for text in ("jax", "sha256", "device(s) x ", "12 steps = ", "total", "step 5/12", "ETA"):
         assert text in train.stdout
     assert train.stdout.splitlines()[-1].startswith("test accuracy ")
-    assert main_here(monkeypatch, *arguments, f"--workdir={workdir}") == 0
+    here = (*arguments, f"--workdir={workdir}", "--report=false")
+    assert main_here(monkeypatch, *here) == 0
     assert capsys.readouterr().out.splitlines()[-1] == train.stdout.splitlines()[-1]
 
     evaluate = main(*arguments, f"--workdir={workdir}", "--mode=evaluate")
@@ -400,7 +401,7 @@ def test_the_cpu_is_as_many_devices_as_one_says(
     batch: str,
 ) -> None:
     short = ("duration=1 steps", "augment.max_shift=0", "ema_decay=0")
-    changes = [f"--config.{change}" for change in short]
+    changes = [*(f"--config.{change}" for change in short), "--report=false"]
     result = main(*overrides(), *changes, *arguments, f"--workdir={tmp_path}", XLA_FLAGS=flags)
     assert result.returncode == 0, result.stderr
     assert f"devices   {devices}: cpu:0" in result.stdout
@@ -425,6 +426,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
         f"--config.duration={20 + 20 * NUM_KILLS} steps",
         "--config.evaluate_every=10 steps",
         "--config.checkpoint.every=1 steps",
+        "--report=false",
     ]
     plain, killed = tmp_path / "plain", tmp_path / "killed"
     assert main(*arguments, f"--workdir={plain}").returncode == 0

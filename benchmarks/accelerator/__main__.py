@@ -84,6 +84,7 @@ def prepare_mnist(environment: dict[str, str], scratch: Path) -> subprocess.Pope
     """Begins to prepare MNIST with two steps of training on the CPU, beside the first part."""
     run = ["--config=configs/row_lstm.py:fast", "--config.duration=2 steps"]
     run += ["--config.schedule.warmup=1 steps", f"--workdir={scratch / 'prepare'}"]
+    run.append("--report=false")
     return subprocess.Popen(
         [sys.executable, "main.py", *run],
         cwd=_ROOT,

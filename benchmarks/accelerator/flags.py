@@ -12,7 +12,7 @@ from benchmarks.accelerator.workers import Workers
 _WHILE = "--xla_gpu_enable_command_buffer=+WHILE"
 _UNROLL = "--xla_gpu_command_buffer_unroll_loops=true"
 FLAGS = {"none": "", "+WHILE": _WHILE, "unroll_loops": _UNROLL, "both": f"{_WHILE} {_UNROLL}"}
-_PATHS = ("scan", "fused")
+_PATHS = ("scan", "fused", "persistent")
 
 
 def run(record: Record) -> None:

@@ -70,7 +70,7 @@ def _compare_losses(record: Record, executions: list[str]) -> None:
     count = 3 if record.rehearse else 50
     options = [*_for_steps(count), "--config.log_every=1 steps"]
     options += _tiny() if record.rehearse else []
-    limit = record.left - 2 if record.rehearse else min(45, record.left - 2)
+    limit = record.left - 2 if record.rehearse else min(80, record.left - 2)
 
     def losses(execution: str, environment: dict[str, str]) -> Training:
         chosen = f"--config.model.execution={execution}"

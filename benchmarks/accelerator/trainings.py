@@ -51,6 +51,7 @@ def train(
     with tempfile.TemporaryDirectory(dir=os.environ.get("SEQVISION_ACCELERATOR_SCRATCH")) as folder:
         workdir = Path(folder, "run")
         command = [sys.executable, "main.py", f"--config={config}", f"--workdir={workdir}"]
+        command.append("--report=false")
         start, was_cut, output, errors, code = time.monotonic(), False, "", "", 0
         process = subprocess.Popen(
             [*command, *options],

@@ -28,6 +28,7 @@ class Workers:
         self._record, self._libraries = record, libraries
         self._environments, self._must_start = environments or {}, must_start
         self._processes: dict[str, WorkerProcess] = {}
+        self._prepared: dict[str, set[str]] = {}
         with ThreadPoolExecutor(len(libraries)) as threads:
             list(threads.map(self._start, libraries))
 
@@ -62,11 +63,14 @@ class Workers:
             note(item, f"{'refused: ' * failure['refused']}{failure['reason']}")
         for item, seconds in answer["prepared"].items():
             self._record.add("Seconds to prepare, beside others", case=item, seconds=seconds)
+        kept = self._prepared[name].intersection(keep or [])
+        self._prepared[name] = kept.union(answer["prepared"])
         return list(answer["prepared"])
 
     def measure(self, name: str, item: str, rounds: int, seconds: float) -> dict[str, Any] | None:
         """`ms`, the median, and `all`."""
-        if name not in self._processes:  # It crashed, and what was prepared is gone.
+        # Where it crashed, what was prepared is gone, also when it was started again.
+        if name not in self._processes or item not in self._prepared[name]:
             return None
         return self.ask(name, {"do": "measure", "id": item, "rounds": rounds, "seconds": seconds})
 
@@ -80,6 +84,7 @@ class Workers:
         return max(self._record.left / 2, 5)
 
     def _start(self, name: str) -> bool:
+        self._prepared[name] = set()
         try:
             environment = self._environments.get(name)
             self._processes[name] = worker.start(self._libraries[name], environment)

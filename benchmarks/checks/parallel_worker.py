@@ -43,7 +43,7 @@ def write_examples(workdir: Path, path: Path) -> None:
 def main(arguments: Sequence[str]) -> int:
     workdir, examples, *flags = arguments
     # jax is imported by main.py itself, after it has read the flags.
-    code = command.main(["main.py", f"--workdir={workdir}", *flags])
+    code = command.main(["main.py", f"--workdir={workdir}", "--report=false", *flags])
     write_examples(Path(workdir), Path(examples))
     return code
 

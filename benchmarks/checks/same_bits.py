@@ -49,14 +49,14 @@ class Runner:
     def train(self, name: str) -> Any:
         workdir = self._workdir(name)
         shutil.rmtree(workdir, ignore_errors=True)
-        self._run([*self._flags(name), f"--workdir={workdir}"])
+        self._run([*self._flags(name), *self._without_page(), f"--workdir={workdir}"])
         return run_bits(workdir)
 
     def resume(self) -> Any:
         """Trains on from the middle, as after a kill."""
         workdir = self.work / "resumed"
         copy_until(self._trained(RESUMED), workdir, step=3)
-        self._run([*self._flags(RESUMED), f"--workdir={workdir}"])
+        self._run([*self._flags(RESUMED), *self._without_page(), f"--workdir={workdir}"])
         return run_bits(workdir)
 
     def train_in_two_processes(self) -> Any:
@@ -107,6 +107,11 @@ class Runner:
         data = {"data.cache_dir": self.work / "cache", "data.dir": self.work / "tfds"}
         values = SHORT | data | fields
         return [f"--config=configs/{config}", *(f"--config.{k}={v}" for k, v in values.items())]
+
+    def _without_page(self) -> list[str]:
+        """A flag that a checkout of before does not know, nor need."""
+        known = (self.checkout / "seqvision/config/flags.py").read_text()
+        return ["--report=false"] if '"report"' in known else []
 
     def _run(self, flags: Sequence[str]) -> str:
         """The standard output of main.py."""

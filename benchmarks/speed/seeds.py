@@ -78,6 +78,7 @@ def whole_seconds(chosen: argparse.Namespace, tell: Callable[[str], None]) -> di
                 tell(f"{way}: seeds {first} to {first + number - 1}")
                 command = [sys.executable, "main.py", f"--config={chosen.config}", *length]
                 command += [f"--config.seed={first}", f"--config.num_seeds={number}"]
+                command.append("--report=false")
                 start = time.perf_counter()
                 done = subprocess.run(
                     [*command, f"--workdir={folder}/{way}-{first}"],

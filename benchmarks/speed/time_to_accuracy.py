@@ -52,7 +52,7 @@ def command_of(
     library, _, kind = contender.partition("_")
     if library == "seqvision":
         run = [f"--config={chosen.config}", f"--config.seed={seed}", f"--workdir={workdir}"]
-        return [sys.executable, "main.py", *run]
+        return [sys.executable, "main.py", *run, "--report=false"]
     python = chosen.torch_python if library == "torch" else chosen.keras_python
     own = recipe if kind == "ours" else usual_of(recipe, chosen.target)
     arguments = dataclasses.replace(own, seed=seed).arguments()

@@ -151,6 +151,9 @@ def _checked(arguments: list[str]) -> list[str]:
         elif value:
             path = find_config(value)
             joined[number] = f"--config={path}"
+    if not path and _is_of_runs_alone(joined):
+        path = find_config("default")
+        joined.append(f"--config={path}")
     if not path:
         raise UserError(
             f"--config: missing; name a config, such as {_example()}; shipped are"
@@ -160,6 +163,13 @@ def _checked(arguments: list[str]) -> list[str]:
     for key, text in overrides:
         check_override(config, key, text)
     return joined
+
+
+def _is_of_runs_alone(arguments: list[str]) -> bool:
+    """Whether runs are named, in a mode that takes nothing of a config."""
+    words = " ".join(argument.lstrip("-") for argument in arguments)
+    named = re.search(r"(^| )(workdir|inputs)[= ]", words)
+    return bool(named and re.search(r"(^| )mode[= ]report( |$)", words))
 
 
 def _load(path: str) -> ConfigDict:

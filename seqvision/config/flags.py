@@ -27,23 +27,30 @@ except flags.Error as error:  # It reads the command line already here: --flagfi
     raise SystemExit(2) from None
 flags.DEFINE_string("mode", "train", "What to do.")
 flags.DEFINE_string("workdir", "", "The run's folder; runs/CONFIG_NAME by default.")
-flags.DEFINE_string("split", "test", "evaluate, export: train, validation or test.")
+flags.DEFINE_string("split", "test", "evaluate, export, report: train, validation or test.")
 flags.DEFINE_string(
     "inputs",
     "",
     "predict, read: a glob pattern of images; predict: also of clips or .npz files. import: the"
-    " weights.",
+    " weights. report: a pattern of runs' folders, which are put side by side.",
 )
 flags.DEFINE_string(
     "output",
     "",
-    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder.",
+    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder; report: an"
+    " .html file (report.html in the workdir by default).",
 )
 flags.DEFINE_string(
     "check",
     "true",
     "export: run each file on --split, and refuse one that is not equal (false: do not). import: an"
     " .npz file of inputs and the probabilities that the source gave.",
+)
+flags.DEFINE_multi_string(
+    "map",
+    [],
+    "import: THEIRS:OURS, names of an array or layer in the file and here, where it is not"
+    " recognised; several with commas, or repeat the flag.",
 )
 flags.DEFINE_string(
     "format",
@@ -68,6 +75,15 @@ flags.DEFINE_string(
     "evaluate: probability or margin: shows accuracy against how much was seen. read: when to"
     " decide on a class, such as probability:0.95 (by default at the end).",
 )
+flags.DEFINE_string(
+    "corrupt",
+    "",
+    "evaluate: all, or some of drop,repeat,swap,delay,gain_drift,noise,shift,occlusion: shows the"
+    " errors on examples that are corrupted so.",
+)
+flags.DEFINE_string(
+    "reference", "", "evaluate, with --corrupt: the workdir of a run to compare the errors to."
+)
 flags.DEFINE_bool(
     "to_scale",
     True,
@@ -85,14 +101,19 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "seed",
     None,
-    "evaluate, predict, read, export, serve: one of the seeds that a run trained at once (evaluate:"
-    " all, others: the first, by default).",
+    "evaluate, predict, read, export, serve, report: one of the seeds that a run trained at once"
+    " (evaluate: all, others: the first, by default).",
 )
 flags.DEFINE_string(
     "host", "127.0.0.1", "serve: the name or address to serve; by default this machine alone."
 )
 flags.DEFINE_integer(
     "port", 0, "serve: the port; 0 for a free one.", lower_bound=0, upper_bound=65535
+)
+flags.DEFINE_bool(
+    "report",
+    True,
+    "train, sweep: write a page to look at, report.html in the workdir.",
 )
 flags.DEFINE_string(
     "profile", "", "train: a folder for a trace of some steps and a summary of where time goes."

@@ -21,13 +21,16 @@ _LINES = f"config.data.source of {' or '.join(LINE_SOURCES)}"
 _OWN = f"config.data.source of {', '.join(PATHS)}"
 _OF_TFDS = f"config.data.source of {', '.join(_NAMED)}"
 
+_DATA = ("data.dir", "data.cache_dir", "data.path", "data.eval_batch_size")
+
 # Modes that take the settings of a finished run, and the fields that they read beside these.
 OF_THE_RUN = {
     "predict": tuple(f"reading.{name}" for name in DECODING_FIELDS),
     "read": (),
     "serve": (),
-    # Where the data of the check lie.
-    "export": ("data.dir", "data.cache_dir", "data.path", "data.eval_batch_size"),
+    # Where the data lie that they look at.
+    "export": _DATA,
+    "report": _DATA,
 }
 
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.

@@ -1,7 +1,7 @@
 """The curve of a decision rule: accuracy against how much was seen, for each threshold."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -40,13 +40,20 @@ class Beliefs(NamedTuple):
 
     Attributes:
       sure: float32 (N, T), the measure of each belief; 0 behind the end of a clip.
-      correct: bool (N, T), whether its most probable class was the label.
+      winners: int (N, T), its most probable class; -1 behind the end of a clip.
+      labels: int (N,), the classes.
       lengths: int (N,), steps of each example.
     """
 
     sure: np.ndarray
-    correct: np.ndarray
+    winners: np.ndarray
+    labels: np.ndarray
     lengths: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Bool (N, T), whether the most probable class was the label."""
+        return self.winners == self.labels[:, None]
 
 
 class Point(NamedTuple):
@@ -108,11 +115,18 @@ def decision_curve(
             f"{run.workdir}: there are no examples to calibrate a decision on; use a run that keeps"
             " some for validation (config.data.validation_examples or validation_fraction)"
         )
-    return _curve(read_beliefs(run, split, measure), measure, within)
+    return curve_of(read_beliefs(run, split, measure), measure, within)
 
 
-def read_beliefs(run: Run, split: Split, measure: str) -> Beliefs:
-    """What the network thinks of each example after each step, in batches on all devices."""
+def read_beliefs(
+    run: Run, split: Split, measure: str, advance: Callable[[int], Any] = lambda count: None
+) -> Beliefs:
+    """What the network thinks of each example after each step, in batches on all devices.
+
+    Args:
+      run, split, measure: see `decision_curve`.
+      advance: called with the number of examples of each batch that is read.
+    """
     mesh = create_mesh()
     step = _belief_step(run, split, measure, mesh)
     params = to_devices(run.params, replicated(mesh))
@@ -121,16 +135,25 @@ def read_beliefs(run: Run, split: Split, measure: str) -> Beliefs:
         placed = to_devices(mask, batch_sharding(mesh))
         outputs = to_host(step(params, arrays, indices, placed))
         found.append(tuple(array[: int(mask.sum())] for array in outputs))
-    most = max(sure.shape[1] for sure, _, _ in found)
-    sure, correct = (
-        np.concatenate([np.pad(part[n], ((0, 0), (0, most - part[n].shape[1]))) for part in found])
-        for n in (0, 1)
+        advance(int(mask.sum()))
+    sures, winners, labels, lengths = zip(*found, strict=True)
+    return Beliefs(
+        _joined(sures, 0), _joined(winners, -1), np.concatenate(labels), np.concatenate(lengths)
     )
-    return Beliefs(sure, correct, np.concatenate([lengths for _, _, lengths in found]))
+
+
+def _joined(parts: Sequence[np.ndarray], fill: int) -> np.ndarray:
+    """Arrays (n, T) below each other, each filled up to the longest T."""
+    most = max(part.shape[1] for part in parts)
+
+    def filled(part: np.ndarray) -> np.ndarray:
+        return np.pad(part, ((0, 0), (0, most - part.shape[1])), constant_values=fill)
+
+    return np.concatenate([filled(part) for part in parts])
 
 
 def _belief_step(run: Run, split: Split, measure: str, mesh: Mesh) -> Callable[..., Any]:
-    """Compiles `step(params, arrays, indices, mask) -> sure, correct, lengths` of a batch."""
+    """Compiles `step(params, arrays, indices, mask) -> ` the fields of `Beliefs` of a batch."""
     axis, name = classifier_steps(run)
     model, window = run.model, run.settings.data.window
     assert isinstance(model, SequenceClassifier)
@@ -148,19 +171,21 @@ def _belief_step(run: Run, split: Split, measure: str, mesh: Mesh) -> Callable[.
         memory = jax.tree.map(jnp.asarray, start_memory(model, len(inputs)))
         logits, _ = read_steps(model, params, to_unit_range(steps), lengths, memory)
         probabilities = jax.nn.softmax(logits)
-        correct = probabilities.argmax(axis=-1) == batch["labels"][:, None]
+        winners = probabilities.argmax(axis=-1).astype(jnp.int32)
         first = highest = probabilities.max(axis=-1)
         if measure == "margin" and probabilities.shape[-1] > 1:
             two, _ = jax.lax.top_k(probabilities, 2)
             first = highest - two[..., 1]
         is_step = jnp.arange(steps.shape[1])[None] < lengths[:, None]
-        return jnp.where(is_step, first, 0), correct & is_step, lengths
+        sure, winners = jnp.where(is_step, first, 0), jnp.where(is_step, winners, -1)
+        return sure, winners, batch["labels"], lengths
 
     in_specs = (PartitionSpec(), arrays_spec(split.is_streamed), BATCH_SPEC, BATCH_SPEC)
     return jax.jit(shard_function(beliefs, mesh, in_specs, BATCH_SPEC))
 
 
-def _curve(beliefs: Beliefs, measure: str, within: float) -> DecisionCurve:
+def curve_of(beliefs: Beliefs, measure: str, within: float) -> DecisionCurve:
+    """The curve of beliefs whose `sure` are of that measure; see `decision_curve`."""
     points = tuple(_point(beliefs, threshold) for threshold in (*THRESHOLDS, None))
     least, chosen = points[-1].accuracy - within, None
     for point in reversed(points[:-1]):
@@ -172,7 +197,7 @@ def _curve(beliefs: Beliefs, measure: str, within: float) -> DecisionCurve:
 
 
 def _point(beliefs: Beliefs, threshold: float | None) -> Point:
-    sure, correct, lengths = beliefs
+    sure, correct, lengths = beliefs.sure, beliefs.correct, beliefs.lengths
     last = lengths - 1
     decided = last
     if threshold is not None:

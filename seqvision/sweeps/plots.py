@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,10 +36,10 @@ def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
     panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     names = short_names(plan.keys)
     for panel, key in zip(panels, plan.keys, strict=False):
-        _draw_field(panel, plan, outcomes, key)
+        draw_field(panel, plan, outcomes, key)
         panel.set_xlabel(names[key])
         panel.set_ylabel(f"best validation {plan.metric}")
-    _draw_curves(panels[len(plan.keys)], plan, outcomes, list(names.values()))
+    draw_curves(panels[len(plan.keys)], plan, outcomes, list(names.values()))
     for panel in panels[num_panels:]:
         panel.set_axis_off()
     if 0 < len(panels[len(plan.keys)].lines) <= _MOST_NAMES:
@@ -46,11 +47,11 @@ def draw_sweep(plan: Plan, outcomes: Sequence[Outcome], path: Path) -> None:
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
 
 
-def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -> None:
+def draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) -> None:
     """A point for each run."""
     points = [
         (values_of(run, [key])[0], outcome.best, colour)
-        for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True)
+        for run, outcome, colour in zip(plan.runs, outcomes, run_colours(plan), strict=True)
         if outcome.best is not None
     ]
     if not points:
@@ -60,20 +61,24 @@ def _draw_field(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], key: str) 
         panel.scatter(values, scores, c=colours)
         if min(values) > 0 and max(values) / min(values) >= _LOGARITHMIC:
             panel.set_xscale("log")
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_formatter("")
     else:
         places = list(dict.fromkeys(map(str, values)))
         panel.scatter([places.index(str(value)) for value in values], scores, c=colours)
         panel.set_xticks(range(len(places)), places)
 
 
-def _colours(plan: Plan) -> list[Any]:
-    return [colormaps["turbo"](place / len(plan.runs)) for place in range(len(plan.runs))]
+def run_colours(plan: Plan) -> list[Any]:
+    """A colour for each run, (red, green, blue, opacity) from 0 to 1."""
+    # The ends of the map are too dark for some page.
+    places = (np.arange(len(plan.runs)) + 0.5) / len(plan.runs)
+    return [colormaps["turbo"](0.08 + 0.84 * place) for place in places]
 
 
-def _draw_curves(
-    panel: Axes, plan: Plan, outcomes: Sequence[Outcome], names: Sequence[str]
-) -> None:
-    for run, outcome, colour in zip(plan.runs, outcomes, _colours(plan), strict=True):
+def draw_curves(panel: Axes, plan: Plan, outcomes: Sequence[Outcome], names: Sequence[str]) -> None:
+    """A line for each run: the metric over the steps."""
+    for run, outcome, colour in zip(plan.runs, outcomes, run_colours(plan), strict=True):
         if outcome.curve:
             values = map(str, values_of(run, plan.keys))
             label = ", ".join(f"{n} {v}" for n, v in zip(names, values, strict=True))

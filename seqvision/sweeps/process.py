@@ -22,6 +22,7 @@ def train_command(
         "--mode=train",
         f"--workdir={workdir}",
         "--stop_with_input",
+        "--report=false",  # The sweep has one page for all.
     ]
 
 

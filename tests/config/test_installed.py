@@ -74,7 +74,9 @@ def test_an_installed_seqvision_brings_its_configs(
 
     trained = run(python, "-m", "seqvision", "--config=own.py", *where)
     assert trained.returncode == 0, trained.stderr
-    assert trained.stdout.splitlines()[-1].startswith("test accuracy ")
+    *_, result, page = trained.stdout.splitlines()
+    assert result.startswith("test accuracy ")
+    assert page == "report    runs/own/report.html"
     assert (here / "runs" / "own" / "config.json").exists()
 
 

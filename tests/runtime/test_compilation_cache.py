@@ -99,7 +99,7 @@ def test_kept_programs_give_the_bits_of_fresh_ones(tiny_config: ConfigDict, tmp_
     """Compiled afresh and kept; read back; damaged on the disk: three runs, one result."""
     tiny_config.model.recurrent_dropout = 0.2
     tiny_config.duration = "4 steps"
-    arguments = [*as_arguments(tiny_config), "--host_devices=2"]
+    arguments = [*as_arguments(tiny_config), "--host_devices=2", "--report=false"]
     home = tmp_path / "home"
     kept = home / "seqvision" / "compiled"
 

@@ -79,4 +79,5 @@ def test_the_command_of_a_run() -> None:
         "--mode=train",
         "--workdir=runs/a",
         "--stop_with_input",
+        "--report=false",
     ]

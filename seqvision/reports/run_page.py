@@ -1,0 +1,102 @@
+"""The page of one run: which sections it has, in their order."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from seqvision.data.dataset import Dataset, Split
+from seqvision.models.parameters import named_leaves
+from seqvision.reports.charts import svg
+from seqvision.reports.classifier_sections import classifier_sections
+from seqvision.reports.curves import curve_figures, curve_words
+from seqvision.reports.facts import (
+    Records,
+    changed_fields,
+    command_of,
+    cost_rows,
+    environment_rows,
+    network_words,
+    result_rows,
+    status_words,
+)
+from seqvision.reports.page import Section, fill, write_page
+from seqvision.reports.reader_sections import reader_sections
+from seqvision.runs.header import parameter_table, residence
+from seqvision.runs.saved_run import Run
+from seqvision.tasks.base import Task
+from seqvision.tasks.classification import Classification
+from seqvision.tasks.reading import TextReading
+
+Sections = Callable[[Run, Split, str], Iterator[Section]]
+"""Of a run, the examples that are looked at, and the name of their split."""
+
+# More sections of a kind of run are added here; a task that is not named has none of its own.
+TASK_SECTIONS: dict[type[Task], tuple[Sections, ...]] = {
+    Classification: (classifier_sections,),
+    TextReading: (reader_sections,),
+}
+
+
+def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
+    """Writes the page of a run.
+
+    Args:
+      path: the HTML file.
+      run: a trained run.
+      dataset: what it was trained on.
+      split: which examples are looked at.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    records = Records.read(run.workdir)
+    of_seed = f", seed {run.seed}" if run.settings.num_seeds > 1 else ""
+    sections = [_headline(records), *_curves(records)]
+    for of_task in TASK_SECTIONS.get(type(run.task), ()):
+        sections += of_task(run, dataset.split(split), split)
+    sections.append(_costs(records, run, dataset))
+    subtitle = (
+        f"{dataset.title}, {len(dataset.split(split)):,} {split} examples; weights of step"
+        f" {run.step:,}{of_seed}"
+    )
+    write_page(path, run.workdir.absolute().name, subtitle, sections)
+
+
+def _headline(records: Records) -> Section:
+    body = fill(
+        "headline.html",
+        results=result_rows(records),
+        status=status_words(records),
+        network=network_words(records.settings),
+        command=command_of(records),
+        changed=changed_fields(records.settings),
+    )
+    return Section("result", "Result", body)
+
+
+def _curves(records: Records) -> Iterator[Section]:
+    figures = curve_figures(records.rows)
+    if figures:
+        charts = [svg(one, curve_words(records.rows, name)) for name, one in figures.items()]
+        yield Section("curves", "Learning curves", fill("charts.html", words=[], charts=charts))
+
+
+def _costs(records: Records, run: Run, dataset: Dataset) -> Section:
+    total = sum(leaf.size for _, leaf in named_leaves(run.params))
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
+    data = {
+        "set": dataset.title,
+        "examples": sizes,
+        "shape": " x ".join(map(str, dataset.input_shape)),
+        run.task.outputs.split(",")[0]: f"{dataset.num_classes}",
+        "size": residence(dataset),
+        **{f"sha256 of {name}": value for name, value in dataset.fingerprints.items()},
+    }
+    if text := str(dataset.tones):
+        data["values"] = text
+    tables = [
+        ("Cost", cost_rows(records, total)),
+        ("Data", data),
+        ("Environment", environment_rows(records)),
+    ]
+    body = fill("facts.html", tables=tables, parameters="\n".join(parameter_table(run.params)))
+    return Section("facts", "Cost, data, environment", body)

@@ -1,0 +1,141 @@
+"""Calibration, confusions, beliefs, occlusion and films, by hand and beside plain loops."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs import default
+from seqvision.config.validation import validate
+from seqvision.reports.beliefs import SURE, sureness_words
+from seqvision.reports.calibration import calibration_words, reliability
+from seqvision.reports.charts import line_chart, svg
+from seqvision.reports.confusion import Confusion, commonest, confusion_matrix
+from seqvision.reports.film import draw_film
+from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
+from seqvision.reports.pictures import strip
+
+
+def test_bins_by_hand() -> None:
+    found = reliability(np.array([0.5, 0.55, 1.0, 0.91]), np.array([1, 0, 1, 1]), bins=10)
+    assert found.counts.tolist() == [0, 0, 0, 0, 1, 1, 0, 0, 0, 2]
+    np.testing.assert_allclose(found.accuracy[[4, 5, 9]], [1, 0, 1])
+    np.testing.assert_allclose(found.confidence[[4, 5, 9]], [0.5, 0.55, 0.955])
+    np.testing.assert_allclose(found.ece, (0.5 + 0.55 + 2 * 0.045) / 4)
+    assert "74.0% sure and 75.0% right: less sure than it is right." in calibration_words(found)
+
+
+def test_confusions_in_order() -> None:
+    labels, predicted = np.array([0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 2, 2, 1, 0, 2])
+    matrix = confusion_matrix(labels, predicted, 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 2], [1, 0, 1]]
+    assert commonest(matrix, 2) == [Confusion(1, 2, 2, 3), Confusion(0, 1, 1, 2)]
+    assert commonest(np.diag([3, 4])) == []
+
+
+@pytest.mark.parametrize(
+    ("of_cat", "words"),
+    [
+        (
+            [0.95, 0.99],
+            "It said cat from the first row on. It was sure (at least 90%) all the time.",
+        ),
+        (
+            [0.6, 0.95],
+            "It said cat from the first row on. It was sure (at least 90%) from row 2 on.",
+        ),
+        (
+            [0.95, 0.2, 0.7, 0.95, 0.8, 0.92],
+            "It last changed its mind in row 3 of 6, from dog to cat. It was sure (at least 90%)"
+            " from row 6 on.",
+        ),
+        (
+            [0.7, 0.4, 0.3],
+            "It last changed its mind in row 2 of 3, from cat to dog. It was not sure (at least"
+            " 90%) in the end.",
+        ),
+    ],
+)
+def test_where_it_became_sure(of_cat: list[float], words: str) -> None:
+    probabilities = np.stack([np.array(of_cat), 1 - np.array(of_cat)], axis=1)
+    assert SURE == 0.9
+    assert sureness_words(probabilities, ("cat", "dog"), "rows") == words
+
+
+def brightness(arrays: Iterable[np.ndarray]) -> Iterator[Any]:
+    """A network for which the brightness of the third row alone is the first class."""
+    for array in arrays:
+        bright = float(array[2].mean()) / 255
+        yield {"probabilities": np.array([bright, 1 - bright])}
+
+
+def test_blanking_the_row_that_matters() -> None:
+    image = np.zeros((5, 4, 1), np.uint8)
+    image[2] = 204
+    bands = Bands(0, "row", 1)
+    [of_first, of_second] = occlusion(brightness, [image, image], [0, 1], bands)
+    np.testing.assert_allclose(of_first, [0, 0, -0.8, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(of_second, -of_first, atol=1e-12)
+    words = occlusion_words(of_first, "cat", bands, 5)
+    assert words == "Blanking row 3 lowers cat most, by 80.0 points."
+    [pairs] = occlusion(brightness, [image], [0], Bands(0, "row", 2))
+    np.testing.assert_allclose(pairs, [0, -0.8, 0], atol=1e-12)
+    words = occlusion_words(pairs, "cat", Bands(0, "row", 2), 5)
+    assert words == "Blanking rows 3 to 4 lowers cat most, by 80.0 points."
+    assert occlusion_words(np.zeros(5), "cat", bands, 5).startswith("No single row matters")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "bands"),
+    [
+        ("rows", Bands(0, "row", 3)),
+        ("columns", Bands(1, "column", 1)),
+        ("patches", Bands(0, "row", 4)),
+        ("frames", Bands(0, "frame", 3)),
+        ("cnn", None),
+    ],
+)
+def test_bands_are_steps_and_not_too_many(sequence: str, bands: Bands | None) -> None:
+    config = default.get_config()
+    config.model.sequence = sequence
+    if sequence == "frames":
+        config.data.source = "moving_digits"
+    settings = validate(config)
+    assert bands_of(settings, lambda axis: (168, 40)[axis]) == bands
+
+
+def test_a_film_by_hand() -> None:
+    beliefs = np.array([[0.25, 0.75], [1.0, 0.0]])
+    film = draw_film((10, 20), True, beliefs, [(0, "k0")], np.array([-0.5, 0.25]))
+    # 168 units high and 320 at most wide: here 160 by 320; two steps of 80 from y 16.
+    assert film.picture == (0.0, 16.0, 320.0, 160.0)
+    rest, first, _, falls, rises = film.shapes
+    assert [shape.kind for shape in film.shapes] == ["rest", "k0", "ground", "falls", "rises"]
+    assert first.path == "M360.0 16.0L360.0 96.0L450.0 96.0L450.0 176.0L330.0 176.0L330.0 16.0Z"
+    assert rest.path == "M450.0 16.0L450.0 176.0L330.0 176.0L330.0 16.0Z"
+    assert falls.path.startswith("M516.0 16.0L516.0 96.0")
+    assert rises.path.startswith("M488.0 96.0L488.0 176.0")
+    assert (film.width, film.height) == (516.0, 176.0)
+    across = draw_film((10, 20), False, beliefs, [(0, "k0")], None)
+    assert [shape.kind for shape in across.shapes] == ["rest", "k0"]
+    # Beside each other: 84 units high below the picture, probabilities upwards.
+    assert across.shapes[1].path.startswith("M0.0 265.0L160.0 265.0L160.0 202.0L320.0 202.0")
+
+
+def test_frames_beside_each_other() -> None:
+    clip = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((4, 2, 1), np.uint8)
+    joined = strip(clip)
+    assert joined.shape == (4, 32, 1)
+    assert joined[0, ::2, 0].tolist() == [int((n + 0.5) * 40 / 16) for n in range(16)]
+    large = np.full((3, 200, 100, 3), 7, np.uint8)
+    assert strip(large).shape == (66, 99, 3)
+    assert (strip(large) == 7).all()
+
+
+def test_a_chart_takes_the_colours_of_the_page() -> None:
+    chart = svg(line_chart({"a <b>": ([1, 2], [0.001, 10.0])}, "step", "loss", log=True), 'a "b"')
+    assert chart.startswith('<svg role="img" aria-label="a &#34;b&#34;" class="chart"')
+    assert "var(--k0)" in chart and "var(--muted)" in chart
+    assert "#0101" not in chart and "mathdefault" not in chart and "<metadata" not in chart
+    assert " id=" not in chart.replace('<clipPath id="', "").replace('<path id="m', "")
