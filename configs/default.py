@@ -58,11 +58,23 @@ def get_config() -> ConfigDict:
     # inside a class folder are: groups of single images (images), clips, or auto (clips for
     # model.sequence=frames, or where they hold numbered series of images of one size).
     config.data.kind = "auto"
-    # folders: of pictures of more than 8 bits, the values that are black and white, such as
-    # "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training
-    # split (of all files where validation_fraction and test_fraction cut it), and
+    # What is to be predicted. npz: class (one for each example), steps (a class for every frame of
+    # a clip), labels (any of several at once) or number. folders: class or steps (a table of
+    # targets beside each clip). auto: what the data hold.
+    config.data.target = "auto"
+    # In training, draw examples of all classes equally often, however many there are of each.
+    config.data.balanced_draws = False
+    # npz, folders: of values of more than 8 bits, those that are black and white, such as "0,4095"
+    # or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole training split, and
     # "percentiles:1,99" two percentiles of its values (of 1000 files, and 10,000 values of each).
+    # Windows of CT go by their names, "ct:brain", and three ranges make three channels,
+    # "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
     config.data.value_range = "auto"
+    # folders: a regular expression that is searched for in each example's path below
+    # config.data.path; its first bracket (or all of it) is the example's group, such as
+    # "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
+    # lies in two of the splits that fractions cut.
+    config.data.group_pattern = ""
     # folders: what transparent pictures lie on: black, white, or auto (black where the training
     # split's ink is light).
     config.data.paper = "auto"
@@ -84,7 +96,8 @@ def get_config() -> ConfigDict:
     # the train split (0 = none).
     config.data.validation_examples = 5000
     # npz, folders, idx, lines: without splits of their own, these fractions of the examples become
-    # the validation and the test split, chosen by the SHA-256 of each example's content (0 = none).
+    # the validation and the test split, chosen by the SHA-256 of each example's content, or of its
+    # group (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
@@ -96,8 +109,9 @@ def get_config() -> ConfigDict:
 
     config.clips = ConfigDict()
     # moving_digits: motion (left, right, up or down, and with config.clips.turn also clockwise or
-    # counterclockwise: not to be seen in one frame) or digit (which digit, through noise and
-    # occlusion).
+    # counterclockwise: not to be seen in one frame), digit (which digit, through noise and
+    # occlusion) or directions (it turns now and then: left, right, up or down, for every frame but
+    # the first).
     config.clips.task = "motion"
     # Frames of the longest clips, and of the shortest (0 = all are of one length).
     config.clips.num_frames = 8
@@ -187,7 +201,8 @@ def get_config() -> ConfigDict:
     config.model.cnn_padding = "same"
     # frames: a CNN of its own for each frame position; for clips of one length.
     config.model.cnn_per_frame = False
-    # lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
+    # lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm or min_gru. The second GRU
+    # resets the hidden state before its product, as TensorFlow's GRUCell.
     config.model.cell = "lstm"
     # Units of each recurrent layer, in each direction.
     config.model.hidden_size = 128
@@ -224,6 +239,12 @@ def get_config() -> ConfigDict:
     config.loss.label_smoothing = 0.0
     # per_step: this weight on the mean loss of all steps, the rest on that of the last step.
     config.loss.step_weight = 0.0
+    # A class for every frame: which of them are learnt: all, or only the last known one of each
+    # clip (last).
+    config.loss.steps = "all"
+    # none, or balanced: each class (of several labels: each answer) counts by the inverse of its
+    # frequency in training.
+    config.loss.class_weights = "none"
 
     config.optimizer = ConfigDict()
     # adam, adamw, sgd or rmsprop.
@@ -258,11 +279,16 @@ def get_config() -> ConfigDict:
     config.checkpoint.every = "1 epochs"
     # How many of the newest checkpoints to keep.
     config.checkpoint.keep = 2
-    # Also keep the one with the best validation accuracy; evaluate and predict with it.
+    # Also keep the one with the best validation metric; evaluate and predict with it.
     config.checkpoint.keep_best = False
+    # By which metric evaluations are compared, also for early stopping: accuracy,
+    # balanced_accuracy, f1, auc, map, loss, mae, rmse or r2, as far as the targets have it. auto is
+    # accuracy; of a class for every frame and of several labels map, of numbers mae, of texts the
+    # character error rate.
+    config.checkpoint.best_metric = "auto"
 
     config.early_stopping = ConfigDict()
-    # Stop after this many evaluations in a row without a better validation accuracy (0 = never).
+    # Stop after this many evaluations in a row without a better validation metric (0 = never).
     config.early_stopping.patience = 0
 
     return config

@@ -36,16 +36,23 @@ MODES = {
     "train": Mode(
         ("workdir", "profile", "measure_peak", "stop_with_input", "report"), _TOGETHER, True
     ),
-    "evaluate": Mode(("workdir", "split", "output", "csv_guard", "seed", "decide"), _TOGETHER),
+    "evaluate": Mode(
+        (
+            *("workdir", "split", "output", "csv_guard", "seed", "decide"),
+            *("calibrate", "bootstrap", "specificity", "corrupt", "reference"),
+        ),
+        _TOGETHER,
+    ),
     "predict": Mode(
-        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale"), _ALONE
+        ("workdir", "inputs", "output", "csv_guard", "invert", "seed", "to_scale", "calibrated"),
+        _ALONE,
     ),
     "read": Mode(("workdir", "inputs", "invert", "seed", "decide", "to_scale"), _ALONE),
     "export": Mode(
         ("workdir", "output", "split", "seed", "check", "int8", "format", "onnxruntime_web"),
         _ALONE,
     ),
-    "import": Mode(("workdir", "inputs", "check"), _ALONE, module="importing"),
+    "import": Mode(("workdir", "inputs", "check", "map"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "report": Mode(("workdir", "inputs", "output", "split", "seed"), _ALONE),
     "explain": Mode((), _ALONE, True),

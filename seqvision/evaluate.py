@@ -1,25 +1,34 @@
 """Evaluation of a trained run on a whole split, each example once."""
 
 import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from seqvision.config.schema import Settings
 from seqvision.config.validation import validate
-from seqvision.data.dataset import SPLITS, Split
-from seqvision.errors import UserError, did_you_mean
-from seqvision.inference.decision import MEASURES, check_measure
+from seqvision.data.dataset import Dataset, Split
+from seqvision.inference.corruption_report import corruption_report
 from seqvision.inference.decision_curve import decision_report
+from seqvision.inference.evaluation_request import EvaluationRequest
 from seqvision.inference.output_file import checked_output, write_rows
-from seqvision.inference.stream_network import classifier_steps
+from seqvision.runs.evaluations import save_evaluation, save_temperature
 from seqvision.runs.saved_run import Run, load_run, load_seeds
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
-from seqvision.runtime.console import say
+from seqvision.runtime.console import on_terminal, say
 from seqvision.runtime.mesh import create_mesh
-from seqvision.tasks.base import Metrics, Task
+from seqvision.tasks.base import Evaluation, Metrics, Task
+from seqvision.tasks.evaluation_report import (
+    Asked,
+    calibration_facts,
+    evaluation_report,
+    report_lines,
+)
 from seqvision.tasks.from_config import create_task
 from seqvision.tasks.metric_text import seeds_report
 from seqvision.training.replicas import Replicas
@@ -36,9 +45,12 @@ def evaluate_run(
     output: str = "",
     seed: int | None = None,
     csv_guard: bool = True,
-    decide: str = "",
+    **more: Any,
 ) -> Metrics:
     """Evaluates a trained run on one split and prints its metrics, see `tasks`.
+
+    All metrics are written to `evaluation_SPLIT.json` in the workdir, but for texts and for several
+    seeds at once.
 
     Place of the data and batch size come from `config`, the network and its weights from `workdir`.
     Made lines may look otherwise than in training (`config.lines`). Of a run of several seeds it
@@ -51,92 +63,112 @@ def evaluate_run(
       output: a `.csv` or `.jsonl` file for the prediction of each example; "" for none.
       seed: of a run of several seeds, which one to evaluate, as if it were the only one.
       csv_guard: see `inference.output_file.write_rows`.
-      decide: `probability` or `margin`: also prints accuracy against how much was seen, and the
-        threshold calibrated on the validation split, see `inference.decision_curve`.
+      more: the other attributes of `inference.evaluation_request.EvaluationRequest`.
 
     Raises:
       UserError: no run, another network or data set than `config` says, no such split or seed; or
         an output of several seeds.
     """
+    request = EvaluationRequest(split_name, output, seed, **more)
     with processes.fail_together():
-        _check_split(split_name)
+        request.check()
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
         runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
         run = runs[0]
-        _check_asked(runs, output, decide)
+        request.check_runs(runs)
+        names = request.corruptions(run)
         check_trained_with(run, settings)
         dataset = load_trained_on(run, settings)
-    asked = (settings, split_name, output, seed, decide)
+        compared = request.load_reference(run, settings, dataset)
     processes.check_same(
         {
-            "config and flags; give each the same command": asked,
+            "config and flags; give each the same command": (settings, request),
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
-    of_seed = f", seed {run.seed}" if seed is not None else ""
-    on = f"{dataset.title} {split_name}{_which_lines(settings)}"
-    say(f"{workdir}: step {run.step}{of_seed} on {on}")
+    of_seed, which = f", seed {run.seed}" * (seed is not None), _which_lines(settings)
+    say(f"{workdir}: step {run.step}{of_seed} on {dataset.title} {split_name}{which}")
     # The beam is no part of what was trained.
-    task = create_task(
-        dataclasses.replace(run.settings, reading=settings.reading), dataset.class_names
-    )
+    trained = dataclasses.replace(run.settings, reading=settings.reading)
+    task = create_task(trained, dataset.class_names, run.data.targets)
     split = dataset.split(split_name)
     for line in task.infeasible(split_name, split):
         say(line)
-    batch_size = settings.data.eval_batch_size
-    evaluate = task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
+    size = settings.data.eval_batch_size
+    evaluate = task.create_evaluation(run.model, create_mesh(), split.take, size)
     examples: list[Example] = []
-    if len(runs) > 1:
-        metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
-        report = seeds_report(metrics.row(), run.settings.seeds)
-    else:
-
-        def keep(prediction: Any, label: Any) -> None:
-            examples.append((prediction, label))
-
-        wanted = target is not None or task.needs_predictions()
-        metrics = evaluate(run.params, split, keep if wanted else None)
-        report = task.report(metrics, examples)
-    for line in report:
+    keeps = target is not None or not task.reads_lines or task.needs_predictions()
+    metrics = _evaluated(runs, evaluate, split, examples if keeps else None)
+    several = seeds_report(metrics.row(), run.settings.seeds) if len(runs) > 1 else None
+    for line in several or task.report(metrics, examples):
         say(line)
+    if examples and not task.reads_lines:
+        temperature = _fitted(run, task, evaluate, dataset) if request.calibrate else None
+        for line in _all_metrics(run, task, dataset, request, examples, temperature):
+            say(line)
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
-    if decide:
-        for line in decision_report(run, dataset, split_name, decide):
+    if request.decide:
+        for line in decision_report(run, dataset, split_name, request.decide):
+            say(line)
+    if names:
+        decoding = dataclasses.replace(run, task=task)
+        arguments = decoding, split, split_name, names, size, metrics, compared
+        for line in corruption_report(*arguments):
             say(line)
     return metrics
 
 
-def _check_split(name: str) -> None:
-    if name not in SPLITS:
-        raise UserError(
-            f"--split: '{name}' is not known; choose one of {', '.join(SPLITS)}"
-            f"{did_you_mean(name, SPLITS)}"
-        )
+def _evaluated(
+    runs: list[Run], evaluate: Evaluation, split: Split, examples: list[Example] | None
+) -> Metrics:
+    """The metrics of a run, whose predictions go to `examples`, or of its seeds."""
+    if len(runs) > 1:
+        metrics = [evaluate(run.params, split) for run in runs]
+        return Replicas(runs[0].settings.seeds).metrics(metrics)
+    keep = None if examples is None else functools.partial(_keep, examples)
+    return evaluate(runs[0].params, split, keep)
 
 
-def _check_asked(runs: list[Run], output: str, decide: str) -> None:
-    """Refuses flags that runs of this kind, or of several seeds, cannot follow."""
-    if decide:
-        if ":" in decide:
-            raise UserError(
-                f"--decide: '{decide}' has a threshold, and --mode=evaluate shows what each of them"
-                f" gives; write --decide={' or --decide='.join(MEASURES)} (a threshold is for"
-                " --mode=read)"
-            )
-        try:
-            check_measure(decide)
-            classifier_steps(runs[0])
-        except UserError as error:
-            raise UserError(f"--decide: {error}") from None
-    one_seed = {"output": (output, "predictions are written"), "decide": (decide, "it is shown")}
-    for flag, (asked, what) in one_seed.items():
-        if asked and len(runs) > 1:
-            raise UserError(
-                f"--{flag}: {runs[0].workdir} holds seeds {runs[0].seed} to {runs[-1].seed};"
-                f" {what} for one of them: choose it with --seed"
-            )
+def _keep(examples: list[Example], prediction: Any, label: Any) -> None:
+    examples.append((prediction, label))
+
+
+def _all_metrics(
+    run: Run,
+    task: Task,
+    dataset: Dataset,
+    request: EvaluationRequest,
+    examples: list[Example],
+    temperature: float | None,
+) -> Iterator[str]:
+    """Keeps all metrics of a split with the run; lines about them."""
+    name = request.split_name
+    scores, groups = task.scores(examples), dataset.split(name).groups
+    assert scores is not None
+    asked = Asked(request.specificity, request.bootstrap, run.seed, _with_progress)
+    found = evaluation_report(scores, groups, len(examples), asked)
+    if temperature is not None:
+        found["calibration"] = calibration_facts(scores, temperature)
+    printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
+    yield from report_lines(found, printed, bool(groups))
+    yield save_evaluation(run, name, found)
+
+
+def _with_progress(numbers: Iterable[int]) -> Iterable[int]:
+    return tqdm(numbers, unit="sample", disable=not on_terminal(), leave=False)
+
+
+def _fitted(run: Run, task: Task, evaluate: Evaluation, dataset: Dataset) -> float:
+    """The temperature of the validation split, which is kept with the run."""
+    examples: list[Example] = []
+    evaluate(run.params, dataset.split("validation"), functools.partial(_keep, examples))
+    scores = task.scores(examples)
+    assert scores is not None
+    temperature = scores.fit_temperature()
+    save_temperature(run, {**calibration_facts(scores, temperature), "count": scores.count})
+    return temperature
 
 
 def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, Any]]:
@@ -157,15 +189,7 @@ def _which_lines(settings: Settings) -> str:
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
 
 
-def run(
-    settings: Settings,
-    workdir: Path,
-    split: str,
-    output: str,
-    csv_guard: bool,
-    seed: int | None,
-    decide: str,
-) -> int:
+def run(settings: Settings, workdir: Path, split: str, **flags: Any) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, output, seed, csv_guard, decide)
+    evaluate_run(settings, workdir, split, **flags)
     return 0

@@ -45,6 +45,8 @@ def explanation(settings: Settings, dataset: Dataset) -> Iterator[str]:
     inputs, lengths = _shapes(train, batch_size)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits.items())
     num_outputs = f"{dataset.num_classes} {setup.task.outputs}"
+    if not settings.reads_text:
+        num_outputs = dataset.targets.described(dataset.class_names)
     yield f"{dataset.name}: {sizes}; {num_outputs}; {residence(dataset)}"
     if text := str(dataset.tones):
         yield f"values: {text}"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,23 @@ from seqvision.exporters.output_folder import checked_folder, write_folder
 from seqvision.runs.checkpoint import Checkpoints, check_path
 from seqvision.runs.environment import write_description
 from seqvision.runs.files import IMPORTED, write_json, write_status
-from seqvision.runs.imported import foreign_layers, padding_of, with_weights
+from seqvision.runs.imported import (
+    features_of,
+    foreign_source,
+    layers_of,
+    padding_of,
+    with_weights,
+)
 from seqvision.runs.said import compare, load_said
 from seqvision.runtime.console import on_terminal, say
 from seqvision.training.best import Evaluations
 from seqvision.training.from_config import create_training
+from seqvision.weights import name_map, own_layers
 from seqvision.weights.fitting import implied
 from seqvision.weights.layers import Layers
 
 
-def run(settings: Settings, workdir: Path, inputs: str, check: str) -> int:
+def run(settings: Settings, workdir: Path, inputs: str, check: str, map: list[str] | None) -> int:  # noqa: A002
     """`--mode=import`; returns the exit code."""
     if not inputs:
         raise UserError("--inputs: name the checkpoint, model directory or file of weights")
@@ -34,7 +41,8 @@ def run(settings: Settings, workdir: Path, inputs: str, check: str) -> int:
         raise UserError("config.init_from: it has no effect with --mode=import; leave it out")
     said = None if check == "true" else expanded(check, "--check")
     given = {name.removeprefix("model.") for name in config_overrides()}
-    import_weights(settings, workdir, expanded(inputs, "--inputs"), said, given)
+    pairs = name_map.parse(map or ())
+    import_weights(settings, workdir, expanded(inputs, "--inputs"), said, given, pairs)
     return 0
 
 
@@ -44,6 +52,7 @@ def import_weights(
     weights: Path,
     check: Path | None = None,
     given: Collection[str] = (),
+    pairs: Sequence[name_map.Pair] = (),
 ) -> None:
     """Writes the workdir of a run that has these weights, before its first step.
 
@@ -54,6 +63,7 @@ def import_weights(
       check: an .npz file with `inputs` (N, ...) as they were fed and the `probabilities` (N, K)
         that the source gave.
       given: fields of `config.model` that the weights must not change.
+      pairs: names of the source and of ours, see `name_map.renamed`.
 
     Raises:
       UserError: the weights cannot be read or do not fit, or give other probabilities; or the
@@ -63,7 +73,9 @@ def import_weights(
     check_path(workdir)
     workdir.parent.mkdir(parents=True, exist_ok=True)
     target = checked_folder(str(workdir), "--workdir")
-    source, layers = foreign_layers(weights)
+    source, names = name_map.renamed(foreign_source(weights), pairs)
+    with names.in_errors():
+        layers = layers_of(weights, source)
     if settings.num_seeds > 1:
         raise UserError(
             f"config.num_seeds: {settings.num_seeds}; one network is imported, set it to 1"
@@ -77,15 +89,19 @@ def import_weights(
     settings, overrides = _with_model(settings, fields, given)
     setup = create_training(settings, dataset)
     state = setup.replicas.create_state(setup.init, setup.mesh)
-    state, lines = with_weights(state, source, layers, dataset.input_shape)
+    with names.in_errors():
+        state, lines = with_weights(state, source, layers, dataset.input_shape)
+    names.check(own_layers.write(layers, features_of(layers, dataset.input_shape)))
     for line in lines:
-        say(line)
+        say(names.in_table(line))
     if said is not None:
         say(compare(settings, setup.task, state.params, setup.input_shape, said))
 
     def write(folder: Path) -> None:
         write_description(settings, dataset, setup.mesh, folder, 0, None)
-        write_json(folder / IMPORTED, {"kind": source.kind, "weights": str(weights)})
+        record = {"kind": source.kind, "weights": str(weights)}
+        named = {"map": [":".join(pair) for pair in pairs]} if pairs else {}
+        write_json(folder / IMPORTED, record | named)
         with Checkpoints(folder, settings.checkpoint.keep, say) as checkpoints:
             checkpoints.save(state, dataclasses.asdict(Evaluations()) | {"seconds": 0.0}, None)
             checkpoints.wait()

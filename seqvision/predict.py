@@ -15,6 +15,7 @@ from seqvision.config.data_schema import DECODING_FIELDS
 from seqvision.config.schema import Settings
 from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
+from seqvision.errors import UserError
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.predictor import Predictor
@@ -32,6 +33,7 @@ def predict_files(
     decoding: Mapping[str, Any] = MappingProxyType({}),
     csv_guard: bool = True,
     to_scale: bool = True,
+    calibrated: bool = False,
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -46,6 +48,7 @@ def predict_files(
       csv_guard: see `inference.output_file.write_rows`.
       to_scale: whether lines are brought to the scale of the training lines; see
         `data.files.line_scale`.
+      calibrated: whether probabilities are at the temperature that was fitted to the run.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -57,6 +60,10 @@ def predict_files(
     target = checked_output(output)
     check_pattern(inputs)
     trained = with_decoding(load_run(workdir, seed), decoding)
+    if calibrated and trained.task.reads_lines:
+        raise UserError(
+            f"--calibrated: it has no effect on {workdir}, which reads text; leave it out"
+        )
     if not to_scale:
         check_lines_are_scaled(trained)
         trained = dataclasses.replace(trained, data=dataclasses.replace(trained.data, looks=None))
@@ -66,7 +73,11 @@ def predict_files(
         disable=not on_terminal(),
         leave=False,
     )
-    predictor = (Transcriber if trained.task.reads_lines else Predictor)(trained)
+    predictor: Transcriber | Predictor
+    if trained.task.reads_lines:
+        predictor = Transcriber(trained)
+    else:
+        predictor = Predictor(trained, calibrated=calibrated)
     rows = _rows(predictor.read_files(paths, invert), predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target, csv_guard)
@@ -118,6 +129,7 @@ def run(
     invert: str,
     seed: int | None,
     to_scale: bool,
+    calibrated: bool,
 ) -> int:
     """`--mode=predict`, with the settings of the run; returns the exit code."""
     overrides = command_line.config_overrides()
@@ -126,5 +138,7 @@ def run(
         for name in DECODING_FIELDS
         if f"reading.{name}" in overrides
     }
-    failed = predict_files(workdir, inputs, output, invert, seed, decoding, csv_guard, to_scale)
+    failed = predict_files(
+        workdir, inputs, output, invert, seed, decoding, csv_guard, to_scale, calibrated
+    )
     return min(1, failed)

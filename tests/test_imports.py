@@ -19,7 +19,7 @@ MODES = (
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
-    ("profiling", "weights"),
+    ("metrics", "profiling", "weights"),
     ("decoding",),
     ("config",),
     ("runtime",),
@@ -156,6 +156,22 @@ def test_a_config_is_checked_without_jax(tmp_path: Path) -> None:
         "import seqvision.sweeps.plan, configs.sweeps.cells"
     )
     assert run_with_blocked(tmp_path, ["jax", "flax", "optax"], code).strip() == "mnist"
+
+
+def test_modes_start_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    slow = [
+        "jax.experimental.pallas",
+        "scipy.special",
+        "scipy.ndimage",
+        "orbax",
+        "tensorflow_datasets",
+        "grain",
+    ]
+    code = (
+        "import sys, seqvision.train, seqvision.evaluate, seqvision.predict, seqvision.read;"
+        f"print(*[name for name in {slow} if name in sys.modules])"
+    )
+    assert run_with_blocked(tmp_path, [], code).strip() == ""
 
 
 def test_the_public_names_come_without_jax_until_they_are_used(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ _PLAIN = {"model.refine_gates": False, "model.gate_init": "constant"}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "rows": ("row_lstm", {}),
     "rows, GRU": ("row_lstm", {"model.cell": "gru"}),
+    "rows, GRU, reset before": ("row_lstm", {"model.cell": "gru_reset_before"}),
     "rows, LSTM with layer norm": ("row_lstm", {"model.cell": "layer_norm_lstm"}),
     "rows, JANET": ("row_lstm", {"model.cell": "janet"}),
     "rows, minLSTM": ("row_lstm", {"model.cell": "min_lstm"}),

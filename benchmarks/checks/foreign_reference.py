@@ -91,21 +91,33 @@ def fitted(frames: np.ndarray) -> np.ndarray:
 
 
 def arrays_of(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """`images` and `labels` as numpy reads a `.npz` file; None where it does not."""
+    """`images`, as bytes, and `labels` as numpy reads a `.npz` file; None where it does not."""
     try:
         with np.load(path) as arrays:
-            return arrays["images"], arrays["labels"]
+            return _scaled(arrays["images"], of_set=True), arrays["labels"]
     except Exception:
         return None
 
 
 def images_of(path: Path) -> np.ndarray | None:
-    """`images` alone; see `arrays_of`."""
+    """`images` alone, by the depth of the file; see `arrays_of`."""
     try:
         with np.load(path) as arrays:
-            return arrays["images"]
+            return _scaled(arrays["images"], of_set=False)
     except Exception:
         return None
+
+
+def _scaled(images: np.ndarray, of_set: bool) -> np.ndarray:
+    """Values of more than 8 bits in grey levels, by the rule of docs/data.md."""
+    if images.dtype == np.uint8 or images.dtype.kind not in "biuf":
+        return images
+    values = images.astype(np.float64)
+    largest = values[np.isfinite(values)].max(initial=0)
+    depths = (1, 255, 1023, 4095, 16383, 65535) if of_set else (1, 255, 4095, 65535)
+    white = next((depth for depth in depths if largest <= depth), largest)
+    white = largest if of_set and largest <= white / 2 else white
+    return np.clip(np.nan_to_num(values) * (255 / white), 0, 255).round()
 
 
 def idx_arrays(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:

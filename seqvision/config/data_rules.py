@@ -1,5 +1,6 @@
 """The rules that tie the fields of the examples to each other and to the network."""
 
+import re
 from collections.abc import Iterator
 
 from seqvision.config.data_schema import (
@@ -7,11 +8,12 @@ from seqvision.config.data_schema import (
     KIND_SOURCES,
     PATHS,
     PRIORS,
+    RANGE_SOURCES,
     Reading,
-    parse_range,
 )
 from seqvision.config.model_schema import LINE_SEQUENCES
 from seqvision.config.schema import Settings
+from seqvision.config.value_ranges import ALLOWED, parse_ranges
 
 
 def data_rules(settings: Settings) -> Iterator[str]:
@@ -39,17 +41,33 @@ def _source_rules(settings: Settings) -> Iterator[str]:
             yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders, idx or lines"
     if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
-    for name, value in (("value_range", data.value_range), ("paper", data.paper)):
-        if value != "auto" and data.source != "folders":
-            yield f"config.data.{name}: '{value}' {no_effect}; leave it at auto"
-    try:
-        parse_range(data.value_range)
-    except ValueError:
-        yield f"""config.data.value_range: '{data.value_range}' is no range; write auto, two
-            numbers, the smaller one first, such as 0,4095, or two percentiles, such as
-            percentiles:1,99"""
+    if data.paper != "auto" and data.source != "folders":
+        yield f"config.data.paper: '{data.paper}' {no_effect}; leave it at auto"
     if data.broken_files != "fail" and data.source != "folders":
         yield f"config.data.broken_files: '{data.broken_files}' {no_effect}; leave it at fail"
+    yield from _value_rules(settings, no_effect)
+
+
+def _value_rules(settings: Settings, no_effect: str) -> Iterator[str]:
+    data = settings.data
+    if data.value_range != "auto" and data.source not in RANGE_SOURCES:
+        yield f"config.data.value_range: '{data.value_range}' {no_effect}; leave it at auto"
+    try:
+        ranges = parse_ranges(data.value_range)
+    except ValueError as error:
+        why = f" ({error})" if str(error) else ""
+        yield f"config.data.value_range: '{data.value_range}' is no range{why}; write {ALLOWED}"
+        ranges = ()
+    if len(ranges) > 1 and data.channels == 1:
+        yield f"""config.data.channels: 1, and config.data.value_range='{data.value_range}' makes
+            three; set it to 0 or 3, or name one range"""
+    if data.group_pattern and data.source != "folders":
+        yield f"config.data.group_pattern: '{data.group_pattern}' {no_effect}; leave it empty"
+    try:
+        re.compile(data.group_pattern)
+    except re.error as error:
+        yield f"""config.data.group_pattern: '{data.group_pattern}' is no regular expression
+            ({error}); write one such as patient([0-9]+)"""
 
 
 def _clip_rules(settings: Settings) -> Iterator[str]:
@@ -60,9 +78,13 @@ def _clip_rules(settings: Settings) -> Iterator[str]:
     if clips.validation_clips > 0 and data.validation_examples == 0:
         yield f"""config.clips.validation_clips: {clips.validation_clips} clips need digits, but
             config.data.validation_examples is 0; hold out some, or set it to 0"""
-    if clips.turn > 0 and clips.task == "digit":
-        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task digit, whose digits
-            are upright; set it to 0 or choose config.clips.task=motion"""
+    if clips.turn > 0 and clips.task != "motion":
+        which = "are upright" if clips.task == "digit" else "move in four directions"
+        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task {clips.task}, whose
+            digits {which}; set it to 0 or choose config.clips.task=motion"""
+    if clips.task == "directions" and (clips.min_frames or clips.num_frames) < 2:
+        yield """config.clips.task: directions are learnt from the second frame on; give all clips
+            two frames at least (config.clips.num_frames, config.clips.min_frames)"""
     if clips.min_frames > clips.num_frames:
         yield f"""config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,
             {clips.num_frames}; lower it, or 0 for clips of one length"""

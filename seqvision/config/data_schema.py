@@ -1,7 +1,6 @@
 """The config fields of the examples: `data`, `clips`, `lines`, `reading`, `augment`."""
 
 import dataclasses
-import math
 
 from seqvision.config.bounds import (
     BELOW_ONE,
@@ -31,6 +30,10 @@ PATHS = {
 }
 # Sources whose examples `config.data.kind` can tell.
 KIND_SOURCES = ("npz", "folders")
+# What is to be predicted of each example, see `data.targets.Targets`, and which sources can tell.
+TARGETS = {"npz": ("class", "steps", "labels", "number"), "folders": ("class", "steps")}
+# Sources of values of more than 8 bits, which `config.data.value_range` scales.
+RANGE_SOURCES = ("npz", "folders")
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
@@ -40,41 +43,8 @@ _CLIP_SIDE = 1024
 INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
 DIRECTIONS = ("auto", "right_to_left", "left_to_right", "as_typed")
-_PERCENTILES = "percentiles:"
 # Fields of `reading` that are no part of what was trained.
 DECODING_FIELDS = ("beam_width", "prior", "prior_weight")
-
-
-def parse_range(text: str) -> tuple[float, float] | None:
-    """The values that `config.data.value_range` states; None for "auto" and percentiles.
-
-    Raises:
-      ValueError: it is none of these: not two finite numbers, the first one smaller.
-    """
-    if text == "auto" or parse_percentiles(text):
-        return None
-    return _two_numbers(text)
-
-
-def parse_percentiles(text: str) -> tuple[float, float] | None:
-    """The percentiles that `config.data.value_range` states, such as "percentiles:1,99", or None.
-
-    Raises:
-      ValueError: they are not two numbers from 0 to 100, the first one smaller.
-    """
-    if not text.startswith(_PERCENTILES):
-        return None
-    low, high = _two_numbers(text.removeprefix(_PERCENTILES))
-    if low < 0 or high > 100:
-        raise ValueError(text)
-    return low, high
-
-
-def _two_numbers(text: str) -> tuple[float, float]:
-    low, high = map(float, text.split(","))
-    if not (math.isfinite(high - low) and low < high):
-        raise ValueError(text)
-    return low, high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +70,20 @@ class Data:
       kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
         folders inside a class folder are: groups of single images (images), clips, or auto (clips
         for model.sequence=frames, or where they hold numbered series of images of one size).
-      value_range: folders: of pictures of more than 8 bits, the values that are black and white,
-        such as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
-        training split (of all files where validation_fraction and test_fraction cut it), and
-        "percentiles:1,99" two percentiles of its values (of 1000 files, and 10,000 values of each).
+      target: What is to be predicted. npz: class (one for each example), steps (a class for every
+        frame of a clip), labels (any of several at once) or number. folders: class or steps (a
+        table of targets beside each clip). auto: what the data hold.
+      balanced_draws: In training, draw examples of all classes equally often, however many there
+        are of each.
+      value_range: npz, folders: of values of more than 8 bits, those that are black and white, such
+        as "0,4095" or "-1000,1000"; "auto" is 0 and the depth, or the extremes, of the whole
+        training split, and "percentiles:1,99" two percentiles of its values (of 1000 files, and
+        10,000 values of each). Windows of CT go by their names, "ct:brain", and three ranges make
+        three channels, "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
+      group_pattern: folders: a regular expression that is searched for in each example's path below
+        config.data.path; its first bracket (or all of it) is the example's group, such as
+        "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
+        lies in two of the splits that fractions cut.
       paper: folders: what transparent pictures lie on: black, white, or auto (black where the
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
@@ -120,7 +100,7 @@ class Data:
         examples from the end of the train split (0 = none).
       validation_fraction, test_fraction: npz, folders, idx, lines: without splits of their own,
         these fractions of the examples become the validation and the test split, chosen by the
-        SHA-256 of each example's content (0 = none).
+        SHA-256 of each example's content, or of its group (0 = none).
       window: Clips: frames that the network reads at once; longer clips are cut into windows (0 =
         whole clips). In training, each clip's window is drawn at random.
       window_stride: Clips: frames from the start of a window to that of the next, in evaluation and
@@ -133,7 +113,10 @@ class Data:
     cache_dir: str = declare("")
     path: str = declare("")
     kind: str = declare("auto", OneOf(("auto", "images", "clips")))
+    target: str = declare("auto", OneOf(("auto", *TARGETS["npz"])))
+    balanced_draws: bool = declare(False)
     value_range: str = declare("auto")
+    group_pattern: str = declare("")
     paper: str = declare("auto", OneOf(("auto", "black", "white")))
     broken_files: str = declare("fail", OneOf(("fail", "skip")))
     resident_bytes: int = declare(2 * 2**30, Range(0, 2**50))
@@ -155,8 +138,9 @@ class Clips:
 
     Attributes:
       task: moving_digits: motion (left, right, up or down, and with config.clips.turn also
-        clockwise or counterclockwise: not to be seen in one frame) or digit (which digit, through
-        noise and occlusion).
+        clockwise or counterclockwise: not to be seen in one frame), digit (which digit, through
+        noise and occlusion) or directions (it turns now and then: left, right, up or down, for
+        every frame but the first).
       num_frames, min_frames: Frames of the longest clips, and of the shortest (0 = all are of one
         length).
       height, width, channels: Pixels of a frame, and its channels (1 or 3).
@@ -168,7 +152,7 @@ class Clips:
         from the same split of the digits.
     """
 
-    task: str = declare("motion", OneOf(("motion", "digit")))
+    task: str = declare("motion", OneOf(("motion", "digit", "directions")))
     num_frames: int = declare(8, SIZE)
     min_frames: int = declare(0, COUNT)
     height: int = declare(28, Range(1, _CLIP_SIDE))

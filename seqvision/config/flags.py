@@ -46,6 +46,12 @@ flags.DEFINE_string(
     "export: run each file on --split, and refuse one that is not equal (false: do not). import: an"
     " .npz file of inputs and the probabilities that the source gave.",
 )
+flags.DEFINE_multi_string(
+    "map",
+    [],
+    "import: THEIRS:OURS, names of an array or layer in the file and here, where it is not"
+    " recognised; several with commas, or repeat the flag.",
+)
 flags.DEFINE_string(
     "format",
     "onnx",
@@ -68,6 +74,33 @@ flags.DEFINE_string(
     "",
     "evaluate: probability or margin: shows accuracy against how much was seen. read: when to"
     " decide on a class, such as probability:0.95 (by default at the end).",
+)
+flags.DEFINE_string(
+    "corrupt",
+    "",
+    "evaluate: all, or some of drop,repeat,swap,delay,gain_drift,noise,shift,occlusion: shows the"
+    " errors on examples that are corrupted so.",
+)
+flags.DEFINE_string(
+    "reference", "", "evaluate, with --corrupt: the workdir of a run to compare the errors to."
+)
+flags.DEFINE_bool(
+    "calibrate",
+    False,
+    "evaluate: fit a temperature on the validation split, and keep it with the run.",
+)
+flags.DEFINE_bool(
+    "calibrated", False, "predict: at the temperature that --mode=evaluate --calibrate fitted."
+)
+flags.DEFINE_integer(
+    "bootstrap",
+    0,
+    "evaluate: so many samples for confidence intervals, such as 1000 (0: none).",
+    lower_bound=0,
+    upper_bound=1_000_000,
+)
+flags.DEFINE_float(
+    "specificity", 0.9, "evaluate: the specificity at which the sensitivity of a class is given."
 )
 flags.DEFINE_bool(
     "to_scale",

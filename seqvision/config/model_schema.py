@@ -33,7 +33,15 @@ LINE_SEQUENCES = ("columns", "cnn_columns")
 # Sequences whose CNN reads images, or frames, one by one.
 IMAGE_CNN_SEQUENCES = ("cnn", "cnn_rows", "frames")
 CNN_SEQUENCES = (*IMAGE_CNN_SEQUENCES, "cnn_columns")
-CELLS = ("lstm", "gru", "layer_norm_lstm", "janet", "min_lstm", "min_gru")
+CELLS = (
+    "lstm",
+    "gru",
+    "gru_reset_before",
+    "layer_norm_lstm",
+    "janet",
+    "min_lstm",
+    "min_gru",
+)
 # Cells that can do more than a cell must, and those that lack what others have.
 REFINABLE_CELLS = ("lstm", "gru")
 FUSED_CELLS = ("lstm", "gru")
@@ -58,7 +66,8 @@ class Model:
       cnn_padding: cnn, cnn_rows, frames: convolve in a border of 0 (same), or in none and leave out
         what the max-pool has left over (valid: 28 -> 26 -> 13 -> 11 -> 5).
       cnn_per_frame: frames: a CNN of its own for each frame position; for clips of one length.
-      cell: lstm, gru, layer_norm_lstm, janet, min_lstm or min_gru.
+      cell: lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm or min_gru. The second GRU
+        resets the hidden state before its product, as TensorFlow's GRUCell.
       hidden_size: Units of each recurrent layer, in each direction.
       num_layers: Recurrent layers on top of each other.
       bidirectional: Read in both directions.

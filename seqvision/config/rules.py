@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from seqvision.config.data_rules import data_rules, line_rules
+from seqvision.config.data_schema import MADE_SOURCES, TARGETS
 from seqvision.config.durations import LARGEST, describe
 from seqvision.config.model_schema import (
     CELLS_WITHOUT_RECURRENT_KERNEL,
@@ -29,6 +30,7 @@ def check_together(settings: Settings) -> None:
         _model_rules,
         _cnn_rules,
         _cell_rules,
+        _target_rules,
         _validation_rules,
     ):
         for message in rules(settings):
@@ -51,9 +53,11 @@ def _model_rules(settings: Settings) -> Iterator[str]:
     if model.sequence == "cnn_columns" and not settings.reads_text:
         yield """config.model.sequence: cnn_columns is for lines of writing (config.data.source of
             digit_lines or lines); choose cnn_rows"""
-    if model.readout == "per_step" and model.bidirectional and not settings.reads_text:
+    whole_first = model.bidirectional and not settings.asks_for_steps
+    if model.readout == "per_step" and whole_first and not settings.reads_text:
         yield """config.model.readout: per_step predicts after every step; a bidirectional network
-            (config.model.bidirectional) needs the whole sequence first; switch one off"""
+            (config.model.bidirectional) needs the whole sequence first; switch one off (or, for a
+            class for every frame, set config.data.target=steps)"""
     for name, value in (("readout", "per_step"), ("gate_init", "chrono")):
         if model.sequence == "cnn" and getattr(model, name) == value:
             yield f"""config.model.{name}: {value} has no effect with config.model.sequence=cnn,
@@ -114,6 +118,28 @@ def _cell_rules(settings: Settings) -> Iterator[str]:
     if settings.num_seeds > 1:
         yield f"""config.model.execution: cudnn runs one network at a time, not the
             {settings.num_seeds} of config.num_seeds; choose auto or scan"""
+
+
+def _target_rules(settings: Settings) -> Iterator[str]:
+    data, loss, metric = settings.data, settings.loss, settings.checkpoint.best_metric
+    allowed = ("auto", *TARGETS.get(data.source, ()))
+    if data.target not in allowed:
+        yield f"""config.data.target: '{data.target}' is no target of
+            config.data.source={data.source}; choose {" or ".join(allowed)}"""
+    balanced = {
+        "data.balanced_draws": data.balanced_draws,
+        "loss.class_weights": loss.class_weights != "none",
+    }
+    for field, is_set in balanced.items():
+        if is_set and data.source in (*MADE_SOURCES, "lines"):
+            yield f"""config.{field}: it has no effect with config.data.source={data.source}, which
+                has as many examples of each class, or none; leave it out"""
+    if all(balanced.values()):
+        yield """config.loss.class_weights: balanced with config.data.balanced_draws would count
+            rare classes twice; choose one of them"""
+    if settings.reads_text and metric != "auto":
+        yield f"""config.checkpoint.best_metric: '{metric}' is no metric of texts; leave it at auto
+            (the character error rate)"""
 
 
 def _training_rules(settings: Settings) -> Iterator[str]:

@@ -25,6 +25,19 @@ from seqvision.config.data_schema import LINE_SOURCES, Augment, Clips, Data, Lin
 from seqvision.config.durations import Duration
 from seqvision.config.model_schema import Model
 
+# What evaluations are compared by; `auto` is accuracy, cer, map or mae, as the targets are.
+BEST_METRICS = (
+    "auto",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "auc",
+    "map",
+    "loss",
+    "mae",
+    "rmse",
+    "r2",
+)
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 
@@ -37,10 +50,16 @@ class Loss:
       label_smoothing: Fraction of the target spread evenly over all classes, in training only.
       step_weight: per_step: this weight on the mean loss of all steps, the rest on that of the last
         step.
+      steps: A class for every frame: which of them are learnt: all, or only the last known one of
+        each clip (last).
+      class_weights: none, or balanced: each class (of several labels: each answer) counts by the
+        inverse of its frequency in training.
     """
 
     label_smoothing: float = declare(0.0, BELOW_ONE)
     step_weight: float = declare(0.0, FRACTION)
+    steps: str = declare("all", OneOf(("all", "last")))
+    class_weights: str = declare("none", OneOf(("none", "balanced")))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +112,17 @@ class Checkpoint:
     Attributes:
       every: How often to save ("never" = only at the end and when interrupted).
       keep: How many of the newest checkpoints to keep.
-      keep_best: Also keep the one with the best validation accuracy; evaluate and predict with it.
+      keep_best: Also keep the one with the best validation metric; evaluate and predict with it.
+      best_metric: By which metric evaluations are compared, also for early stopping: accuracy,
+        balanced_accuracy, f1, auc, map, loss, mae, rmse or r2, as far as the targets have it. auto
+        is accuracy; of a class for every frame and of several labels map, of numbers mae, of texts
+        the character error rate.
     """
 
     every: Duration = declare_duration("1 epochs")
     keep: int = declare(2, SIZE)
     keep_best: bool = declare(False)
+    best_metric: str = declare("auto", OneOf(BEST_METRICS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +130,7 @@ class EarlyStopping:
     """`config.early_stopping`.
 
     Attributes:
-      patience: Stop after this many evaluations in a row without a better validation accuracy (0 =
+      patience: Stop after this many evaluations in a row without a better validation metric (0 =
         never).
     """
 
@@ -160,6 +184,12 @@ class Settings:
     def reads_text(self) -> bool:
         """Whether the network reads lines of writing, rather than classifying."""
         return self.data.source in LINE_SOURCES
+
+    @property
+    def asks_for_steps(self) -> bool:
+        """Whether the config says that there is a class for every frame; data may say so, too."""
+        made = self.data.source == "moving_digits" and self.clips.task == "directions"
+        return made or self.data.target == "steps"
 
     @property
     def letter_delay(self) -> int:

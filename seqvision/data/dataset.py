@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.targets import CLASSES, Targets
 from seqvision.errors import UserError
 from seqvision.shapes import HostInputs, HostLabels, HostLengths, Indices
 
@@ -23,11 +24,13 @@ class Split:
       arrays: of examples in memory or made, what has to lie on the devices: a tree of arrays. None
         where the examples are streamed.
       names: the file or array that each comes from; () where that is unknown.
+      groups: what each belongs to, such as a patient; () where that is unknown.
       is_streamed: whether examples are read when they are needed.
     """
 
     arrays: Any
     names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     is_streamed = False
 
     def __len__(self) -> int:
@@ -64,7 +67,8 @@ class Split:
 
         Returns:
           `inputs` (B, height, width, channels) or (B, T, height, width, channels) uint8, `labels`
-          (B,) int32 and, of clips, `lengths` (B,) int32: their frames, the rest being padding.
+          (B,) int32 (other targets: see `targets.Targets`) and, of clips, `lengths` (B,) int32:
+          their frames, the rest being padding.
           Lines of writing: see `sources.line_images.LineSplit`.
         """
         return {name: array[indices] for name, array in arrays.items()}
@@ -76,16 +80,18 @@ class ArraySplit(Split):
 
     Attributes:
       inputs: images (N, height, width, channels) or clips (N, T, height, width, channels), uint8.
-      labels: (N,) int32, 0 to K - 1.
+      labels: (N,) int32, 0 to K - 1; or other targets, see `targets.Targets`.
       lengths: (N,) int32, the frames of each clip, 1 to T; frames after them are 0. None for
         images.
       names: the file or array that each comes from; () where that is unknown.
+      groups: see `Split`.
     """
 
     inputs: HostInputs
     labels: HostLabels
     lengths: HostLengths | None = None
     names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -98,8 +104,8 @@ class ArraySplit(Split):
     def part(self, start: int, stop: int) -> "ArraySplit":
         """Examples number `start` to `stop`."""
         lengths = None if self.lengths is None else self.lengths[start:stop]
-        names = self.names[start:stop]
-        return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths, names)
+        names, groups = self.names[start:stop], self.groups[start:stop]
+        return ArraySplit(self.inputs[start:stop], self.labels[start:stop], lengths, names, groups)
 
 
 @runtime_checkable
@@ -128,12 +134,14 @@ class StreamedSplit(Split):
       numbers: those of its examples in the source, in the order of the split.
       input_shape: of an image or a clip, see `Dataset`.
       names: the file or array that each comes from; () where that is unknown.
+      groups: see `Split`.
     """
 
     source: Source
     numbers: range
     input_shape: tuple[int, ...]
     names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     arrays = None
     is_streamed = True
 
@@ -151,7 +159,10 @@ class StreamedSplit(Split):
     def part(self, start: int, stop: int) -> "StreamedSplit":
         """Examples number `start` to `stop`."""
         return dataclasses.replace(
-            self, numbers=self.numbers[start:stop], names=self.names[start:stop]
+            self,
+            numbers=self.numbers[start:stop],
+            names=self.names[start:stop],
+            groups=self.groups[start:stop],
         )
 
 
@@ -167,6 +178,7 @@ class Dataset:
       fingerprints: the SHA-256 of what the source supplied, by its own splits; of streamed ones, of
         what stands for it, by its name.
       tones: of deep and transparent pictures, for others that are to be read alike.
+      targets: what the labels are.
     """
 
     name: str
@@ -176,6 +188,7 @@ class Dataset:
     input_shape: tuple[int, ...]
     fingerprints: Mapping[str, str]
     tones: Tones = FILE_BY_FILE
+    targets: Targets = CLASSES
 
     @property
     def title(self) -> str:

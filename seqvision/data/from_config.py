@@ -4,9 +4,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from seqvision.config.data_schema import KIND_SOURCES, parse_percentiles, parse_range
+from seqvision.config.data_schema import KIND_SOURCES
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
+from seqvision.config.value_ranges import parse_percentiles, parse_ranges
 from seqvision.data.alphabet import Alphabet, normalized
 from seqvision.data.dataset import (
     SPLITS,
@@ -29,6 +30,7 @@ from seqvision.data.synthetic.clip_recipe import MovingDigits
 from seqvision.data.synthetic.digit_lines import digit_lines
 from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.data.synthetic.moving_digits import moving_digits
+from seqvision.data.target_fit import check_targets
 from seqvision.errors import UserError, did_you_mean
 from seqvision.models.cnn import smallest_side
 
@@ -60,9 +62,11 @@ def load_dataset(
     loading = Loading(
         size=(data.height, data.width, data.channels),
         kind=data.kind,
-        tones=Tones(parse_range(data.value_range), "" if data.paper == "auto" else data.paper),
+        target=data.target,
+        tones=_stated_tones(settings),
         percentiles=parse_percentiles(data.value_range),
         reads_clips=settings.model.sequence == "frames",
+        group_pattern=data.group_pattern,
         broken_files=data.broken_files,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
@@ -73,7 +77,20 @@ def load_dataset(
     )
     dataset = _SOURCES[source](settings, loading)
     _check_fits(settings, dataset)
+    check_targets(settings, dataset)
     return dataset
+
+
+def _stated_tones(settings: Settings) -> Tones:
+    data = settings.data
+    first, *more = parse_ranges(data.value_range) or (None,)
+    chosen = data.value_range if data.value_range.startswith("ct:") else ""
+    return Tones(
+        first,
+        "" if data.paper == "auto" else data.paper,
+        tuple(one for one in more if one),
+        chosen=chosen,
+    )
 
 
 def _npz(settings: Settings, loading: Loading) -> Dataset:

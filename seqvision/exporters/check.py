@@ -16,8 +16,8 @@ from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import greedy_decode
 from seqvision.exporters.onnx_network import Network
-from seqvision.exporters.progress import Progress
 from seqvision.models.line_reader import LineReader
+from seqvision.runtime.progress import Progress
 
 Engine = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 """Logits of a batch: inputs uint8 (B, ...), and lengths (B,) of clips and lines."""

@@ -1,6 +1,7 @@
 """Code of a card: the classifier as a Sequential of Keras, which loads `model.weights.h5`."""
 
 from seqvision.config.model_schema import Model
+from seqvision.weights.keras_layers import CLASSES
 from seqvision.weights.layers import Layers
 
 _CODE = """\
@@ -86,7 +87,9 @@ def _recurrent(model: Model, layers: Layers) -> list[str]:
     for number, layer in enumerate(layers.recurrent):
         is_final = number == len(layers.recurrent) - 1 and model.readout == "last"
         options = "" if is_final else ", return_sequences=True"
-        text = f"layers.{layer.cell.upper()}({layer.hidden_size}{options})"
+        if layer.cell == "gru_reset_before":
+            options += ", reset_after=False"
+        text = f"layers.{CLASSES[layer.cell]}({layer.hidden_size}{options})"
         stack.append(f"layers.Bidirectional({text})" if len(layer.directions) == 2 else text)
     pooled = {"mean": ["layers.GlobalAveragePooling1D()"], "max": ["layers.GlobalMaxPooling1D()"]}
     return stack + pooled.get(model.readout, [])

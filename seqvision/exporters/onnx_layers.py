@@ -72,7 +72,8 @@ def layers(
 
 
 def _has_operator(recurrent: RecurrentStack) -> bool:
-    return recurrent.cell in ("lstm", "gru") and not recurrent.options.refine_gates
+    has_one = ("lstm", "gru", "gru_reset_before")
+    return recurrent.cell in has_one and not recurrent.options.refine_gates
 
 
 def _operator(
@@ -88,7 +89,7 @@ def _operator(
     is_lstm, size = recurrent.cell == "lstm", recurrent.hidden_size
     order = _LSTM_ORDER if is_lstm else _GRU_ORDER
     hidden_bias = np.zeros_like(cell["bias"])
-    if not is_lstm:
+    if recurrent.cell == "gru":
         hidden_bias[2 * size :] = cell["candidate_bias"]
 
     def in_order(array: np.ndarray) -> np.ndarray:
@@ -109,7 +110,7 @@ def _operator(
         *memory,
         hidden_size=size,
         direction="reverse" if reverse else "forward",
-        **({} if is_lstm else {"linear_before_reset": 1}),
+        **({} if is_lstm else {"linear_before_reset": int(recurrent.cell == "gru")}),
     )
     sequence, *final = outputs
     # (T, 1, B, H) as (B, T, H); the parts of the memory in our order.

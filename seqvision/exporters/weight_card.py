@@ -35,6 +35,11 @@ _EQUATIONS = {
         " sigmoid of `x @ input_kernel + h @ recurrent_kernel + bias`, `n = tanh(x @ input_kernel +"
         " bias + r * (h @ recurrent_kernel + candidate_bias))`, and `h = (1 - z) * n + z * h`."
     ),
+    "gru_reset_before": (
+        "Of the last axis of this GRU's arrays, the thirds are the gates r, z, n. `r` and `z` are"
+        " the sigmoid of `x @ input_kernel + h @ recurrent_kernel + bias`, `n = tanh(x @"
+        " input_kernel + bias + (r * h) @ recurrent_kernel)`, and `h = (1 - z) * n + z * h`."
+    ),
 }
 _CNN = (
     "Kernels of the CNN are (height, width, in, out), its features in the order row, column,"

@@ -19,10 +19,12 @@ FILES = {
 """The file of each format."""
 _FIELDS: dict[str, tuple[str | bool, ...]] = {
     "sequence": ("rows", "columns", "pixels", "permuted_pixels", "patches", "cnn"),
-    "cell": ("lstm", "gru"),
+    "cell": ("lstm", "gru", "gru_reset_before"),
     "refine_gates": (False,),
     "readout": ("last", "mean", "max"),
 }
+# nn.GRU resets the hidden state after its product.
+_FIELDS_OF: dict[str, dict[str, tuple[str | bool, ...]]] = {"torch": {"cell": ("lstm", "gru")}}
 # What safetensors' readers tell the maker by.
 _MAKERS = {"torch": "pt", "safetensors": "seqvision"}
 
@@ -34,7 +36,7 @@ def check_has_file(settings: Settings, form: str) -> None:
             f"--format={form}: this run reads lines of writing, and the format is for classifiers;"
             " choose onnx or page"
         )
-    for name, allowed in _FIELDS.items():
+    for name, allowed in (_FIELDS | _FIELDS_OF.get(form, {})).items():
         value = getattr(settings.model, name)
         if value not in allowed:
             raise UserError(

@@ -11,16 +11,20 @@ import numpy as np
 
 from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
+from seqvision.data.files.deep import DeepPixels
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import background_of
 from seqvision.data.files.line_look import Looks
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.files.pixels import fit
-from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.files.tones import FILE_BY_FILE, Range, Tones, range_of_file
 from seqvision.data.files.videos import VIDEO_SUFFIXES
+from seqvision.data.files.volumes import is_volume
+from seqvision.data.sources.array_values import bytes_of
 from seqvision.data.sources.line_reading import read_line
 from seqvision.data.sources.npz_file import example_frames, read_npz
+from seqvision.data.sources.npz_memory_map import extremes
 from seqvision.errors import UserError
 
 _IMAGE_KEYS = ("images", "train_images", "val_images", "validation_images", "test_images")
@@ -174,7 +178,6 @@ def read_inputs(
             yield from _npz_inputs(path, input_shape, of_clips, background, invert, tones, doubts)
             continue
         try:
-            _refuse_npy(path)
             if of_clips:
                 if kind_of(path) == "image":
                     raise UnreadableImageError(
@@ -203,7 +206,7 @@ def read_lines(
     """
     for path in paths:
         try:
-            _refuse_npy(path)
+            _refuse_volume(path)
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
             yield Input(shown(path), read_line(path, height, invert, looks), None)
@@ -211,10 +214,10 @@ def read_lines(
             yield Input(shown(path), None, str(error))
 
 
-def _refuse_npy(path: Path) -> None:
-    if path.suffix.lower() == ".npy":
+def _refuse_volume(path: Path) -> None:
+    if is_volume(path):
         raise UnreadableImageError(
-            "a .npy file, of one array; save it as .npz: np.savez('set.npz', images=array)"
+            "a DICOM, NIfTI or .npy file; lines are read from pictures, such as PNG: save it as one"
         )
 
 
@@ -226,12 +229,17 @@ def _frames_of(folder: Path) -> list[Path] | None:
         return []
 
 
-def _is_swapped(examples: Sequence[np.ndarray], background: str, invert: str) -> bool:
-    """Whether dark and light of an array's examples are to be swapped; see `read_inputs`."""
-    if invert != "auto" or background == "mixed":
-        return invert == "always"
-    own = background_of(np.concatenate(examples[:_SAMPLE]))
+def _is_swapped(examples: Sequence[np.ndarray], background: str) -> bool:
+    """Whether the borders of an array's examples are light on a dark background, or vice versa."""
+    own = background_of(np.concatenate(examples))
     return own != "mixed" and own != background
+
+
+def _ranges_of(examples: Sequence[np.ndarray], tones: Tones) -> tuple[Range, ...]:
+    """The ranges of an array of more than 8 bits: of the run, else of the array; () of uint8."""
+    if not examples or examples[0].dtype == np.uint8:
+        return ()
+    return tones.ranges or (range_of_file(max(extremes(one)[1] for one in examples)),)
 
 
 def _npz_inputs(
@@ -245,7 +253,6 @@ def _npz_inputs(
 ) -> Iterator[Input]:
     """The examples of `images`, or of each array such as `test_images` (MedMNIST's names)."""
     name = shown(path)
-    height, width, channels = input_shape[-3:]
     try:
         file = read_npz(path, _IMAGE_KEYS + _LENGTH_KEYS, large=_IMAGE_KEYS)
         present = [key for key in _IMAGE_KEYS if key in file.arrays]
@@ -259,15 +266,46 @@ def _npz_inputs(
             where = name if key == "images" else f"{name}:{file.own_names.get(key, key)}"
             if not examples:
                 yield Input(where, None, "no examples in it")
-            swapped = examples and _is_swapped(examples, background, invert)
-            for number, frames in enumerate(examples):
-                fitted = fit(255 - frames if swapped else frames, height, width, channels)
-                if not of_clips:
-                    doubts.of_shape(frames[0])
-                if tones.value_range:
-                    doubts.of_8_bits(tones.value_range)
-                doubts.of_levels(frames)
-                array = fitted if of_clips else fitted[0]
-                yield Input(f"{where}[{number}]", array, None, doubts.taken())
+            size = input_shape[-3:]
+            for number, one in enumerate(
+                _array_inputs(examples, size, of_clips, background, invert, tones, doubts)
+            ):
+                yield one._replace(name=f"{where}[{number}]")
     except UserError as error:
         yield Input(name, None, str(error).removeprefix(f"{name}: "))
+
+
+def _array_inputs(
+    examples: Sequence[np.ndarray],
+    size: tuple[int, ...],
+    of_clips: bool,
+    background: str,
+    invert: str,
+    tones: Tones,
+    doubts: Doubts,
+) -> Iterator[Input]:
+    """The examples of an array, nameless; those of more than 8 bits by the scale of the run."""
+    ranges = _ranges_of(examples, tones)
+
+    def as_bytes(values: np.ndarray) -> np.ndarray:
+        return bytes_of(values, ranges) if ranges else values
+
+    swapped = invert == "always"
+    if invert == "auto" and background != "mixed" and examples:
+        swapped = _is_swapped([as_bytes(one) for one in examples[:_SAMPLE]], background)
+    for values in examples:
+        try:
+            frames = as_bytes(values)
+        except UserError as error:
+            yield Input("", None, str(error))
+            continue
+        height, width, channels = size
+        fitted = fit(255 - frames if swapped else frames, height, width, channels)
+        if not of_clips:
+            doubts.of_shape(frames[0])
+        if tones.value_range and ranges:
+            doubts.of_values([DeepPixels(values, None)], ranges)
+        elif tones.value_range:
+            doubts.of_8_bits(tones.value_range)
+        doubts.of_levels(frames)
+        yield Input("", fitted if of_clips else fitted[0], None, doubts.taken())

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from seqvision.config.data_schema import parse_percentiles, parse_range
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.images import read_image
 from seqvision.errors import UserError
 from seqvision.inference.batch_reader import BatchReader
 from seqvision.inference.inputs import Input, read_inputs
-from seqvision.runs.saved_run import Run
-from seqvision.tasks.predictions import Prediction
+from seqvision.runs.evaluations import load_temperature
+from seqvision.runs.saved_run import Run, load_run
 
 
 class Predictor(BatchReader):
@@ -26,30 +26,54 @@ class Predictor(BatchReader):
     # Images are all of one height: as time axis it pads nothing.
     _time_axis = 0
 
-    def __init__(self, run: Run, batch_size: int | None = None) -> None:
+    def __init__(self, run: Run, batch_size: int | None = None, calibrated: bool = False) -> None:
         """See `BatchReader`.
 
+        Args:
+          run: a trained run.
+          batch_size: most inputs in one step; by default the run's `data.eval_batch_size`.
+          calibrated: whether probabilities are at the temperature that was fitted to the run.
+
         Raises:
-          UserError: the run reads text.
+          UserError: the run reads text, or no temperature was fitted to it.
         """
         if run.settings.reads_text:
             raise UserError(
                 f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
                 " images or clips, or --mode=predict (from Python: Transcriber)"
             )
+        if calibrated and run.data.targets.kind == "number":
+            raise UserError(
+                f"{run.workdir}: this run predicts numbers, which have no probabilities to"
+                " calibrate; leave --calibrated out"
+            )
+        self._temperature = load_temperature(run) if calibrated else None
         super().__init__(run, batch_size)
         asked = run.settings.data
         height, width = run.data.input_shape[-3:-1]
         # Those that were brought to this size may have had any proportions.
         self._trained_size = None if asked.height else (height, width)
         # Where the user chose the range, most values may have been outside in training, too.
-        is_chosen = parse_range(asked.value_range) or parse_percentiles(asked.value_range)
-        self._most_cut = 1.0 if is_chosen else 0.5
+        self._most_cut = 0.5 if asked.value_range == "auto" else 1.0
         self._cnn_per_frame = run.settings.model.cnn_per_frame
         self._window = asked.window
 
-    def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Prediction]:
+    @classmethod
+    def from_run(
+        cls,
+        workdir: str | Path,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        calibrated: bool = False,
+    ) -> "Predictor":
+        """Takes the weights of a trained run; see `BatchReader.from_run` and `Predictor`."""
+        return cls(load_run(Path(workdir), seed), batch_size, calibrated)
+
+    def __call__(self, inputs: Iterable[np.ndarray]) -> Iterator[Any]:
         """Classifies images or clips in order, a batch at a time, as they are asked for.
+
+        What it gives is a `tasks.predictions.Prediction`; of runs that have other targets, a
+        `StepPrediction`, `LabelPrediction` or `NumberPrediction` of their task.
 
         Args:
           inputs: uint8 arrays as in training, (height, width, channels) or, of any number of
@@ -59,7 +83,10 @@ class Predictor(BatchReader):
         Raises:
           ValueError: an array of another shape or type.
         """
-        return self._predictions(map(self._checked, inputs))
+        predictions = self._predictions(map(self._checked, inputs))
+        if self._temperature is None:
+            return predictions
+        return (self._task.calibrated(one, self._temperature) for one in predictions)
 
     def read_files(self, paths: Iterable[Path], invert: str) -> Iterator[Input]:
         """Reads images, clips and arrays from files, as this network was trained on them.

@@ -13,7 +13,6 @@ from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.cudnn_lstm import cudnn_lstm
 from seqvision.models.execution.fused_gru import fused_gru
 from seqvision.models.execution.fused_lstm import fused_lstm
-from seqvision.models.execution.persistent_lstm import persistent_lstm
 from seqvision.models.padding import reversed_steps, step_mask
 from seqvision.shapes import Features, Hidden, HiddenSequence, Lengths, Sequence, StepMask
 
@@ -149,8 +148,12 @@ class Recurrent(RecurrentFields):
         parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
         if self.cell == "gru":
             parameters.append(cell.candidate_bias)
-        lstm = fused_lstm if path == "fused" else persistent_lstm
-        fused: Any = fused_gru if self.cell == "gru" else lstm
+        fused: Any = fused_gru if self.cell == "gru" else fused_lstm
+        if path == "persistent":
+            # Pallas takes 0.3 s to import.
+            from seqvision.models.execution.persistent_lstm import persistent_lstm
+
+            fused = persistent_lstm
         arguments = inputs, carry, mask, candidate_mask
         return fused(*parameters, *arguments, reverse=self.reverse, dtype=self.dtype)
 

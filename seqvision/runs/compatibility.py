@@ -25,6 +25,7 @@ _FREE = (
     *(f"reading.{name}" for name in DECODING_FIELDS),
     # Where these matter, they change the fingerprints of the data.
     "data.value_range",
+    "data.group_pattern",
     "data.paper",
     "lines.invert",
     "reading.direction",
@@ -38,7 +39,13 @@ _FREE = (
 # do, but for `_as_it_was` and, of deep and transparent pictures, of which each file had tones of
 # its own.
 _NEWER = (
+    "data.target",
+    "data.balanced_draws",
+    "loss.steps",
+    "loss.class_weights",
+    "checkpoint.best_metric",
     "data.value_range",
+    "data.group_pattern",
     "data.paper",
     "lines.invert",
     "reading.direction",

@@ -11,6 +11,7 @@ from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.data.files.images import background_of
 from seqvision.data.files.line_look import Looks
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.targets import CLASSES, Targets
 from seqvision.errors import UserError
 from seqvision.runs.files import ENVIRONMENT
 from seqvision.runs.records import read_record
@@ -36,6 +37,7 @@ class DataFacts:
       tones: of deep and transparent training images; runs of version 0.2.0 and before have none.
       looks: of the training lines; None where they are no lines, in runs of version 0.2.0 and
         before, and where none has ink.
+      targets: what the labels are; in runs of version 0.2.0 and before, one class each.
     """
 
     name: str
@@ -46,6 +48,7 @@ class DataFacts:
     fingerprints: dict[str, str]
     tones: Tones = FILE_BY_FILE
     looks: Looks | None = None
+    targets: Targets = CLASSES
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset) -> "DataFacts":
@@ -59,6 +62,7 @@ class DataFacts:
             fingerprints=dict(dataset.fingerprints),
             tones=dataset.tones,
             looks=_looks(settings, dataset),
+            targets=dataset.targets,
         )
 
     @classmethod
@@ -67,7 +71,8 @@ class DataFacts:
         tuples = {name: tuple(facts[name]) for name in ("input_shape", "class_names")}
         tones = Tones.from_json(facts["tones"]) if "tones" in facts else FILE_BY_FILE
         looks = Looks.from_json(facts.get("looks"))
-        return cls(**facts | tuples | {"tones": tones, "looks": looks})
+        targets = Targets(**facts["targets"]) if "targets" in facts else CLASSES
+        return cls(**facts | tuples | {"tones": tones, "looks": looks, "targets": targets})
 
     @property
     def of_clips(self) -> bool:
@@ -76,6 +81,7 @@ class DataFacts:
     def describes(self, dataset: Dataset) -> bool:
         """Whether a data set has the same examples and the same class names."""
         same = self.fingerprints == dict(dataset.fingerprints)
+        same &= self.targets.kind == dataset.targets.kind
         return same and self.class_names == dataset.class_names
 
     def hint(self, dataset: Dataset) -> str:

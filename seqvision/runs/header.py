@@ -66,7 +66,7 @@ def _training_facts(
     facts = {
         "data": (
             f"{dataset.title}: {sizes};"
-            f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes;"
+            f" {'x'.join(map(str, dataset.input_shape))}, {_outputs(settings, dataset)};"
             f" {residence(dataset)}"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
@@ -88,6 +88,12 @@ def _training_facts(
         peak = flops_text(environment["peak_flops"])
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     return facts
+
+
+def _outputs(settings: Settings, dataset: Dataset) -> str:
+    if settings.reads_text:
+        return f"{dataset.num_classes} classes"
+    return dataset.targets.described(dataset.class_names)
 
 
 def residence(dataset: Dataset) -> str:

@@ -14,7 +14,7 @@ import optax
 from seqvision.errors import UserError
 from seqvision.models.parameters import named_leaves
 from seqvision.training.state import TrainState
-from seqvision.weights import fitting, tensorflow_layers
+from seqvision.weights import fitting, keras_config, tensorflow_layers
 from seqvision.weights.layers import Arrays, Layers
 from seqvision.weights.own_run import is_own_run
 from seqvision.weights.refusals import shown
@@ -23,8 +23,12 @@ from seqvision.weights.source import Source, open_source
 _EXPORTED = ("model.safetensors", "model.weights.h5")
 """In a folder that `--mode=export --format=torch`, `keras` or `safetensors` wrote."""
 
+_ODD_SHAPES = (ValueError, IndexError, KeyError, ZeroDivisionError)
+"""What the reading of arrays raises whose shapes are not those of the layers that they name."""
+
 _MANY_UPDATES = 1_000_000
 """So many that Adam's correction of its start is 1."""
+_MOST_UPDATES = 2**31 - 1
 
 
 def is_foreign(path: Path) -> bool:
@@ -34,10 +38,16 @@ def is_foreign(path: Path) -> bool:
 
 
 def foreign_layers(path: Path) -> tuple[Source, Layers]:
-    """The weights in a file or folder of another library.
+    """`foreign_source` and its `layers_of`."""
+    source = foreign_source(path)
+    return source, layers_of(path, source)
+
+
+def foreign_source(path: Path) -> Source:
+    """The arrays in a file or folder of another library.
 
     Raises:
-      UserError: there are none, they are damaged, or no network of ours has such layers.
+      UserError: there are none, or they are damaged.
     """
     named = [path / name for name in _EXPORTED if (path / name).is_file()]
     source = open_source(named[0] if named else path)
@@ -46,11 +56,21 @@ def foreign_layers(path: Path) -> tuple[Source, Layers]:
     odd = [name for name in source.arrays if not name.isprintable()]
     if odd:
         raise UserError(f"{path}: the name of an array cannot be printed ({shown(odd[0])})")
+    return source
+
+
+def layers_of(path: Path, source: Source) -> Layers:
+    """The layers that the arrays of a file or folder are.
+
+    Raises:
+      UserError: no network of ours has such layers, or the file is damaged.
+    """
     try:
-        return source, fitting.READERS[source.kind](source.arrays)
+        keras_config.check(source.facts.get("config", {}))
+        return fitting.READERS[source.kind](source.arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+    except _ODD_SHAPES as error:
         raise UserError(
             f"{path}: its arrays have not the shapes of the layers that their names say ({error})"
         ) from error
@@ -82,11 +102,15 @@ def with_weights(
     features = features_of(layers, input_shape)
     parts = fitting.fit(layers, shapes, names, features)
     params = _like(state.params, {name: part.array for name, part in parts.items()})
-    lines = [f"{len(parts)} arrays from {len(names)} of {source.kind}:", *fitting.table(parts)]
+    inside = f" ({source.facts['inside']} in it)" if "inside" in source.facts else ""
+    lines = [f"{len(parts)} arrays from {len(names)} of {source.kind}{inside}:"]
+    lines += fitting.table(parts)
+    if source.skipped:
+        skipped = ", ".join(f"{name} ({kind})" for name, kind in source.skipped.items())
+        lines.append(f"not read: {shown(skipped)}")
     opt_state = state.opt_state
     if source.kind == "tensorflow" and (found := _adam(source.arrays)):
-        updates = _updates(source.arrays)
-        opt_state, told = _with_slots(state, found, updates, shapes, features)
+        opt_state, told = _with_slots(state, found, _updates(source.arrays), shapes, features)
         lines.append(told)
     ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
     state = dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
@@ -148,9 +172,12 @@ def _with_slots(
     """The optimizer's memory with Adam's, and a line about it."""
     moments = []
     for slot in tensorflow_layers.SLOTS:
-        # Gates move as in the weights; a forget bias is none of a gradient.
-        read = tensorflow_layers.read(found[slot], forget_bias=0)
-        parts = fitting.fit(read, shapes, list(found[slot]), features)
+        try:
+            # Gates move as in the weights; a forget bias is none of a gradient.
+            read = tensorflow_layers.read(found[slot], forget_bias=0)
+            parts = fitting.fit(read, shapes, list(found[slot]), features)
+        except (UserError, *_ODD_SHAPES) as error:
+            raise UserError(f"the slots {slot} are not like the weights: {error}") from error
         moments.append({name: part.array for name, part in parts.items()})
 
     def is_adam(leaf: Any) -> bool:
@@ -177,10 +204,12 @@ def _updates(arrays: Arrays) -> int:
     `global_step` counts them; without it `beta2_power` tells, which is one power more of 0.999, the
     default of TensorFlow.
     """
-    counts = [int(arrays[name]) for name in arrays if name.endswith("global_step")]
-    if counts:
-        return max(0, counts[0])
-    power = next((float(arrays[name]) for name in arrays if name.endswith("beta2_power")), 0.0)
-    if not 0 < power < 1:
-        return _MANY_UPDATES
-    return max(0, round(math.log(power) / math.log(0.999)) - 1)
+
+    def number(ending: str) -> float:
+        held = [np.ravel(arrays[name]) for name in arrays if name.endswith(ending)]
+        return float(held[0][0]) if held and held[0].size == 1 else math.nan
+
+    count, power = number("global_step"), number("beta2_power")
+    if math.isnan(count) and 0 < power < 1:
+        count = round(math.log(power) / math.log(0.999)) - 1
+    return int(np.clip(_MANY_UPDATES if math.isnan(count) else count, 0, _MOST_UPDATES))

@@ -1,6 +1,8 @@
 """What another program said of inputs, and whether imported weights say the same."""
 
 import dataclasses
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ ALLOWED = 1e-5
 """Largest difference of a probability."""
 
 _NEEDED = ("inputs", "probabilities")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
+_MOST_AT_ONCE = 256
 
 
 def load_said(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -25,24 +29,26 @@ def load_said(path: Path) -> tuple[np.ndarray, np.ndarray]:
       UserError: it is no such file.
     """
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError
-        with arrays:
+        # numpy leaves a file open that it cannot read.
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError
             missing = [name for name in _NEEDED if name not in arrays.files]
             if missing:
                 raise UserError(f"--check: {path} has no {' and '.join(missing)}; give both arrays")
             inputs, probabilities = (arrays[name] for name in _NEEDED)
     except FileNotFoundError as error:
         raise UserError(f"--check: {path} is not there") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, *_DAMAGED) as error:
         raise UserError(
             f"--check: {path} is no .npz file of arrays; give one with inputs and probabilities"
         ) from error
     for name, array in zip(_NEEDED, (inputs, probabilities), strict=True):
-        if array.dtype.kind not in "fiu" or not len(array) or not np.isfinite(array).all():
+        is_numbers = array.dtype.kind in "fiu" and array.ndim and array.size
+        if not is_numbers or not np.isfinite(array).all():
             raise UserError(
-                f"--check: {name} of {path} are {len(array)} of type {array.dtype}; give finite"
+                f"--check: {name} of {path} are {array.shape} of type {array.dtype}; give finite"
                 " numbers, at least one"
             )
     if len(inputs) != len(probabilities):
@@ -74,7 +80,9 @@ def compare(
     fields = dataclasses.replace(settings.model, compute_dtype="float32", execution="scan")
     model = create_network(dataclasses.replace(settings, model=fields), task)
     with jax.default_matmul_precision("highest"):
-        logits = jax.jit(model.apply)({"params": params}, shaped)
+        apply = jax.jit(model.apply)
+        pieces = np.array_split(shaped, -(-len(shaped) // _MOST_AT_ONCE))
+        logits = np.concatenate([apply({"params": params}, piece) for piece in pieces])
     found = np.asarray(jax.nn.softmax(logits, axis=-1))
     if found.shape != probabilities.shape:
         raise UserError(

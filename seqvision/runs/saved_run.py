@@ -84,7 +84,7 @@ def load_seeds(workdir: Path) -> list[Run]:
     here = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, execution="auto")
     )
-    task = create_task(here, data.class_names)
+    task = create_task(here, data.class_names, data.targets)
     model, replicas = create_network(here, task), Replicas(settings.seeds)
     each = zip(
         replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
@@ -107,7 +107,9 @@ def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:
     settings = dataclasses.replace(run.settings, reading=reading)
     check_together(settings)
     return dataclasses.replace(
-        run, settings=settings, task=create_task(settings, run.data.class_names)
+        run,
+        settings=settings,
+        task=create_task(settings, run.data.class_names, run.data.targets),
     )
 
 
@@ -117,6 +119,25 @@ def check_reads_text(run: Run) -> None:
         raise UserError(
             f"{run.workdir}: this run classifies images or clips and reads no text; choose a run"
             " trained on lines of writing, or --mode=predict (from Python: Predictor)"
+        )
+
+
+def check_targets(run: Run, what: str, kinds: tuple[str, ...] = ("class",)) -> None:
+    """Raises UserError where a run predicts something else than one of `kinds` of targets.
+
+    Args:
+      run: any run; one that reads text passes.
+      what: what cannot be done with it, such as "an export".
+      kinds: see `data.targets.Targets`.
+    """
+    kind = run.data.targets.kind
+    if kind not in kinds and not run.task.reads_lines:
+        is_step = kinds == ("class",) and kind == "steps"
+        can = "--mode=predict or --mode=evaluate" + " or --mode=read" * is_step
+        raise UserError(
+            f"{run.workdir}: this run predicts {run.task.outputs}, and {what} is for runs that"
+            f" choose one class{'' if kinds == ('class',) else ' or a class for each frame'}; use"
+            f" {can}"
         )
 
 

@@ -15,6 +15,7 @@ _EXAMPLE_FIELDS = (
     "source",
     "name",
     "kind",
+    "target",
     "height",
     "width",
     "channels",
@@ -59,4 +60,40 @@ def check_trained_with(run: Run, settings: Settings) -> None:
         raise UserError(
             f"{run.workdir}: trained with another config: {'; '.join(differing)}; name its config"
             " with --config, or another run with --workdir"
+        )
+
+
+def check_comparable(other: Run, run: Run, dataset: Dataset) -> None:
+    """Refuses a run to compare to that does not read the examples of this one.
+
+    Args:
+      other: the run to compare to.
+      run: this one.
+      dataset: the examples of this one.
+    """
+    if other.settings.reads_text != run.settings.reads_text:
+        kinds = "text", "no text"
+        read, reads = kinds if other.settings.reads_text else kinds[::-1]
+        raise UserError(
+            f"--reference: {other.workdir} reads {read}, and {run.workdir} {reads}; choose a run on"
+            " the same data"
+        )
+    fields = tuple(f"data.{field}" for field in _EXAMPLE_FIELDS if "window" not in field)
+    fields += ("seed",) * (run.settings.data.source == "moving_digits")
+    differing = [
+        f"{key} {text}"
+        for key, text in differences(other.settings, run.settings).items()
+        if key.startswith("clips.") or key in fields
+    ]
+    if differing:
+        raise UserError(
+            f"--reference: {other.workdir} was trained on other examples: {'; '.join(differing)};"
+            " choose a run on the same data"
+        )
+    heights = other.data.input_shape[-3], dataset.input_shape[-3]
+    if not other.data.describes(dataset) or heights[0] != heights[1]:
+        raise UserError(
+            f"--reference: {other.workdir} was trained on other data: fingerprint, classes or"
+            f" height of {dataset.name} are not those in its {ENVIRONMENT}; choose a run on the"
+            f" same data{other.data.hint(dataset)}"
         )

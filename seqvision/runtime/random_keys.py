@@ -22,7 +22,7 @@ def example_keys(key: PRNGKey, num_examples: int, axis_name: str | None = None) 
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)
 
 
-_STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3}
+_STREAMS = {"init": 0, "augment": 1, "window": 2, "dropout": 3, "corruption": 4}
 
 
 def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
@@ -32,7 +32,7 @@ def key_of(seed: Count | int, stream: str, step: Count | int = 0) -> PRNGKey:
 
     Args:
       seed: of the run.
-      stream: the use of the key: init, augment, window or dropout.
-      step: completed steps.
+      stream: the use of the key: init, augment, window, dropout or corruption.
+      step: completed steps; of corruption, the number of the example.
     """
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS[stream]), step)

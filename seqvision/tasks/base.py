@@ -10,6 +10,8 @@ from jax import Array
 from jax.sharding import Mesh
 
 from seqvision.data.dataset import Split
+from seqvision.errors import UserError
+from seqvision.metrics.scores import Scores
 from seqvision.shapes import Mask, PerExample
 
 Take = Callable[[Any, Any], dict[str, Any]]
@@ -44,10 +46,12 @@ class Task(abc.ABC):
     Attributes:
       outputs: what the network's outputs stand for.
       reads_lines: whether its inputs are lines of writing rather than images or clips.
+      labels_steps: whether each frame of a clip has a label, `labels` (B, T).
     """
 
     outputs: ClassVar[str]
     reads_lines: ClassVar[bool] = False
+    labels_steps: ClassVar[bool] = False
 
     @abc.abstractmethod
     def create_model(self, **fields: Any) -> nn.Module:
@@ -66,6 +70,13 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def losses(self, logits: Any, batch: dict[str, Array]) -> PerExample:
         """The loss of each example, (B,)."""
+
+    def num_targets(self, batch: dict[str, Array]) -> PerExample | None:
+        """How many known targets the loss of each example is a mean of, (B,).
+
+        None where each has one: the loss of a batch is the mean over its targets.
+        """
+        return None
 
     @abc.abstractmethod
     def sums(self, logits: Any, batch: dict[str, Array], losses: PerExample, mask: Mask) -> Any:
@@ -127,8 +138,23 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def truth(self, label: Any) -> str:
-        """A label as text."""
+    def truth(self, label: Any) -> Any:
+        """A label as text, or as plain values."""
+
+    def scores(self, examples: Sequence[tuple[Any, Any]]) -> Scores | None:
+        """Each prediction with its label as what all metrics are computed from; None for texts."""
+        return None
+
+    def calibrated(self, prediction: Any, temperature: float) -> Any:
+        """A prediction at a temperature, see `metrics.calibration`.
+
+        Raises:
+          UserError: it has no probabilities.
+        """
+        raise UserError(
+            f"a temperature changes the probabilities of classes, and this run predicts"
+            f" {self.outputs}; leave the flag out"
+        )
 
     # --- data ---
 

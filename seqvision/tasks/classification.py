@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from seqvision.data.dataset import Split
 from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.preprocessing import Windows
+from seqvision.metrics.scores import ClassScores
 from seqvision.models import create_model
 from seqvision.runtime.mesh import batch_sharding, replicated
 from seqvision.runtime.transfer import to_devices, to_host
@@ -22,7 +23,13 @@ from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
 from seqvision.tasks.classification_steps import BatchOutput, make_eval_step, make_predict_step
 from seqvision.tasks.losses import cross_entropy, last_step, step_cross_entropy
-from seqvision.tasks.predictions import Prediction, prediction_row, window_predictions
+from seqvision.tasks.predictions import (
+    Prediction,
+    calibrated,
+    prediction_row,
+    window_predictions,
+)
+from seqvision.tasks.target_losses import ClassWeights, weights_of
 
 Examples = Sequence[tuple[Prediction, int]]
 
@@ -36,6 +43,8 @@ class Classification(Task):
       label_smoothing, step_weight: see `losses.step_cross_entropy`.
       windows: how clips are cut; None where the network reads them whole.
       per_step: whether the network classifies after every step.
+      class_weights: (K,), of the loss of each class in training; None for all alike.
+      metric: what weights are compared by; accuracy, a metric of `metrics.scores`, or loss.
     """
 
     class_names: tuple[str, ...]
@@ -43,6 +52,8 @@ class Classification(Task):
     step_weight: float = 0.0
     windows: Windows | None = None
     per_step: bool = False
+    class_weights: ClassWeights | None = None
+    metric: str = "accuracy"
 
     outputs: ClassVar[str] = "classes"
 
@@ -55,10 +66,14 @@ class Classification(Task):
     def losses(self, logits: Logits | StepLogits, batch: dict[str, Array]) -> PerExample:
         labels = batch["labels"]
         if logits.ndim == 3:
-            return step_cross_entropy(
+            losses = step_cross_entropy(
                 logits, labels, batch.get("lengths"), self.step_weight, self.label_smoothing
             )
-        return cross_entropy(logits, labels, self.label_smoothing)
+        else:
+            losses = cross_entropy(logits, labels, self.label_smoothing)
+        if self.class_weights is None:
+            return losses
+        return losses * weights_of(labels, self.class_weights)
 
     def sums(
         self,
@@ -106,6 +121,20 @@ class Classification(Task):
             )
 
         def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ClassificationMetrics:
+            if self.metric in ("accuracy", "loss"):
+                return dataclasses.replace(summed(params, split, keep), metric=self.metric)
+            examples: list[tuple[Prediction, int]] = []
+
+            def keep_all(prediction: Prediction, label: int) -> None:
+                examples.append((prediction, label))
+                if keep is not None:
+                    keep(prediction, label)
+
+            metrics = summed(params, split, keep_all)
+            values = self.scores(examples).values()
+            return dataclasses.replace(metrics, metric=self.metric, values=values)
+
+        def summed(params: Any, split: Split, keep: Keep | None) -> ClassificationMetrics:
             params = to_devices(params, replicated(mesh))
             eval_step = step(split.is_streamed, keep is not None)
             sums: list[ClassSums] = []
@@ -144,6 +173,14 @@ class Classification(Task):
 
     def truth(self, label: int) -> str:
         return self.class_names[label]
+
+    def scores(self, examples: Examples) -> ClassScores:
+        targets = np.array([label for _, label in examples], np.int64)
+        probabilities = np.array([prediction["probabilities"] for prediction, _ in examples])
+        return ClassScores(self.class_names, targets, probabilities, np.arange(len(examples)))
+
+    def calibrated(self, prediction: Prediction, temperature: float) -> Prediction:
+        return calibrated(prediction, temperature)
 
 
 def _window_accuracy(examples: Examples) -> Iterator[str]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from seqvision.metrics.scores import Values, defined, score_of
 from seqvision.shapes import Labels, Logits, Mask, PerExample
 
 
@@ -62,6 +63,10 @@ class ClassificationMetrics:
     count: int
     class_accuracy: tuple[float | None, ...]
     """Accuracy within each class; None where the class has no example."""
+    metric: str = "accuracy"
+    """What weights are compared by."""
+    values: Values | None = None
+    """Other metrics, where `metric` is one of them; see `metrics.scores`."""
 
     @classmethod
     def of(cls, *sums: ClassSums) -> "ClassificationMetrics":
@@ -81,8 +86,11 @@ class ClassificationMetrics:
     @property
     def score(self) -> float:
         """What decides which weights are the best: the higher the better."""
-        return self.accuracy
+        if self.values is None:
+            return -self.loss if self.metric == "loss" else self.accuracy
+        return score_of(self.values, self.metric)
 
     def row(self) -> dict[str, float]:
         """What is recorded."""
-        return {"loss": self.loss, "accuracy": self.accuracy, "count": self.count}
+        row = {"loss": self.loss, "accuracy": self.accuracy, "count": self.count}
+        return row if self.values is None else defined(self.values) | row

@@ -94,6 +94,41 @@ class BatchLogits(NamedTuple):
         return BatchOutput(jax.nn.softmax(self.whole), jax.nn.softmax(self.windows), steps)
 
 
+class WindowLogits(NamedTuple):
+    """Logits of the windows of a batch; without windows, each example is one.
+
+    Attributes:
+      last: (B, W, K), at the end of each; meaningless where a clip has fewer.
+      steps: (B, W, T, K), after each step; None unless the readout is `per_step`.
+      mask: (B, W), which there are; None where all are.
+    """
+
+    # No array types: they lie on the devices first, and later on the host.
+    last: Any
+    steps: Any
+    mask: Any
+
+
+def window_logits(
+    model: nn.Module,
+    params: Any,
+    inputs: ByteInputs,
+    lengths: Lengths | None,
+    windows: Windows | None,
+) -> WindowLogits:
+    """Applies the network to images or clips; `lengths` (B,) are None for images."""
+    if windows is None or lengths is None:
+        logits: Any = model.apply({"params": params}, to_unit_range(inputs), lengths)
+        steps = logits[:, None] if logits.ndim == 3 else None
+        return WindowLogits(last_step(logits, lengths)[:, None], steps, None)
+    cut, cut_lengths, mask, _ = sliding_windows(inputs, lengths, windows.size, windows.stride)
+    shape = mask.shape
+    flat, flat_lengths = cut.reshape(-1, *cut.shape[2:]), cut_lengths.reshape(-1)
+    logits = model.apply({"params": params}, to_unit_range(flat), flat_lengths)
+    steps = logits.reshape(*shape, *logits.shape[1:]) if logits.ndim == 3 else None
+    return WindowLogits(last_step(logits, flat_lengths).reshape(*shape, -1), steps, mask)
+
+
 def forward(
     model: nn.Module,
     params: Any,
@@ -101,19 +136,10 @@ def forward(
     lengths: Lengths | None,
     windows: Windows | None,
 ) -> BatchLogits:
-    """Applies the network to images or clips; `lengths` (B,) are None for images."""
-    if windows is None or lengths is None:
-        logits: Any = model.apply({"params": params}, to_unit_range(inputs), lengths)
-        last = last_step(logits, lengths)
-        return BatchLogits(last, last[:, None], logits[:, None] if logits.ndim == 3 else None)
-    cut, cut_lengths, mask, _ = sliding_windows(inputs, lengths, windows.size, windows.stride)
-    shape = mask.shape
-    flat, flat_lengths = cut.reshape(-1, *cut.shape[2:]), cut_lengths.reshape(-1)
-    logits = model.apply({"params": params}, to_unit_range(flat), flat_lengths)
-    last = last_step(logits, flat_lengths).reshape(*shape, -1)
-    probabilities = jax.nn.log_softmax(last)
+    """What a classifier says of images or clips; `lengths` (B,) are None for images."""
+    last, steps, mask = window_logits(model, params, inputs, lengths, windows)
+    if mask is None:
+        return BatchLogits(last[:, 0], last, steps)
     number = mask.sum(axis=1).astype(jnp.float32)
-    whole = jax.nn.logsumexp(probabilities, axis=1, where=mask[..., None])
-    whole = whole - jnp.log(number)[:, None]
-    steps = logits.reshape(*shape, *logits.shape[1:]) if logits.ndim == 3 else None
-    return BatchLogits(whole, last, steps)
+    whole = jax.nn.logsumexp(jax.nn.log_softmax(last), axis=1, where=mask[..., None])
+    return BatchLogits(whole - jnp.log(number)[:, None], last, steps)

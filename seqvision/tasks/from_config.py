@@ -1,25 +1,37 @@
 """The task that a config describes, and its network."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 
 from seqvision.config.model_schema import Model
 from seqvision.config.schema import Settings
 from seqvision.data.preprocessing import Windows
+from seqvision.data.targets import CLASSES, Targets
 from seqvision.models.cells.base import CellOptions
 from seqvision.runtime.mesh import DATA_AXIS
 from seqvision.tasks.base import Task
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.multi_label import MultiLabel
 from seqvision.tasks.reading import TextReading
+from seqvision.tasks.regression import Regression
+from seqvision.tasks.step_classification import StepClassification
 
 
-def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
+def create_task(
+    settings: Settings,
+    class_names: tuple[str, ...],
+    targets: Targets = CLASSES,
+    class_weights: Any = None,
+) -> Task:
     """The task of a config. This is the only place that knows all tasks.
 
     Args:
       settings: the config.
-      class_names: of the data set: classes, or the symbols of its texts.
+      class_names: of the data set: classes, labels, or the symbols of its texts.
+      targets: what its labels are.
+      class_weights: of the loss in training, see `data.class_balance.class_weights`.
     """
     if settings.reads_text:
         return TextReading(
@@ -31,13 +43,34 @@ def create_task(settings: Settings, class_names: tuple[str, ...]) -> Task:
             settings.reading.prior_weight,
             settings.reading.direction,
         )
+    loss, windows = settings.loss, windows_of(settings)
+    metric = metric_of(settings.checkpoint.best_metric, targets)
+    if targets.kind == "steps":
+        only_last = loss.steps == "last"
+        return StepClassification(
+            class_names, windows, metric, loss.label_smoothing, only_last, class_weights
+        )
+    if targets.kind == "labels":
+        return MultiLabel(class_names, windows, metric, loss.step_weight, class_weights)
+    if targets.kind == "number":
+        return Regression(
+            class_names, windows, metric, targets.offset, targets.scale, loss.step_weight
+        )
     return Classification(
         class_names,
-        settings.loss.label_smoothing,
-        settings.loss.step_weight,
-        windows_of(settings),
-        per_step=settings.model.readout == "per_step",
+        loss.label_smoothing,
+        loss.step_weight,
+        windows,
+        settings.model.readout == "per_step",
+        class_weights,
+        metric,
     )
+
+
+def metric_of(asked: str, targets: Targets) -> str:
+    """The metric by which weights are compared: `config.checkpoint.best_metric`."""
+    usual = {"class": "accuracy", "steps": "map", "labels": "map", "number": "mae"}
+    return usual[targets.kind] if asked == "auto" else asked
 
 
 def create_network(settings: Settings, task: Task) -> nn.Module:

@@ -6,13 +6,19 @@ from typing import Any
 from seqvision.runtime.console import aligned
 
 # Written in percent.
-_FRACTIONS = ("accuracy", "cer", "exact_match", "boundary_f1")
+_FRACTIONS = ("accuracy", "balanced_accuracy", "cer", "exact_match", "boundary_f1")
+_FOUR_DIGITS = ("loss", "auc", "map", "f1", "ece", "r2")
+# What matters most comes first.
+_FIRST = ("accuracy", "cer", "exact_match", "balanced_accuracy", "map", "auc", "mae", "rmse", "r2")
+# In lines during training; `--mode=evaluate` prints all.
+_LEFT_OUT = ("ece",)
 
 
 def final_line(split: str, metrics: dict[str, Any]) -> str:
     """A row of metrics as a line, what matters most first."""
     words = format_row(metrics)
-    first = [name for name in ("accuracy", "cer", "exact_match") if name in words]
+    words = {name: text for name, text in words.items() if name not in _LEFT_OUT}
+    first = [name for name in _FIRST if name in words]
     for name in first:
         words[name] += format_each(name, metrics)
     names = [*first, *(name for name in words if name not in first)]
@@ -39,7 +45,7 @@ def format_each(name: str, metrics: Mapping[str, Any]) -> str:
 def _number(name: str, value: float) -> str:
     if name in _FRACTIONS:
         return f"{100 * value:.2f}"
-    return f"{value:.4f}" if name == "loss" else f"{value:.4g}"
+    return f"{value:.4f}" if name in _FOUR_DIGITS else f"{value:.4g}"
 
 
 def format_metric(name: str, value: float) -> str:
@@ -48,7 +54,9 @@ def format_metric(name: str, value: float) -> str:
         return f"{value:.2%}"
     if name.startswith("latency"):
         return f"{value:g} columns"
-    return f"{value:.4f}" if name == "loss" else str(value)
+    if name in ("mae", "rmse"):
+        return f"{value:.4g}"
+    return f"{value:.4f}" if name in _FOUR_DIGITS else str(value)
 
 
 def seeds_report(row: dict[str, Any], seeds: range) -> Iterator[str]:

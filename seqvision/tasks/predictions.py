@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 from seqvision.data.preprocessing import Windows, frame_ranges
+from seqvision.metrics.calibration import tempered_classes
 from seqvision.tasks.classification_steps import BatchOutput
 
 
@@ -79,16 +80,28 @@ def prediction_row(prediction: Prediction | None, class_names: tuple[str, ...]) 
     return row
 
 
+def calibrated(prediction: Prediction, temperature: float) -> Prediction:
+    """A prediction, with its windows and steps, at a temperature; see `metrics.calibration`."""
+    changed: Any = dict(prediction)
+    for name in ("probabilities", "steps"):
+        if name in changed:
+            changed[name] = tempered_classes(changed[name], temperature)
+    if "windows" in changed:
+        changed["windows"] = [calibrated(window, temperature) for window in changed["windows"]]
+    return changed
+
+
 def _plain(
     prediction: Prediction | WindowPrediction, class_names: tuple[str, ...]
 ) -> dict[str, Any]:
     plain = {
         "classes": prediction["classes"],
         "label": class_names[prediction["classes"]],
-        "probabilities": _rounded(prediction["probabilities"]),
+        "probabilities": rounded(prediction["probabilities"]),
     }
-    return plain | ({"steps": _rounded(prediction["steps"])} if "steps" in prediction else {})
+    return plain | ({"steps": rounded(prediction["steps"])} if "steps" in prediction else {})
 
 
-def _rounded(probabilities: np.ndarray) -> Any:
+def rounded(probabilities: np.ndarray) -> Any:
+    """Probabilities as plain values, to six decimals."""
     return np.round(probabilities.astype(np.float64), 6).tolist()

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
+from seqvision.data.class_balance import Draws, balanced_draws, class_weights, train_labels
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
@@ -78,7 +79,9 @@ def create_training(settings: Settings, dataset: Dataset) -> TrainingSetup:
     mesh = replicas.mesh(settings.data.batch_size)
     _check_replicas(replicas, dataset)
     _check_devices(settings, mesh)
-    task = create_task(settings, dataset.class_names)
+    task = create_task(
+        settings, dataset.class_names, dataset.targets, _class_weights(settings, dataset)
+    )
     model = create_network(settings, task)
     steps = Steps.of(settings, len(train))
     schedule, optimizer = _create_optimizer(settings, steps)
@@ -116,13 +119,28 @@ def create_dispatcher(settings: Settings, setup: TrainingSetup, dataset: Dataset
     """Puts the training examples, or the first of them, onto the devices."""
     split, batch_size = dataset.split("train"), settings.data.batch_size
     mesh, steps = setup.mesh, setup.steps
+    draws = _draws(settings, dataset)
     feed: Feed
     if split.is_streamed:
-        feed = StreamedFeed(split, settings.seed, batch_size, steps.total, mesh)
+        feed = StreamedFeed(split, settings.seed, batch_size, steps.total, mesh, draws)
     else:
         capacity = min(MAX_STEPS_PER_CALL, steps.total)
-        feed = ResidentFeed(split, setup.replicas, batch_size, capacity, mesh)
+        feed = ResidentFeed(split, setup.replicas, batch_size, capacity, mesh, draws)
     return StepDispatcher(setup.train_steps, feed, steps, batch_size * settings.num_seeds, mesh)
+
+
+def _class_weights(settings: Settings, dataset: Dataset) -> Any:
+    if settings.loss.class_weights == "none":
+        return None
+    labels = train_labels(dataset.split("train"), "config.loss.class_weights")
+    return class_weights(labels, dataset.targets, dataset.num_classes)
+
+
+def _draws(settings: Settings, dataset: Dataset) -> Draws | None:
+    if not settings.data.balanced_draws:
+        return None
+    labels = train_labels(dataset.split("train"), "config.data.balanced_draws")
+    return balanced_draws(labels, dataset.num_classes)
 
 
 def feed_size(split: Split, batch_size: int, total_steps: int) -> tuple[int, int]:

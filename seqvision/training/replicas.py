@@ -1,6 +1,7 @@
 """The seeds that a run trains at once, as replicas of one network."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqvision.data.batching import example_indices
+from seqvision.data.class_balance import Draws
 from seqvision.runtime.mesh import state_sharding, training_mesh
 from seqvision.tasks.base import Evaluation, Metrics
 from seqvision.tasks.seed_metrics import SeedMetrics, row_of_seeds
@@ -75,11 +77,20 @@ class Replicas:
     # --- examples ---
 
     def index_table(
-        self, num_examples: int, step: int, num_steps: int, batch_size: int
+        self,
+        num_examples: int,
+        step: int,
+        num_steps: int,
+        batch_size: int,
+        draws: Draws | None = None,
     ) -> np.ndarray:
-        """Examples of the steps from `step` on, int32 (*axes, num_steps, batch_size)."""
+        """Examples of the steps from `step` on, int32 (*axes, num_steps, batch_size).
+
+        They come in shuffled epochs, unless `draws` says otherwise.
+        """
         first, count = step * batch_size, num_steps * batch_size
-        tables = [example_indices(seed, num_examples, first, count) for seed in self.seeds]
+        draws = draws or functools.partial(_shuffled, num_examples)
+        tables = [draws(seed, first, count) for seed in self.seeds]
         return np.stack(tables).reshape(*self.axes, num_steps, batch_size)
 
     # --- metrics ---
@@ -109,6 +120,10 @@ class Replicas:
         steps = jax.device_get(state.step)
         behind = np.flatnonzero(steps == steps.min())
         return f" of seed {', '.join(str(self.seeds[index]) for index in behind)}"
+
+
+def _shuffled(num_examples: int, seed: int, start: int, count: int) -> Any:
+    return example_indices(seed, num_examples, start, count)
 
 
 def _part(tree: Any, index: int) -> Any:

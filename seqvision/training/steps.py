@@ -148,6 +148,7 @@ class TrainStep:
         inputs, lengths = batch["inputs"], batch.get("lengths")
         if self.windows is not None and lengths is not None:
             keys = example_keys(key_of(seed, "window", step), len(inputs), DATA_AXIS)
+            batch = batch | self._cut_labels(keys, batch["labels"], lengths)
             inputs, lengths = random_windows(keys, inputs, lengths, self.windows.size)
             batch = batch | {"lengths": lengths}
         inputs = to_unit_range(inputs)
@@ -156,12 +157,22 @@ class TrainStep:
             inputs = self.augment(keys, inputs)
         return batch | {"inputs": inputs}
 
+    def _cut_labels(self, keys: ExampleKeys, labels: Any, lengths: Any) -> dict[str, Any]:
+        """The labels of the drawn windows, where each frame has one."""
+        if labels.ndim != 2 or not self.task.labels_steps or self.windows is None:
+            return {}
+        cut, _ = random_windows(keys, labels[..., None, None, None], lengths, self.windows.size)
+        return {"labels": cut[..., 0, 0, 0]}
+
     def _gradients(
         self, seed: Count | int, state: TrainState, batch: dict[str, Any]
     ) -> tuple[Any, Array, Any]:
         """Gradients, mean loss and sums of the whole batch."""
         inputs, lengths = batch["inputs"], batch.get("lengths")
         rngs = {"dropout": key_of(seed, "dropout", state.step)}
+        counts = self.task.num_targets(batch)
+        if counts is not None:  # Of the whole batch; at least 1, for a batch that has none.
+            total = jnp.maximum(jax.lax.psum(counts.sum(), DATA_AXIS), 1.0)
 
         def shard_of_loss(params: Any) -> tuple[Array, Any]:
             logits: Any = self.model.apply(
@@ -170,7 +181,9 @@ class TrainStep:
             losses = self.task.losses(logits, batch)
             everyone = jnp.ones(losses.shape, jnp.bool_)
             sums = self.task.sums(logits, batch, losses, everyone)
-            return losses.mean() / self.num_shards, sums
+            if counts is None:
+                return losses.mean() / self.num_shards, sums
+            return (losses * counts).sum() / total, sums
 
         (loss, sums), grads = jax.value_and_grad(shard_of_loss, has_aux=True)(state.params)
         return jax.lax.psum((grads, loss, sums), DATA_AXIS)

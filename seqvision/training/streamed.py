@@ -5,6 +5,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from seqvision.data.batching import example_indices
+from seqvision.data.class_balance import Draws
 from seqvision.data.dataset import Split
 from seqvision.data.device_feed import Chunk, own_places, own_shards, put_rows, read_chunks
 from seqvision.data.prefetch import Batches
@@ -27,16 +28,23 @@ class StreamedFeed:
       batch_size: examples of a step.
       total_steps: of the training.
       mesh: the devices.
+      draws: which examples come when; shuffled epochs by default.
     """
 
     streams = True
 
     def __init__(
-        self, split: Split, seed: int, batch_size: int, total_steps: int, mesh: Mesh
+        self,
+        split: Split,
+        seed: int,
+        batch_size: int,
+        total_steps: int,
+        mesh: Mesh,
+        draws: Draws | None = None,
     ) -> None:
         self.capacity = chunk_size(split, batch_size, total_steps)
         self._split, self._seed, self._batch_size = split, seed, batch_size
-        self._mesh = mesh
+        self._mesh, self._draws = mesh, draws
         places = own_places(batch_size, mesh.size, own_shards(mesh))
         self._batches = Batches(split, self._examples, total_steps, places)
         self._chunks: Any = None
@@ -66,9 +74,10 @@ class StreamedFeed:
             self._chunks = None
 
     def _examples(self, step: int) -> Indices:
-        return example_indices(
-            self._seed, len(self._split), step * self._batch_size, self._batch_size
-        )
+        first, count = step * self._batch_size, self._batch_size
+        if self._draws is not None:
+            return self._draws(self._seed, first, count)
+        return example_indices(self._seed, len(self._split), first, count)
 
 
 def chunk_size(split: Split, batch_size: int, total_steps: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from seqvision.errors import UserError
 from seqvision.weights import flax_layers, keras_layers, own_layers, tensorflow_layers, torch_layers
 from seqvision.weights.layers import Arrays, Layers, Part
+from seqvision.weights.refusals import shown
 
 READERS = {
     "tensorflow": tensorflow_layers.read,
@@ -65,8 +66,10 @@ def fit(
             )
         if part.array.dtype.kind != "f":
             raise UserError(f"{part.origin}: numbers of {part.array.dtype}, not of floating point")
-        if not np.isfinite(part.array).all():
-            raise UserError(f"{part.origin}: it has values that are not finite")
+        with np.errstate(over="ignore"):
+            is_finite = np.isfinite(part.array.astype(np.float32)).all()
+        if not is_finite:
+            raise UserError(f"{part.origin}: it has values that are not finite in float32")
     missing = sorted(shapes.keys() - parts.keys())
     if missing:
         raise UserError(
@@ -76,7 +79,9 @@ def fit(
     used = {source for part in parts.values() for source in part.sources}
     others = [name for name in given if name not in used]
     if others:
-        raise UserError(f"{', '.join(others)}: the network of this config has no place for it")
+        raise UserError(
+            f"{shown(', '.join(others))}: the network of this config has no place for it"
+        )
     return parts
 
 

@@ -4,12 +4,22 @@ Each gate has a kernel for the inputs (ii, if, ig, io) and one for the hidden st
 ho), which has the bias; GRUs ir, iz, in and hr, hz, hn, of which ir, iz, in and hn have one.
 """
 
+import itertools
 import re
 
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, one, several
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Parts,
+    Recurrent,
+    check_is_one,
+    not_found,
+    one,
+    several,
+)
 
 _GATES = {"lstm": "ifgo", "gru": "rzn"}
 _GATE = re.compile(r"(?P<cell>.+)/(?P<gate>[ih][ifgorzn])/(?P<array>kernel|bias)$")
@@ -26,13 +36,13 @@ def read(arrays: Arrays) -> Layers:
         if match:
             cells.setdefault(match["cell"], set()).add(match["gate"])
     if not cells:
-        raise UserError("the tree has no LSTMCell, OptimizedLSTMCell or GRUCell")
-    recurrent = tuple(
-        _cell(arrays, name, gates) for name, gates in sorted(cells.items(), key=_number)
-    )
+        what = "LSTMCell, OptimizedLSTMCell or GRUCell"
+        raise not_found("the tree", what, arrays, "recurrent/layer_0/cell")
+    recurrent = _in_order({name: _cell(arrays, name, gates) for name, gates in cells.items()})
     convolutions: list[Parts] = []
     dense: list[Parts] = []
-    for name, array in arrays.items():
+    for name in sorted(arrays, key=_numbers):
+        array = arrays[name]
         base, _, kind = name.rpartition("/")
         if kind != "kernel" or _GATE.match(name):
             continue
@@ -40,18 +50,33 @@ def read(arrays: Arrays) -> Layers:
             raise UserError(f"{name}: it has no bias; layers of ours have one")
         parts = {"kernel": one(name, array), "bias": one(f"{base}/bias", arrays[f"{base}/bias"])}
         (convolutions if array.ndim == 4 else dense).append(parts)
-    if len(dense) != 1:
-        names = ", ".join(parts["kernel"].sources[0] for parts in dense)
-        raise UserError(
-            f"the tree has {len(dense)} dense layers ({names or 'none'}); a network of ours ends in"
-            " one, its classifier"
-        )
+    check_is_one("the tree", [parts["kernel"].sources[0] for parts in dense], arrays)
     return Layers(tuple(convolutions), recurrent, dense[0])
 
 
-def _number(item: tuple[str, set[str]]) -> tuple[list[int], str]:
+def _in_order(cells: dict[str, Recurrent]) -> tuple[Recurrent, ...]:
+    """By the numbers in their names; but the one that reads another size is the first.
+
+    JAX sorts trees by name, so the order of the file says nothing.
+
+    Raises:
+      UserError: names and shapes leave a choice.
+    """
+    others = [name for name, cell in cells.items() if cell.input_size != cell.hidden_size]
+    first = others if len(others) == 1 else []
+    rest = sorted((n for n in sorted(cells) if n not in first), key=_numbers)
+    numbers = [_numbers(name) for name in rest]
+    if any(one == other for one, other in itertools.pairwise(numbers)):
+        raise UserError(
+            f"the names of {', '.join(rest)} do not tell which reads the outputs of which; name"
+            f" each: --mode=import --map={rest[0]}:recurrent/layer_{len(first)}/cell,..."
+        )
+    return tuple(cells[name] for name in (*first, *rest))
+
+
+def _numbers(name: str) -> list[int]:
     """`cell_2` before `cell_10`."""
-    return [int(digits) for digits in re.findall(r"\d+", item[0])], item[0]
+    return [int(digits) for digits in re.findall(r"\d+", name)]
 
 
 def _cell(arrays: Arrays, name: str, gates: set[str]) -> Recurrent:

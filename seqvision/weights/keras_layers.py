@@ -1,7 +1,7 @@
 """Layers in weights of Keras: LSTM, GRU, Bidirectional, Conv2D and Dense, both ways.
 
 Gates of an LSTM are i, f, c, o, as ours, the forget bias in the bias; those of a GRU z, r, h. A GRU
-with `reset_after` has two biases, which are added but for the candidate.
+with `reset_after` has two biases, which are added but for the candidate; without it, one.
 """
 
 import re
@@ -10,8 +10,18 @@ from collections.abc import Iterable
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import Arrays, Layers, Parts, Recurrent, gates_in_order, one
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Parts,
+    Recurrent,
+    check_is_one,
+    gates_in_order,
+    not_found,
+    one,
+)
 
+CLASSES = {"lstm": "LSTM", "gru": "GRU", "gru_reset_before": "GRU"}
 _KEPT = ("kernel", "recurrent_kernel", "bias")
 # `.weights.h5` numbers what a layer holds; the older `.h5` names it, with `:0` behind.
 _NUMBERED = re.compile(r"(?P<layer>.+?)/(?P<cell>cell/)?vars/(?P<at>\d+)$")
@@ -42,11 +52,7 @@ def read(arrays: Arrays) -> Layers:
         else:
             raise UserError(f"{name}: it is no kernel, recurrent kernel or bias")
     recurrent, convolutions, dense = _by_kind(arrays, layers)
-    if len(dense) != 1:
-        raise UserError(
-            f"the model has {len(dense)} dense layers ({', '.join(dense) or 'none'}); a network of"
-            " ours ends in one, its classifier"
-        )
+    check_is_one("the model", dense, arrays)
     blocks = tuple(_with_bias(arrays, layers[name]) for name in convolutions)
     return Layers(
         blocks, _recurrent(arrays, layers, recurrent), _with_bias(arrays, layers[dense[0]])
@@ -56,9 +62,9 @@ def read(arrays: Arrays) -> Layers:
 def _by_kind(
     arrays: Arrays, layers: dict[str, dict[str, str]]
 ) -> tuple[list[str], list[str], list[str]]:
-    """Names of the recurrent, convolutional and dense layers, each in order."""
+    """Names of the recurrent, convolutional and dense layers, each in the order of the file."""
     recurrent, convolutions, dense = [], [], []
-    for name, held in sorted(layers.items(), key=lambda item: _numbers(item[0])):
+    for name, held in layers.items():
         if "recurrent_kernel" in held:
             recurrent.append(name)
         elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim == 4:
@@ -66,11 +72,6 @@ def _by_kind(
         else:
             dense.append(name)
     return recurrent, convolutions, dense
-
-
-def _numbers(name: str) -> tuple[list[int], str]:
-    """`lstm`, `lstm_1`, ..., `lstm_10`."""
-    return [int(digits) for digits in re.findall(r"_(\d+)", name)], name
 
 
 def _with_bias(arrays: Arrays, held: dict[str, str]) -> Parts:
@@ -83,7 +84,7 @@ def _recurrent(
     arrays: Arrays, layers: dict[str, dict[str, str]], names: list[str]
 ) -> tuple[Recurrent, ...]:
     if not names:
-        raise UserError("the model has no LSTM or GRU layer")
+        raise not_found("the model", "LSTM or GRU", arrays, "recurrent/layer_0/cell")
     stacks: dict[str, dict[str, str]] = {}
     for name in names:
         side = _SIDE.search(name)
@@ -93,7 +94,8 @@ def _recurrent(
     if len(kinds) > 1:
         raise UserError(
             f"the model has recurrent layers of several kinds ({', '.join(sorted(kinds))}), and the"
-            " file does not tell their order; ours are all of one kind"
+            " file does not tell their order; ours are all of one kind; name them: --mode=import"
+            f" --map={next(iter(stacks))}:recurrent/layer_0/cell,..."
         )
     found = []
     for sides in stacks.values():
@@ -117,21 +119,21 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
         raise UserError(
             f"{held['recurrent_kernel']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known"
         )
-    if bias.ndim != 2:
-        raise UserError(
-            f"{held['bias']}: this GRU resets the hidden state before its product (reset_after="
-            "False), ours after it (as cuDNN); no weights make them equal"
-        )
-    hidden = len(recurrent)
-    of_input, of_hidden = (gates_in_order(row, "zrn", "rzn") for row in bias)
-    candidate = of_hidden[2 * hidden :]
-    of_input[: 2 * hidden] += of_hidden[: 2 * hidden]
     in_order = "gates z, r, h to r, z, h"
-    return "gru", {
+    kernels = {
         "input_kernel": one(held["kernel"], gates_in_order(kernel, "zrn", "rzn"), in_order),
         "recurrent_kernel": one(
             held["recurrent_kernel"], gates_in_order(recurrent, "zrn", "rzn"), in_order
         ),
+    }
+    if bias.ndim == 1:  # reset_after=False
+        in_one = one(held["bias"], gates_in_order(bias, "zrn", "rzn"), in_order)
+        return "gru_reset_before", kernels | {"bias": in_one}
+    hidden = len(recurrent)
+    of_input, of_hidden = (gates_in_order(row, "zrn", "rzn") for row in bias)
+    candidate = of_hidden[2 * hidden :]
+    of_input[: 2 * hidden] += of_hidden[: 2 * hidden]
+    return "gru", kernels | {
         "bias": one(held["bias"], of_input, f"{in_order}, rows added for r and z"),
         "candidate_bias": one(held["bias"], candidate, "second row, of h"),
     }
@@ -146,9 +148,9 @@ def write(layer: Recurrent) -> list[list[np.ndarray]]:
             # What -0 is added to keeps its bits; 0 would change -0.
             second = np.full_like(arrays[2], -0.0)
             second[2 * layer.hidden_size :] = parts["candidate_bias"].array
-            rows = [gates_in_order(row, "rzn", "zrn") for row in (arrays[2], second)]
-            arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays[:2]]
-            arrays.append(np.stack(rows))
+            arrays[2] = np.stack([arrays[2], second])
+        if layer.cell != "lstm":
+            arrays = [gates_in_order(array, "rzn", "zrn") for array in arrays]
         found.append(arrays)
     return found
 
@@ -169,7 +171,7 @@ def stored(layers: Layers) -> dict[str, np.ndarray]:
     for number, layer in enumerate(layers.recurrent):
         directions = write(layer)
         if len(directions) == 1:
-            add(layer.cell, number, "cell/", directions[0])
+            add(CLASSES[layer.cell].lower(), number, "cell/", directions[0])
             continue
         for side, arrays in zip(("forward", "backward"), directions, strict=True):
             add("bidirectional", number, f"{side}_layer/cell/", arrays)

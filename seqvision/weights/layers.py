@@ -5,10 +5,13 @@ a layer holds is named as in our own parameters.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from seqvision.errors import UserError
+from seqvision.weights.refusals import shown
 
 
 @runtime_checkable
@@ -27,8 +30,9 @@ class Arrays(Protocol):
 RECURRENT_NAMES = {
     "lstm": ("input_kernel", "recurrent_kernel", "bias"),
     "gru": ("input_kernel", "recurrent_kernel", "bias", "candidate_bias"),
+    "gru_reset_before": ("input_kernel", "recurrent_kernel", "bias"),
 }
-NUM_GATES = {"lstm": 4, "gru": 3}
+NUM_GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Recurrent:
     """One layer.
 
     Attributes:
-      cell: `lstm` or `gru`.
+      cell: one of `RECURRENT_NAMES`.
       directions: forward, or forward and backward.
     """
 
@@ -106,6 +110,25 @@ class Layers:
 
     def in_directions(self) -> list[Parts]:
         return [parts for layer in self.recurrent for parts in layer.directions]
+
+
+def not_found(whole: str, what: str, names: Iterable[str], ours: str) -> UserError:
+    """The error about a layer that is not found among the arrays of these names."""
+    return UserError(
+        f"{whole} has no {what} of a name that is known; its arrays are {shown(', '.join(names))};"
+        f" name it: --mode=import --map=NAME:{ours}"
+    )
+
+
+def check_is_one(whole: str, dense: Sequence[str], names: Iterable[str]) -> None:
+    """Raises UserError unless there is one dense layer, the classifier."""
+    if not dense:
+        raise not_found(whole, "dense layer", names, "classifier")
+    if len(dense) > 1:
+        raise UserError(
+            f"{whole} has {len(dense)} dense layers ({', '.join(dense)}); a network of ours ends in"
+            " one, its classifier"
+        )
 
 
 def gates_in_order(array: np.ndarray, given: str, wanted: str) -> np.ndarray:

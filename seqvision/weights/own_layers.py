@@ -1,12 +1,20 @@
 """Layers in seqvision's own parameters, both ways."""
 
 import re
-from typing import Any
 
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import RECURRENT_NAMES, Arrays, Layers, Part, Parts, Recurrent, one
+from seqvision.weights.layers import (
+    NUM_GATES,
+    RECURRENT_NAMES,
+    Arrays,
+    Layers,
+    Part,
+    Parts,
+    Recurrent,
+    one,
+)
 
 _BLOCK = "sequence/cnn/block_{}/conv"
 _DIRECTIONS = ("_forward", "_backward")
@@ -90,10 +98,12 @@ def _layer(arrays: Arrays, number: int) -> Recurrent | None:
         return None
     names = [name for name in arrays if re.match(re.escape(found[0]) + "/", name)]
     held = {name.rpartition("/")[2] for name in names}
-    cells = [cell for cell, parts in RECURRENT_NAMES.items() if set(parts) == held]
-    num_gates: Any = {"lstm": 4, "gru": 3}
-    hidden = arrays[f"{found[0]}/recurrent_kernel"].shape if cells else (0, 0)
-    if not cells or hidden[1] != num_gates[cells[0]] * hidden[0]:
-        raise UserError(f"{found[0]}: other libraries have lstm and gru without refine gates alone")
+    like = {cell: parts for cell, parts in RECURRENT_NAMES.items() if set(parts) == held}
+    hidden, width = arrays[f"{found[0]}/recurrent_kernel"].shape if like else (0, 0)
+    cells = [cell for cell in like if width == NUM_GATES[cell] * hidden]
+    if not cells:
+        raise UserError(
+            f"{found[0]}: other libraries have {', '.join(NUM_GATES)} without refine gates alone"
+        )
     directions = tuple(_parts(arrays, base, RECURRENT_NAMES[cells[0]]) for base in found)
     return Recurrent(cells[0], directions)

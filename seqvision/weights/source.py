@@ -11,7 +11,7 @@ from seqvision.weights.keras_file import CONFIG, WEIGHTS, KerasFile
 from seqvision.weights.own_run import is_own_run
 from seqvision.weights.refusals import reading, refused
 from seqvision.weights.safetensors_file import SafetensorsFile, framework
-from seqvision.weights.stored_arrays import StoredArrays
+from seqvision.weights.stored_arrays import StoredArrays, count
 from seqvision.weights.tensorflow.bundle import Bundle
 from seqvision.weights.tensorflow.model_directory import find_prefix, is_part
 from seqvision.weights.torch_file import TorchFile
@@ -21,6 +21,10 @@ _KINDS = (
     "give a TensorFlow checkpoint or model directory, a Keras file (.keras, .h5), a PyTorch"
     " state_dict (.pt, .pth, .safetensors), a Flax tree (.msgpack, .safetensors) or a workdir"
 )
+
+
+# Twice for bfloat16, as often as weights are shared.
+_MOST_TIMES, _LITTLE = 16, 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +64,7 @@ def open_source(path: Path) -> Source:
             return _checkpoint(path)
         if not path.is_file():
             raise refused(path, "neither a file nor a folder", _KINDS)
-        return _file(path)
+        return _bounded(_file(path), path.stat().st_size)
 
 
 def _folder(path: Path) -> Source:
@@ -77,7 +81,21 @@ def _checkpoint(path: Path) -> Source:
     if prefix is None:
         raise FileNotFoundError(2, "no such file or folder")
     bundle = Bundle(prefix)
-    return Source("tensorflow", bundle.arrays, skipped=bundle.skipped)
+    source = Source("tensorflow", bundle.arrays, skipped=bundle.skipped)
+    return _bounded(source, bundle.size)
+
+
+def _bounded(source: Source, size: int) -> Source:
+    """The source, whose arrays do not take many times the memory of what is stored.
+
+    Raises:
+      ValueError: they lie over each other in the file.
+    """
+    arrays = source.arrays
+    total = sum(count(arrays.shape(name)) * arrays.dtype(name).itemsize for name in arrays)
+    if total > _MOST_TIMES * size + _LITTLE:
+        raise ValueError(f"arrays of {total} bytes in all in {size} bytes")
+    return source
 
 
 def _file(path: Path) -> Source:

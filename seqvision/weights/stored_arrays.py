@@ -37,6 +37,10 @@ class StoredArrays:
     def __contains__(self, name: object) -> bool:
         return name in self._stored
 
+    def under(self, names: Mapping[str, str]) -> "StoredArrays":
+        """The arrays under other names: `names` has what each is called here by its new name."""
+        return StoredArrays({new: self._stored[name] for new, name in names.items()})
+
     def items(self) -> Iterator[tuple[str, np.ndarray]]:
         """Names and arrays, of which one is in memory at a time."""
         return ((name, self[name]) for name in self)

@@ -1,7 +1,8 @@
 """Layers in the variables of TensorFlow 1: tf.layers, and the cells of tf.nn.rnn_cell.
 
 LSTMs hold one kernel (inputs + hidden, 4 x hidden), inputs first, with the gates i, j, f, o. What
-they call the forget bias is added when they run and is not in the checkpoint.
+they call the forget bias is added when they run and is not in the checkpoint. GRUs hold a kernel of
+the gates r, u and one of the candidate.
 """
 
 import re
@@ -10,12 +11,23 @@ from collections.abc import Iterable
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import Arrays, Layers, Part, Parts, Recurrent, gates_in_order, one
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Part,
+    Parts,
+    Recurrent,
+    check_is_one,
+    gates_in_order,
+    not_found,
+    one,
+    several,
+)
 
 SLOTS = ("Adam", "Adam_1")
 """Of Adam: the mean of the gradients and of their squares."""
 
-_PASSED_OVER = re.compile(r"(.*/)?(global_step|beta[12]_power)$")
+_PASSED_OVER = re.compile(r"(.*/)?(global_step|beta[12]_power(_\d+)?)$")
 _CELL = re.compile(
     r"(?P<stack>.*?)(?:cell_(?P<layer>\d+)/)?(?:bidirectional_rnn/)?(?:(?P<direction>fw|bw)/)?"
     r"(?:multi_rnn_cell/cell_(?P<number>\d+)/)?"
@@ -27,11 +39,12 @@ _LSTM_CELLS = ("basic_lstm_cell", "lstm_cell", "lstm_fused_cell")
 
 def variables(arrays: Arrays) -> list[str]:
     """The names of the weights: all but counters and the slots of optimizers."""
-    return [
-        name
-        for name in arrays
-        if not _PASSED_OVER.match(name) and not name.rpartition("/")[2].startswith(("Adam", "RMS"))
-    ]
+    return [name for name in arrays if not _PASSED_OVER.match(name) and not is_slot(arrays, name)]
+
+
+def is_slot(arrays: Arrays, name: str) -> bool:
+    """Whether an optimizer, or an average over steps, keeps it for a variable: VARIABLE/SLOT."""
+    return name.rpartition("/")[0] in arrays
 
 
 def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
@@ -45,27 +58,24 @@ def read(arrays: Arrays, forget_bias: float = 1.0) -> Layers:
       UserError: an array has no place, or a layer is one that we do not have.
     """
     names = variables(arrays)
-    convolutions = [
-        {"kernel": one(f"{layer}/kernel", arrays[f"{layer}/kernel"])}
-        | {"bias": one(f"{layer}/bias", arrays[f"{layer}/bias"])}
-        for layer in _layers_of("conv2d", names)
-    ]
+    convolutions = [_with_bias(arrays, layer) for layer in _layers_of("conv2d", names)]
     dense = _layers_of("dense", names)
-    if len(dense) != 1:
-        raise UserError(
-            f"the checkpoint has {len(dense)} dense layers ({', '.join(dense) or 'none'}); a"
-            " network of ours ends in one, its classifier"
-        )
-    classifier = {
-        part: one(f"{dense[0]}/{part}", arrays[f"{dense[0]}/{part}"]) for part in ("kernel", "bias")
-    }
-    return Layers(tuple(convolutions), _recurrent(arrays, names, forget_bias), classifier)
+    check_is_one("the checkpoint", dense, names)
+    recurrent = _recurrent(arrays, names, forget_bias)
+    return Layers(tuple(convolutions), recurrent, _with_bias(arrays, dense[0]))
 
 
 def slots(arrays: Arrays, slot: str) -> dict[str, np.ndarray]:
     """The arrays of a slot, one of `SLOTS`, each under the name of its variable."""
     names = [name for name in variables(arrays) if f"{name}/{slot}" in arrays]
     return {name: arrays[f"{name}/{slot}"] for name in names}
+
+
+def _with_bias(arrays: Arrays, layer: str) -> Parts:
+    names = {part: f"{layer}/{part}" for part in ("kernel", "bias")}
+    if names["bias"] not in arrays:
+        raise UserError(f"{names['kernel']}: it has no bias; layers of ours have one")
+    return {part: one(name, arrays[name]) for part, name in names.items()}
 
 
 def _layers_of(kind: str, names: Iterable[str]) -> list[str]:
@@ -91,20 +101,19 @@ def _recurrent(arrays: Arrays, names: list[str], forget_bias: float) -> tuple[Re
         cells.setdefault(at, {})[match["array"]] = name
         kinds.add(match["cell"])
     if not cells:
-        raise UserError("the checkpoint has no recurrent cell of a kind that is known (LSTM, GRU)")
-    if len(kinds) > 1:
-        raise UserError(f"the checkpoint has cells of several kinds: {', '.join(sorted(kinds))}")
+        raise not_found("the checkpoint", "LSTM or GRU cell", names, "recurrent/layer_0/cell")
     is_lstm = kinds <= set(_LSTM_CELLS)
+    if not is_lstm and kinds & set(_LSTM_CELLS):
+        raise UserError(f"the checkpoint has cells of several kinds: {', '.join(sorted(kinds))}")
     layers = []
     for number in sorted({layer for layer, _ in cells}):
-        found = [cells[at] for at in ((number, "fw"), (number, "bw")) if at in cells]
-        read_cell = _lstm if is_lstm else _gru
-        parts = tuple(read_cell(arrays, held, forget_bias) for held in found)
-        layers.append(Recurrent("lstm" if is_lstm else "gru", parts))
+        held = [cells[at] for at in ((number, "fw"), (number, "bw")) if at in cells]
+        read = [_lstm(arrays, h, forget_bias) if is_lstm else _gru(arrays, h) for h in held]
+        layers.append(Recurrent(read[0][0], tuple(parts for _, parts in read)))
     return tuple(layers)
 
 
-def _lstm(arrays: Arrays, held: dict[str, str], forget_bias: float) -> Parts:
+def _lstm(arrays: Arrays, held: dict[str, str], forget_bias: float) -> tuple[str, Parts]:
     others = sorted(held.keys() - {"kernel", "bias"})
     if others:
         raise UserError(f"{held[others[0]]}: peepholes and projections are not in our LSTM")
@@ -115,53 +124,50 @@ def _lstm(arrays: Arrays, held: dict[str, str], forget_bias: float) -> Parts:
     in_order = "gates i, j, f, o to i, f, j, o"
     shift = np.repeat(np.array([0, forget_bias, 0, 0], bias.dtype), hidden)
     added = f", {forget_bias:g} added to f" if forget_bias else ""
-    return {
+    return "lstm", {
         "input_kernel": one(held["kernel"], gates[:inputs], f"rows to {inputs}, {in_order}"),
         "recurrent_kernel": one(held["kernel"], gates[inputs:], f"rows from {inputs}, {in_order}"),
         "bias": one(held["bias"], gates_in_order(bias, "ijfo", "ifjo") + shift, in_order + added),
     }
 
 
-def _gru(arrays: Arrays, held: dict[str, str], forget_bias: float) -> Parts:
-    """Of CudnnCompatibleGRUCell: GRUCell itself resets h before the product, ours after it."""
-    del forget_bias
-    if "candidate/kernel" in held:
-        raise UserError(
-            f"{held['candidate/kernel']}: this GRU resets the hidden state before its product, ours"
-            " after it (as cuDNN); no weights make them equal"
-        )
-    names = {key: held.get(key, "") for key in _GRU_ARRAYS}
-    missing = [key for key, name in names.items() if not name]
+def _gru(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
+    """Of GRUCell, or of CudnnCompatibleGRUCell, which resets the hidden state after its product."""
+    is_before = "candidate/kernel" in held
+    needed = GRU if is_before else CUDNN_GRU
+    missing = [key for key in needed if key not in held]
     if missing:
         raise UserError(f"{next(iter(held.values()))}: of this GRU {', '.join(missing)} is missing")
-    gates, bias = arrays[names["gates/kernel"]], arrays[names["gates/bias"]]
-    hidden = gates.shape[1] // 2
-    inputs = len(gates) - hidden
-    from_inputs = arrays[names["candidate/input_projection/kernel"]]
-    from_hidden = arrays[names["candidate/hidden_projection/kernel"]]
-    sources = names["gates/kernel"], names["candidate/input_projection/kernel"]
-    biases = names["gates/bias"], names["candidate/input_projection/bias"]
+    others = sorted(held.keys() - set(needed))
+    if others:
+        raise UserError(f"{held[others[0]]}: it is no part of a GRU")
 
-    def beside(one_name: tuple[str, ...], left: np.ndarray, right: np.ndarray, how: str) -> Part:
-        return Part(
-            np.concatenate([left, right], axis=-1), f"{', '.join(one_name)}: {how}", one_name
-        )
+    def beside(how: str, *pieces: tuple[str, slice]) -> Part:
+        names = tuple(held[key] for key, _ in pieces)
+        arrays_of = [arrays[held[key]][rows] for key, rows in pieces]
+        return several(names, np.concatenate(arrays_of, axis=-1), how)
 
-    hidden_names = names["gates/kernel"], names["candidate/hidden_projection/kernel"]
-    return {
-        "input_kernel": beside(sources, gates[:inputs], from_inputs, f"rows to {inputs}"),
-        "recurrent_kernel": beside(
-            hidden_names, gates[inputs:], from_hidden, f"rows from {inputs}"
-        ),
-        "bias": beside(biases, bias, arrays[biases[1]], "side by side"),
-        "candidate_bias": one(
-            names["candidate/hidden_projection/bias"],
-            arrays[names["candidate/hidden_projection/bias"]],
-        ),
+    gates = arrays[held["gates/kernel"]]
+    inputs = len(gates) - gates.shape[1] // 2
+    upper, lower, whole = slice(inputs), slice(inputs, None), slice(None)
+    if is_before:
+        of_inputs, of_hidden = ("candidate/kernel", upper), ("candidate/kernel", lower)
+        bias = "candidate/bias"
+    else:
+        *_, input_kernel, bias, hidden_kernel, hidden_bias = CUDNN_GRU
+        of_inputs, of_hidden = (input_kernel, whole), (hidden_kernel, whole)
+    parts = {
+        "input_kernel": beside(f"rows to {inputs}", ("gates/kernel", upper), of_inputs),
+        "recurrent_kernel": beside(f"rows from {inputs}", ("gates/kernel", lower), of_hidden),
+        "bias": beside("side by side", ("gates/bias", whole), (bias, whole)),
     }
+    if is_before:
+        return "gru_reset_before", parts
+    return "gru", parts | {"candidate_bias": one(held[hidden_bias], arrays[held[hidden_bias]])}
 
 
-_GRU_ARRAYS = (
+GRU = ("gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias")
+CUDNN_GRU = (
     "gates/kernel",
     "gates/bias",
     "candidate/input_projection/kernel",

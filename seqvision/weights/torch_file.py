@@ -1,5 +1,9 @@
-"""PyTorch files (`.pt`, `.pth`): state_dicts in the zip files of PyTorch 1.6 and later."""
+"""PyTorch files (`.pt`, `.pth`): state_dicts and modules in the zip files of PyTorch 1.6 and later.
 
+Of a module, such as `torch.save(model)` writes, its tensors are taken; its code is not in the file.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +11,7 @@ import numpy as np
 
 from seqvision.weights.refusals import reading, refused, shown
 from seqvision.weights.stored_arrays import StoredArray, StoredArrays, count, from_bfloat16
-from seqvision.weights.torch_pickle import BFLOAT16, Tensor, load
+from seqvision.weights.torch_pickle import BFLOAT16, Object, Tensor, load
 from seqvision.weights.zip_entries import StoredZip
 
 PICKLE = "data.pkl"
@@ -17,10 +21,11 @@ _INSIDE = (
     "weights", "params",
 )  # fmt: skip
 _DEEPEST = 3
+_LONGEST_NAME, _MOST_MODULES = 1000, 10**6
 
 
 class TorchFile:
-    """The tensors of a state_dict.
+    """The tensors of a state_dict, or of a module.
 
     Attributes:
       arrays: by their names in it.
@@ -57,7 +62,8 @@ class TorchFile:
 
     def _found(self, saved: Any) -> tuple[tuple[str, ...], dict[Any, Any]]:
         """The dict of tensors, in dicts of dicts, and the keys that lead to it."""
-        level: list[tuple[tuple[str, ...], Any]] = [((), saved)]
+        visits = iter(range(_MOST_MODULES))
+        level: list[tuple[tuple[str, ...], Any]] = [((), _state_of(saved, visits))]
         seen: set[int] = set()  # A hostile pickle may hold a dict in itself.
         for _ in range(_DEEPEST):
             dicts = {
@@ -66,7 +72,11 @@ class TorchFile:
                 if isinstance(value, dict) and id(value) not in seen
             }
             seen |= dicts.keys()
-            level = [((*keys, str(k)), v) for keys, d in dicts.values() for k, v in d.items()]
+            level = [
+                ((*keys, str(k)), _state_of(v, visits))
+                for keys, d in dicts.values()
+                for k, v in d.items()
+            ]
             inside = {keys[-1]: (keys, value) for keys, value in level if _is_state(value)}
             for name in _INSIDE:
                 if name in inside:
@@ -118,6 +128,45 @@ def _is_state(value: Any) -> bool:
     return isinstance(value, dict) and any(
         isinstance(v, Tensor) and isinstance(k, str) for k, v in value.items()
     )
+
+
+def _state_of(value: Any, visits: Iterator[int]) -> Any:
+    """The state_dict of a module, each module in it once; other values as they are.
+
+    Raises:
+      ValueError: there are more modules than `visits`, or they are in each other.
+    """
+    if not isinstance(value, Object):
+        return value
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    todo = [("", value)]
+    while todo:
+        prefix, module = todo.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        held = {**_dict_of(module, "_parameters"), **_dict_of(module, "_buffers")}
+        passing = module.attributes.get("_non_persistent_buffers_set")
+        state |= {
+            f"{prefix}{name}": tensor
+            for name, tensor in held.items()
+            if isinstance(tensor, Tensor) and not (isinstance(passing, list) and name in passing)
+        }
+        inside = [
+            (f"{prefix}{name}.", child)
+            for name, child in _dict_of(module, "_modules").items()
+            if isinstance(child, Object)
+        ]
+        todo += reversed(inside)
+        if next(visits, None) is None or len(prefix) > _LONGEST_NAME:
+            raise ValueError("modules in modules without end")
+    return state
+
+
+def _dict_of(module: Object, name: str) -> dict[Any, Any]:
+    found = module.attributes.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def refuse_old(path: Path) -> None:

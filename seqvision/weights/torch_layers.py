@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 
 from seqvision.errors import UserError
-from seqvision.weights.layers import NUM_GATES, Arrays, Layers, Parts, Recurrent, one, several
+from seqvision.weights.layers import (
+    Arrays,
+    Layers,
+    Parts,
+    Recurrent,
+    check_is_one,
+    not_found,
+    one,
+    several,
+)
 
 _RECURRENT = re.compile(
     r"(?P<module>.*?)(?P<array>weight|bias)_(?P<kind>ih|hh|hr)_l(?P<layer>\d+)(?P<back>_reverse)?$"
 )
+
+_CELLS = {4: "lstm", 3: "gru"}
 
 
 def read(arrays: Arrays) -> Layers:
@@ -24,10 +35,13 @@ def read(arrays: Arrays) -> Layers:
       UserError: an array has no place, or a layer is one that we do not have.
     """
     modules = {match["module"] for match in map(_RECURRENT.match, arrays) if match}
-    if len(modules) != 1:
+    if not modules:
+        raise not_found("the state_dict", "nn.LSTM or nn.GRU", arrays, "recurrent/layer_0/cell")
+    if len(modules) > 1:
+        names = [module.removesuffix(".") for module in sorted(modules)]
         raise UserError(
-            f"the state_dict has {len(modules)} recurrent modules"
-            f" ({', '.join(sorted(modules)) or 'none'}); one nn.LSTM or nn.GRU is needed"
+            f"the state_dict has {len(modules)} recurrent modules ({', '.join(names)}) and does not"
+            f" tell their order; name it: --mode=import --map={names[0]}:recurrent/layer_0/cell,..."
         )
     recurrent = _recurrent(arrays, modules.pop())
     convolutions, linear = [], []
@@ -44,12 +58,7 @@ def read(arrays: Arrays) -> Layers:
             linear.append(
                 {"kernel": one(name, array.T, "transposed"), "bias": one(bias, arrays[bias])}
             )
-    if len(linear) != 1:
-        names = ", ".join(parts["kernel"].sources[0] for parts in linear)
-        raise UserError(
-            f"the state_dict has {len(linear)} linear layers ({names or 'none'}); a network of ours"
-            " ends in one, its classifier"
-        )
+    check_is_one("the state_dict", [parts["kernel"].sources[0] for parts in linear], arrays)
     return Layers(tuple(convolutions), recurrent, linear[0], flattened="chw")
 
 
@@ -78,15 +87,14 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
     names = {key: held[key] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     weight_ih, weight_hh, bias_ih, bias_hh = (arrays[name] for name in names.values())
     num_gates = len(weight_hh) // weight_hh.shape[1]
-    cells = {gates: cell for cell, gates in NUM_GATES.items()}
-    if num_gates not in cells:
+    if num_gates not in _CELLS:
         raise UserError(f"{names['weight_hh']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known")
     parts = {
         "input_kernel": one(names["weight_ih"], weight_ih.T, "transposed"),
         "recurrent_kernel": one(names["weight_hh"], weight_hh.T, "transposed"),
     }
     both = names["bias_ih"], names["bias_hh"]
-    if cells[num_gates] == "lstm":
+    if _CELLS[num_gates] == "lstm":
         return "lstm", parts | {"bias": several(both, bias_ih + bias_hh, "added")}
     gates = bias_ih.copy()
     hidden = weight_hh.shape[1]

@@ -23,8 +23,7 @@ from seqvision.data.synthetic.line_recipe import LEVELS
 from seqvision.errors import UserError
 from seqvision.models.cells import CELLS
 from seqvision.models.cells.base import CellOptions
-from seqvision.models.execution.choose import CELLS_OF, EXECUTIONS
-from seqvision.models.execution.persistent_lstm import MAX_HIDDEN_SIZE
+from seqvision.models.execution.choose import CELLS_OF, EXECUTIONS, MAX_PERSISTENT_SIZE
 from seqvision.models.readouts import READOUTS
 from seqvision.models.recurrent import RecurrentStack
 from seqvision.tasks.from_config import create_network, create_task
@@ -77,7 +76,7 @@ def test_names_are_those_of_the_networks() -> None:
     assert tuple(CELLS) == model_schema.CELLS
     assert model_schema.EXECUTIONS == EXECUTIONS
     assert CELLS_OF["fused"] == model_schema.FUSED_CELLS
-    assert MAX_HIDDEN_SIZE == model_schema.PERSISTENT_HIDDEN_SIZE
+    assert MAX_PERSISTENT_SIZE == model_schema.PERSISTENT_HIDDEN_SIZE
     assert model_schema.READOUTS == READOUTS
     for name in schema.OPTIMIZERS:
         create_optimizer(name, 0.1)

@@ -228,13 +228,17 @@ def test_a_path_with_a_space_is_no_list(
     says(lambda: check_pattern(pattern), f"no file matches '{pattern}'")
 
 
-def test_one_array_in_a_npy_file_is_answered_with_npz(tmp_path: Path) -> None:
-    file = tmp_path / "x.npy"
-    np.save(file, np.zeros((4, 8, 8), np.uint8))
-    rows = [
-        *read_inputs([file], (8, 8, 1), False, lambda path: read_image(path, (8, 8, 1), "mixed")),
-        *read_inputs([file], (3, 8, 8, 1), True, lambda path: np.zeros(1)),
-        *read_lines([file], 8, "auto"),
-    ]
-    assert len(rows) == 3
-    assert all("np.savez('set.npz', images=array)" in str(row.error) for row in rows)
+def test_an_array_in_a_npy_file_is_a_clip_or_an_image(tmp_path: Path) -> None:
+    file, image = tmp_path / "x.npy", tmp_path / "y.npy"
+    pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    np.save(file, pixels)
+    np.save(image, pixels[1])
+    of_image, found = read_inputs(
+        [file, image], (8, 8, 1), False, lambda path: read_image(path, (8, 8, 1), "mixed")
+    )
+    [of_clip] = read_inputs([file], (3, 8, 8, 1), True, lambda path: np.zeros(1))
+    [of_lines] = read_lines([file], 8, "auto")
+    assert "a clip; this run reads single images" in str(of_image.error)
+    np.testing.assert_array_equal(found.array, pixels[1, ..., None])
+    np.testing.assert_array_equal(of_clip.array, pixels[..., None])
+    assert "lines are read from pictures" in str(of_lines.error)

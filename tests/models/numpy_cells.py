@@ -55,6 +55,15 @@ def gru(p: Any, x: np.ndarray, h: np.ndarray, mask: np.ndarray, refine: bool) ->
     return (1 - z) * mask * n + z * h
 
 
+def gru_reset_before(p: Any, x: np.ndarray, h: np.ndarray, mask: np.ndarray, refine: bool) -> Any:
+    w_r, w_z, w_n = np.split(p["input_kernel"], 3, axis=1)
+    u_r, u_z, u_n = np.split(p["recurrent_kernel"], 3, axis=1)
+    b_r, b_z, b_n = np.split(p["bias"], 3)
+    r, z = sigmoid(x @ w_r + h @ u_r + b_r), sigmoid(x @ w_z + h @ u_z + b_z)
+    n = np.tanh(x @ w_n + (r * h) @ u_n + b_n)
+    return (1 - z) * mask * n + z * h
+
+
 def janet(p: Any, x: np.ndarray, h: np.ndarray, mask: np.ndarray, refine: bool) -> Any:
     s, g = np.split(x @ p["input_kernel"] + h @ p["recurrent_kernel"] + p["bias"], 2)
     return sigmoid(s) * h + (1 - sigmoid(s - 1)) * mask * np.tanh(g)
@@ -71,7 +80,8 @@ def min_gru(p: Any, x: np.ndarray, h: np.ndarray, mask: np.ndarray, refine: bool
     return (1 - sigmoid(z)) * h + sigmoid(z) * mask * candidate
 
 
-STEPS = {step.__name__: step for step in (lstm, gru, layer_norm_lstm, janet, min_lstm, min_gru)}
+_EQUATIONS = (lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm, min_gru)
+STEPS = {step.__name__: step for step in _EQUATIONS}
 NAMES = tuple(STEPS)
 CASES = [(name, False) for name in NAMES] + [("lstm", True), ("gru", True)]
 """Every cell, and with refine_gates where it has a refine gate."""

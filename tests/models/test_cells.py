@@ -19,11 +19,12 @@ GATES = {
     "lstm": "ifgo",
     "layer_norm_lstm": "ifgo",
     "gru": "rzn",
+    "gru_reset_before": "rzn",
     "janet": "fg",
     "min_lstm": "ifg",
     "min_gru": "zg",
 }
-KEEP = {"gru": "z", "min_gru": "z"}  # f in the others.
+KEEP = {"gru": "z", "gru_reset_before": "z", "min_gru": "z"}  # f in the others.
 INPUT_GATES = ("lstm", "layer_norm_lstm", "min_lstm")
 H = 4
 
@@ -263,7 +264,7 @@ def test_input_kernels_start_at_the_scale_of_their_inputs() -> None:
     ("name", "options", "words"),
     [
         *((name, {"refine_gates": True}, "no refine gate")
-          for name in ("layer_norm_lstm", "janet", "min_lstm", "min_gru")),
+          for name in ("gru_reset_before", "layer_norm_lstm", "janet", "min_lstm", "min_gru")),
         ("min_lstm", {"recurrent_init": "identity"}, "no recurrent kernel"),
         ("min_gru", {"recurrent_init": "identity"}, "no recurrent kernel"),
         ("lstm", {"recurrent_init": "eye"}, "recurrent_init 'eye' is not known; choose one of ort"),

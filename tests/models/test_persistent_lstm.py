@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.models import recurrent
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.persistent_lstm import persistent_lstm
 from seqvision.models.recurrent import Recurrent, RecurrentStack
@@ -110,7 +109,7 @@ def test_equals_equations_in_float64(case: Any) -> None:
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers of `persistent` run in the interpreter."""
     read = partial(persistent_lstm, interpret=True)
-    monkeypatch.setattr(recurrent, "persistent_lstm", read)
+    monkeypatch.setattr("seqvision.models.execution.persistent_lstm.persistent_lstm", read)
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -372,7 +372,7 @@ def test_wrong_shapes(layer: Any, shape: Any, lengths: Any, words: str) -> None:
 def test_wrong_options() -> None:
     inputs = jnp.zeros((2, 5, 3))
     for layer, carry, words in (
-        (Recurrent("lstn", H), None, "cell 'lstn' is not known; choose one of lstm, gru, layer_no"),
+        (Recurrent("lstn", H), None, "cell 'lstn' is not known; choose one of lstm, gru, gru_res"),
         (RecurrentStack("gru", H, num_layers=0), None, "num_layers: 0; there must be at least 1"),
         (RecurrentStack("gru", H), (), r"initial_carry has 0 entries, .* num_layers = 1"),
     ):

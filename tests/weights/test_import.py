@@ -91,6 +91,7 @@ def test_what_stands_in_the_way(small_config: Any, tmp_path: Path) -> None:
         import_weights(settings, workdir, program, tmp_path / "half.npz")
     cases = {
         "no_row.npz": {"inputs": np.zeros((0, 28, 28)), "probabilities": np.zeros((0, 10))},
+        "scalar.npz": {"inputs": np.zeros(()), "probabilities": np.eye(10)[:1]},
         "text.npz": {"inputs": np.full((1, 28, 28), "a"), "probabilities": np.eye(10)[:1]},
         "nan.npz": {"inputs": np.zeros((1, 28, 28)), "probabilities": np.full((1, 10), np.nan)},
     }
@@ -100,7 +101,10 @@ def test_what_stands_in_the_way(small_config: Any, tmp_path: Path) -> None:
             import_weights(settings, workdir, program, tmp_path / name)
     np.save(tmp_path / "one.npy", np.zeros(3))
     (tmp_path / "text.md").write_text("text")
-    for name in ("one.npy", "text.md"):
+    whole = (tmp_path / "nan.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.npz").touch()
+    for name in ("one.npy", "text.md", "cut.npz", "empty.npz"):
         with pytest.raises(UserError, match=r"is no \.npz file of arrays"):
             import_weights(settings, workdir, program, tmp_path / name)
     with pytest.raises(UserError, match="is not there"):
@@ -217,6 +221,33 @@ def test_adam_goes_on_from_its_slots(rng: np.random.Generator, updates: int) -> 
         expected = -0.01 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
         np.testing.assert_allclose(found[name], expected, rtol=2e-4)
     jax.tree.map(np.testing.assert_array_equal, state.params, state.ema_params)
+
+
+STEPS = [(np.float32(np.inf), 2**31 - 1), (np.int64(2**40), 2**31 - 1), (np.int64(-3), 0)]
+STEPS += [(np.int64(12), 12), (np.arange(2), 7)]
+"""What `global_step` is, and how many updates that says; beta2_power says 7."""
+
+
+def test_updates(rng: np.random.Generator) -> None:
+    given = source_with_slots(rng, 7, 0.999).arrays
+    arrays = {name: given[name] for name in given}
+    for step, updates in STEPS:
+        assert imported._updates(arrays | {"global_step": step}) == updates
+    del arrays["beta2_power"]
+    assert imported._updates(arrays) == 1_000_000
+
+
+def test_slots_that_are_not_like_the_weights(rng: np.random.Generator) -> None:
+    given = source_with_slots(rng, 7, 0.999).arrays
+    model = create_model(num_classes=2, sequence="rows", hidden_size=3, execution="scan")
+    optimizer = create_optimizer("adam", optax.constant_schedule(0.01))
+    state = make_init(model, optimizer, (5, 4, 1), {}, use_ema=False)(0)
+    for odd in (np.zeros(3, np.float32), np.zeros((7, 12), np.int32), np.float32(1)):
+        arrays = {name: in_memory(given[name]) for name in given}
+        arrays["rnn/lstm_cell/kernel/Adam"] = in_memory(np.asarray(odd))
+        source = Source("tensorflow", StoredArrays(arrays))
+        with pytest.raises(UserError, match="the slots Adam are not like the weights: "):
+            with_weights(state, source, tensorflow_layers.read(source.arrays), (5, 4, 1))
 
 
 def test_another_optimizer_starts_anew(rng: np.random.Generator) -> None:

@@ -26,6 +26,7 @@ NETWORKS = [
     ("torch", "cnn_lstm", (3, 3, 3), "same"),
     ("keras", "lstm", (), "same"),
     ("keras", "gru", (), "same"),
+    ("keras", "gru_before", (), "same"),
     ("keras", "lstm_both", (), "same"),
     ("keras", "cnn_lstm", (2, 2, 3), "valid"),
 ]
@@ -94,12 +95,12 @@ def test_to_torch_and_back_are_the_same_bits(name: str) -> None:
         np.testing.assert_array_equal(part.array, held[key])
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru_before"])
 def test_to_keras_and_back_are_the_same_bits(name: str) -> None:
     arrays, *_ = network("keras", name)
     for layer in fitting.READERS["keras"](arrays).recurrent:
         (weights,) = write_keras(layer)
-        held = {f"layers/{name}/cell/vars/{at}": array for at, array in enumerate(weights)}
+        held = {f"layers/rnn/cell/vars/{at}": array for at, array in enumerate(weights)}
         held |= {"layers/dense/vars/0": np.zeros((5, 3)), "layers/dense/vars/1": np.zeros(3)}
         again = fitting.READERS["keras"](held).recurrent[0]
         for key, part in again.directions[0].items():
@@ -125,6 +126,46 @@ def test_cells_of_flax(rng: np.random.Generator, cell: Any) -> None:
     expected = jax.nn.softmax(model.apply(params, inputs), axis=-1)
     found = says(flax_layers.read(arrays), np.asarray(inputs), None, arrays)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+
+
+def flax_cell(name: str, inputs: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    arrays = {}
+    for gate in "ifgo":
+        arrays[f"{name}/i{gate}/kernel"] = np.float32(rng.normal(size=(inputs, 2)))
+        arrays[f"{name}/h{gate}/kernel"] = np.float32(rng.normal(size=(2, 2)))
+        arrays[f"{name}/h{gate}/bias"] = np.float32(rng.normal(size=2))
+    return arrays
+
+
+def test_the_order_of_flax_cells(rng: np.random.Generator) -> None:
+    """By shapes where they tell it, else by numbers, else by `--map`."""
+    end = {"out/kernel": np.zeros((2, 3), np.float32), "out/bias": np.zeros(3, np.float32)}
+
+    def order(cells: dict[str, int]) -> list[str]:
+        arrays = dict(end)
+        for name, inputs in cells.items():
+            arrays |= flax_cell(name, inputs, rng)
+        read = flax_layers.read(arrays).recurrent
+        return [layer.directions[0]["bias"].sources[0].partition("/")[0] for layer in read]
+
+    assert order({"above": 2, "under": 5}) == ["under", "above"]
+    assert order({"cell_10": 2, "cell_2": 2, "cell_1": 5}) == ["cell_1", "cell_2", "cell_10"]
+    assert order({"cell_0": 2, "cell_1": 2, "stem_2": 5}) == ["stem_2", "cell_0", "cell_1"]
+    with pytest.raises(UserError, match=r"names of above, under do not .*--map=above:recurrent/la"):
+        order({"above": 2, "under": 2})
+
+
+def test_layers_of_keras_are_in_the_order_of_the_file() -> None:
+    """Files with names of the user's own state it."""
+    arrays, inputs, said = network("keras", "gru")
+    names = {"gru": "z/gru_cell", "gru_1": "a/gru_cell", "dense": "out"}
+    held: dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        _, layer, *_, at = key.split("/")
+        kept = ("kernel", "bias") if layer == "dense" else ("kernel", "recurrent_kernel", "bias")
+        held[f"{names[layer]}/{kept[int(at)]}:0"] = array
+    layers = fitting.READERS["keras"](held)
+    np.testing.assert_allclose(says(layers, inputs, None, held), said, rtol=0, atol=2e-6)
 
 
 def tensorflow_lstm(kernel: Any, bias: Any, inputs: Any, forget_bias: float) -> Any:
@@ -164,11 +205,55 @@ def test_cells_of_tensorflow(rng: np.random.Generator, name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
+def tensorflow_gru(gates: Any, bias: Any, candidate: Any, inputs: Any) -> Any:
+    """The last h, as GRUCell and CudnnCompatibleGRUCell compute it, in float64."""
+    h = np.zeros((len(inputs), 5))
+    for step in range(inputs.shape[1]):
+        x = inputs[:, step]
+        r, u = np.split(1 / (1 + np.exp(-np.concatenate([x, h], 1) @ gates - bias)), 2, axis=1)
+        if len(candidate) == 2:
+            kernel, bias_of_c = candidate
+            c = np.tanh(np.concatenate([x, r * h], 1) @ kernel + bias_of_c)
+        else:
+            of_input, input_bias, of_hidden, hidden_bias = candidate
+            c = np.tanh(x @ of_input + input_bias + r * (h @ of_hidden + hidden_bias))
+        h = u * h + (1 - u) * c
+    return h
+
+
+GRUS = {
+    "gru_cell": {"kernel": (9, 5), "bias": (5,)},
+    "cudnn_compatible_gru_cell": {
+        "input_projection/kernel": (4, 5),
+        "input_projection/bias": (5,),
+        "hidden_projection/kernel": (5, 5),
+        "hidden_projection/bias": (5,),
+    },
+}
+
+
+@pytest.mark.parametrize("name", GRUS)
+def test_gru_cells_of_tensorflow(rng: np.random.Generator, name: str) -> None:
+    shapes = {"gates/kernel": (9, 10), "gates/bias": (10,)}
+    shapes |= {f"candidate/{key}": shape for key, shape in GRUS[name].items()}
+    arrays = {f"rnn/{name}/{key}": rng.normal(size=shape) for key, shape in shapes.items()}
+    kernel, bias = rng.normal(size=(5, 3)), rng.normal(size=3)
+    inputs = rng.random((2, 6, 4))
+    gates, gate_bias, *candidate = arrays.values()
+    logits = tensorflow_gru(gates, gate_bias, candidate, inputs) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    arrays |= {"dense/kernel": kernel, "dense/bias": bias}
+    small = {key: np.float32(array) for key, array in arrays.items()}
+    layers = tensorflow_layers.read(small)
+    assert layers.recurrent[0].cell == ("gru_reset_before" if name == "gru_cell" else "gru")
+    found = says(layers, np.float32(inputs), None, small)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+
+
 REFUSED = [
     ("torch", "lstm", {"rnn.weight_hr_l0": (3, 5)}, "projections are not in our LSTM"),
-    ("torch", "lstm", {"more.weight": (2, 2), "more.bias": (2,)}, "has 2 linear layers"),
+    ("torch", "lstm", {"more.weight": (2, 2), "more.bias": (2,)}, "has 2 dense layers"),
     ("torch", "lstm", {"norm.running_mean": (4,)}, "norm.running_mean: the network of this config"),
-    ("keras", "gru_before", {}, "reset_after=False"),
     ("keras", "lstm", {"layers/dense_1/vars/0": (3, 3)}, "have a kernel and a bias|2 dense layers"),
     ("keras", "lstm", {"layers/bidirectional/forward_layer/cell/vars/1": (3, 12)}, "several kinds"),
     ("keras", "lstm", {"layers/norm/vars/3": (3,)}, "layers of ours hold kernel and bias"),

@@ -61,10 +61,15 @@ def test_views_and_types() -> None:
         arrays[name].fill(0)  # It is the caller's own.
 
 
+def test_a_whole_module() -> None:
+    """Its tensors, in the order of its state_dict."""
+    arrays = open_source(WEIGHTS / "module.pt").arrays
+    assert list(arrays) == list(LSTM)
+    for array, shape in LSTM.items():
+        np.testing.assert_array_equal(arrays[array], values(array, shape))
+
+
 def test_what_is_no_state_dict() -> None:
-    line = refusal(WEIGHTS / "module.pt")
-    assert "asks for torch.nn.modules.container.ModuleDict" in line
-    assert "torch.save(model.state_dict(), ...)" in line
     line = refusal(WEIGHTS / "old.pt")
     assert "PyTorch before 1.6" in line
     assert "save it again with torch.save, or as safetensors" in line
@@ -115,6 +120,18 @@ def saved(folder: Path, pickle: bytes, compression: int = zipfile.ZIP_STORED) ->
     return path
 
 
+def state_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """What torch.save(state_dict, path) writes, in the order of the rows."""
+    with zipfile.ZipFile(path, "w") as file:
+        content = b"}"
+        for key, (name, array) in enumerate(arrays.items()):
+            strides = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
+            stored = storage(array.size, key=str(key))
+            content += text(name) + tensor(array.shape, strides, stored=stored) + b"s"
+            file.writestr(f"w/data/{key}", array.tobytes())
+        file.writestr("w/data.pkl", b"\x80\x02" + content + b".")
+
+
 @pytest.mark.parametrize(
     ("pickle", "expected"),
     [
@@ -130,6 +147,11 @@ def test_pickles_by_hand(pickle: bytes, expected: list[object], tmp_path: Path) 
     assert open_source(saved(tmp_path, pickle)).arrays["w"].tolist() == expected
 
 
+def module(attributes: bytes, memo: bytes = b"") -> bytes:
+    """An object of a class of the user's, as `pickle` builds it."""
+    return named("my.Network") + b")\x81" + memo + attributes + b"b"
+
+
 PRINT = named("builtins.print") + b"(" + text("executed") + b"tR"
 
 
@@ -139,9 +161,17 @@ PRINT = named("builtins.print") + b"(" + text("executed") + b"tR"
         (PRINT, "asks for builtins.print, which is no part of a state_dict; nothing of it was run"),
         (state(PRINT), "asks for builtins.print"),
         (text("builtins") + text("print") + b"\x93" + b"(" + text("a") + b"tR", "builtins.print"),
-        (named("torch.nn\x1b.Linear"), r"torch.nn\x1b.Linear"),
+        (named("torch.nn\x1b.Linear") + b")R", r"asks for torch.nn\x1b.Linear"),
+        (named("torch.nn.Linear"), "no tensors by name"),
+        (named("builtins.print") + b"(" + text("executed") + b"t\x81", "no tensors by name"),
+        (module(b"}"), "no tensors by name"),
+        (module(b"]"), "no tensors by name"),
+        (module(state(state(tensor()), "_parameters")), ""),
+        (module(state(state(tensor(), "a" * 2000), "_parameters")), ""),
+        (module(state(state(b"h\7", "m"), "_modules"), b"q\7"), "no tensors by name"),
+        (module(state(state(b"N", "m"), "_modules")), "no tensors by name"),
         (b"ibuiltins\nprint\n", "opcode INST"),
-        (named("collections.OrderedDict") + b")\x81", "opcode NEWOBJ"),
+        (b")\x81", "none of a state_dict"),
         (named("torch.FloatStorage") + b")R", "calls what is no function"),
         (text("print") + b")R", "calls what is no function"),
         (named("torch.Size") + b"(" + number(5) + b"tR", "not iterable"),
@@ -189,6 +219,19 @@ def test_hostile_pickles(
     else:
         open_source(path)
     assert capsys.readouterr().out == ""
+
+
+def test_tensors_over_each_other_are_bounded(tmp_path: Path) -> None:
+    """40 kernels of 400 KB in one storage."""
+    path = tmp_path / "w.pt"
+    content = b"".join(
+        text(f"{n}.weight") + tensor((10, 10_000), (10_000, 1), stored=storage(100_000)) + b"s"
+        for n in range(40)
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("w/data.pkl", b"\x80\x02}" + content + b".")
+        file.writestr("w/data/0", bytes(400_000))
+    assert "arrays of 16000000 bytes in all in 4" in refusal(path)
 
 
 def test_zip_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Frames of the user's clips: folders of images, animations, videos."""
+"""Frames of the user's clips: folders of images, animations, videos, series and volumes."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.content import Content
+from seqvision.data.files.deep import is_deep
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.headers import has_frames, header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image, reading
@@ -14,6 +15,13 @@ from seqvision.data.files.pixels import HostFrames, fit, frame_of, in_mode, upri
 from seqvision.data.files.stacks import check_stack
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.files.videos import VIDEO_SUFFIXES, check_sizes, video_frames
+from seqvision.data.files.volumes import (
+    in_series_order,
+    is_frame,
+    is_volume,
+    volume_header,
+    volume_pictures,
+)
 
 # Files of these kinds may hold one image or several: they are opened to see.
 _PERHAPS_ANIMATED = {".png", ".apng", ".webp", ".tif", ".tiff", ".avif"}
@@ -48,6 +56,9 @@ def kind_of(path: Path) -> str:
 def size_in_header(path: Path) -> tuple[int, int] | None:
     """Width and height of an image file; None where it cannot be opened."""
     try:
+        if is_volume(path):
+            header = volume_header(path)
+            return header.width, header.height
         with opened_image(path) as opened:
             return opened.size
     except UnreadableImageError:
@@ -55,11 +66,13 @@ def size_in_header(path: Path) -> tuple[int, int] | None:
 
 
 def is_animated(path: Path) -> bool:
-    """True for an image file (GIF, PNG, WebP, TIFF, AVIF) of several frames.
+    """True for an image file (GIF, PNG, WebP, TIFF, AVIF, DICOM, ...) of several frames.
 
     Raises:
       UnreadableImageError: it cannot be opened, or is a stack of several axes.
     """
+    if is_volume(path):
+        return volume_header(path).num_frames > 1
     with opened_image(path) as opened:
         check_stack(opened)
         return has_frames(opened)
@@ -67,7 +80,11 @@ def is_animated(path: Path) -> bool:
 
 def frame_files(folder: Path) -> list[Path]:
     """The images that are the frames of a clip, in natural order; none where it is no clip."""
-    return [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [
+        path
+        for path in visible(folder)
+        if path.suffix.lower() in IMAGE_SUFFIXES or (is_volume(path) and is_frame(path))
+    ]
 
 
 def read_frames(
@@ -80,8 +97,8 @@ def read_frames(
     """Reads an image, or all frames of a clip, in their own size.
 
     Args:
-      path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, or a folder of
-        images.
+      path: an image file, a GIF (or an animated PNG, WebP, TIFF, AVIF), a video, a DICOM, NIfTI or
+        `.npy` file, or a folder of images.
       size: height and width that they are going to have, 0 where that is open. A video too large
         for memory is scaled to fit into it while it is decoded.
       tones: those of the set, for deep and transparent pictures.
@@ -104,6 +121,7 @@ def read_frames(
         sizes = [(image.height, image.width) for image in images]
         check_sizes(sizes)
         grey = all(image.mode.split(";")[0] in _GREY_MODES for image in images)
+        grey = grey and not (tones.more_ranges and any(map(is_deep, images)))
         images = in_mode(images, "L" if grey else "RGB", tones, doubts, content)
         frames = np.stack([np.asarray(image) for image in images])
         return frames[..., None] if grey else without_colour(frames)
@@ -139,8 +157,11 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     if not paths:
         raise UnreadableImageError("a clip with no frames: no images lie in this folder")
     images = []
-    for path in paths:
+    for path in in_series_order(paths):
         try:
+            if is_volume(path):
+                images += _only_picture(path)
+                continue
             with opened_image(path) as opened:
                 check_stack(opened)
                 if has_frames(opened):
@@ -151,7 +172,16 @@ def _folder_frames(folder: Path) -> list[Image.Image]:
     return images
 
 
+def _only_picture(path: Path) -> list[Image.Image]:
+    pictures = volume_pictures(path)
+    if len(pictures) > 1:
+        raise UnreadableImageError("a clip itself; a frame is one image")
+    return pictures
+
+
 def _file_frames(path: Path) -> list[Image.Image]:
+    if is_volume(path):
+        return volume_pictures(path)
     with opened_image(path) as opened:
         check_stack(opened)
         if not has_frames(opened):

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from seqvision.data.files.deep import DeepPixels
+from seqvision.data.files.physical_values import is_inverted
 
 
 class Content:
@@ -38,7 +39,8 @@ class Content:
             if opacity is not None:  # What is wholly transparent shows nothing of its colour.
                 values = np.where(opacity[..., None] > 0, values, 0)
             depth = "deep" if number in deep else "8 bits"
-            self._digest.update(repr((depth, values.shape, opacity is None)).encode())
+            shape = (depth, values.shape, opacity is None, *("inverted",) * is_inverted(image))
+            self._digest.update(repr(shape).encode())
             for row in values:  # As floats, so that equal numbers of any kind have one hash.
                 self._digest.update(np.ascontiguousarray(row, np.float64).data)
             self._digest.update(b"" if opacity is None else np.ascontiguousarray(opacity).data)

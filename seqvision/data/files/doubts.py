@@ -1,8 +1,11 @@
 """Doubts about a file to predict on: it can be read, and looks unlike the training images."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from seqvision.data.files.deep import DeepPixels
+from seqvision.data.files.tones import Range
 from seqvision.data.files.writing_rows import PAGE_ROWS, num_rows_of_writing
 
 NOTHING_READ = "nothing was read in it"
@@ -29,15 +32,25 @@ class Doubts:
         found, self._found = self._found, []
         return "; ".join(dict.fromkeys(found)) or None
 
-    def of_values(self, pictures: list[DeepPixels], value_range: tuple[float, float]) -> None:
+    def of_values(self, pictures: list[DeepPixels], ranges: Sequence[Range]) -> None:
         """Deep pictures of one file, most of whose values are cut to black or white."""
-        low, high = value_range
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
         seen = np.concatenate([pixels.seen.ravel() for pixels in pictures])
         outside = float(((seen < low) | (seen > high)).mean()) if seen.size else 0.0
         if outside > self._most_cut or outside == 1:
             self._found.append(
                 f"{outside:.0%} of its values ({seen.min():g} to {seen.max():g}) lie outside"
                 f" {low:g} to {high:g}, the range of this run"
+            )
+
+    def of_kind(self, kinds: Collection[str], trained: Collection[str]) -> None:
+        """Values of another kind (a modality in its unit) than those of all training files."""
+        known = {kind.split(",")[0] for kind in trained}
+        other = sorted({kind.split(",")[0] for kind in kinds} - known)
+        if known and other:
+            self._found.append(
+                f"its values are {' and '.join(other)}, and this run was trained on"
+                f" {' and '.join(sorted(known))}"
             )
 
     def of_8_bits(self, value_range: tuple[float, float]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from seqvision.data.files.deep import is_deep
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.stacks import check_stack
+from seqvision.data.files.volumes import is_volume, volume_header
 
 # Other formats keep a preview, not a next frame, in their second image.
 _ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}
@@ -20,7 +21,8 @@ class Header(NamedTuple):
     """What an image file is.
 
     Attributes:
-      is_animated: it has several frames; None where they are a stack that is refused.
+      is_animated: it has several frames; None where they are a stack that is refused, or there is
+        no picture in it.
       is_plain: one picture of 8 bits without opacity.
     """
 
@@ -45,6 +47,10 @@ def has_frames(opened: Image.Image) -> bool:
 @functools.lru_cache(maxsize=_KEPT)
 def _header(path: Path, _size: int, _changed: int) -> Header | None:
     try:
+        if is_volume(path):
+            header = volume_header(path)
+            is_animated = header.num_frames > 1 if header.num_frames else None
+            return Header(is_animated, header.num_frames == 1 and not header.kind)
         with opened_image(path) as opened:
             several = getattr(opened, "is_animated", False)
             is_plain = not (several or is_deep(opened) or opened.has_transparency_data)

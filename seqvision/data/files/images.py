@@ -12,6 +12,7 @@ from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paper_light import levelled
 from seqvision.data.files.pixels import border, fit, in_mode, upright
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.files.volumes import is_volume, volume_pictures
 from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
@@ -104,9 +105,20 @@ def read_upright(
     path: Path, channels: int, tones: Tones = FILE_BY_FILE, doubts: Doubts | None = None
 ) -> Image.Image:
     """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
+    if is_volume(path):
+        [image] = in_mode(
+            _one_of(volume_pictures(path)), "L" if channels == 1 else "RGB", tones, doubts
+        )
+        return image
     with opened_image(path) as opened:
         [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones, doubts)
     return image
+
+
+def _one_of(pictures: list[Image.Image]) -> list[Image.Image]:
+    if len(pictures) > 1:
+        raise UnreadableImageError(f"a clip of {len(pictures)} frames; one image is read")
+    return pictures
 
 
 def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImage:

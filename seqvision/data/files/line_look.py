@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # Its parts are loaded when they are used.
 from jaxtyping import Bool, UInt8
 from PIL import Image
-from scipy import ndimage
 
 from seqvision.data.files.ruled_lines import longest_row
 
@@ -142,14 +142,14 @@ def ink_of(pixels: Pixels) -> Ink | None:
     ink = pixels >= _INK
     if not ink.any():
         return None
-    parts, count = ndimage.label(ink, np.ones((3, 3)))
+    parts, count = scipy.ndimage.label(ink, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     return (sizes >= _SPECK * sizes.max())[parts]
 
 
 def letters_of(ink: Ink) -> Letters:
-    boxes = ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
+    boxes = scipy.ndimage.find_objects(scipy.ndimage.label(ink, np.ones((3, 3)))[0])
     tallest = max(down.stop - down.start for down, _ in boxes)
     tall = [box for box in boxes if 2 * (box[0].stop - box[0].start) > tallest]
     return Letters(
@@ -178,7 +178,7 @@ def width_of(ink: Ink) -> int:
 
 def thickness_of(pixels: Pixels) -> float:
     """Mean thickness of strokes: four times the mean distance of their pixels from paper."""
-    distances = ndimage.distance_transform_edt(np.pad(pixels >= _INK, 1))
+    distances = scipy.ndimage.distance_transform_edt(np.pad(pixels >= _INK, 1))
     inside = distances[distances > 0]
     return float(4 * (inside - 0.5).mean()) if inside.size else 0.0
 

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+import scipy  # Its parts are loaded when they are used.
 from jaxtyping import UInt8
 from PIL import Image
-from scipy import ndimage
 
 from seqvision.data.files.line_look import (
     FINE,
@@ -131,7 +131,7 @@ def _thick_as(pixels: Pixels, looks: Looks) -> Pixels:
         return resized(pixels, looks.height)
     ink = pixels >= 128
     # From the edge, inwards.
-    depth = ndimage.distance_transform_edt(ink) - ndimage.distance_transform_edt(~ink)
+    depth = scipy.ndimage.distance_transform_edt(ink) - scipy.ndimage.distance_transform_edt(~ink)
     depth -= np.sign(depth) / 2
     least, middle, most = looks.thickness
     end = least if now < middle else most

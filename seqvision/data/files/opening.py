@@ -19,6 +19,10 @@ from seqvision.runtime.regular_file import regular
 _AVIF = ("AVIF",) * (importlib.util.find_spec("PIL.AvifImagePlugin") is not None)
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", OWN_TIFF, *_AVIF, "BMP", "PPM", "JPEG2000")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+OR_TIFFFILE = ", or try pip install 'seqvision[medical]'"
+"""Ends an error about a TIFF that tifffile may read."""
+if importlib.util.find_spec("tifffile"):
+    OR_TIFFFILE = ""
 MOST_BYTES = 2**31
 """What the frames of a file, or an array of another one, may take when they are decoded."""
 # The longest that a JPEG can be: one of 1 x 60,000,000 takes minutes to be scaled.
@@ -27,6 +31,18 @@ _LONGEST_SIDE = 65535
 
 class UnreadableImageError(Exception):
     """The file is missing or no image; the message gives the reason."""
+
+
+class TiffKindError(UnreadableImageError):
+    """A TIFF of a kind that Pillow does not read, and tifffile may.
+
+    Attributes:
+      num_frames: how many its description announces; 0 where that is not the matter.
+    """
+
+    def __init__(self, message: str, num_frames: int = 0) -> None:
+        super().__init__(message)
+        self.num_frames = num_frames
 
 
 @contextlib.contextmanager
@@ -71,9 +87,9 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 f" {_LONGEST_SIDE} are read"
             )
         if has_deep_planes(opened):
-            raise UnreadableImageError(
+            raise TiffKindError(
                 "a TIFF with a plane for each colour, of more than 8 bits, which is not read; save"
-                " it with the colours of a pixel side by side (PlanarConfiguration 1)"
+                f" it with the colours of a pixel side by side (PlanarConfiguration 1){OR_TIFFFILE}"
             )
         frames = getattr(opened, "n_frames", 1) if getattr(opened, "is_animated", False) else 1
         if opened.width * opened.height * 3 * frames > MOST_BYTES:
@@ -103,9 +119,9 @@ def _open(path: Path) -> Image.Image:
         if _is_heif(path):
             return _opened_heif(path)
         if kind := unknown_tiff(path):
-            raise UnreadableImageError(
+            raise TiffKindError(
                 f"a TIFF of {kind}, which is not read; save it as grey of 16 bits or float32, or as"
-                " colours of 8 or 16 bits"
+                f" colours of 8 or 16 bits{OR_TIFFFILE}"
             ) from None
         raise
 

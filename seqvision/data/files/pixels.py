@@ -10,7 +10,8 @@ from seqvision.data.files.content import Content
 from seqvision.data.files.deep import DeepPixels, deep_pixels, is_deep, with_low_bytes
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.opening import UnreadableImageError
-from seqvision.data.files.tones import FILE_BY_FILE, Tones, as_bytes, range_of_file
+from seqvision.data.files.physical_values import is_inverted, kind_of_values
+from seqvision.data.files.tones import FILE_BY_FILE, Range, Tones, in_channels, range_of_file
 
 # The frames of a clip, or an image as one frame.
 HostFrames = UInt8[np.ndarray, "T _ _ _"]
@@ -80,22 +81,36 @@ def _shallow(
         np.isfinite(pixels.values).any() for pixels in deep.values()
     ):
         raise UnreadableImageError("it has no finite value: all are NaN or infinite")
-    value_range = tones.value_range
-    if value_range is None:
+    ranges = tones.ranges
+    if not ranges:
         largest = float(max((pixels.seen.max(initial=0) for pixels in deep.values()), default=0))
         # Of colours and opacity, only their higher bytes were read once.
         grey = all(pixels.is_grey for pixels in deep.values())
-        value_range = range_of_file(largest) if grey else (0.0, 65535.0)
+        ranges = (range_of_file(largest) if grey else (0.0, 65535.0),)
     elif doubts and deep:
-        doubts.of_values(list(deep.values()), value_range)
+        doubts.of_values(list(deep.values()), ranges)
+        doubts.of_kind({kind for image in images if (kind := kind_of_values(image))}, tones.kinds)
     elif doubts:
-        doubts.of_8_bits(value_range)
+        doubts.of_8_bits(ranges[0])
     shallow = list(images)
     for number, pixels in deep.items():
-        shallow[number] = Image.fromarray(as_bytes(pixels.values, value_range))
-        if pixels.opacity is not None:
-            shallow[number].putalpha(Image.fromarray(pixels.opacity))
+        shallow[number] = _scaled(pixels, ranges, is_inverted(images[number]))
     return shallow
+
+
+def _scaled(pixels: DeepPixels, ranges: Sequence[Range], inverted: bool) -> Image.Image:
+    """A deep picture with 8 bits a value: of a grey one and three ranges, in three channels."""
+    if len(ranges) > 1 and pixels.values.ndim == 3:
+        raise UnreadableImageError(
+            "it has colours of more than 8 bits, and the three ranges of config.data.value_range"
+            " are for grey ones; name one range, or save it in grey"
+        )
+    channels = in_channels(np.atleast_3d(pixels.values), ranges)
+    channels = 255 - channels if inverted else channels
+    image = Image.fromarray(channels if channels.shape[-1] > 1 else channels[..., 0])
+    if pixels.opacity is not None:
+        image.putalpha(Image.fromarray(pixels.opacity))
+    return image
 
 
 def _on_paper(images: list[Image.Image], paper: str) -> list[Image.Image]:

@@ -6,7 +6,7 @@ import re
 
 from PIL import Image
 
-from seqvision.data.files.opening import UnreadableImageError
+from seqvision.data.files.opening import OR_TIFFFILE, TiffKindError, UnreadableImageError
 
 _DESCRIPTION = 270
 _SAMPLES_PER_PIXEL = 277
@@ -42,9 +42,10 @@ def check_stack(opened: Image.Image) -> None:
             f" one file for each of the others{_AS_FRAMES * (list(long) == ['channels'])}"
         )
     if getattr(opened, "n_frames", 1) < math.prod(long.values()):
-        raise UnreadableImageError(
+        raise TiffKindError(
             f"a stack of {described} with {getattr(opened, 'n_frames', 1)} page(s), so that the"
-            " others cannot be read; save it with a page for each"
+            f" others cannot be read; save it with a page for each{OR_TIFFFILE}",
+            math.prod(long.values()),
         )
 
 

@@ -1,6 +1,7 @@
 """Tones of a set of pictures: the values of black and white, and the paper of transparent ones."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ _FULL_OF_A_FILE = tuple(full for full in _FULL if full not in (1023.0, 16383.0))
 _CHUNK = 2**20
 
 
+Range = tuple[float, float]
+
+
 @dataclasses.dataclass(frozen=True)
 class Tones:
     """The tones of all pictures of a set, so that equal values are equal in each of them.
@@ -22,10 +26,21 @@ class Tones:
       value_range: the values of deep pictures (more than 8 bits, or floats) that become 0 and 255;
         None takes 0 and the depth that each file seems to have.
       paper: `black` or `white`, what transparent pictures are laid on; "" chooses for each file.
+      more_ranges: those of a second and a third channel of grey pictures; () where there is one.
+      kinds: what the values of the training files are, such as "CT in HU, MONOCHROME2, signed".
+      chosen: how the ranges were chosen, such as "ct:brain"; "" by the values of the set.
     """
 
-    value_range: tuple[float, float] | None = None
+    value_range: Range | None = None
     paper: str = ""
+    more_ranges: tuple[Range, ...] = ()
+    kinds: tuple[str, ...] = ()
+    chosen: str = ""
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """Of all channels; () where each file has its own."""
+        return (self.value_range, *self.more_ranges) if self.value_range else ()
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "Tones":
@@ -36,21 +51,32 @@ class Tones:
         """
         if facts["paper"] not in ("", "black", "white"):
             raise ValueError(f"paper {facts['paper']!r}")
-        if facts["value_range"] is None:
-            return cls(None, facts["paper"])
-        low, high = facts["value_range"]
-        if not all(isinstance(value, int | float) for value in (low, high)) or not low < high:
-            raise ValueError(f"value_range {facts['value_range']!r}")
-        return cls((low, high), facts["paper"])
+        more = tuple(_range_of_json(one) for one in facts.get("more_ranges", ()))
+        kinds, chosen = tuple(facts.get("kinds", ())), facts.get("chosen", "")
+        if not all(isinstance(text, str) for text in (*kinds, chosen)) or len(more) not in (0, 2):
+            raise ValueError(f"kinds {kinds!r}, chosen {chosen!r}, more_ranges {more!r}")
+        first = None if facts["value_range"] is None else _range_of_json(facts["value_range"])
+        return cls(first, facts["paper"], more, kinds, chosen)
 
     def __str__(self) -> str:
         parts = []
         if self.value_range:
-            low, high = self.value_range
-            parts.append(f"{low:g} (black) to {high:g} (white) are read as 0 to 255")
+            ranges = [f"{low:g} (black) to {high:g} (white)" for low, high in self.ranges]
+            how = f"{self.chosen}: " if self.chosen else ""
+            channels = f" as {len(ranges)} channels" if self.more_ranges else ""
+            parts.append(f"{how}{', '.join(ranges)} are read as 0 to 255{channels}")
+        if self.kinds:
+            parts.append(" and ".join(self.kinds))
         if self.paper:
             parts.append(f"transparent ones lie on {self.paper}")
         return "; ".join(parts)
+
+
+def _range_of_json(found: Any) -> Range:
+    low, high = found
+    if not all(isinstance(value, int | float) for value in (low, high)) or not low < high:
+        raise ValueError(f"value_range {found!r}")
+    return low, high
 
 
 FILE_BY_FILE = Tones()
@@ -74,7 +100,14 @@ def range_of_file(largest: float) -> tuple[float, float]:
     return 0.0, next((full for full in _FULL_OF_A_FILE if largest <= full), _FULL[-1])
 
 
-def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+def in_channels(values: np.ndarray, ranges: Sequence[Range]) -> np.ndarray:
+    """Values (..., channels) as uint8; of one channel and several ranges, a channel for each."""
+    if len(ranges) == 1 or values.shape[-1] != 1:
+        return as_bytes(values, ranges[0])
+    return np.concatenate([as_bytes(values, one) for one in ranges], axis=-1)
+
+
+def as_bytes(values: np.ndarray, value_range: Range) -> np.ndarray:
     """Values as uint8, 0 to 255 over `value_range`; NaN is its low end."""
     low, high = value_range
     scaled = np.empty(values.shape, np.uint8)

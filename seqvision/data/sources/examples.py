@@ -5,15 +5,19 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
-from seqvision.data.files.paths import few, shown
+from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut
+from seqvision.data.sources.leaks import leaks
 from seqvision.data.sources.loading import Loading, Size, size_of
+from seqvision.data.sources.target_checks import checked_targets
+from seqvision.data.targets import CLASSES, Targets
 from seqvision.errors import UserError
 from seqvision.shapes import Indices
 
@@ -27,18 +31,20 @@ class Example:
     Attributes:
       name: the file, or the array that it comes from.
       shape: (T, height, width, channels) of its frames; an image is one frame.
-      label: 0 to K - 1.
-      fraction: see `hash_split`.
+      label: 0 to K - 1; or another target, see `targets.Targets.array`.
+      fraction: see `hash_split`; of its group, if it has one.
       pixels: the same of what is read; another number for deep and transparent pictures.
       read: its frames, uint8 of `shape`: from memory, or from where they lie.
+      group: see `groups`; "" for none.
     """
 
     name: str
     shape: tuple[int, int, int, int]
-    label: int
+    label: Any
     fraction: float
     pixels: float
     read: Callable[[], HostFrames]
+    group: str = ""
 
     def frames(self) -> HostFrames:
         """What `read` reads.
@@ -73,10 +79,12 @@ class Form:
     Attributes:
       shape: T, the frames of the longest, height, width and channels.
       of_clips: keep the time axis.
+      targets: what the labels are.
     """
 
     shape: tuple[int, int, int, int]
     of_clips: bool
+    targets: Targets = CLASSES
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -88,12 +96,22 @@ class Form:
         inputs = np.zeros((len(examples), *self.shape), np.uint8)
         for clip, example in zip(inputs, examples, strict=True):
             clip[: example.shape[0]] = fit(example.frames(), *self.shape[1:])
-        labels = np.array([example.label for example in examples], np.int32)
+        labels = self.labels(examples)
         names = tuple(example.name for example in examples)
         if not self.of_clips:
-            return ArraySplit(inputs[:, 0], labels, names=names)
+            return ArraySplit(inputs[:, 0], labels, names=names, groups=groups_of(examples))
         lengths = np.array([example.shape[0] for example in examples], np.int32)
-        return ArraySplit(inputs, labels, lengths, names)
+        return ArraySplit(inputs, labels, lengths, names, groups_of(examples))
+
+    def labels(self, examples: list[Example]) -> np.ndarray:
+        """Their labels as one array."""
+        return self.targets.array([example.label for example in examples], self.shape[0])
+
+
+def groups_of(examples: list[Example]) -> tuple[str, ...]:
+    """Of each; () where none is known."""
+    groups = tuple(example.group for example in examples)
+    return groups if any(groups) else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +138,8 @@ class ExampleSource:
 
     def split(self) -> StreamedSplit:
         """All examples, streamed."""
-        names = tuple(example.name for example in self.examples)
-        return StreamedSplit(self, range(len(self)), self.form.input_shape, names)
+        names, groups = tuple(one.name for one in self.examples), groups_of(self.examples)
+        return StreamedSplit(self, range(len(self)), self.form.input_shape, names, groups)
 
 
 def make_dataset(
@@ -132,6 +150,7 @@ def make_dataset(
     loading: Loading,
     stands_for: tuple[str, str] | None = None,
     check: Callable[[], None] = lambda: None,
+    targets: Targets = CLASSES,
 ) -> Dataset:
     """Makes a data set of examples.
 
@@ -145,6 +164,7 @@ def make_dataset(
       stands_for: of a set that is streamed, a name and the SHA-256 of something that changes with
         its content; None takes what is known of each example.
       check: of a set that is streamed, called before each batch is read.
+      targets: what the labels are.
 
     Raises:
       UserError: fewer than two classes, a class without training examples, an empty split,
@@ -154,12 +174,17 @@ def make_dataset(
     for split, examples in given.items():
         if not examples:
             raise UserError(f"{where}: its {split} split is empty; fill it or remove it")
-    if len(class_names) < 2:
+    if not class_names and targets.gives_classes:
+        raise UserError(f"{where}: no target of its train split is known; give it some")
+    if targets.gives_classes and len(class_names) < 2:
         only = shown("".join(class_names))
         raise UserError(f"{where}: only one class, '{only}'; at least two are needed")
     parts = _cut(where, given, loading)
-    _check_classes(where, class_names, parts)
-    form = Form(_common_shape(parts, loading.size), of_clips)
+    shape = _common_shape(parts, loading.size)
+    targets = checked_targets(where, class_names, parts, targets, shape[0], loading.say)
+    for line in leaks(parts):
+        loading.say(f"{where}: {line}")
+    form = Form(shape, of_clips, targets)
     num_examples = sum(map(len, parts.values()))
     splits: dict[str, StreamedSplit] | dict[str, ArraySplit]
     if num_examples * math.prod(form.shape) > loading.resident_bytes:
@@ -171,13 +196,16 @@ def make_dataset(
         fingerprints = {name: split.fingerprint() for name, split in splits.items()}
     check_values(where, splits["train"], loading.say)
     name = shown(path.stem if path.is_file() else path.resolve().name)
-    return Dataset(name, "own", class_names, splits, form.input_shape, fingerprints)
+    return Dataset(
+        name, "own", class_names, splits, form.input_shape, fingerprints, targets=targets
+    )
 
 
 def _cut(where: str, given: dict[str, list[Example]], loading: Loading) -> dict[str, list[Example]]:
     """See `hash_split.cut`. Where few pictures differ, black ones are blamed before a fraction."""
     try:
-        return cut(given, loading.validation_fraction, loading.test_fraction)
+        groups = {example.group for example in given["train"]} != {""}
+        return cut(given, loading.validation_fraction, loading.test_fraction, groups)
     except UserError:
         different = {example.fraction: example for example in given["train"]}
         if len(different) <= _FEW:
@@ -202,22 +230,10 @@ def _fingerprints(splits: dict[str, list[Example]]) -> dict[str, str]:
     for split, examples in splits.items():
         digest = hashlib.sha256()
         for example in examples:
-            digest.update(repr((example.shape, example.label, example.pixels)).encode())
+            label = np.asarray(example.label).tolist()
+            digest.update(repr((example.shape, label, example.pixels)).encode())
         fingerprints[f"{split} by example"] = digest.hexdigest()
     return fingerprints
-
-
-def _check_classes(
-    where: str, class_names: tuple[str, ...], splits: dict[str, list[Example]]
-) -> None:
-    trained = {example.label for example in splits["train"]}
-    missing = [shown(name) for label, name in enumerate(class_names) if label not in trained]
-    if missing:
-        named = f"classes {few(missing)} have" if len(missing) > 1 else f"class {missing[0]} has"
-        raise UserError(
-            f"{where}: {named} no training examples; add some, choose a smaller"
-            " config.data.validation_fraction or config.data.test_fraction, or leave the class out"
-        )
 
 
 def _common_shape(splits: dict[str, list[Example]], size: Size) -> tuple[int, int, int, int]:

@@ -15,6 +15,7 @@ from seqvision.data.files.clips import (
     size_in_header,
 )
 from seqvision.data.files.paths import few, natural_key, shown, visible
+from seqvision.data.sources.groups import TABLE
 from seqvision.data.sources.set_root import (
     check_classes,
     folders_in,
@@ -24,6 +25,7 @@ from seqvision.data.sources.set_root import (
     split_root,
 )
 from seqvision.data.sources.split_names import split_folders, split_of
+from seqvision.data.sources.step_tables import table_path
 from seqvision.errors import UserError, explain_os_error
 
 # So many folders of each set are opened to see whether their images are frames.
@@ -31,11 +33,12 @@ _MOST_OPENED = 100
 
 
 class Row(NamedTuple):
-    """An example: its split, its class and where it lies."""
+    """An example: its split, its class, where it lies, and its group, "" for none."""
 
     split: str
     class_name: str
     path: Path
+    group: str = ""
 
 
 class _ClassFolder(NamedTuple):
@@ -80,7 +83,7 @@ def find_examples(
         of_folders = _folders_hold(classes, kind, reads_clips, say)
         rows = []
         others = [file for one in classes for file in one.others]
-        others += [entry for entry in visible(path) if not entry.is_dir()]
+        others += [e for e in visible(path) if not (e.is_dir() or e.name == TABLE)]
         empty = []
         for one in classes:
             files = list(_examples(one.entries, of_folders, others))
@@ -98,6 +101,9 @@ def find_examples(
     if empty:
         named = few([shown(one.path) for one in empty])
         say(f"folders without images or clips, left out: {named}")
+    # Tables of targets are read, see `step_tables`.
+    tables = {table_path(row.path) for row in rows} if others else set()
+    others = [file for file in others if file not in tables]
     if others:
         say(f"other files left out, {_by_suffix(others)}: such as {shown(others[0])}")
     return rows, _of_clips(path, rows, kind, reads_clips)

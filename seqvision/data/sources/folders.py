@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -11,16 +12,29 @@ from tqdm import tqdm
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.clips import frame_files, read_frames
 from seqvision.data.files.content import Content
+from seqvision.data.files.dicom import dicom_header, is_dicom
+from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
-from seqvision.data.files.tones import Tones
+from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.folder_layout import Row, find_examples
-from seqvision.data.sources.hash_split import fraction_of
+from seqvision.data.sources.groups import fraction_of_group, groups_of
+from seqvision.data.sources.hash_split import fraction_of, side_of
 from seqvision.data.sources.loading import Loading
-from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
+from seqvision.data.sources.npz_targets import step_names
+from seqvision.data.sources.scan_cache import (
+    FileScan,
+    load_json,
+    load_scan,
+    save_json,
+    save_scan,
+    scan_path,
+)
 from seqvision.data.sources.set_tones import tones_of
+from seqvision.data.sources.step_tables import check_length, step_tables
+from seqvision.data.targets import CLASSES, UNKNOWN, Targets
 from seqvision.errors import UserError
 
 
@@ -28,8 +42,9 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from `path/CLASS/`, or from `path/train/CLASS/` and so on.
 
     A class folder holds images, or clips: GIFs, videos, folders of frames. See `folder_layout` and
-    `split_names`. Classes and files come in natural order. All files of a set that is streamed are
-    scanned first.
+    `split_names`. Where clips have tables of targets, see `step_tables`, these are learnt, and
+    the class folders only hold the clips. Classes and files come in natural order. All files of a
+    set that is streamed are scanned first.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8. Clips
@@ -39,20 +54,106 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
       UserError: no such folder, no classes, images among clips, different sizes, broken files: one
         line.
     """
+    _read_headers(path, loading.show_progress)
     rows, of_clips = find_examples(path, loading.kind, loading.reads_clips, loading.say)
+    groups = groups_of(path, [row.path for row in rows], loading.group_pattern, loading.say)
+    rows = [row._replace(group=group) for row, group in zip(rows, groups, strict=True)]
     class_names = tuple(sorted({row.class_name for row in rows}, key=natural_key))
+    tables = step_tables([row.path for row in rows], loading.target) if of_clips else None
+    if tables is not None:
+        class_names = step_names(target for table in tables for target in table)
+    elif loading.target == "steps":
+        raise UserError(
+            f"{shown(path)}: it holds images, and config.data.target=steps is for clips"
+        )
     loading = dataclasses.replace(loading, tones=_tones(rows, loading))
-    given = _examples(rows, class_names, loading, of_clips)
-    dataset = make_dataset(path, class_names, given, of_clips, loading)
+    _say_order(rows, loading.say)
+    given = _examples(rows, class_names, loading, of_clips, tables)
+    targets = CLASSES if tables is None else Targets("steps")
+    dataset = make_dataset(path, class_names, given, of_clips, loading, targets=targets)
     return dataclasses.replace(dataset, tones=loading.tones)
 
 
+def _read_headers(path: Path, show_progress: bool) -> None:
+    """Shows how the headers of DICOM files are read, which `find_examples` needs and are kept."""
+    files = [file for file in path.rglob("*") if is_dicom(file)] if show_progress else []
+    for file in tqdm(files, unit="header", disable=not files, leave=False):
+        try:
+            dicom_header(file)
+        except UnreadableImageError:  # It is named where it is read.
+            continue
+
+
 def _tones(rows: list[Row], loading: Loading) -> Tones:
-    """Those of the training files, of all files where the user made no splits."""
-    files = list(_all_files([row for row in rows if row.split == "train"]))
+    """Those of the training files."""
+    files = list(_all_files(_training_rows(rows, loading)))
     how = f"tones {loading.tones!r} {loading.percentiles}"
     kept = scan_path(loading.cache_dir, files, how) if loading.cache_dir else None
-    return tones_of(files, loading.tones, kept, loading.say, loading.percentiles)
+    return tones_of(
+        files, loading.tones, kept, loading.say, loading.percentiles, loading.show_progress
+    )
+
+
+def _training_rows(rows: list[Row], loading: Loading) -> list[Row]:
+    """The rows of the training split, as far as their values matter to the range of the set.
+
+    Where the split is cut by content, deep ones are decoded for it: their content does not depend
+    on that range. Others keep their places, since they say nothing about it.
+    """
+    train = [row for row in rows if row.split == "train"]
+    given = {row.split for row in rows}
+    fractions = [
+        0.0 if split in given else fraction
+        for split, fraction in (
+            ("validation", loading.validation_fraction),
+            ("test", loading.test_fraction),
+        )
+    ]
+    if not any(fractions) or loading.tones.value_range:
+        return train
+    if train[0].group:
+        places = [fraction_of_group(row.group) for row in train]
+    else:
+        places = _deep_fractions(train, loading)
+    found = zip(train, places, strict=True)
+    return [row for row, place in found if side_of(place, *fractions) == "train"] or train
+
+
+def _deep_fractions(rows: list[Row], loading: Loading) -> list[float]:
+    """`fraction_of` each row that is deep or transparent; 1, which is training, of others."""
+    files = list(_all_files(rows))
+    kept = scan_path(loading.cache_dir, files, "fractions") if loading.cache_dir else None
+    found = load_json(kept)
+    if isinstance(found, list) and len(found) == len(rows):
+        return [float(one) for one in found]
+    fractions = []
+    for row in tqdm(rows, unit="file", disable=not loading.show_progress, leave=False):
+        try:
+            if all((head := header_of(file)) and head.is_plain for file in _all_files([row])):
+                fractions.append(1.0)
+                continue
+            content = Content()
+            frames = read_frames(row.path, loading.size[:2], FILE_BY_FILE, None, content)
+            fractions.append(fraction_of(frames, content))
+        except UnreadableImageError:
+            fractions.append(1.0)
+    if kept:
+        save_json(kept, fractions)
+    return fractions
+
+
+def _say_order(rows: list[Row], say: Callable[[str], None]) -> None:
+    """Says which folders of DICOM slices have no positions to be ordered by."""
+    without = []
+    for row in rows:
+        first = next(iter(frame_files(row.path)), None) if row.path.is_dir() else None
+        try:
+            if first and is_dicom(first) and dicom_header(first).place.position is None:
+                without.append(shown(row.path))
+        except UnreadableImageError:
+            continue
+    if without:
+        say(f"slices without positions, in the order of their instance numbers: {few(without)}")
 
 
 def _all_files(rows: list[Row]) -> Iterator[Path]:
@@ -65,7 +166,11 @@ def _all_files(rows: list[Row]) -> Iterator[Path]:
 
 
 def _examples(
-    rows: list[Row], class_names: tuple[str, ...], loading: Loading, of_clips: bool
+    rows: list[Row],
+    class_names: tuple[str, ...],
+    loading: Loading,
+    of_clips: bool,
+    tables: list[list[str]] | None = None,
 ) -> dict[str, list[Example]]:
     """The examples by the splits that the user made, without those that cannot be read.
 
@@ -83,7 +188,8 @@ def _examples(
     labels = {name: label for label, name in enumerate(class_names)}
     given: dict[str, list[Example]] = {row.split: [] for row in rows}
     broken: list[str] = []
-    for (split, class_name, file), found in zip(rows, scans, strict=True):
+    for number, (row, found) in enumerate(zip(rows, scans, strict=True)):
+        split, class_name, file, group = row
         if found.problem:
             if loading.broken_files == "fail":
                 raise _broken(file, found)
@@ -98,8 +204,12 @@ def _examples(
         if frames is not None:
             read = functools.partial(np.asarray, next(in_memory))
         shape = known_shape(found.shape, loading.size)
-        label, numbers = labels[class_name], (found.fraction, found.pixels)
-        given[split].append(Example(shown(file), shape, label, *numbers, read))
+        label: Any = labels[class_name] if tables is None else None
+        if tables is not None:
+            targets = check_length(file, tables[number], found.shape[0])
+            label = np.array([labels.get(target, UNKNOWN) for target in targets], np.int32)
+        fraction = fraction_of_group(group) if group else found.fraction
+        given[split].append(Example(shown(file), shape, label, fraction, found.pixels, read, group))
     if broken:
         loading.say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")
     return given

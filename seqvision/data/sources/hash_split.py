@@ -49,13 +49,17 @@ def side_of(fraction: float, validation_fraction: float, test_fraction: float) -
 
 
 def cut(
-    given: dict[str, list[Example]], validation_fraction: float, test_fraction: float
+    given: dict[str, list[Example]],
+    validation_fraction: float,
+    test_fraction: float,
+    of_groups: bool = False,
 ) -> dict[str, list[Example]]:
     """The given splits, those that are missing and asked for being cut from `train`.
 
     Args:
       given: by split; at least `train`.
       validation_fraction, test_fraction: of `train`, where that split is not given.
+      of_groups: the fractions are those of groups, for the error.
 
     Raises:
       UserError: a fraction so small that it leaves a split empty.
@@ -73,6 +77,8 @@ def cut(
         if not sides[split]:
             count, different = len(given["train"]), len({one.fraction for one in given["train"]})
             found = f" ({different} different ones: equal ones stay together)"
+            if of_groups:
+                found = f" (in {different} groups, each of which stays together)"
             raise UserError(
                 f"config.data.{split}_fraction: {fraction} of {count} examples"
                 f"{found if different < count else ''} left none for {split}; choose a larger"

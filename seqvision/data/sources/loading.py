@@ -19,9 +19,11 @@ class Loading:
       size: height, width and channels to bring all to; 0 is what the examples have, which is one
         channel where all of them are grey.
       kind: of arrays, see `npz_file.example_frames`; of folders, see `folder_layout`.
+      target: what is to be predicted, see `targets.Targets`, or `auto`.
       reads_clips: whether the network reads clips.
       tones: what the user chose for deep and transparent pictures.
       percentiles: what `config.data.value_range` states of them; see `set_tones`.
+      group_pattern: see `groups.groups_of`.
       broken_files: `fail` or `skip`, where a file cannot be read.
       validation_fraction, test_fraction: how much of the examples to hold out where the user made
         no such split; see `hash_split`.
@@ -34,9 +36,11 @@ class Loading:
 
     size: Size = (0, 0, 0)
     kind: str = "auto"
+    target: str = "auto"
     reads_clips: bool = False
     tones: Tones = FILE_BY_FILE
     percentiles: tuple[float, float] | None = None
+    group_pattern: str = ""
     broken_files: str = "fail"
     validation_fraction: float = 0.0
     test_fraction: float = 0.0

@@ -1,42 +1,46 @@
 """The user's own data set from one `.npz` file."""
 
+import dataclasses
 import difflib
 import functools
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqvision.data.dataset import Dataset
 from seqvision.data.files.paths import few, natural_key, shown
+from seqvision.data.files.tones import Tones
+from seqvision.data.sources.array_splits import places_of, tones_of_splits
+from seqvision.data.sources.array_values import reader, shape_in_channels
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
-from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
-from seqvision.data.sources.scan_cache import (
-    FileScan,
-    load_json,
-    load_scan,
-    save_json,
-    save_scan,
-    scan_path,
-)
+from seqvision.data.sources.npz_targets import Found, check_steps, read_targets, target_kind
+from seqvision.data.sources.scan_cache import load_json, save_json, scan_path
+from seqvision.data.targets import Targets
 from seqvision.errors import UserError
 
 # MedMNIST's names, and the long one.
 _PREFIXES = {"train_": "train", "val_": "validation", "validation_": "validation", "test_": "test"}
 _ARRAYS = ("images", "labels", "lengths")
+_OPTIONAL = ("targets", "groups")
 _IMAGES = tuple(f"{prefix}images" for prefix in ("", *_PREFIXES))
-_KNOWN = ("class_names", *(p + array for p in ("", *_PREFIXES) for array in _ARRAYS))
+_KNOWN = ("class_names", *(p + a for p in ("", *_PREFIXES) for a in (*_ARRAYS, *_OPTIONAL)))
+
+_NUMBERS = "; set config.data.target=number if these are numbers to be predicted"
 
 
 def load_npz(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from a `.npz` file.
 
     It holds `images` and `labels`, or `train_images`, `train_labels` and the same of `val` (or
-    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, and
-    `class_names`. Frames after a clip's length become 0. A set that is streamed is read from the
-    file by a memory map.
+    `validation`) and `test`; optionally `lengths` (`train_lengths`, ...) of clips, `groups` (see
+    `groups`) and `class_names`. Other targets than classes: see `npz_targets`. Values of more than
+    8 bits are brought to bytes by one scale for the whole set, over its training split. Frames
+    after a clip's length become 0. A set that is streamed is read from the file by a memory map.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8, in the
@@ -70,60 +74,83 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
     """Makes a data set of the arrays of a file; see `load_npz`."""
     path = file.path
     splits = {prefix: _PREFIXES.get(prefix, "train") for prefix in _prefixes(file)}
-    labels = {prefix: _labels(file, prefix) for prefix in splits}
-    first = _first_label(file, labels)
-    if first:
-        labels = {prefix: array.astype(np.int64) - first for prefix, array in labels.items()}
-        highest = max(int(array.max()) for array in labels.values() if len(array)) + first
-        loading.say(f"{shown(path)}: labels begin at 1: taken as classes 1 to {highest}")
-    class_names = _class_names(file, labels, first)
-    held_out = {"validation": loading.validation_fraction, "test": loading.test_fraction}
-    is_cut = any(part > 0 for name, part in held_out.items() if name not in splits.values())
-    given: dict[str, list[Example]] = {}
+    targets = Targets(target_kind(file, splits, loading.target))
+    if targets.kind == "class":
+        class_names, labels = _classes(file, splits, loading)
+    else:
+        class_names, labels = read_targets(file, list(splits), targets.kind)
     kinds: dict[bool, str] = {}
-    for prefix, split in splits.items():
-        key = f"{prefix}images"
-        frames, of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
-        kinds[of_clips] = key
-        numbers = _numbered(file, prefix, labels[prefix], class_names)
-        fractions = [0.0] * len(frames)
-        if is_cut and split == "train":
-            fractions = _fractions(file, frames, loading)
-        given[split] = [
-            Example(
-                name=f"{shown(path)}: {key}[{index}]",
-                shape=known_shape(clip.shape, loading.size),
-                label=numbers[index],
-                fraction=fractions[index],
-                pixels=fractions[index],
-                read=functools.partial(fit_known, clip, loading.size),
-            )
-            for index, clip in enumerate(frames)
-        ]
-        del frames  # `given` alone keeps them, and `make_dataset` empties it.
+    clips: dict[str, list[np.ndarray]] = {}
+    for prefix in splits:
+        clips[prefix], of_clips = _frames(file, prefix, len(labels[prefix]), loading.kind)
+        kinds[of_clips] = f"{prefix}images"
+        if targets.kind == "steps":
+            where = f"{shown(path)}: {prefix}targets"
+            labels[prefix] = [
+                check_steps(where, index, row, len(clip))
+                for index, (row, clip) in enumerate(zip(labels[prefix], clips[prefix], strict=True))
+            ]
     if len(kinds) == 2:
         raise UserError(
             f"{shown(path)}: {kinds[False]} are images and {kinds[True]} are clips; set"
             " config.data.kind, or save both alike"
         )
-    stands_for = ("file by CRC-32", file.checksums)
-    return make_dataset(
-        path, class_names, given, of_clips, loading, stands_for, file.check_unchanged
+    given, tones = _examples(file, splits, labels, clips, loading)
+    checksums = file.checksums
+    if tones.ranges:  # The same file under another scale is another set.
+        checksums = hashlib.sha256(f"{checksums} {tones.ranges}".encode()).hexdigest()
+    dataset = make_dataset(
+        path,
+        class_names,
+        given,
+        of_clips,
+        loading,
+        ("file by CRC-32", checksums),
+        file.check_unchanged,
+        targets,
     )
+    return dataclasses.replace(dataset, tones=tones)
 
 
-def _fractions(file: NpzFile, frames: list[np.ndarray], loading: Loading) -> list[float]:
-    """See `hash_split.fraction_of`. All examples are read for it, unless a scan was kept."""
-    kept = None
-    if loading.cache_dir and file.stamp:
-        kept = scan_path(loading.cache_dir, [file.path])
-    shapes = [clip.shape for clip in frames]  # A file may be read as images, then as clips.
-    scans = load_scan(kept, lambda scans: [one.shape for one in scans] == shapes)
-    if scans is None:
-        fractions = [fraction_of(clip) for clip in frames]
-        scans = [FileScan(c.shape, f, f) for c, f in zip(frames, fractions, strict=True)]
-        save_scan(kept, scans, loading.say)
-    return [one.fraction for one in scans]
+def _classes(file: NpzFile, prefixes: Iterable[str], loading: Loading) -> Found:
+    """A class for each example."""
+    labels = {prefix: _labels(file, prefix) for prefix in prefixes}
+    first = _first_label(file, labels)
+    if first:
+        labels = {prefix: array.astype(np.int64) - first for prefix, array in labels.items()}
+        highest = max(int(array.max()) for array in labels.values() if len(array)) + first
+        loading.say(f"{shown(file.path)}: labels begin at 1: taken as classes 1 to {highest}")
+    names = _class_names(file, labels, first)
+    return Found(names, {p: _numbered(file, p, array, names) for p, array in labels.items()})
+
+
+def _examples(
+    file: NpzFile,
+    splits: dict[str, str],
+    labels: dict[str, list[Any]],
+    clips: dict[str, list[np.ndarray]],
+    loading: Loading,
+) -> tuple[dict[str, list[Example]], Tones]:
+    """The examples of each split, and the scale of their values. `clips` is emptied."""
+    where = shown(file.path)
+    places = places_of(file, clips, loading)
+    tones = tones_of_splits(where, clips, splits, places, loading)
+    fitted = functools.partial(fit_known, size=loading.size)
+    given: dict[str, list[Example]] = {}
+    for prefix, split in splits.items():
+        given[split] = []
+        # `given` alone keeps them, and `make_dataset` empties it.
+        for index, clip in enumerate(clips.pop(prefix)):
+            name = f"{where}: {prefix}images[{index}]"
+            read: Callable[[], np.ndarray] = functools.partial(fitted, clip)
+            if tones.ranges:
+                read = reader(name, clip, tones.ranges, fitted)
+            shape = known_shape(shape_in_channels(clip, tones), loading.size)
+            fraction, content, group = places[prefix][index]
+            given[split].append(
+                Example(name, shape, labels[prefix][index], fraction, content, read, group)
+            )
+    return given, tones
 
 
 def _prefixes(file: NpzFile) -> list[str]:
@@ -176,9 +203,10 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
             ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
         )
         hint = (
-            "these are one-hot rows: save labels.argmax(axis=1)"
+            "these are one-hot rows: save labels.argmax(axis=1), or set config.data.target=labels"
+            " if others may have several"
             if one_hot
-            else "several labels of one example (multi-label) cannot be learnt; save one column"
+            else "save one column; or, for several labels at once (multi-label), 0 or 1 in each"
         )
         raise UserError(
             f"{where} has the shape {labels.shape}, several labels for an example; one class for"
@@ -189,6 +217,7 @@ def _labels(file: NpzFile, prefix: str) -> np.ndarray:
     if labels.dtype.kind not in "biuUS":
         raise UserError(
             f"{where} is {labels.dtype}; whole numbers from 0 to K - 1, or strings, are needed"
+            f"{_NUMBERS if labels.dtype.kind == 'f' else ''}"
         )
     return labels.reshape(-1)
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from seqvision.data.files.opening import MOST_BYTES
 from seqvision.data.files.paths import few, shown
-from seqvision.data.files.tones import range_of_extremes
-from seqvision.data.sources.npz_memory_map import extremes, find_member, map_member
+from seqvision.data.sources.npz_memory_map import find_member, map_member
 from seqvision.data.sources.npz_names import own_names
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.runtime.regular_file import open_regular
@@ -219,20 +218,23 @@ def example_frames(
 
     Args:
       where: the file and the array, for errors.
-      images: uint8, images (N, h, w) or (N, h, w, 1 or 3), or clips (N, T, h, w) or
+      images: real numbers, images (N, h, w) or (N, h, w, 1 or 3), or clips (N, T, h, w) or
         (N, T, h, w, 1 or 3).
       lengths: (N,), how many frames of each clip count; None for all.
       kind: `images`, `clips`, or `auto`, which takes four axes for images where the last one is 1
         or 3, else for clips.
 
     Returns:
-      uint8 (t, h, w, channels) of each example (an image is one frame), and whether they are clips.
+      (t, h, w, channels) of each example (an image is one frame), and whether they are clips.
 
     Raises:
       UserError: other axes or types, or lengths that are not 1 to T.
     """
-    if images.dtype != np.uint8:
-        raise _not_bytes(where, images)
+    if images.dtype.kind not in "biuf":
+        raise UserError(
+            f"{where} is {images.dtype}; whole numbers and floats are read: uint8 as 0 (black) to"
+            " 255, others by one scale for the whole set (config.data.value_range)"
+        )
     allowed = [f"{name} are {axes}" for name, axes in _AXES.items() if kind in (name, "auto")]
     if kind == "auto":
         kind = _kind(where, images.shape, lengths)
@@ -274,23 +276,6 @@ def _unflattened(size: int) -> str:
         )
     way = f"save .reshape(-1, height, width), where height times width is {size}"
     return "; ".join(ways) or f"if each row is an image, {way}"
-
-
-def _not_bytes(where: str, images: np.ndarray) -> UserError:
-    """Names the range that is found, and how to bring it to 0 to 255."""
-    found, formula = f"{where} is {images.dtype}", "scale it, round it and save it"
-    low, high = extremes(images)
-    if low <= high:
-        found += f" from {low:g} to {high:g}"
-        if low >= 0 and 0 < high < 1e6:
-            white = range_of_extremes(low, high)[1]
-            scaled = "images" if white == 255 else f"images * (255 / {white:g})"
-            is_whole = scaled == "images" and images.dtype.kind != "f"
-            formula = (
-                f"if {white:g} is white, in all arrays, save"
-                f" {scaled if is_whole else f'np.round({scaled})'}"
-            )
-    return UserError(f"{found}; uint8 from 0 (black) to 255 is needed: {formula}.astype(np.uint8)")
 
 
 def _kind(where: str, shape: tuple[int, ...], lengths: np.ndarray | None) -> str:

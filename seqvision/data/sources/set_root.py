@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seqvision.data.files.clips import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from seqvision.data.files.paths import few, shown, visible
+from seqvision.data.files.volumes import holds_picture, is_volume
 from seqvision.data.sources.split_names import FILLERS, split_folders, split_of
 from seqvision.errors import UserError
 
@@ -14,7 +15,11 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def is_media(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES and not path.is_dir()
+    if path.is_dir():
+        return False
+    if path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES:
+        return True
+    return is_volume(path) and holds_picture(path)
 
 
 def holds_media(folder: Path, above: tuple[Path, ...] = ()) -> bool:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from seqvision.data.files.deep import deep_pixels, is_deep, own_depth
 from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paths import shown
+from seqvision.data.files.physical_values import NO_UNIT
 from seqvision.data.files.pixels import frame_of, ink, paper_for
-from seqvision.data.files.tones import Tones, range_of_extremes
+from seqvision.data.files.tones import Range, Tones, range_of_extremes
 from seqvision.data.files.videos import VIDEO_SUFFIXES, special_frames
+from seqvision.data.files.volumes import is_volume, volume_header, volume_pictures
 from seqvision.data.sources.scan_cache import load_json, save_json
 from seqvision.errors import UserError
 
 # What percentiles are taken of: so many files in equal steps, and values in equal steps of each.
-_SAMPLED_FILES, _SAMPLED_VALUES = 1000, 10_000
+SAMPLED_FILES, SAMPLED_VALUES = 1000, 10_000
 # Of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
 _GREY = np.array([0.299, 0.587, 0.114])
 
@@ -30,40 +33,44 @@ def tones_of(
     kept: Path | None,
     say: Callable[[str], None],
     percentiles: tuple[float, float] | None = None,
+    show_progress: bool = False,
 ) -> Tones:
-    """The tones of image files and videos.
+    """The tones of image files, series, volumes and videos.
 
     Args:
       files: those of the training split. What cannot be opened is passed over.
       stated: what the user chose; the rest is decided by the files.
       kept: a file that keeps the result for the next start, since to decide means to decode; None
         keeps nothing.
-      say: called with a line where some files are deep and others are not.
+      say: called with a line where some files are deep and others are not, and where their values
+        are of several kinds.
       percentiles: of the values of deep files, those that become black and white; None takes the
         depth, or the extremes. They are of a sample: 1000 deep files and 10,000 values of each.
+      show_progress: draw a progress bar.
 
     Returns:
       What is stated; else `value_range` None where no file is deep, `paper` "" where none is
       transparent.
 
     Raises:
-      UserError: the two percentiles are one value, or what reads such files is not installed.
+      UserError: the two percentiles are one value, a range is stated and no file is deep, or what
+        reads such files is not installed.
     """
     if stated.value_range and stated.paper:
-        return stated
-    found = _kept(kept) or _found(files, stated, percentiles)
-    tones, remark = found
-    if remark:
+        files = [path for path in files if is_volume(path)]  # Their kinds are still named.
+    found = _kept(kept) or _found(files, stated, percentiles, show_progress)
+    tones, remarks = found
+    for remark in remarks:
         say(remark)
     if kept:
-        save_json(kept, [dataclasses.asdict(tones), remark])
+        save_json(kept, [dataclasses.asdict(tones), remarks])
     return tones
 
 
-def _kept(path: Path | None) -> tuple[Tones, str] | None:
+def _kept(path: Path | None) -> tuple[Tones, list[str]] | None:
     try:
-        facts, remark = load_json(path)
-        return Tones.from_json(facts), str(remark)
+        facts, remarks = load_json(path)
+        return Tones.from_json(facts), list(map(str, remarks))
     except (TypeError, ValueError, KeyError):  # Nothing is there, or it is damaged.
         return None
 
@@ -120,38 +127,82 @@ class _Seen:
         return paper_for(light, total) if total else ""
 
 
+@dataclasses.dataclass
+class _Files:
+    """The files that were seen: deep ones with their number of deep pictures, others, and kinds."""
+
+    deep: dict[Path, int] = dataclasses.field(default_factory=dict)
+    shallow: list[Path] = dataclasses.field(default_factory=list)
+    kinds: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
+
+    def add(self, path: Path, num_deep: int, kind: str) -> None:
+        if num_deep:
+            self.deep[path] = num_deep
+            self.kinds.setdefault(kind or NO_UNIT, []).append(path)
+        else:
+            self.shallow.append(path)
+
+    def named_kinds(self) -> tuple[str, ...]:
+        return () if set(self.kinds) <= {NO_UNIT} else tuple(self.kinds)
+
+    def remarks(self, value_range: Range | None) -> list[str]:
+        """Lines on files that differ in depth or in kind."""
+        remarks = []
+        if self.deep and self.shallow:
+            remarks.append(
+                f"{len(self.deep)} files have more than 8 bits a value, such as"
+                f" {shown(next(iter(self.deep)))}, and {len(self.shallow)} have 8, such as"
+                f" {shown(self.shallow[0])}"
+            )
+            if value_range:
+                low, high = value_range
+                remarks[0] += f": {low:g} to {high:g} of the former is taken for 0 to 255 of the"
+                remarks[0] += " latter"
+        if len(self.named_kinds()) > 1:
+            found = "; ".join(
+                f"{len(paths)} {kind}, such as {shown(paths[0])}"
+                for kind, paths in self.kinds.items()
+            )
+            remarks.append(f"the values are of several kinds, and one scale is for all: {found}")
+        return remarks
+
+
 def _found(
-    files: list[Path], stated: Tones, percentiles: tuple[float, float] | None
-) -> tuple[Tones, str]:
-    seen = _Seen()
-    deep: dict[Path, int] = {}  # With the number of deep pictures in each.
-    shallow: list[Path] = []
-    for path in files:
-        num_deep, after = 0, dataclasses.replace(seen)
+    files: list[Path],
+    stated: Tones,
+    percentiles: tuple[float, float] | None,
+    show_progress: bool = False,
+) -> tuple[Tones, list[str]]:
+    seen, found = _Seen(), _Files()
+    for path in tqdm(files, unit="file", disable=not show_progress, leave=False):
+        num_deep, kind, after = 0, "", dataclasses.replace(seen)
         try:
+            if is_volume(path):
+                kind = volume_header(path).kind
+            if kind and stated.value_range:  # There is nothing else to see: it is opaque.
+                found.add(path, 1, kind)
+                continue
             for image, depth in _special(path):
                 num_deep += is_deep(image)
                 after.see(image, depth)
         except UnreadableImageError:
             continue
         seen = after
-        if num_deep:
-            deep[path] = num_deep
-        else:
-            shallow.append(path)
-    value_range = stated.value_range or seen.value_range(is_mixed=bool(shallow))
-    if percentiles and value_range and not stated.value_range:
-        value_range = _range_of_percentiles(deep, percentiles)
-    remark = ""
-    if deep and shallow:
-        remark = (
-            f"{len(deep)} files have more than 8 bits a value, such as {shown(next(iter(deep)))},"
-            f" and {len(shallow)} have 8, such as {shown(shallow[0])}"
+        found.add(path, num_deep, kind)
+    if found.shallow and not found.deep and (stated.value_range or percentiles):
+        raise UserError(
+            "config.data.value_range: it has no effect, as no training file has more than 8 bits a"
+            f" value, such as {shown(found.shallow[0])}; leave it at auto"
         )
-        if value_range:
-            low, high = value_range
-            remark += f": {low:g} to {high:g} of the former is taken for 0 to 255 of the latter"
-    return Tones(value_range, stated.paper or seen.paper(value_range)), remark
+    value_range = stated.value_range or seen.value_range(is_mixed=bool(found.shallow))
+    chosen = stated.chosen
+    if percentiles and value_range and not stated.value_range:
+        value_range = _range_of_percentiles(found.deep, percentiles)
+        first, last = percentiles
+        chosen = f"percentiles {first:g} and {last:g} of the training split"
+    paper = stated.paper or seen.paper(value_range)
+    tones = Tones(value_range, paper, stated.more_ranges, found.named_kinds(), chosen)
+    return tones, found.remarks(value_range)
 
 
 def _range_of_percentiles(
@@ -163,13 +214,23 @@ def _range_of_percentiles(
       UserError: they are one value.
     """
     sample: list[np.ndarray] = []
-    for step in ((len(deep) - 1) // _SAMPLED_FILES + 1, 1):
+    for step in ((len(deep) - 1) // SAMPLED_FILES + 1, 1):
         for path in list(deep)[::step] if not sample else ():
-            num_sampled = -(-_SAMPLED_VALUES // deep[path])
+            num_sampled = -(-SAMPLED_VALUES // deep[path])
             for image, _ in _special(path):
                 if is_deep(image) and (values := deep_pixels(image).seen.ravel()).size:
                     sample.append(values[:: len(values) // num_sampled + 1].astype(np.float64))
-    low, high = np.percentile(np.concatenate(sample), percentiles).tolist()
+    return percentiles_of(sample, percentiles)
+
+
+def percentiles_of(sample: list[np.ndarray], percentiles: tuple[float, float]) -> Range:
+    """Two percentiles of a sample of values.
+
+    Raises:
+      UserError: they are one value, or there is none.
+    """
+    values = np.concatenate(sample)
+    low, high = np.percentile(values, percentiles).tolist() if values.size else (0.0, 0.0)
     if not low < high:
         first, last = percentiles
         raise UserError(
@@ -188,6 +249,9 @@ def _special(path: Path) -> Iterator[tuple[Image.Image, int]]:
     """
     if path.suffix.lower() in VIDEO_SUFFIXES:
         yield from special_frames(path)
+        return
+    if is_volume(path):
+        yield from ((image, 0) for image in volume_pictures(path) if is_deep(image))
         return
     header = header_of(path)
     if header and header.is_plain:

@@ -15,6 +15,7 @@ from seqvision.data.synthetic.random_integers import (
     noise,
     words,
 )
+from seqvision.data.targets import UNKNOWN
 from seqvision.shapes import PRNGKey
 
 Digits = UInt8[Array, "N size size"]
@@ -30,6 +31,8 @@ _WAVES = np.round(
 # Row, column and angle of each of MOTIONS; rows count downwards, angles clockwise.
 _DIRECTIONS = np.array([[0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 0, -1]])
 _NUM_HEADINGS = 256
+_NUM_DIRECTIONS = 4
+_FRAMES_A_DIRECTION = 4  # One in so many frames begins another direction, on average.
 _NUM_SHADES = 193  # Of a colour's red, green and blue: the brightest ones, lest digits vanish.
 
 
@@ -44,7 +47,10 @@ def draw_clip(
     blocks = _blocks_shape(recipe) if recipe.occlusion else [0]
     frames_shape = [recipe.num_frames, recipe.height, recipe.width, recipe.channels]
     pixels = frames_shape if recipe.noise else [0]
-    chances, block_words, pixel_words = words(key, [len(spans)], blocks, pixels)
+    changes = [2, recipe.num_frames] if recipe.task == "directions" else [0]
+    chances, block_words, pixel_words, change_words = words(
+        key, [len(spans)], blocks, pixels, changes
+    )
     draws = below(chances, np.array(spans))
     number, length, course = draws[0], recipe.min_frames + draws[1], draws[2]
 
@@ -53,7 +59,12 @@ def draw_clip(
     start = draws[3:6]
     if recipe.task == "digit":
         start = start.at[2].set(0)  # Upright: 6 is not 9.
-    poses = (start[None] + jnp.asarray(courses)[course]) % np.array([around], np.int32)
+    moved, label = jnp.asarray(courses)[course], course
+    if recipe.task == "directions":
+        moved, label = _changing(recipe, change_words, length)
+    elif recipe.task == "digit":
+        label = labels[number]
+    poses = (start[None] + moved) % np.array([around], np.int32)
 
     frames = _drawn(digits[number], poses, recipe.height, recipe.width)[..., None]
     if recipe.channels == 3:
@@ -66,8 +77,28 @@ def draw_clip(
     levels = jnp.clip((frames + LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
     step_mask = jnp.arange(recipe.num_frames) < length
     inputs = jnp.where(step_mask[:, None, None, None], levels, 0)
-    label = course if recipe.task == "motion" else labels[number]
     return {"inputs": inputs, "labels": label, "lengths": length}
+
+
+def _changing(
+    recipe: MovingDigits, words: UInt32[Array, "2 T"], length: Int32[Array, ""]
+) -> tuple[Int32[Array, "T 3"], Int32[Array, " T"]]:
+    """Row, column and angle since frame 0, and the direction that led to each frame.
+
+    Each direction lasts until chance ends it; another one of the four follows. The first frame and
+    those after the last have the label UNKNOWN.
+    """
+    changes = below(words[0], np.full(recipe.num_frames, _FRAMES_A_DIRECTION)) == 0
+    others = 1 + below(words[1], np.full(recipe.num_frames, _NUM_DIRECTIONS - 1))
+    # What the first frame draws is the first direction: any of the four.
+    first = below(words[1], np.full(recipe.num_frames, _NUM_DIRECTIONS))
+    frames = jnp.arange(recipe.num_frames, dtype=jnp.int32)
+    turns = jnp.where(frames == 0, first, jnp.where(changes, others, 0))
+    directions = jnp.cumsum(turns) % _NUM_DIRECTIONS
+    steps = np.round(PLACE * recipe.speed * _DIRECTIONS[:_NUM_DIRECTIONS]).astype(np.int32)
+    moved = jnp.where(frames[:, None] == 0, 0, jnp.asarray(steps)[directions])
+    known = (frames > 0) & (frames < length)
+    return jnp.cumsum(moved, axis=0), jnp.where(known, directions, UNKNOWN)
 
 
 def _courses(recipe: MovingDigits) -> np.ndarray:

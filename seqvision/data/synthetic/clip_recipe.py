@@ -11,8 +11,9 @@ class MovingDigits:
     """The look of clips; the schema of `config.clips` and its rules bound each field.
 
     Attributes:
-      task: what the label is: `motion`, one of MOTIONS (only the first four where `turn` is 0), or
-        `digit`.
+      task: what the label is: `motion`, one of MOTIONS (only the first four where `turn` is 0),
+        `digit`, or `directions`: of every frame but the first, which of the first four MOTIONS led
+        to it; they change now and then.
       num_frames: T, the frames of the longest clips.
       min_frames: those of the shortest; lengths are uniform between them.
       height, width: pixels of the picture, whose opposite edges are one and the same.

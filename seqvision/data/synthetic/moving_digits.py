@@ -12,6 +12,7 @@ from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.synthetic.clip_drawing import draw_clip
 from seqvision.data.synthetic.clip_recipe import MovingDigits
 from seqvision.data.synthetic.made_split import MadeArrays, MadeSplit, check_grey, make
+from seqvision.data.targets import CLASSES, Targets
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
 
 
@@ -43,8 +44,8 @@ class MovingDigitsSplit(MadeSplit):
         """The clips with these numbers (B,); see `made_split.make`.
 
         Returns:
-          `inputs` (B, T, height, width, channels) uint8, `labels` (B,) int32 and `lengths` (B,)
-          int32; frames after them are 0.
+          `inputs` (B, T, height, width, channels) uint8, `labels` (B,) int32 (of `directions`
+          (B, T), see `targets.Targets`) and `lengths` (B,) int32; frames after them are 0.
         """
         (recipe,) = arrays.recipe
 
@@ -77,7 +78,8 @@ def moving_digits(
     return dataclasses.replace(
         source,
         fingerprints={name: split.fingerprint() for name, split in splits.items()},
-        class_names=recipe.motions if recipe.task == "motion" else source.class_names,
+        class_names=source.class_names if recipe.task == "digit" else recipe.motions,
+        targets=Targets("steps") if recipe.task == "directions" else CLASSES,
         splits=splits,
         input_shape=(recipe.num_frames, recipe.height, recipe.width, recipe.channels),
     )

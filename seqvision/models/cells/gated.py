@@ -1,4 +1,4 @@
-"""Cells that need a loop over time: LSTM, GRU, layer-normalised LSTM, JANET."""
+"""Cells that need a loop over time: LSTM, GRU in two forms, layer-normalised LSTM, JANET."""
 
 from typing import Any, ClassVar
 
@@ -161,6 +161,30 @@ class GRU(LoopCell):
         return (1 - z) * masked(n, mask) + z * h
 
 
+class ResetBeforeGRU(LoopCell):
+    """GRU that resets h before its product (Cho et al., 2014, arXiv 1406.1078, its third version).
+
+    As TensorFlow's GRUCell and Keras's GRU with `reset_after=False`. Gates in the order r, z, n:
+
+        r = sigmoid(W_r x + U_r h + b_r)        z = sigmoid(W_z x + U_z h + b_z)
+        n = tanh(W_n x + b_n + U_n (r h))       h' = (1 - z) m n + z h
+    """
+
+    gates: ClassVar = ("reset", "keep", "candidate")
+
+    @classmethod
+    def next_memory(
+        cls, ops: Operations, p: Parameters, memory: Any, projected: Any, refine: bool, mask: Any
+    ) -> Any:
+        h = memory
+        u_r, u_z, u_n = ops.split(p["recurrent_kernel"], 3)
+        r, z, n = ops.split(projected, 3)
+        r = ops.sigmoid(r + ops.matmul(h, u_r))
+        z = ops.sigmoid(z + ops.matmul(h, u_z))
+        n = ops.tanh(n + ops.matmul(r * h, u_n))
+        return (1 - z) * masked(n, mask) + z * h
+
+
 class JANET(LoopCell):
     """Just another network: the LSTM with its forget gate alone.
 
@@ -185,6 +209,7 @@ class JANET(LoopCell):
 GATED_CELLS: dict[str, type[Cell]] = {
     "lstm": LSTM,
     "gru": GRU,
+    "gru_reset_before": ResetBeforeGRU,
     "layer_norm_lstm": LayerNormLSTM,
     "janet": JANET,
 }

@@ -4,7 +4,6 @@ import jax
 
 from seqvision.models.execution.measured_times import faster_on_cpu
 from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
-from seqvision.models.execution.persistent_lstm import MAX_HIDDEN_SIZE
 
 EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
@@ -16,6 +15,9 @@ and `fused` where that cannot be; where nothing was measured, it is `scan`."""
 
 MEASURED_ON = "9.0"
 """The compute capability of the GPU on which paths were compared, an H200; that of an H100 too."""
+
+MAX_PERSISTENT_SIZE = 128
+"""Four products of 128 x 128 in 16 bits are 128 KiB; a multiprocessor of an H100 has 227 KiB."""
 
 CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",), "persistent": ("lstm",)}
 
@@ -63,10 +65,10 @@ def choose_execution(
 
 def _why_not_persistent(hidden_size: int, dtype: str) -> str:
     """Empty where nothing speaks against it."""
-    if hidden_size > MAX_HIDDEN_SIZE:
+    if hidden_size > MAX_PERSISTENT_SIZE:
         return (
-            f"execution 'persistent' keeps the weights of at most {MAX_HIDDEN_SIZE} units on the"
-            f" chip, not of {hidden_size}; choose scan or auto"
+            f"execution 'persistent' keeps the weights of at most {MAX_PERSISTENT_SIZE} units on"
+            f" the chip, not of {hidden_size}; choose scan or auto"
         )
     if dtype == "float32" and not allows_tf32():
         return (

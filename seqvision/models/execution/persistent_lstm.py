@@ -19,9 +19,6 @@ from seqvision.models.execution.nvidia import available
 from seqvision.models.execution.persistent_kernels import COLUMNS, Given, Options
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
 
-MAX_HIDDEN_SIZE = 128
-"""Four products of 128 x 128 in 16 bits are 128 KiB; a multiprocessor of an H100 has 227 KiB."""
-
 _MIN_HIDDEN_SIZE = 16
 
 
@@ -49,7 +46,7 @@ def persistent_lstm(
 
     Args:
       input_kernel, recurrent_kernel, bias: (D, 4H), (H, 4H), (4H,), gates in the order i, f, g, o;
-        H at most `MAX_HIDDEN_SIZE`.
+        H at most `choose.MAX_PERSISTENT_SIZE`.
       inputs: (B, T, D), T at least 1.
       initial_carry: (c, h), each (B, H).
       step_mask: (B, T); where it is False, the carry stays and the output is 0. The inputs there

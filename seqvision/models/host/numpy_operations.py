@@ -1,7 +1,7 @@
 """The operations of cells and running readouts in numpy."""
 
 import numpy as np
-from scipy.special import expit
+import scipy  # Its parts are loaded when they are used.
 
 from seqvision.models.host.product import product
 
@@ -9,12 +9,14 @@ from seqvision.models.host.product import product
 class NumpyOperations:
     """`cells.operations.Operations` of numpy arrays, float32."""
 
-    sigmoid = staticmethod(expit)
     tanh = staticmethod(np.tanh)
     where = staticmethod(np.where)
     exp = staticmethod(np.exp)
     maximum = staticmethod(np.maximum)
     reciprocal = staticmethod(np.reciprocal)
+
+    def sigmoid(self, array: np.ndarray) -> np.ndarray:
+        return scipy.special.expit(array)
 
     def softplus(self, array: np.ndarray) -> np.ndarray:
         return np.logaddexp(array, np.float32(0))

@@ -58,6 +58,11 @@ class Bundle:
                 }
             )
 
+    @property
+    def size(self) -> int:
+        """Bytes of the data files."""
+        return sum(self._lengths.values())
+
     def _checked_header(self, table: dict[bytes, bytes]) -> int:
         if _HEADER not in table:
             raise ValueError("it has no header")

@@ -114,7 +114,10 @@ def test_colours_of_a_tiff(tmp_path: Path, order: str, compression: str) -> None
     ("dtype", "named"),
     [("uint64", "64-bit whole numbers"), ("int64", "64-bit signed"), ("float32", "32-bit floats")],
 )
-def test_a_tiff_that_is_not_read_is_named(tmp_path: Path, dtype: str, named: str) -> None:
+def test_a_tiff_that_is_not_read_is_named(
+    tmp_path: Path, dtype: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
     values = VALUES.astype(dtype)
     values = np.stack([values] * 3, axis=-1) if dtype == "float32" else values
     with pytest.raises(UnreadableImageError, match=named):
@@ -142,8 +145,9 @@ def test_zero_is_white_in_any_byte_order(tmp_path: Path, order: str, compression
     assert found.tolist() == READ
 
 
-def test_planes_of_16_bits_are_refused(tmp_path: Path) -> None:
+def test_planes_of_16_bits_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow reads their bytes as pixels."""
+    monkeypatch.setitem(sys.modules, "tifffile", None)
     file = tiff(tmp_path / "a.tif", np.stack([VALUES] * 3, axis=-1), "<")
     content = file.read_bytes()
     # The tag of the sample format, which has its default, becomes PlanarConfiguration 2.

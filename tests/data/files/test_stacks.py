@@ -1,6 +1,7 @@
 """Stacks as ImageJ, OME and tifffile write them, made here byte by byte from their descriptions."""
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_colours_are_no_axis(tmp_path: Path) -> None:
     assert read_frames(tmp_path / "x.tif")[0, 0, 0].tolist() == [10, 20, 30]
 
 
-def test_an_imagej_stack_in_one_page(tmp_path: Path) -> None:
+def test_an_imagej_stack_in_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ImageJ's own form of large stacks: one page, and the other images behind its pixels."""
     description = b"ImageJ=1.54f\nimages=3\nframes=3\n\0"
     pixels = bytes(range(90))
@@ -110,8 +111,14 @@ def test_an_imagej_stack_in_one_page(tmp_path: Path) -> None:
     (tmp_path / "x.tif").write_bytes(content)
     with Image.open(tmp_path / "x.tif") as opened:  # Pillow alone sees the first image.
         assert np.asarray(opened).tobytes() == pixels[:30]
-    with pytest.raises(UnreadableImageError, match=r"3 frames with 1 page\(s\)"):
-        read_frames(tmp_path / "x.tif")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "tifffile", None)
+        with pytest.raises(UnreadableImageError, match=r"3 frames with 1 page\(s\)"):
+            read_frames(tmp_path / "x.tif")
+    pytest.importorskip("tifffile")
+    (tmp_path / "y.tif").write_bytes(content)
+    assert kind_of(tmp_path / "y.tif") == "clip"
+    assert read_frames(tmp_path / "y.tif").tobytes() == pixels
 
 
 def test_an_animated_avif_is_a_clip(tmp_path: Path) -> None:

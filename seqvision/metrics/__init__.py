@@ -1,0 +1,1 @@
+"""Metrics of predictions beside their targets, in float64 on the host."""
