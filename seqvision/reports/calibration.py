@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-NUM_BINS = 15
+from seqvision.metrics.calibration import BINS, expected_calibration_error
 
 
 class Reliability(NamedTuple):
@@ -14,8 +14,7 @@ class Reliability(NamedTuple):
       counts: int (bins,).
       confidence: float64 (bins,), the mean in each bin; 0 where it is empty.
       accuracy: float64 (bins,), the fraction that is right; 0 where it is empty.
-      ece: the expected calibration error (Guo et al., 2017, arXiv 1706.04599): the mean distance
-        of the two, weighted by the counts.
+      ece: see `metrics.calibration.expected_calibration_error`.
     """
 
     counts: np.ndarray
@@ -24,15 +23,16 @@ class Reliability(NamedTuple):
     ece: float
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = NUM_BINS) -> Reliability:
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
     """Of predictions (N,), at least one: how sure each was, 0 to 1, and whether it was right."""
     confidence = np.asarray(confidence, np.float64)
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights, bins) for weights in (confidence, np.asarray(correct))]
-    mean, accuracy = (total / np.maximum(count, 1) for total in sums)
-    ece = float((count * np.abs(mean - accuracy)).sum() / count.sum())
-    return Reliability(count, mean, accuracy, ece)
+    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    counts = np.bincount(place, minlength=BINS)
+    sums = [np.bincount(place, weights, BINS) for weights in (confidence, np.asarray(correct))]
+    mean, accuracy = (total / np.maximum(counts, 1) for total in sums)
+    return Reliability(
+        counts, mean, accuracy, expected_calibration_error(confidence, np.asarray(correct))
+    )
 
 
 def calibration_words(found: Reliability) -> str:

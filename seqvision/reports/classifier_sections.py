@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqvision.data.dataset import Split
+from seqvision.metrics.confusion import confusion_matrix
 from seqvision.reports.beliefs import decided_when_sure, seen_words, step_accuracy
 from seqvision.reports.calibration import Reliability, calibration_words, reliability
 from seqvision.reports.charts import FIRST, MUTED, REST, SECOND, chart_style, new_figure, svg
-from seqvision.reports.confusion import commonest, confusion_matrix, confusion_words
+from seqvision.reports.confusion import commonest, confusion_words
 from seqvision.reports.examined import (
     Examined,
     examine,
@@ -39,7 +40,7 @@ def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Sec
 
 def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
     """The confusion matrix, and the three commonest confusions in words."""
-    matrix = confusion_matrix(examined.labels, examined.predicted, len(names))
+    matrix = confusion_matrix(examined.labels, examined.predicted, len(names)).astype(int)
     found = commonest(matrix, 3 if len(names) <= _MOST_CLASSES else 10)
     total = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     alt = (

@@ -13,7 +13,7 @@ from seqvision.config.validation import flatten
 from seqvision.reports.charts import chart_style, new_figure, svg
 from seqvision.reports.page import PAGE, Section, fill, write_page
 from seqvision.runtime.console import duration_text
-from seqvision.sweeps.plan import Plan, PlannedRun
+from seqvision.sweeps.plan import Plan, PlannedRun, metric_of
 from seqvision.sweeps.plots import draw_curves, draw_field, run_colours
 from seqvision.sweeps.table import Outcome, best_of, outcome_of, short_names, values_of
 from seqvision.tasks.metric_text import format_metric
@@ -40,17 +40,16 @@ def plans_of(runs: Mapping[str, Settings]) -> Iterator[Plan]:
     Args:
       runs: their configs, by the paths of their folders.
     """
-    for reads_text, metric in ((False, "accuracy"), (True, "cer")):
-        chosen = {name: one for name, one in runs.items() if one.reads_text == reads_text}
+    for metric in sorted({metric_of(one) for one in runs.values()}):
+        chosen = {name: one for name, one in runs.items() if metric_of(one) == metric}
         fields = [flatten(one) for one in chosen.values()]
         keys = [
             key
-            for key in (fields[0] if fields else ())
+            for key in fields[0]
             if key not in _PLACES and len({str(one[key]) for one in fields}) > 1
         ]
-        if chosen:
-            planned = (PlannedRun(name, {}, one) for name, one in chosen.items())
-            yield Plan(tuple(keys[:_MOST_FIELDS]), tuple(planned), metric)
+        planned = (PlannedRun(name, {}, one) for name, one in chosen.items())
+        yield Plan(tuple(keys[:_MOST_FIELDS]), tuple(planned), metric)
 
 
 def write_comparison(path: Path, title: str, plans: Sequence[Plan], root: Path) -> None:
@@ -68,16 +67,15 @@ def write_comparison(path: Path, title: str, plans: Sequence[Plan], root: Path) 
     sections: list[Section] = []
     for plan in plans:
         outcomes = [outcome_of(root / run.name, plan) for run in plan.runs]
-        kind = "" if len(plans) == 1 else "readers" if plan.metric == "cer" else "classifiers"
-        sections += _sections(plan, outcomes, root, path.parent, kind)
+        which = f" by {plan.metric}" if len(plans) > 1 else ""
+        sections += _sections(plan, outcomes, root, path.parent, which)
     number = sum(len(plan.runs) for plan in plans)
     write_page(path, title, f"{number} runs side by side", sections)
 
 
 def _sections(
-    plan: Plan, outcomes: list[Outcome], root: Path, folder: Path, kind: str
+    plan: Plan, outcomes: list[Outcome], root: Path, folder: Path, which: str
 ) -> Iterator[Section]:
-    of_kind = f" of {kind}" * bool(kind)
     names = list(short_names(plan.keys).values())
     head = [f"best validation {plan.metric}", "at step", f"test {plan.metric}", "time", "status"]
     best = best_of(plan, outcomes)
@@ -96,12 +94,12 @@ def _sections(
         reasons=[pair for pair in reasons if pair[1]],
         best=None if best is None else _best_words(plan, outcomes[best], best),
     )
-    yield Section(f"results{kind}", f"Results{of_kind}", body)
+    yield Section(f"results{which.replace(' ', '-')}", f"Results{which}", body)
     charts = list(_charts(plan, outcomes, names))
     body = fill(
         "charts.html", words=["Each run has the colour that it has in the table."], charts=charts
     )
-    yield Section(f"curves{kind}", f"Curves{of_kind}", body)
+    yield Section(f"curves{which.replace(' ', '-')}", f"Curves{which}", body)
 
 
 def _cells(plan: Plan, run: PlannedRun, outcome: Outcome) -> list[str]:

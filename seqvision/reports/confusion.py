@@ -1,4 +1,4 @@
-"""Confusions of classes: the matrix, and the commonest in words."""
+"""The commonest confusions of classes, in words."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,15 +21,14 @@ class Confusion(NamedTuple):
     total: int
 
 
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """How many examples of each class (rows) were predicted as each (columns): (K, K) int."""
-    places = np.asarray(labels, np.int64) * num_classes + predicted
-    return np.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
 def commonest(matrix: np.ndarray, count: int = 3) -> list[Confusion]:
-    """The most frequent mistakes, the most frequent first; of equals that of the first class."""
-    wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
+    """The most frequent mistakes, the most frequent first; of equals that of the first class.
+
+    Args:
+      matrix: (K, K), see `metrics.confusion.confusion_matrix`.
+      count: how many at most.
+    """
+    wrong = matrix * (1 - np.eye(len(matrix)))
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
     pairs = [divmod(int(place), len(matrix)) for place in order]
     return [

@@ -15,7 +15,7 @@ from seqvision.runtime.console import duration_text
 from seqvision.tasks.metric_text import format_row
 
 _ENVIRONMENT = {"packages": {"*": str}, "devices": [str], "command": [str], "data": dict}
-_FIRST = ("accuracy", "cer", "exact_match", "loss")
+_FIRST = ("accuracy", "cer", "mae", "map", "exact_match", "loss")
 # Where they were written or read changes nothing.
 _PLACES = ("data.dir", "data.cache_dir")
 
@@ -92,7 +92,7 @@ def result_rows(records: Records) -> list[tuple[str, dict[str, str]]]:
     rows = []
     for split in sorted(metrics, key=("test", "validation").index):
         words = format_row(metrics[split])
-        del words["count"]
+        words.pop("count", None)
         names = sorted(words, key=lambda name: _FIRST.index(name) if name in _FIRST else 9)
         rows.append((split, {name.replace("_", " "): words[name] for name in names}))
     return rows

@@ -136,7 +136,7 @@ def shard_of(runs: Sequence[PlannedRun], shard: str) -> list[PlannedRun]:
 
 
 def _common_metric(runs: Sequence[PlannedRun]) -> str:
-    metrics = {_metric(run.settings) for run in runs}
+    metrics = {metric_of(run.settings) for run in runs}
     if len(metrics) > 1:
         raise UserError(
             "get_sweep(): the sweep mixes text-reading and classification runs, or others of"
@@ -146,7 +146,8 @@ def _common_metric(runs: Sequence[PlannedRun]) -> str:
     return metrics.pop()
 
 
-def _metric(settings: Settings) -> str:
+def metric_of(settings: Settings) -> str:
+    """By which runs with these settings are compared."""
     if settings.reads_text:
         return "cer"
     usual = "mae" if settings.data.target == "number" else "accuracy"

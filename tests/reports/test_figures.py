@@ -8,10 +8,11 @@ import pytest
 
 from configs import default
 from seqvision.config.validation import validate
+from seqvision.metrics.confusion import confusion_matrix
 from seqvision.reports.beliefs import SURE, sureness_words
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import line_chart, svg
-from seqvision.reports.confusion import Confusion, commonest, confusion_matrix
+from seqvision.reports.confusion import Confusion, commonest
 from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.film import draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
@@ -19,12 +20,12 @@ from seqvision.reports.pictures import strip
 
 
 def test_bins_by_hand() -> None:
-    found = reliability(np.array([0.5, 0.55, 1.0, 0.91]), np.array([1, 0, 1, 1]), bins=10)
-    assert found.counts.tolist() == [0, 0, 0, 0, 1, 1, 0, 0, 0, 2]
-    np.testing.assert_allclose(found.accuracy[[4, 5, 9]], [1, 0, 1])
-    np.testing.assert_allclose(found.confidence[[4, 5, 9]], [0.5, 0.55, 0.955])
-    np.testing.assert_allclose(found.ece, (0.5 + 0.55 + 2 * 0.045) / 4)
-    assert "74.0% sure and 75.0% right: less sure than it is right." in calibration_words(found)
+    found = reliability(np.array([0.5, 0.55, 1.0, 0.96]), np.array([1, 0, 1, 1]))
+    assert found.counts.tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 2]
+    np.testing.assert_allclose(found.accuracy[[7, 8, 14]], [1, 0, 1])
+    np.testing.assert_allclose(found.confidence[[7, 8, 14]], [0.5, 0.55, 0.98])
+    np.testing.assert_allclose(found.ece, (0.5 + 0.55 + 2 * 0.02) / 4)
+    assert "75.2% sure and 75.0% right: about as sure as it is right." in calibration_words(found)
 
 
 def test_confusions_in_order() -> None:
