@@ -70,6 +70,15 @@ def _predictions(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray, np.nda
     return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
 
 
+def example_arrays(split: Split, numbers: list[int]) -> list[np.ndarray]:
+    """Images (height, width, channels), or clips (T, ...) without their padding."""
+    batch = split.read(np.array(numbers, np.int32))
+    arrays = [np.asarray(array) for array in batch["inputs"]]
+    if "lengths" not in batch:
+        return arrays
+    return [array[:length] for array, length in zip(arrays, batch["lengths"], strict=True)]
+
+
 def example_names(split: Split, numbers: list[int]) -> list[str]:
     """The files that examples come from, without the folder of them all; else their numbers."""
     if not split.names:

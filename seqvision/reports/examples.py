@@ -7,7 +7,7 @@ import numpy as np
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import StreamClassifier
 from seqvision.reports.beliefs import sureness_words
-from seqvision.reports.examined import Examined, example_names
+from seqvision.reports.examined import Examined, example_arrays, example_names
 from seqvision.reports.film import Film, draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
 from seqvision.reports.pictures import data_uri, strip
@@ -50,7 +50,7 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     """Reads examples of the split by their numbers, and looks at each more closely."""
     if not numbers:
         return []
-    arrays = _arrays(examined, numbers)
+    arrays = example_arrays(examined.split, numbers)
     predictor = Predictor(run)
     probabilities = [prediction["probabilities"] for prediction in predictor(arrays)]
     classes = [int(one.argmax()) for one in probabilities]
@@ -62,15 +62,6 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     labels, names = examined.labels[numbers].tolist(), example_names(examined.split, numbers)
     parts = zip(names, labels, arrays, probabilities, beliefs, changes, strict=True)
     return [_described(run, examined, bands, *part) for part in parts]
-
-
-def _arrays(examined: Examined, numbers: list[int]) -> list[np.ndarray]:
-    """Images (height, width, channels), or clips (T, ...) without their padding."""
-    batch = examined.split.read(np.array(numbers, np.int32))
-    arrays = [np.asarray(array) for array in batch["inputs"]]
-    if "lengths" not in batch:
-        return arrays
-    return [array[:length] for array, length in zip(arrays, batch["lengths"], strict=True)]
 
 
 def _beliefs(run: Run, array: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from seqvision.reports.facts import (
     result_rows,
     status_words,
 )
+from seqvision.reports.number_sections import number_sections
 from seqvision.reports.page import Section, fill, write_page
 from seqvision.reports.reader_sections import reader_sections
 from seqvision.runs.header import parameter_table, residence
@@ -25,6 +26,10 @@ from seqvision.runs.saved_run import Run
 from seqvision.tasks.base import Task
 from seqvision.tasks.classification import Classification
 from seqvision.tasks.reading import TextReading
+from seqvision.tasks.regression import Regression
+
+_CURVES = 4
+"""So many are seen at once."""
 
 Sections = Callable[[Run, Split, str], Iterator[Section]]
 """Of a run, the examples that are looked at, and the name of their split."""
@@ -33,6 +38,7 @@ Sections = Callable[[Run, Split, str], Iterator[Section]]
 TASK_SECTIONS: dict[type[Task], tuple[Sections, ...]] = {
     Classification: (classifier_sections,),
     TextReading: (reader_sections,),
+    Regression: (number_sections,),
 }
 
 
@@ -77,7 +83,8 @@ def _curves(records: Records) -> Iterator[Section]:
     rows = [row for row in records.rows if row["split"] in ("train", "validation")]
     charts = [svg(curve_figure(rows, name), curve_words(rows, name)) for name in curve_names(rows)]
     if charts:
-        yield Section("curves", "Learning curves", fill("charts.html", words=[], charts=charts))
+        body = fill("charts.html", words=[], charts=charts[:_CURVES], more=charts[_CURVES:])
+        yield Section("curves", "Learning curves", body)
 
 
 def _costs(records: Records, run: Run, dataset: Dataset) -> Section:

@@ -15,6 +15,7 @@ from seqvision.reports.charts import line_chart, svg
 from seqvision.reports.confusion import Confusion, commonest
 from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.film import draw_film
+from seqvision.reports.number_sections import number_figure, number_words
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
 from seqvision.reports.pictures import strip
 
@@ -148,6 +149,16 @@ def test_curves_of_known_and_other_metrics() -> None:
     [train, validation] = curve_figure(rows, "loss").axes[0].lines
     assert train.get_xydata().tolist() == [[5, 2], [10, 1]]
     assert validation.get_xydata().tolist() == [[5, 3]]
+
+
+def test_numbers_by_hand() -> None:
+    truths, values = np.array([1.0, np.nan, 3.0, 5.0]), np.array([2.0, 9.0, 3.5, 4.0])
+    words = number_words(truths, values)
+    assert words.startswith("Of 3 known numbers, predictions are off by 0.8333 on average, and by")
+    assert words.endswith("They lie 0.1667 above the truth on average.")
+    [points] = number_figure(truths, values).axes[0].collections
+    assert points.get_offsets().tolist() == [[1, 2], [3, 3.5], [5, 4]]
+    assert number_words(truths[1:2], values[1:2]) == "No true number is known."
 
 
 def test_a_chart_takes_the_colours_of_the_page() -> None:
