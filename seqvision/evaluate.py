@@ -14,7 +14,7 @@ from seqvision.inference.decision import MEASURES, check_measure
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import Run, load_run, load_seeds, of_features
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import say
@@ -65,6 +65,8 @@ def evaluate_run(
         run = runs[0]
         _check_asked(runs, output, decide)
         check_trained_with(run, settings)
+        runs = [of_features(one) for one in runs]
+        run = runs[0]
         dataset = load_trained_on(run, settings)
     asked = (settings, split_name, output, seed, decide)
     processes.check_same(

@@ -66,7 +66,7 @@ def _training_facts(
     facts = {
         "data": (
             f"{dataset.title}: {sizes};"
-            f" {'x'.join(map(str, dataset.input_shape))}, {dataset.num_classes} classes;"
+            f" {'x'.join(map(str, dataset.read_shape))}, {dataset.num_classes} classes;"
             f" {residence(dataset)}"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
@@ -78,6 +78,8 @@ def _training_facts(
     }
     if text := str(dataset.tones):
         facts["values"] = text
+    if settings.model.backbone != "none":
+        facts["backbone"] = _backbone(settings, dataset)
     if settings.reads_text:
         facts["alphabet"] = Alphabet(dataset.class_names).described()
     if settings.num_seeds > 1:
@@ -88,6 +90,14 @@ def _training_facts(
         peak = flops_text(environment["peak_flops"])
         facts["peak"] = f"{peak}/s in {settings.model.compute_dtype} products, measured now"
     return facts
+
+
+def _backbone(settings: Settings, dataset: Dataset) -> str:
+    model = settings.model
+    if model.computes_features_once:
+        return f"{model.backbone}, frozen: {dataset.input_shape[-1]} features of each frame"
+    rate = settings.optimizer.backbone_scale * settings.optimizer.learning_rate
+    return f"{model.backbone}, {model.backbone_trainable} trained at {rate:g}"
 
 
 def residence(dataset: Dataset) -> str:

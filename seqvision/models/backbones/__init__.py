@@ -15,6 +15,8 @@ from seqvision.models.backbones.resnet import ResNet
 from seqvision.shapes import FeatureMaps, Features, Images
 
 _GROUP_SIZE = 4
+LEAST_SIDE = 32
+"""Pixels of the smallest frames: each stage halves them."""
 TRAINABLE = {"none": 0, "last_stage": 1, "last_two_stages": 2}
 """How many of the last stages learn; with `all`, all of them."""
 
@@ -82,6 +84,14 @@ class Backbone(nn.Module):
         else:
             features = _means(module(images))
         return jax.lax.stop_gradient(features) if self.trainable == "none" else features
+
+
+def is_frozen(name: str, trainable: str, array: str) -> bool:
+    """Whether an array of a backbone, such as `network/stem/kernel`, stays as it is."""
+    *layers, part = array.split("/")
+    if len(layers) < 2 or part in ("mean", "var"):
+        return True
+    return BACKBONES[name].create().stage_of(layers[1]) < first_trained(name, trainable)
 
 
 def _means(maps: FeatureMaps) -> Features:

@@ -114,6 +114,12 @@ class InvertedNet(BackboneNetwork):
     activation: str = "relu6"
     like_tensorflow: bool = False
 
+    def stage_of(self, layer: str) -> int:
+        """See `BackboneNetwork`. The head belongs to the last stage."""
+        if layer == "stem":
+            return 0
+        return self.blocks[-1 if layer == "head" else int(layer.split("_")[1])].stage
+
     @nn.compact
     def __call__(self, images: Images) -> FeatureMaps:
         """(B, height, width, 3), normalised, to (B, height / 32, width / 32, head)."""

@@ -18,6 +18,10 @@ class BackboneNetwork(nn.Module):
     dtype: jnp.dtype | None = None
     first_trained: int = 0
 
+    def stage_of(self, layer: str) -> int:
+        """The stage that a layer, by its name, belongs to."""
+        raise NotImplementedError
+
     def boundary(self, maps: FeatureMaps, stage: int) -> FeatureMaps:
         """The maps before a stage: no gradient passes where those below it do not learn."""
         return jax.lax.stop_gradient(maps) if stage == self.first_trained else maps

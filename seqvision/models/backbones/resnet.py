@@ -55,6 +55,10 @@ class ResNet(BackboneNetwork):
     sizes: tuple[int, int, int, int] = (2, 2, 2, 2)
     bottleneck: bool = False
 
+    def stage_of(self, layer: str) -> int:
+        """See `BackboneNetwork`."""
+        return 0 if layer == "stem" else int(layer.split("_")[1])
+
     @nn.compact
     def __call__(self, images: Images) -> FeatureMaps:
         """(B, height, width, 3), normalised, to (B, height / 32, width / 32, D)."""
