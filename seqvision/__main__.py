@@ -45,6 +45,7 @@ MODES = {
     ),
     "import": Mode(("workdir", "inputs", "check"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
+    "features": Mode(("inputs", "output"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices"), ()),
 }

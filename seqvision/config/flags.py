@@ -31,13 +31,13 @@ flags.DEFINE_string("split", "test", "evaluate, export: train, validation or tes
 flags.DEFINE_string(
     "inputs",
     "",
-    "predict, read: a glob pattern of images; predict: also of clips or .npz files. import: the"
-    " weights.",
+    "predict, read: a glob pattern of images; predict: also of clips or .npz files. features:"
+    " clips (by default the data set of the config). import: the weights.",
 )
 flags.DEFINE_string(
     "output",
     "",
-    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder.",
+    "predict (printed by default), evaluate: a .csv or .jsonl file; export, features: a folder.",
 )
 flags.DEFINE_string(
     "check",

@@ -26,6 +26,7 @@ from seqvision.data.features.extraction import Extractor
 from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.examples import ExampleSource
+from seqvision.data.sources.feature_folders import load_features
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.line_images import load_lines
@@ -133,6 +134,10 @@ def _folders(settings: Settings, loading: Loading) -> Dataset:
     return load_folders(expanded(settings.data.path, "config.data.path"), loading)
 
 
+def _features(settings: Settings, loading: Loading) -> Dataset:
+    return load_features(expanded(settings.data.path, "config.data.path"), loading)
+
+
 def _lines(settings: Settings, loading: Loading) -> Dataset:
     symbols, direction = settings.reading.alphabet, settings.reading.direction
     return load_lines(
@@ -189,6 +194,7 @@ _SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
     "tfds": _tfds,
     "npz": _npz,
     "folders": _folders,
+    "features": _features,
     "idx": _idx,
     "lines": _lines,
     "moving_digits": _moving_digits,

@@ -188,7 +188,9 @@ def _set(target: Any, key: Any, value: Any) -> None:
 
 
 def _storage(identity: Any) -> Storage:
-    kind, named, key, _, length = identity
+    kind, named, key, _, length, *view = identity  # None for a view, in files before PyTorch 1.6.
+    if view not in ([], [None]):
+        raise ValueError("its pickle has a storage that is a part of another one")
     if kind != "storage" or not isinstance(named, _Named) or not isinstance(key, str):
         raise ValueError("its pickle has a storage that is not described as PyTorch does")
     if not named.storage_type or type(length) is not int or length < 0:

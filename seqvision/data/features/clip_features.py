@@ -44,6 +44,10 @@ class FeatureCache:
     say: Callable[[str], None]
     show_progress: bool = False
 
+    def progress(self, total: int) -> Progress:
+        """Of so many frames; 0 where their number is not known."""
+        return Progress(total, self.say, self.show_progress)
+
     def store(self, extractor: Extractor, digest: str) -> FeatureStore:
         """That of a backbone with its weights, which have this digest."""
         key = repr((_VERSION, digest, extractor.compute_dtype))
@@ -92,12 +96,11 @@ def _computed(
     missing = [name for name in dataset.splits if name not in tables]
     if missing:
         total = sum(_num_frames(dataset, name) for name in missing)
-        progress = Progress(total, cache.say, cache.show_progress)
-        with contextlib.closing(progress):
+        with contextlib.closing(cache.progress(total)) as progress:
             for name in missing:
                 split = dataset.splits[name]
                 before = {one for table in tables.values() for one in _digests(table)}
-                tables[name] = _extracted(split, extractor, store, cache, progress, before)
+                tables[name] = _extracted(_chunks(split), extractor, store, cache, progress, before)
                 write_table(paths[name], tables[name])
     used = {one for table in tables.values() for one in _digests(table)}
     if damaged := store.forget_damaged(used):
@@ -107,16 +110,16 @@ def _computed(
 
 
 def _extracted(
-    split: Split,
+    batches: Iterator[dict[str, np.ndarray]],
     extractor: Extractor,
     store: FeatureStore,
     cache: FeatureCache,
     progress: Progress,
     before: set[bytes],
 ) -> dict[str, np.ndarray]:
-    """Reads a split once; computes, and keeps batch by batch, what the store lacks.
+    """Computes what the store lacks of some clips, and keeps it batch by batch; their table.
 
-    `before` are the digests of the splits that were read before, which must stay.
+    `before` are the digests of other frames that must stay in the store.
     """
     digests: list[bytes] = []
     read: list[dict[str, np.ndarray]] = []
@@ -138,7 +141,7 @@ def _extracted(
         running.append((keys, result))
         pending.update(keys)
 
-    for batch in _chunks(split):
+    for batch in batches:
         lengths = lengths_of(batch)
         new = 0
         for clip, length in zip(batch["inputs"], lengths, strict=True):
@@ -156,6 +159,8 @@ def _extracted(
     if waiting:
         compute(list(waiting))
     finish()
+    if not read:
+        return {}
     others = {name: np.concatenate([one[name] for one in read]) for name in read[0]}
     return {"digests": np.frombuffer(b"".join(digests), "V32"), **others}
 
@@ -195,6 +200,31 @@ def _chunks(split: Split) -> Iterator[dict[str, np.ndarray]]:
             ahead = pool.submit(split.read, part)
             yield batch
         yield ahead.result()
+
+
+def features_of_clips(
+    clips: Iterator[np.ndarray], extractor: Extractor, cache: FeatureCache
+) -> list[np.ndarray]:
+    """The features (L, D) of each of some clips (L, height, width, channels), uint8.
+
+    Raises:
+      UserError: see `with_features`.
+    """
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        for clip in clips:
+            yield {"inputs": clip[None]}
+
+    store = cache.store(extractor, digest_of(extractor.params))
+    try:
+        with store.locked(cache.say), contextlib.closing(cache.progress(0)) as progress:
+            table = _extracted(batches(), extractor, store, cache, progress, set())
+            if not table:
+                return []
+            features = store.gather(_digests(table))
+    except OSError as error:
+        raise UserError(explain_os_error(error, store.folder, "config.data.cache_dir")) from error
+    return np.split(features, np.cumsum(table["lengths"])[:-1])
 
 
 def _splits(

@@ -72,12 +72,12 @@ class Progress:
         """Begins.
 
         Args:
-          total: frames in all, as far as that is known.
+          total: frames in all, as far as that is known; else 0.
           say: called with lines.
           show_bar: draw a bar in their place.
         """
         self._total, self._say = total, say
-        self._bar = tqdm(total=total, unit="frame", disable=not show_bar, leave=False)
+        self._bar = tqdm(total=total or None, unit="frame", disable=not show_bar, leave=False)
         self._show_bar, self.computed, self._done = show_bar, 0, 0
         self._start = self._last = time.perf_counter()
 
@@ -90,11 +90,12 @@ class Progress:
         if self._show_bar or now - self._last < _SAY_SECONDS or not self._done:
             return
         self._last = now
-        left = (now - self._start) * (self._total - self._done) / self._done
-        self._say(
-            f"features of {self._done:,}/{self._total:,} frames  {self.rate:,.1f} frames/s"
-            f"  ETA {duration_text(max(left, 0))}"
-        )
+        text = f"{self._done:,}"
+        eta = ""
+        if self._total:
+            left = (now - self._start) * (self._total - self._done) / self._done
+            text, eta = f"{text}/{self._total:,}", f"  ETA {duration_text(max(left, 0))}"
+        self._say(f"features of {text} frames  {self.rate:,.1f} frames/s{eta}")
 
     @property
     def rate(self) -> float:
