@@ -1,5 +1,6 @@
 """Weights of a backbone out of a file of torchvision, timm or EfficientNet-PyTorch."""
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ def load_backbone(path: Path, name: str) -> dict[str, Any]:
       UserError: it cannot be read, is of another network, lacks a layer, or has one of another
         shape: one line.
     """
-    shapes = _shapes(name)
+    shapes = shapes_of(name)
     if path.suffix == OWN:
         return _nested(_own(path, name, shapes))
     arrays = open_source(path).arrays
@@ -62,7 +63,9 @@ def digest_of(params: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _shapes(name: str) -> dict[str, tuple[int, ...]]:
+@functools.cache
+def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the parameters of a backbone, by their names."""
     images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     variables: Any = jax.eval_shape(Backbone(name).init, jax.random.key(0), images)
     return {leaf: array.shape for leaf, array in named_leaves(variables["params"])}
