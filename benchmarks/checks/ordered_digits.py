@@ -43,7 +43,7 @@ def main() -> None:
     mnist = load_tfds("mnist", "", Loading())
     train, test = (mnist.splits[name] for name in ("train", "test"))
     every = np.arange(len(train), dtype=np.int32)
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for seed, (split, count) in enumerate(SIZES.items()):
         source = test if split == "test" else train
         # Validation series are made of the last training images.

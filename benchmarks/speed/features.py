@@ -5,8 +5,8 @@
 
 OTHER_PYTHON has torch, keras and efficientnet-lite-pytorch. EfficientNet-Lite0 with ImageNet's
 weights: seqvision, PyTorch in batches of 32 (in both memory layouts) and with one call a frame.
-MobileNetV3-Small: seqvision, and Keras with one `predict` call a frame. Each process is new, computes some
-frames first, and is timed on all of them from uint8 in memory to features in memory.
+MobileNetV3-Small: seqvision, and Keras with one `predict` call a frame. Each process is new,
+computes some frames first, and is timed on all of them from uint8 in memory to features in memory.
 """
 
 import argparse
@@ -49,9 +49,8 @@ def main() -> None:
     print(f"features of the first frame: at most {apart:.1e} apart from PyTorch's")
     best = max(statistics.median(rates[name]) for name in _TORCH[:2])
     for name, values in rates.items():
-        print(
-            f"{name:24} median {statistics.median(values):8.1f}  {min(values):.1f}-{max(values):.1f}"
-        )
+        spread = f"{min(values):.1f}-{max(values):.1f}"
+        print(f"{name:24} median {statistics.median(values):8.1f}  {spread}")
     print(f"seqvision / PyTorch in batches: {statistics.median(rates[LITE]) / best:.2f}")
     for ours, theirs in ((LITE, "pytorch_frame"), (SMALL, "keras_frame")):
         ratio = statistics.median(rates[ours]) / statistics.median(rates[theirs])

@@ -24,7 +24,7 @@ def frames(count: int, side: int) -> np.ndarray:
 def torch_features(weights: str, threads: int, batch_size: int, channels_last: bool) -> Any:
     """EfficientNet-Lite0 of efficientnet-lite-pytorch: frames to features."""
     import torch
-    from efficientnet_lite_pytorch import EfficientNet
+    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-not-found]
 
     torch.set_num_threads(threads)
     network = EfficientNet.from_name("efficientnet-lite0")
