@@ -10,6 +10,7 @@ series are made of different digits of the training and of the test images.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -43,7 +44,7 @@ def main() -> None:
     mnist = load_tfds("mnist", "", Loading())
     train, test = (mnist.splits[name] for name in ("train", "test"))
     every = np.arange(len(train), dtype=np.int32)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for seed, (split, count) in enumerate(SIZES.items()):
         source = test if split == "test" else train
         # Validation series are made of the last training images.
