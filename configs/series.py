@@ -12,8 +12,8 @@ MedMNIST's keys and trains a CNN of its own.
 
 Measured on made series, `python -m benchmarks.checks.ordered_digits --clips=ordered
 --volumes=ordered.npz`: six MNIST digits that count up or down, 400 for training, so that the class
-is the order of the frames. Test accuracy (200 series, seed 0) and time of the whole command, MNIST
-prepared, on both cores of a 2-core AMD EPYC, much other work beside it, Python 3.11.7, jax 0.9.2,
+is the order of the frames. Test accuracy (200 series, seed 0) and time of the whole command in
+min:sec, on both cores of a 2-core AMD EPYC, much other work beside it, Python 3.11.7, jax 0.9.2,
 float32. `clips` with ImageNet weights and frames of 96x96 (config.data.height, width); a bag of
 frames is the same with --config.data.window=1, which reads each frame alone and takes the mean:
 

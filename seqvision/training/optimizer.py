@@ -99,9 +99,7 @@ def create_optimizer(
     return optax.chain(*parts)
 
 
-def scale_backbone(
-    scale: float, is_frozen: Callable[[str], bool]
-) -> optax.GradientTransformationExtraArgs:
+def scale_backbone(scale: float, is_frozen: Callable[[str], bool]) -> optax.GradientTransformation:
     """Multiplies the updates of a backbone, at `sequence/backbone`; those of frozen arrays by 0.
 
     As the last part it holds for weight decay, too.
