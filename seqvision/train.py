@@ -26,12 +26,7 @@ from seqvision.config.step_counts import is_due
 from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
 from seqvision.data.from_config import initial_backbone, load_dataset
-from seqvision.errors import (
-    UserError,
-    explain_os_error,
-    explain_out_of_memory,
-    is_out_of_memory,
-)
+from seqvision.errors import UserError, explain_os_error, explain_out_of_memory, is_out_of_memory
 from seqvision.profiling import peak
 from seqvision.runs.checkpoint import Checkpoints, check_path
 from seqvision.runs.compatibility import check_same_config
@@ -160,8 +155,8 @@ class _Training:
         ):
             state = self._restored(checkpoints)
             if state is None:
-                backbone = initial_backbone(self._settings)
-                state = new_state(self._setup, self._settings.init_from, backbone)
+                settings = self._settings
+                state = new_state(self._setup, settings.init_from, initial_backbone(settings))
             start = state.num_steps
             self._describe(start)
             reporter = TrainingReporter(
