@@ -35,7 +35,7 @@ def check(config: ConfigDict, changes: dict[str, Any]) -> None:
             0.2,
             "config.data.source of npz, folders, features, idx, lines",
         ),
-        ("data.test_fraction", 0.2, "config.data.source of npz, folders, features, idx, lines"),
+        ("data.test_fraction", 0.2, "config.data.source of npz, folders, features, idx"),
         ("schedule.start_fraction", 0.5, "config.schedule.warmup"),
         ("schedule.final_fraction", 0.5, "config.schedule.name=cosine or one_cycle"),
     ],

@@ -27,7 +27,8 @@ from seqvision.models.backbones.weights import digest_of, load_backbone, save_ba
 from seqvision.models.parameters import named_leaves
 from tests.data.weights.make_backbones import FILE, KEPT, images, weights
 
-# A program is compiled for each network; ResNet-50 is left to benchmarks/checks/backbones.py.
+# A program is compiled for each network. That of ResNet-50 takes longest: its figures are in the
+# file too, and passed; add "resnet50 torchvision" to compare them again.
 CASES = ("resnet18 torchvision", "mobilenet_v3_small torchvision", "mobilenet_v3_small timm",
          "efficientnet_lite0 timm", "tf_efficientnet_lite0 timm",
          "tf_efficientnet_lite0 EfficientNet-PyTorch")  # fmt: skip
