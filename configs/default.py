@@ -35,11 +35,12 @@ def get_config() -> ConfigDict:
     config.ema_decay = 0.0
 
     config.data = ConfigDict()
-    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips), idx
-    # (the four IDX files of the MNIST family), moving_digits (clips generated from a TFDS set of
-    # digits; see config.clips), digit_lines (lines of writing generated from one; see config.lines)
-    # or lines (images of lines, and a table of their texts). Networks for digit_lines and lines
-    # read text; others classify.
+    # tfds (a set by its TFDS name), npz (one file), folders (class folders of images or clips),
+    # features (features of each frame, from other programs or --mode=features), idx (the four IDX
+    # files of the MNIST family), moving_digits (clips generated from a TFDS set of digits; see
+    # config.clips), digit_lines (lines of writing generated from one; see config.lines) or lines
+    # (images of lines, and a table of their texts). Networks for digit_lines and lines read text;
+    # others classify.
     config.data.source = "tfds"
     # digit_lines: mnist, or another grey set whose classes are single symbols. tfds, moving_digits:
     # mnist, fashion_mnist, kmnist, emnist/letters, cifar10, ...
@@ -49,10 +50,14 @@ def get_config() -> ConfigDict:
     config.data.dir = ""
     # Where files are kept for the next start ("" = the user's cache folder). tfds, moving_digits,
     # digit_lines: the decoded arrays; npz, folders: the results of scanning a streamed set.
+    # Features of a frozen backbone.
     config.data.cache_dir = ""
-    # npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the four IDX
-    # files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and `.gt.txt`, PAGE
-    # or ALTO files.
+    # The most that the features of frozen backbones may take there; those unused for longest are
+    # deleted first.
+    config.data.feature_cache_bytes = 21_474_836_480
+    # npz, folders, features, idx, lines: the .npz file, the folder that holds the class folders,
+    # the four IDX files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and
+    # `.gt.txt`, PAGE or ALTO files.
     config.data.path = ""
     # npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the folders
     # inside a class folder are: groups of single images (images), clips, or auto (clips for
@@ -80,8 +85,9 @@ def get_config() -> ConfigDict:
     config.data.paper = "auto"
     # folders: a file that cannot be decoded ends the run (fail) or is left out and counted (skip).
     config.data.broken_files = "fail"
-    # tfds, npz, folders: sets whose images would take more bytes than this in memory are streamed:
-    # each example is read (and decoded) when it is needed. It changes speed, not results.
+    # tfds, npz, folders, features of a frozen backbone: sets whose images would take more bytes
+    # than this in memory are streamed: each example is read (and decoded) when it is needed. It
+    # changes speed, not results.
     config.data.resident_bytes = 2_147_483_648
     # Pixels that images and frames are scaled to, proportions kept (0 = as they are).
     config.data.height = 0
@@ -95,9 +101,9 @@ def get_config() -> ConfigDict:
     # tfds, moving_digits, digit_lines: the validation split is this many examples from the end of
     # the train split (0 = none).
     config.data.validation_examples = 5000
-    # npz, folders, idx, lines: without splits of their own, these fractions of the examples become
-    # the validation and the test split, chosen by the SHA-256 of each example's content, or of its
-    # group (0 = none).
+    # npz, folders, features, idx, lines: without splits of their own, these fractions of the
+    # examples become the validation and the test split, chosen by the SHA-256 of each example's
+    # content, or of its group (0 = none).
     config.data.validation_fraction = 0.1
     config.data.test_fraction = 0.1
     # Clips: frames that the network reads at once; longer clips are cut into windows (0 = whole
@@ -187,9 +193,9 @@ def get_config() -> ConfigDict:
 
     config.model = ConfigDict()
     # One time step: rows, columns, pixels, permuted_pixels (one fixed order), patches, cnn (all CNN
-    # features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN features of each
-    # frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that sees no column to
-    # come).
+    # features at once), cnn_rows (rows of the CNN's feature map), frames (CNN features of each
+    # frame of a clip) or features (those that data.source=features reads). Lines of writing:
+    # columns, or cnn_columns (a CNN that sees no column to come).
     config.model.sequence = "rows"
     # patches: height and width of a patch in pixels.
     config.model.patch_size = 4
@@ -201,6 +207,14 @@ def get_config() -> ConfigDict:
     config.model.cnn_padding = "same"
     # frames: a CNN of its own for each frame position; for clips of one length.
     config.model.cnn_per_frame = False
+    # frames: in place of the CNN a pretrained network, none, efficientnet_lite0,
+    # tf_efficientnet_lite0 (as TensorFlow pads), resnet18, resnet50 or mobilenet_v3_small.
+    config.model.backbone = "none"
+    # A file of its weights: a .safetensors or .pth of torchvision or timm.
+    config.model.backbone_weights = ""
+    # Which of its stages learn: none (the features of every frame are computed once and kept),
+    # last_stage, last_two_stages or all. Batch statistics stay as they are.
+    config.model.backbone_trainable = "none"
     # lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm or min_gru. The second GRU
     # resets the hidden state before its product, as TensorFlow's GRUCell.
     config.model.cell = "lstm"
@@ -262,6 +276,9 @@ def get_config() -> ConfigDict:
     config.optimizer.decay = 0.9
     # adamw, sgd, rmsprop: decoupled weight decay, on kernels only, not on biases.
     config.optimizer.weight_decay = 0.0
+    # Learning rate of a backbone that learns (config.model.backbone_trainable), as a fraction of
+    # that of the rest.
+    config.optimizer.backbone_scale = 0.1
     # Gradients are scaled down to this global norm (0 = never).
     config.optimizer.clip_norm = 0.0
 

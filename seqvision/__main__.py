@@ -55,6 +55,7 @@ MODES = {
     "import": Mode(("workdir", "inputs", "check", "map"), _ALONE, module="importing"),
     "serve": Mode(("workdir", "host", "port", "seed"), _ALONE),
     "report": Mode(("workdir", "inputs", "output", "split", "seed"), _ALONE),
+    "features": Mode(("inputs", "output"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices", "report"), ()),
 }

@@ -17,7 +17,7 @@ from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.evaluation_request import EvaluationRequest
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.runs.evaluations import save_evaluation, save_temperature
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import Run, load_run, load_seeds, of_features
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
@@ -78,6 +78,8 @@ def evaluate_run(
         request.check_runs(runs)
         names = request.corruptions(run)
         check_trained_with(run, settings)
+        runs = [of_features(one) for one in runs]
+        run = runs[0]
         dataset = load_trained_on(run, settings)
         compared = request.load_reference(run, settings, dataset)
     processes.check_same(

@@ -32,7 +32,7 @@ def explain(config: ConfigDict | Settings) -> None:
         a batch.
     """
     settings = validate(config)
-    for line in explanation(settings, load_dataset(settings, say, on_terminal())):
+    for line in explanation(settings, load_dataset(settings, say, on_terminal(), compute=False)):
         say(line)
 
 

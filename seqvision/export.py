@@ -80,6 +80,7 @@ def export_run(
     target = checked_folder(output)
     run = load_run(workdir, seed)
     check_targets(run, "an export")
+    _check_exportable(run)
     settings = dataclasses.replace(
         run.settings, data=dataclasses.replace(run.settings.data, **data)
     )
@@ -97,6 +98,18 @@ def export_run(
         return rows
 
     return Exported(target, write_folder(target, write))
+
+
+def _check_exportable(run: Run) -> None:
+    """Refuses networks that read features, or compute them by a pretrained backbone."""
+    model = run.settings.model
+    if model.backbone != "none" or model.sequence == "features":
+        found = model.backbone if model.backbone != "none" else "ready features"
+        raise UserError(
+            f"{run.workdir}: its network reads the features of {found}, and no export has these;"
+            " use --mode=predict (from Python: Predictor), or export a run with"
+            " config.model.backbone=none"
+        )
 
 
 def _write(
@@ -158,6 +171,7 @@ def export_weights(workdir: Path, output: str, form: str, seed: int | None = Non
     target = checked_folder(output)
     run = load_run(workdir, seed)
     check_targets(run, "an export")
+    _check_exportable(run)
     check_has_file(run.settings, form)
     if run.settings.model.compute_dtype != "float32":
         say(f"trained in {run.settings.model.compute_dtype}; the code of the card is in float32")

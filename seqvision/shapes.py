@@ -16,7 +16,9 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, Key, UInt8
 # In memory of the host.
 HostImages = UInt8[np.ndarray, "N height width channels"]
 HostClips = UInt8[np.ndarray, "N T height width channels"]
-HostInputs = HostImages | HostClips
+# Features of clips lie where their frames would: as T frames of 1 x 1 pixel of D channels.
+HostFeatures = Float32[np.ndarray, "N T 1 1 D"]
+HostInputs = HostImages | HostClips | HostFeatures
 HostLabels = Int32[np.ndarray, "N ..."] | Float32[np.ndarray, "N"]
 HostLengths = Int32[np.ndarray, "N"]
 HostMask = Bool[np.ndarray, "N"]
@@ -25,7 +27,7 @@ Indices = Int32[np.ndarray, "N"]
 # On the devices.
 ByteImages = UInt8[Array, "B height width channels"]
 ByteClips = UInt8[Array, "B T height width channels"]
-ByteInputs = ByteImages | ByteClips
+ByteInputs = ByteImages | ByteClips | Float32[Array, "B T 1 1 D"]
 Images = Float[Array, "B height width channels"]
 Clips = Float[Array, "B T height width channels"]
 Inputs = Images | Clips

@@ -25,13 +25,8 @@ from seqvision.config.schema import Settings
 from seqvision.config.step_counts import is_due
 from seqvision.config.user_path import expanded
 from seqvision.config.validation import validate
-from seqvision.data.from_config import load_dataset
-from seqvision.errors import (
-    UserError,
-    explain_os_error,
-    explain_out_of_memory,
-    is_out_of_memory,
-)
+from seqvision.data.from_config import initial_backbone, load_dataset
+from seqvision.errors import UserError, explain_os_error, explain_out_of_memory, is_out_of_memory
 from seqvision.profiling import peak
 from seqvision.runs.checkpoint import Checkpoints, check_path
 from seqvision.runs.compatibility import check_same_config
@@ -42,6 +37,7 @@ from seqvision.runs.lock import exclusive
 from seqvision.runs.reporting import TrainingReporter
 from seqvision.runs.result import Result, finished_result
 from seqvision.runs.resume import new_state, restore
+from seqvision.runs.saved_run import with_own_backbone
 from seqvision.runtime import processes
 from seqvision.runtime.console import duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption
@@ -89,6 +85,8 @@ def train_and_evaluate(
                 check_path(workdir)
                 stack.enter_context(exclusive(workdir))
                 check_same_config(settings, workdir)
+                if not Path(settings.model.backbone_weights).exists():
+                    settings = with_own_backbone(settings, workdir)
                 finished = finished_result(workdir)
                 if finished is None:
                     training = _Training(settings, workdir, folder, measure_peak)
@@ -157,7 +155,8 @@ class _Training:
         ):
             state = self._restored(checkpoints)
             if state is None:
-                state = new_state(self._setup, self._settings.init_from)
+                settings = self._settings
+                state = new_state(self._setup, settings.init_from, initial_backbone(settings))
             start = state.num_steps
             self._describe(start)
             reporter = TrainingReporter(

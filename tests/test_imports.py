@@ -13,8 +13,8 @@ import seqvision
 PACKAGE = Path("seqvision")
 # `importing` is the mode `import`, which is a word of Python.
 MODES = (
-    *("train", "evaluate", "predict", "read", "export", "importing", "serve", "report"),
-    *("explain", "sweep"),
+    *("train", "evaluate", "predict", "read", "features", "export", "importing", "serve"),
+    *("report", "explain", "sweep"),
 )
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
@@ -139,10 +139,10 @@ def test_the_benchmark_itself_needs_the_standard_library_alone(tmp_path: Path) -
 
 
 def test_peers_do_without_seqvision() -> None:
-    own = ["seqvision_steps.py", "__init__.py"]
+    own = ["seqvision_steps.py", "seqvision_features.py", "__init__.py"]
     benchmarks = Path("benchmarks")
     peers = [*benchmarks.glob("accuracy/*.py"), *benchmarks.glob("speed/contenders/*.py")]
-    assert len(peers) == 11
+    assert len(peers) == 13
     for path in [path for path in peers if path.name not in own]:
         assert not {name for name in imported(path) if name.split(".")[0] == "seqvision"}
 

@@ -86,7 +86,7 @@ BAD = [
     ),
     ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
     (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
-    (("--config=nothing",), "'nothing' is neither", "row_lstm, sweeps/cells, sweeps/learning"),
+    (("--config=nothing",), "'nothing' is neither", "row_lstm, series, sweeps/cells"),
     (("--config=row_lstm:bok",), "'bok' is not known", "tuned, fast, estimator or book"),
     (("--config=no/row_lstn.py",), "no file 'no/row_lstn.py'", "did you mean 'row_lstm'?"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),

@@ -38,7 +38,7 @@ def _source_rules(settings: Settings) -> Iterator[str]:
         if not data.name:
             yield "config.data.name: it is empty; name a TFDS dataset, such as 'mnist'"
         if data.path:
-            yield f"config.data.path: '{data.path}' {no_effect}; choose npz, folders, idx or lines"
+            yield f"config.data.path: '{data.path}' {no_effect}; choose one of {', '.join(PATHS)}"
     if data.kind != "auto" and data.source not in KIND_SOURCES:
         yield f"config.data.kind: '{data.kind}' {no_effect}; leave it at auto"
     if data.paper != "auto" and data.source != "folders":
@@ -95,13 +95,16 @@ def _clip_rules(settings: Settings) -> Iterator[str]:
 
 def _size_rules(settings: Settings) -> Iterator[str]:
     data, sequence = settings.data, settings.model.sequence
+    if data.source == "features" and (data.height, data.width, data.channels) != (0, 0, 0):
+        yield """config.data.height, width, channels: they have no effect on features; leave them at
+            0"""
     if not settings.reads_text and (data.height == 0) != (data.width == 0):
         yield f"""config.data.height: {data.height} with config.data.width={data.width}; give both,
             or 0 for both to keep the size that the data has"""
     if data.window_stride > 0 and data.window == 0:
         yield f"""config.data.window_stride: {data.window_stride} has no effect without
             config.data.window; give the frames of a window"""
-    if data.window > 0 and sequence != "frames":
+    if data.window > 0 and sequence not in ("frames", "features"):
         yield f"""config.data.window: {data.window} has no effect with
             config.model.sequence={sequence}; windows are cut from clips (frames)"""
     if data.source == "moving_digits" and sequence != "frames":

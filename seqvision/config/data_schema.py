@@ -20,11 +20,12 @@ from seqvision.config.bounds import (
 LINE_SOURCES = ("digit_lines", "lines")
 # Sources whose examples are generated from digits and the seed.
 MADE_SOURCES = ("moving_digits", "digit_lines")
-SOURCES = ("tfds", "npz", "folders", "idx", "moving_digits", *LINE_SOURCES)
+SOURCES = ("tfds", "npz", "folders", "features", "idx", "moving_digits", *LINE_SOURCES)
 # Sources that `config.data.path` names, and what it names.
 PATHS = {
     "npz": "an .npz file",
     "folders": "a folder of class folders",
+    "features": "a folder of class folders of .npy files, or an .npz file of features",
     "idx": "a folder of the four IDX files of the MNIST family",
     "lines": "a folder of images of lines and their texts",
 }
@@ -53,7 +54,8 @@ class Data:
 
     Attributes:
       source: tfds (a set by its TFDS name), npz (one file), folders (class folders of images or
-        clips), idx (the four IDX files of the MNIST family), moving_digits (clips generated from a
+        clips), features (features of each frame, from other programs or --mode=features), idx (the
+        four IDX files of the MNIST family), moving_digits (clips generated from a
         TFDS set of digits; see config.clips), digit_lines (lines of writing generated from one; see
         config.lines) or lines (images of lines, and a table of their texts). Networks for
         digit_lines and lines read text; others classify.
@@ -63,10 +65,12 @@ class Data:
         $TFDS_DATA_DIR or ~/tensorflow_datasets).
       cache_dir: Where files are kept for the next start ("" = the user's cache folder). tfds,
         moving_digits, digit_lines: the decoded arrays; npz, folders: the results of scanning a
-        streamed set.
-      path: npz, folders, idx, lines: the .npz file, the folder that holds the class folders, the
-        four IDX files (plain or gzipped), or lines: `images` and `labels.tsv`, or images and
-        `.gt.txt`, PAGE or ALTO files.
+        streamed set. Features of a frozen backbone.
+      feature_cache_bytes: The most that the features of frozen backbones may take there; those
+        unused for longest are deleted first.
+      path: npz, folders, features, idx, lines: the .npz file, the folder that holds the class
+        folders, the four IDX files (plain or gzipped), or lines: `images` and `labels.tsv`, or
+        images and `.gt.txt`, PAGE or ALTO files.
       kind: npz: what its arrays hold: images, clips, or auto (by their shape). folders: what the
         folders inside a class folder are: groups of single images (images), clips, or auto (clips
         for model.sequence=frames, or where they hold numbered series of images of one size).
@@ -88,9 +92,9 @@ class Data:
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and
         counted (skip).
-      resident_bytes: tfds, npz, folders: sets whose images would take more bytes than this in
-        memory are streamed: each example is read (and decoded) when it is needed. It changes speed,
-        not results.
+      resident_bytes: tfds, npz, folders, features of a frozen backbone: sets whose images would
+        take more bytes than this in memory are streamed: each example is read (and decoded) when it
+        is needed. It changes speed, not results.
       height, width: Pixels that images and frames are scaled to, proportions kept (0 = as they
         are).
       channels: 1 (grey), 3 (RGB) or 0 (as they are).
@@ -98,9 +102,9 @@ class Data:
       eval_batch_size: Examples per evaluation step; it changes speed and memory, not results.
       validation_examples: tfds, moving_digits, digit_lines: the validation split is this many
         examples from the end of the train split (0 = none).
-      validation_fraction, test_fraction: npz, folders, idx, lines: without splits of their own,
-        these fractions of the examples become the validation and the test split, chosen by the
-        SHA-256 of each example's content, or of its group (0 = none).
+      validation_fraction, test_fraction: npz, folders, features, idx, lines: without splits of
+        their own, these fractions of the examples become the validation and the test split, chosen
+        by the SHA-256 of each example's content, or of its group (0 = none).
       window: Clips: frames that the network reads at once; longer clips are cut into windows (0 =
         whole clips). In training, each clip's window is drawn at random.
       window_stride: Clips: frames from the start of a window to that of the next, in evaluation and
@@ -111,6 +115,7 @@ class Data:
     name: str = declare("mnist")
     dir: str = declare("")
     cache_dir: str = declare("")
+    feature_cache_bytes: int = declare(20 * 2**30, Range(1, 2**50))
     path: str = declare("")
     kind: str = declare("auto", OneOf(("auto", "images", "clips")))
     target: str = declare("auto", OneOf(("auto", *TARGETS["npz"])))

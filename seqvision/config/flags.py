@@ -31,14 +31,15 @@ flags.DEFINE_string("split", "test", "evaluate, export, report: train, validatio
 flags.DEFINE_string(
     "inputs",
     "",
-    "predict, read: a glob pattern of images; predict: also of clips or .npz files. import: the"
-    " weights. report: a pattern of runs' folders, which are put side by side.",
+    "predict, read: a glob pattern of images; predict: also of clips or .npz files. features:"
+    " clips (by default the data set of the config). import: the weights. report: a pattern of"
+    " runs' folders, which are put side by side.",
 )
 flags.DEFINE_string(
     "output",
     "",
-    "predict (printed by default), evaluate: a .csv or .jsonl file; export: a folder; report: an"
-    " .html file (report.html in the workdir by default).",
+    "predict (printed by default), evaluate: a .csv or .jsonl file; export, features: a folder;"
+    " report: an .html file (report.html in the workdir by default).",
 )
 flags.DEFINE_string(
     "check",

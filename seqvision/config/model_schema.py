@@ -26,6 +26,7 @@ SEQUENCES = (
     "cnn",
     "cnn_rows",
     "frames",
+    "features",
     "cnn_columns",
 )
 # Sequences that networks which read text may use.
@@ -33,6 +34,15 @@ LINE_SEQUENCES = ("columns", "cnn_columns")
 # Sequences whose CNN reads images, or frames, one by one.
 IMAGE_CNN_SEQUENCES = ("cnn", "cnn_rows", "frames")
 CNN_SEQUENCES = (*IMAGE_CNN_SEQUENCES, "cnn_columns")
+BACKBONES = (
+    "none",
+    "efficientnet_lite0",
+    "tf_efficientnet_lite0",
+    "resnet18",
+    "resnet50",
+    "mobilenet_v3_small",
+)
+TRAINABLE = ("none", "last_stage", "last_two_stages", "all")
 CELLS = (
     "lstm",
     "gru",
@@ -57,15 +67,20 @@ class Model:
 
     Attributes:
       sequence: One time step: rows, columns, pixels, permuted_pixels (one fixed order), patches,
-        cnn (all CNN features at once), cnn_rows (rows of the CNN's feature map) or frames (CNN
-        features of each frame of a clip). Lines of writing: columns, or cnn_columns (a CNN that
-        sees no column to come).
+        cnn (all CNN features at once), cnn_rows (rows of the CNN's feature map), frames (CNN
+        features of each frame of a clip) or features (those that data.source=features reads). Lines
+        of writing: columns, or cnn_columns (a CNN that sees no column to come).
       patch_size: patches: height and width of a patch in pixels.
       cnn_channels: cnn, cnn_rows, frames: for each channel count a 3x3 convolution, ReLU and a 2x2
         max-pool; cnn_columns: with a max-pool over two rows.
       cnn_padding: cnn, cnn_rows, frames: convolve in a border of 0 (same), or in none and leave out
         what the max-pool has left over (valid: 28 -> 26 -> 13 -> 11 -> 5).
       cnn_per_frame: frames: a CNN of its own for each frame position; for clips of one length.
+      backbone: frames: in place of the CNN a pretrained network, none, efficientnet_lite0,
+        tf_efficientnet_lite0 (as TensorFlow pads), resnet18, resnet50 or mobilenet_v3_small.
+      backbone_weights: A file of its weights: a .safetensors or .pth of torchvision or timm.
+      backbone_trainable: Which of its stages learn: none (the features of every frame are computed
+        once and kept), last_stage, last_two_stages or all. Batch statistics stay as they are.
       cell: lstm, gru, gru_reset_before, layer_norm_lstm, janet, min_lstm or min_gru. The second GRU
         resets the hidden state before its product, as TensorFlow's GRUCell.
       hidden_size: Units of each recurrent layer, in each direction.
@@ -93,6 +108,9 @@ class Model:
     cnn_channels: tuple = declare((32, 64), SIZES)
     cnn_padding: str = declare("same", OneOf(("same", "valid")))
     cnn_per_frame: bool = declare(False)
+    backbone: str = declare("none", OneOf(BACKBONES))
+    backbone_weights: str = declare("")
+    backbone_trainable: str = declare("none", OneOf(TRAINABLE))
     cell: str = declare("lstm", OneOf(CELLS))
     hidden_size: int = declare(128, SIZE)
     num_layers: int = declare(1, Range(1, 1000))
@@ -107,3 +125,8 @@ class Model:
     recurrent_init: str = declare("orthogonal", OneOf(("orthogonal", "identity")))
     compute_dtype: str = declare("float32", OneOf(("float32", "bfloat16")))
     execution: str = declare("auto", OneOf(EXECUTIONS))
+
+    @property
+    def computes_features_once(self) -> bool:
+        """Whether the network learns from features of a frozen backbone, computed beforehand."""
+        return self.backbone != "none" and self.backbone_trainable == "none"

@@ -50,8 +50,18 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     ("model.patch_size", lambda s: s.model.sequence == "patches", "config.model.sequence=patches"),
     (
         "model.cnn_channels",
-        lambda s: s.model.sequence in CNN_SEQUENCES,
-        f"config.model.sequence of {', '.join(CNN_SEQUENCES)}",
+        lambda s: s.model.sequence in CNN_SEQUENCES and s.model.backbone == "none",
+        f"config.model.sequence of {', '.join(CNN_SEQUENCES)}, without config.model.backbone",
+    ),
+    (
+        "optimizer.backbone_scale",
+        lambda s: s.model.backbone_trainable != "none",
+        "config.model.backbone_trainable",
+    ),
+    (
+        "data.feature_cache_bytes",
+        lambda s: s.model.computes_features_once,
+        "config.model.backbone, frozen",
     ),
     ("schedule.start_fraction", lambda s: s.schedule.warmup.amount > 0, "config.schedule.warmup"),
     (

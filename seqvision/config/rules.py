@@ -29,6 +29,7 @@ def check_together(settings: Settings) -> None:
         line_rules,
         _model_rules,
         _cnn_rules,
+        _backbone_rules,
         _cell_rules,
         _target_rules,
         _validation_rules,
@@ -87,6 +88,41 @@ def _cnn_rules(settings: Settings) -> Iterator[str]:
         yield f"""config.model.cnn_per_frame: it needs {needed} frames of each clip, and
             config.clips makes some of {shortest}; set config.clips.min_frames to 0 and
             config.data.window to at most config.clips.num_frames, or switch it off"""
+
+
+def _backbone_rules(settings: Settings) -> Iterator[str]:
+    model, augment = settings.model, settings.augment
+    if (model.sequence == "features") != (settings.data.source == "features"):
+        yield f"""config.model.sequence: '{model.sequence}' with
+            config.data.source={settings.data.source}; choose features for both, or for neither"""
+    for section, name in (("augment", "max_shift"), ("augment", "max_rotation")):
+        value = getattr(augment, name)
+        if value > 0 and model.sequence == "features":
+            yield f"config.{section}.{name}: {value:g} has no effect on features; set it to 0"
+        if value > 0 and model.computes_features_once:
+            yield f"""config.{section}.{name}: {value:g} has no effect with a frozen backbone, whose
+                features are computed once; set it to 0, or let the backbone learn
+                (config.model.backbone_trainable)"""
+    if model.backbone == "none":
+        for name, default in (("backbone_weights", ""), ("backbone_trainable", "none")):
+            value = getattr(model, name)
+            if value != default:
+                yield f"""config.model.{name}: '{value}' has no effect without
+                    config.model.backbone; leave it at '{default}', or choose a backbone"""
+        return
+    if model.sequence != "frames":
+        yield f"""config.model.backbone: {model.backbone} has no effect with
+            config.model.sequence={model.sequence}; choose frames, or none"""
+    if not model.backbone_weights:
+        yield f"""config.model.backbone_weights: it is empty; name a file of the weights of
+            {model.backbone}, a .safetensors or .pth of torchvision or timm"""
+    for name, is_set in (
+        ("cnn_padding", model.cnn_padding != "same"),
+        ("cnn_per_frame", model.cnn_per_frame),
+    ):
+        if is_set:
+            yield f"""config.model.{name}: {getattr(model, name)} has no effect with
+                config.model.backbone={model.backbone}; leave it at its default"""
 
 
 def _cell_rules(settings: Settings) -> Iterator[str]:

@@ -74,6 +74,8 @@ class Optimizer:
       momentum: sgd, rmsprop: momentum.
       decay: rmsprop: decay of the squared gradient's average.
       weight_decay: adamw, sgd, rmsprop: decoupled weight decay, on kernels only, not on biases.
+      backbone_scale: Learning rate of a backbone that learns (config.model.backbone_trainable), as
+        a fraction of that of the rest.
       clip_norm: Gradients are scaled down to this global norm (0 = never).
     """
 
@@ -85,6 +87,7 @@ class Optimizer:
     momentum: float = declare(0.0, BELOW_ONE)
     decay: float = declare(0.9, BELOW_ONE)
     weight_decay: float = declare(0.0, NON_NEGATIVE)
+    backbone_scale: float = declare(0.1, Range(0, 1e3, above=True))
     clip_norm: float = declare(0.0, NON_NEGATIVE)
 
 

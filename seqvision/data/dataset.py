@@ -179,6 +179,9 @@ class Dataset:
         what stands for it, by its name.
       tones: of deep and transparent pictures, for others that are to be read alike.
       targets: what the labels are.
+      frames_shape: of clips whose frames are features that a backbone computed: the `input_shape`
+        of the clips themselves.
+      backbone: the parameters of that backbone.
     """
 
     name: str
@@ -189,6 +192,13 @@ class Dataset:
     fingerprints: Mapping[str, str]
     tones: Tones = FILE_BY_FILE
     targets: Targets = CLASSES
+    frames_shape: tuple[int, ...] | None = None
+    backbone: Mapping[str, Any] | None = None
+
+    @property
+    def read_shape(self) -> tuple[int, ...]:
+        """Of images or clips as they are read from files, see `input_shape`."""
+        return self.frames_shape or self.input_shape
 
     @property
     def title(self) -> str:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from seqvision.config.data_schema import KIND_SOURCES
 from seqvision.config.schema import Settings
@@ -17,9 +18,16 @@ from seqvision.data.dataset import (
     StreamedSplit,
     hold_out_validation,
 )
+from seqvision.data.features.clip_features import (
+    FeatureCache,
+    abstract_features,
+    with_features,
+)
+from seqvision.data.features.extraction import Extractor
 from seqvision.data.files.tones import Tones
 from seqvision.data.sources.decoded_cache import cache_folder
 from seqvision.data.sources.examples import ExampleSource
+from seqvision.data.sources.feature_folders import load_features
 from seqvision.data.sources.folders import load_folders
 from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.line_images import load_lines
@@ -32,6 +40,8 @@ from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.data.synthetic.moving_digits import moving_digits
 from seqvision.data.target_fit import check_targets
 from seqvision.errors import UserError, did_you_mean
+from seqvision.models.backbones import LEAST_SIDE
+from seqvision.models.backbones.weights import load_backbone
 from seqvision.models.cnn import smallest_side
 
 LINE_HEIGHT = 32
@@ -39,14 +49,18 @@ LINE_HEIGHT = 32
 
 
 def load_dataset(
-    settings: Settings, say: Callable[[str], None] = print, show_progress: bool = False
+    settings: Settings,
+    say: Callable[[str], None] = print,
+    show_progress: bool = False,
+    compute: bool = True,
 ) -> Dataset:
-    """Loads, or makes, the examples of all splits.
+    """Loads, or makes, the examples of all splits; of a frozen backbone, its features of them.
 
     Args:
       settings: the config.
       say: called with lines about what takes time or went wrong.
       show_progress: draw progress bars.
+      compute: False leaves features 0 that a backbone would have to compute.
 
     Raises:
       UserError: an unknown source, data that cannot be had or that does not fit the network: one
@@ -78,7 +92,39 @@ def load_dataset(
     dataset = _SOURCES[source](settings, loading)
     _check_fits(settings, dataset)
     check_targets(settings, dataset)
-    return dataset
+    if not settings.model.computes_features_once:
+        return dataset
+    if not compute:
+        return abstract_features(dataset, settings.model.backbone)
+    extractor = create_extractor(settings)
+    return with_features(dataset, extractor, create_feature_cache(settings, say, show_progress))
+
+
+def create_extractor(settings: Settings) -> Extractor:
+    """The backbone of a config with the weights that it names."""
+    model = settings.model
+    path = expanded(model.backbone_weights, "config.model.backbone_weights")
+    params = load_backbone(path, model.backbone)
+    return Extractor(model.backbone, params, model.compute_dtype)
+
+
+def initial_backbone(settings: Settings) -> Mapping[str, Any] | None:
+    """The parameters that a backbone starts from, where some of its stages learn; else None."""
+    model = settings.model
+    if model.backbone == "none" or model.computes_features_once:
+        return None
+    path = expanded(model.backbone_weights, "config.model.backbone_weights")
+    return load_backbone(path, model.backbone)
+
+
+def create_feature_cache(
+    settings: Settings, say: Callable[[str], None], show_progress: bool
+) -> FeatureCache:
+    """Where a config keeps features."""
+    data = settings.data
+    folder = cache_folder(data.cache_dir) / "features"
+    limit, resident_bytes = data.feature_cache_bytes, data.resident_bytes
+    return FeatureCache(folder, limit, resident_bytes, say, show_progress)
 
 
 def _stated_tones(settings: Settings) -> Tones:
@@ -103,6 +149,10 @@ def _idx(settings: Settings, loading: Loading) -> Dataset:
 
 def _folders(settings: Settings, loading: Loading) -> Dataset:
     return load_folders(expanded(settings.data.path, "config.data.path"), loading)
+
+
+def _features(settings: Settings, loading: Loading) -> Dataset:
+    return load_features(expanded(settings.data.path, "config.data.path"), loading)
 
 
 def _lines(settings: Settings, loading: Loading) -> Dataset:
@@ -161,6 +211,7 @@ _SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
     "tfds": _tfds,
     "npz": _npz,
     "folders": _folders,
+    "features": _features,
     "idx": _idx,
     "lines": _lines,
     "moving_digits": _moving_digits,
@@ -171,7 +222,7 @@ _SOURCES: dict[str, Callable[[Settings, Loading], Dataset]] = {
 def _check_fits(settings: Settings, dataset: Dataset) -> None:
     """Refuses a network that cannot read what the data set holds."""
     sequence = settings.model.sequence
-    if dataset.of_clips and sequence != "frames":
+    if dataset.of_clips and sequence not in ("frames", "features"):
         raise UserError(
             f"config.model.sequence: '{sequence}' reads images, but {dataset.name} holds clips of"
             f" {dataset.input_shape[0]} frames; choose frames{_or_kind(settings, 'images')}"
@@ -182,6 +233,13 @@ def _check_fits(settings: Settings, dataset: Dataset) -> None:
             f" another one, such as cnn_rows{_or_kind(settings, 'clips')}"
         )
     height, width = dataset.input_shape[-3:-1]
+    if settings.model.backbone != "none" and min(height, width) < LEAST_SIDE:
+        raise UserError(
+            f"config.model.backbone: {settings.model.backbone} reads frames of at least"
+            f" {LEAST_SIDE}x{LEAST_SIDE}, and those of {dataset.name} are {height}x{width}; set"
+            " config.data.height and config.data.width (or config.clips.height and width), such as"
+            " 224, which it was trained on"
+        )
     patch = settings.model.patch_size
     if sequence == "patches" and (height % patch or width % patch):
         raise UserError(

@@ -13,8 +13,12 @@ from seqvision.shapes import ExampleKeys, Inputs, Lengths, PRNGKey
 AnyClips = Shaped[Array, "B T height width channels"]
 
 
-def to_unit_range(inputs: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Bytes 0 to 255 as floats 0 to 1: the only normalisation."""
+def to_unit_range(
+    inputs: UInt8[Array, "*shape"] | Float[Array, "*shape"],
+) -> Float[Array, "*shape"]:
+    """Bytes 0 to 255 as floats 0 to 1: the only normalisation. Features stay as they are."""
+    if inputs.dtype != jnp.uint8:
+        return inputs
     return inputs.astype(jnp.float32) / 255.0
 
 

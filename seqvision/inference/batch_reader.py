@@ -60,7 +60,7 @@ class BatchReader:
         return cls(load_run(Path(workdir), seed), batch_size)
 
     def _predictions(self, arrays: Iterable[np.ndarray]) -> Iterator[Any]:
-        """Predicts uint8 arrays of one shape but for their time axis, as they are asked for."""
+        """Predicts arrays of one type, of one shape but for their time axis, as they are needed."""
         axis = self._time_axis
 
         def padded_steps(array: np.ndarray) -> int:
@@ -72,7 +72,7 @@ class BatchReader:
             size = padded_size(len(batch), self._batch_size, self._mesh.size)
             shape = list(batch[0].shape)
             shape[axis] = max(map(padded_steps, batch))
-            inputs = np.zeros((size, *shape), np.uint8)
+            inputs = np.zeros((size, *shape), batch[0].dtype)
             lengths = np.zeros(size, np.int32)
             for index, array in enumerate(batch):
                 inputs[index][tuple(map(slice, array.shape))] = array

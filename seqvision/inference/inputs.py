@@ -13,6 +13,7 @@ from seqvision.config.user_path import expanded
 from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_clip
 from seqvision.data.files.deep import DeepPixels
 from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.feature_files import read_features
 from seqvision.data.files.images import background_of
 from seqvision.data.files.line_look import Looks
 from seqvision.data.files.opening import UnreadableImageError
@@ -38,7 +39,7 @@ class Input(NamedTuple):
 
     Attributes:
       name: its file, and where that has several examples its place, such as `set.npz[0]`.
-      array: its pixels, uint8.
+      array: its pixels, uint8; of features float32.
       error: why it cannot be read.
       doubt: what about it is unlike the training images, see `data.files.doubts`.
     """
@@ -210,6 +211,21 @@ def read_lines(
             if path.suffix.lower() in (".npz", *VIDEO_SUFFIXES) or is_animated(path):
                 raise UnreadableImageError("no single image; this run reads images of lines")
             yield Input(shown(path), read_line(path, height, invert, looks), None)
+        except UnreadableImageError as error:
+            yield Input(shown(path), None, str(error))
+
+
+def read_feature_inputs(paths: Iterable[Path], num_features: int) -> Iterator[Input]:
+    """Reads clips of features one by one, as they are asked for: (frames, 1, 1, D) each.
+
+    Args:
+      paths: of `.npy` and `.npz` files of one clip each.
+      num_features: D.
+    """
+    for path in paths:
+        try:
+            features = read_features(path, num_features)
+            yield Input(shown(path), features[:, None, None], None)
         except UnreadableImageError as error:
             yield Input(shown(path), None, str(error))
 

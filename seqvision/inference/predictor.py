@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.feature_files import checked_features
 from seqvision.data.files.images import read_image
+from seqvision.data.files.opening import UnreadableImageError
 from seqvision.errors import UserError
 from seqvision.inference.batch_reader import BatchReader
-from seqvision.inference.inputs import Input, read_inputs
+from seqvision.inference.inputs import Input, read_feature_inputs, read_inputs
 from seqvision.runs.evaluations import load_temperature
 from seqvision.runs.saved_run import Run, load_run
 
@@ -57,6 +59,7 @@ class Predictor(BatchReader):
         self._most_cut = 0.5 if asked.value_range == "auto" else 1.0
         self._cnn_per_frame = run.settings.model.cnn_per_frame
         self._window = asked.window
+        self._reads_features = run.settings.model.sequence == "features"
 
     @classmethod
     def from_run(
@@ -78,7 +81,7 @@ class Predictor(BatchReader):
         Args:
           inputs: uint8 arrays as in training, (height, width, channels) or, of any number of
             frames, (frames, height, width, channels); or an array of them. The channel axis may be
-            left out where there is one channel.
+            left out where there is one channel. Of a run on features, (frames, D).
 
         Raises:
           ValueError: an array of another shape or type.
@@ -95,6 +98,9 @@ class Predictor(BatchReader):
           paths: see `inputs.find_inputs`.
           invert: see `data.files.images.read_image`, and `inputs.read_inputs`.
         """
+        if self._reads_features:
+            yield from read_feature_inputs(paths, self.data.input_shape[-1])
+            return
         data, doubts = self.data, Doubts(self._trained_size, self._most_cut)
         background, tones = data.background, data.tones
 
@@ -109,6 +115,11 @@ class Predictor(BatchReader):
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape
+        if self._reads_features:
+            try:
+                return checked_features(array.reshape(len(array), -1), shape[-1])[:, None, None]
+            except UnreadableImageError as wrong:
+                raise ValueError(f"clip of features: {wrong}") from None
         if array.ndim == len(shape) - 1 and shape[-1] == 1:
             array = array[..., None]
         kind, wanted, fits = "image", f"{shape}", array.shape == shape

@@ -21,6 +21,8 @@ def create_model(
     cnn_channels: tuple[int, ...] = (32, 64),
     cnn_padding: str = "same",
     cnn_per_frame: bool = False,
+    backbone: str = "none",
+    backbone_trainable: str = "none",
     readout: str = "last",
     readout_dropout: float = 0.0,
     compute_dtype: str = "float32",
@@ -32,7 +34,8 @@ def create_model(
     Args:
       num_classes: K.
       sequence: a name in `SEQUENCES`.
-      patch_size, cnn_channels, cnn_padding, cnn_per_frame: see `sequences.SequenceMaker`.
+      patch_size, cnn_channels, cnn_padding, cnn_per_frame, backbone, backbone_trainable: see
+        `sequences.SequenceMaker`.
       readout: a name in `readouts.READOUTS`.
       readout_dropout: see `classifier.SequenceClassifier.dropout`.
       compute_dtype: precision of the matrix products and convolutions.
@@ -51,6 +54,8 @@ def create_model(
             cnn_channels=cnn_channels,
             cnn_padding=cnn_padding,
             cnn_per_frame=cnn_per_frame,
+            backbone=backbone,
+            backbone_trainable=backbone_trainable,
             dtype=dtype,
         ),
         recurrent=RecurrentStack(axis_name=axis_name, dtype=dtype, **recurrent),

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from seqvision.models.backbones import Backbone
 from seqvision.models.cnn import CNN, ColumnCNN
 from seqvision.shapes import Clips, Images, Sequence
 
@@ -20,6 +21,8 @@ class SequenceMaker(nn.Module):
       cnn_channels: of each block of the CNN.
       cnn_padding: `same` or `valid`, see `cnn.ConvBlock`.
       cnn_per_frame: the CNN has weights of its own for each frame of a clip, see `cnn.CNN`.
+      backbone: a name in `backbones.BACKBONES` in place of the CNN, or `none`.
+      backbone_trainable: see `backbones.Backbone`.
       dtype: precision of the CNN's convolutions.
     """
 
@@ -27,6 +30,8 @@ class SequenceMaker(nn.Module):
     cnn_channels: tuple[int, ...] = (32, 64)
     cnn_padding: str = "same"
     cnn_per_frame: bool = False
+    backbone: str = "none"
+    backbone_trainable: str = "none"
     dtype: jnp.dtype | None = None
 
     @property
@@ -124,7 +129,7 @@ class CNNColumns(SequenceMaker):
 
 
 class Frames(SequenceMaker):
-    """Each frame of a clip is one step: its features from one CNN with shared weights.
+    """Each frame of a clip is one step: its features from one CNN, or backbone, for all frames.
 
     With `cnn_per_frame`, from a CNN of its own for each frame position: the network then reads
     clips of the T frames that it was made with, and no others.
@@ -139,8 +144,22 @@ class Frames(SequenceMaker):
             return maps.reshape(num_clips, num_frames, -1)
         # Folded into the batch: to the CNN, frames are images like any other.
         images = clips.reshape(num_clips * num_frames, *image_shape)
-        features = _cnn(self)(images)
+        if self.backbone == "none":
+            features = _cnn(self)(images)
+        else:
+            network = Backbone(
+                self.backbone, self.backbone_trainable, dtype=self.dtype, name="backbone"
+            )
+            features = network(images)
         return features.reshape(num_clips, num_frames, -1)
+
+
+class ReadyFeatures(SequenceMaker):
+    """Each frame of a clip is one step: the features that were computed of it beforehand."""
+
+    def __call__(self, clips: Clips) -> Sequence:
+        """(B, T, 1, 1, D) to (B, T, D)."""
+        return clips.reshape(*clips.shape[:2], -1)
 
 
 SEQUENCES: dict[str, Callable[..., SequenceMaker]] = {
@@ -152,6 +171,7 @@ SEQUENCES: dict[str, Callable[..., SequenceMaker]] = {
     "cnn": CNNFeatures,
     "cnn_rows": CNNRows,
     "frames": Frames,
+    "features": ReadyFeatures,
 }
 """What a classifier can read."""
 

@@ -41,6 +41,8 @@ def step_axis(model: LineReader | SequenceClassifier) -> tuple[int, str]:
     maker: Any = model.columns if isinstance(model, LineReader) else model.sequence
     if model.recurrent.bidirectional:
         raise UserError("it reads in both directions, and needs the whole input")
+    if isinstance(maker, Frames) and maker.backbone != "none":
+        raise UserError("its frames pass a pretrained backbone, a whole clip at once")
     if isinstance(maker, Frames) and maker.cnn_per_frame:
         raise UserError(
             "each frame position has a CNN of its own (config.model.cnn_per_frame), and it needs"

@@ -21,6 +21,9 @@ _FREE = (
     "data.path",
     "data.broken_files",
     "data.resident_bytes",
+    "data.feature_cache_bytes",
+    # Its content is among the fingerprints.
+    "model.backbone_weights",
     "data.eval_batch_size",
     *(f"reading.{name}" for name in DECODING_FIELDS),
     # Where these matter, they change the fingerprints of the data.
@@ -53,6 +56,11 @@ _NEWER = (
     "reading.prior_weight",
     "model.cnn_padding",
     "model.cnn_per_frame",
+    "model.backbone",
+    "model.backbone_weights",
+    "model.backbone_trainable",
+    "data.feature_cache_bytes",
+    "optimizer.backbone_scale",
 )
 
 

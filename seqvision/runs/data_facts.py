@@ -56,7 +56,7 @@ class DataFacts:
         return cls(
             name=dataset.name,
             version=dataset.version,
-            input_shape=dataset.input_shape,
+            input_shape=dataset.read_shape,
             class_names=dataset.class_names,
             background=_background(settings, dataset),
             fingerprints=dict(dataset.fingerprints),
@@ -86,6 +86,8 @@ class DataFacts:
 
     def hint(self, dataset: Dataset) -> str:
         """A remark where one of the two sets was streamed and the other held in memory, or ""."""
+        if dataset.frames_shape:
+            return ""
         was_streamed = not self.fingerprints.keys() <= set(SPLITS)
         if was_streamed == dataset.is_streamed:
             return ""

@@ -17,10 +17,12 @@ from seqvision import __version__
 from seqvision.config.schema import Model, Settings
 from seqvision.config.validation import flatten, nest
 from seqvision.data.dataset import Dataset
+from seqvision.models.backbones.weights import save_backbone
 from seqvision.models.execution.choose import choose_execution
 from seqvision.runs.data_facts import DataFacts
-from seqvision.runs.files import CONFIG, ENVIRONMENT, write_json, write_status
+from seqvision.runs.files import BACKBONE, CONFIG, ENVIRONMENT, write_json, write_status
 from seqvision.runs.records import read_record
+from seqvision.runtime.processes import is_primary
 from seqvision.tasks.from_config import cell_options
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -68,6 +70,8 @@ def write_description(
         "execution": _execution(settings.model),
         "peak_flops": peak_flops,
     }
+    if dataset.backbone is not None and is_primary():
+        save_backbone(workdir / BACKBONE, dataset.backbone)
     write_json(workdir / CONFIG, nest(flatten(settings)))
     write_json(path, content)
     write_status(workdir, "running", start)

@@ -12,6 +12,7 @@ CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 STATUS = "status.json"
 METRICS = "metrics.jsonl"
+BACKBONE = "backbone.npz"  # Of a frozen one: checkpoints do not hold it.
 IMPORTED = "imported.json"  # Where the first weights came from another library.
 
 

@@ -66,7 +66,7 @@ def _training_facts(
     facts = {
         "data": (
             f"{dataset.title}: {sizes};"
-            f" {'x'.join(map(str, dataset.input_shape))}, {_outputs(settings, dataset)};"
+            f" {'x'.join(map(str, dataset.read_shape))}, {_outputs(settings, dataset)};"
             f" {residence(dataset)}"
         ),
         "": ", ".join(f"{k} sha256 {v[:16]}" for k, v in dataset.fingerprints.items()),
@@ -78,6 +78,8 @@ def _training_facts(
     }
     if text := str(dataset.tones):
         facts["values"] = text
+    if settings.model.backbone != "none":
+        facts["backbone"] = _backbone(settings, dataset)
     if settings.reads_text:
         facts["alphabet"] = Alphabet(dataset.class_names).described()
     if settings.num_seeds > 1:
@@ -94,6 +96,14 @@ def _outputs(settings: Settings, dataset: Dataset) -> str:
     if settings.reads_text:
         return f"{dataset.num_classes} classes"
     return dataset.targets.described(dataset.class_names)
+
+
+def _backbone(settings: Settings, dataset: Dataset) -> str:
+    model = settings.model
+    if model.computes_features_once:
+        return f"{model.backbone}, frozen: {dataset.input_shape[-1]} features of each frame"
+    rate = settings.optimizer.backbone_scale * settings.optimizer.learning_rate
+    return f"{model.backbone}, {model.backbone_trainable} trained at {rate:g}"
 
 
 def residence(dataset: Dataset) -> str:

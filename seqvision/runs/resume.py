@@ -1,7 +1,9 @@
 """The state that training starts from: the newest checkpoint, or new weights."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -54,19 +56,24 @@ def restore(
     return restored
 
 
-def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
+def new_state(
+    setup: TrainingSetup, init_from: str = "", backbone: Mapping[str, Any] | None = None
+) -> TrainState:
     """Creates the state of a new run before its first step.
 
     Args:
       setup: the training; its optimizer is initialised again for weights of another run.
       init_from: the workdir of a run whose weights to start from, or weights that another library
         trained; "" for random ones.
+      backbone: parameters of a pretrained backbone that learns.
 
     Raises:
       UserError: there are no weights at `init_from`, or they do not match.
     """
     mesh, replicas = setup.mesh, setup.replicas
     state = replicas.create_state(setup.init, mesh)
+    if backbone is not None:
+        state = with_backbone(state, backbone)
     if not init_from:
         return state
     path = expanded(init_from, "config.init_from")
@@ -88,3 +95,16 @@ def new_state(setup: TrainingSetup, init_from: str = "") -> TrainState:
     init_optimizer = replicas.for_all(setup.optimizer.init)
     opt_state = jax.jit(init_optimizer, out_shardings=state_sharding(mesh))(params)
     return dataclasses.replace(state, params=params, opt_state=opt_state, ema_params=ema_params)
+
+
+def with_backbone(state: TrainState, backbone: Mapping[str, Any]) -> TrainState:
+    """The state before its first step, with a pretrained backbone."""
+
+    def pretrained(leaf: jax.Array, array: Any) -> jax.Array:
+        return jax.device_put(jnp.broadcast_to(jnp.asarray(array), leaf.shape), leaf.sharding)
+
+    own = state.params["sequence"]["backbone"]
+    sequence = {"backbone": jax.tree.map(pretrained, own, dict(backbone))}
+    params = {**state.params, "sequence": sequence}
+    ema_params = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+    return dataclasses.replace(state, params=params, ema_params=ema_params)

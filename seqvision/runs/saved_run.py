@@ -11,9 +11,11 @@ import numpy as np
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
+from seqvision.models.backbones.weights import load_backbone
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
+from seqvision.runs.files import BACKBONE
 from seqvision.runtime.console import say
 from seqvision.tasks.base import Task
 from seqvision.tasks.from_config import create_network, create_task
@@ -80,6 +82,7 @@ def load_seeds(workdir: Path) -> list[Run]:
         if settings.checkpoint.keep_best:
             state = checkpoints.restore_best(loop["best_step"]) or state
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
+    frozen = frozen_backbone(settings, workdir)
     # The execution path is chosen for this machine, not for the one that trained the network.
     here = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, execution="auto")
@@ -90,9 +93,37 @@ def load_seeds(workdir: Path) -> list[Run]:
         replicas.each(params), replicas.each(np.asarray(state["step"])), settings.seeds, strict=True
     )
     return [
-        Run(workdir, settings, data, task, model, weights, int(step), seed)
+        Run(workdir, settings, data, task, model, {**weights, **frozen}, int(step), seed)
         for weights, step, seed in each
     ]
+
+
+def frozen_backbone(settings: Settings, workdir: Path) -> dict[str, Any]:
+    """The parameters that no checkpoint has, since they never change; {} where there are none."""
+    if not settings.model.computes_features_once:
+        return {}
+    params = load_backbone(workdir / BACKBONE, settings.model.backbone)
+    return {"sequence": {"backbone": params}}
+
+
+def with_own_backbone(settings: Settings, workdir: Path) -> Settings:
+    """The settings with the weights of the backbone that a run keeps, where it keeps some."""
+    kept = workdir / BACKBONE
+    if not (settings.model.computes_features_once and kept.exists()):
+        return settings
+    model = dataclasses.replace(settings.model, backbone_weights=str(kept))
+    return dataclasses.replace(settings, model=model)
+
+
+def of_features(run: Run) -> Run:
+    """The run without its frozen backbone: its network reads features, not clips."""
+    if not run.settings.model.computes_features_once:
+        return run
+    params = {name: part for name, part in run.params.items() if name != "sequence"}
+    here = dataclasses.replace(run.settings.model, execution="auto")
+    settings = dataclasses.replace(run.settings, model=here)
+    model = create_network(settings, run.task, of_features=True)
+    return dataclasses.replace(run, model=model, params=params)
 
 
 def with_decoding(run: Run, decoding: Mapping[str, Any]) -> Run:

@@ -7,7 +7,7 @@ from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.runs.compatibility import differences
 from seqvision.runs.files import ENVIRONMENT
-from seqvision.runs.saved_run import Run
+from seqvision.runs.saved_run import Run, with_own_backbone
 from seqvision.runtime.console import on_terminal, say
 
 # Fields of `config.data` that decide what the examples are, but not where they lie.
@@ -33,6 +33,7 @@ def load_trained_on(run: Run, settings: Settings) -> Dataset:
     Raises:
       UserError: they are not those that the run was trained on.
     """
+    settings = with_own_backbone(settings, run.workdir)
     dataset = load_dataset(settings, say, on_terminal())
     if not run.data.describes(dataset):
         raise UserError(
@@ -50,7 +51,7 @@ def check_trained_with(run: Run, settings: Settings) -> None:
         fixed.add("seed")
     # The direction, where it matters, changes the fingerprint of the data.
     fields = (*DECODING_FIELDS, "direction")
-    free = ("model.execution", *(f"reading.{name}" for name in fields))
+    free = ("model.execution", "model.backbone_weights", *(f"reading.{name}" for name in fields))
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()

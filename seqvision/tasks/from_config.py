@@ -73,10 +73,19 @@ def metric_of(asked: str, targets: Targets) -> str:
     return usual[targets.kind] if asked == "auto" else asked
 
 
-def create_network(settings: Settings, task: Task) -> nn.Module:
-    """The network of a config, for its task."""
+def create_network(settings: Settings, task: Task, of_features: bool = False) -> nn.Module:
+    """The network of a config, for its task.
+
+    Args:
+      settings: the config.
+      task: what it is for.
+      of_features: without its frozen backbone, whose features it reads instead of clips.
+    """
     options = cell_options(settings.model)
     others = dataclasses.asdict(settings.model)
+    del others["backbone_weights"]
+    if of_features and settings.model.computes_features_once:
+        others |= {"sequence": "features", "backbone": "none"}
     for field in dataclasses.fields(options):
         del others[field.name]
     return task.create_model(**others, options=options, axis_name=DATA_AXIS)

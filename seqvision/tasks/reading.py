@@ -60,7 +60,14 @@ class TextReading(Task):
     reads_lines: ClassVar[bool] = True
 
     def create_model(self, **fields: Any) -> nn.Module:
-        for unused in ("readout", "patch_size", "cnn_padding", "cnn_per_frame"):
+        for unused in (
+            "readout",
+            "patch_size",
+            "cnn_padding",
+            "cnn_per_frame",
+            "backbone",
+            "backbone_trainable",
+        ):
             del fields[unused]
         return create_reader(num_classes=len(self.symbols) + 1, delay=self.delay, **fields)
 

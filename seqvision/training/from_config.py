@@ -16,6 +16,7 @@ from seqvision.data.class_balance import Draws, balanced_draws, class_weights, t
 from seqvision.data.dataset import Dataset, Split
 from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
+from seqvision.models.backbones import is_frozen
 from seqvision.models.execution import nvidia
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh
 from seqvision.tasks.base import Metrics, Task
@@ -82,7 +83,7 @@ def create_training(settings: Settings, dataset: Dataset) -> TrainingSetup:
     task = create_task(
         settings, dataset.class_names, dataset.targets, _class_weights(settings, dataset)
     )
-    model = create_network(settings, task)
+    model = create_network(settings, task, of_features=True)
     steps = Steps.of(settings, len(train))
     schedule, optimizer = _create_optimizer(settings, steps)
     shape = input_shape(settings, dataset.input_shape)
@@ -199,6 +200,9 @@ def _create_optimizer(
         settings.schedule.final_fraction,
     )
     values = dataclasses.asdict(settings.optimizer) | {"learning_rate": schedule}
+    model = settings.model
+    if model.backbone != "none" and not model.computes_features_once:
+        values["is_frozen"] = functools.partial(is_frozen, model.backbone, model.backbone_trainable)
     return schedule, create_optimizer(**values)
 
 

@@ -1,9 +1,14 @@
 """Optimizers and learning-rate schedules, from optax's parts."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+
+BACKBONE = "sequence/backbone/"
+"""How the names of a backbone's arrays begin."""
 
 
 def create_schedule(
@@ -55,6 +60,8 @@ def create_optimizer(
     decay: float = 0.9,
     weight_decay: float = 0.0,
     clip_norm: float = 0.0,
+    backbone_scale: float = 1.0,
+    is_frozen: Callable[[str], bool] | None = None,
 ) -> optax.GradientTransformation:
     """Clip, scale, decay weights, step.
 
@@ -68,6 +75,9 @@ def create_optimizer(
       decay: rmsprop: decay of the mean square.
       weight_decay: decoupled, times the learning rate; on kernels only (see `is_kernel`).
       clip_norm: largest global norm of the gradient; 0 is no limit.
+      backbone_scale: the learning rate of a backbone, as a fraction of that of the rest.
+      is_frozen: tells by the name of an array of the backbone whether it stays as it is; None
+        where there is no backbone.
 
     Raises:
       ValueError: there is no such optimizer.
@@ -84,7 +94,32 @@ def create_optimizer(
     if weight_decay:
         parts.append(optax.add_decayed_weights(weight_decay, mask=is_kernel))
     parts.append(optax.scale_by_learning_rate(learning_rate))
+    if is_frozen is not None:
+        parts.append(scale_backbone(backbone_scale, is_frozen))
     return optax.chain(*parts)
+
+
+def scale_backbone(scale: float, is_frozen: Callable[[str], bool]) -> optax.GradientTransformation:
+    """Multiplies the updates of a backbone, at `sequence/backbone`; those of frozen arrays by 0.
+
+    As the last part it holds for weight decay, too.
+    """
+
+    def update(updates: Any, params: Any = None) -> Any:
+        del params
+
+        def scaled(path: Any, array: Any) -> Any:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            if not name.startswith(BACKBONE):
+                return array
+            # Not times 0, which leaves infinities.
+            return (
+                jnp.zeros_like(array) if is_frozen(name.removeprefix(BACKBONE)) else array * scale
+            )
+
+        return jax.tree_util.tree_map_with_path(scaled, updates)
+
+    return optax.stateless(update)
 
 
 def is_kernel(params: Any) -> Any:

@@ -15,6 +15,7 @@ from seqvision.weights.stored_arrays import StoredArrays, count
 from seqvision.weights.tensorflow.bundle import Bundle
 from seqvision.weights.tensorflow.model_directory import find_prefix, is_part
 from seqvision.weights.torch_file import TorchFile
+from seqvision.weights.torch_old_file import OldTorchFile
 from seqvision.weights.zip_entries import StoredZip
 
 _KINDS = (
@@ -110,7 +111,9 @@ def _file(path: Path) -> Source:
         kind = framework(stored.arrays, stored.metadata)
         return Source(kind, stored.arrays, {"metadata": stored.metadata}, stored.skipped)
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        torch_file.refuse_old(path)
+        old = OldTorchFile(path)
+        facts = {"inside": old.inside} if old.inside else {}
+        return Source("torch", old.arrays, facts, old.skipped)
     if find_prefix(path) is not None:
         return _checkpoint(path)
     # Maps of msgpack: short ones, and those of 16 and 32 bits.

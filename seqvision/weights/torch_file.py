@@ -39,7 +39,20 @@ class TorchFile:
         Raises:
           UserError: the file is damaged, or is no state_dict.
         """
-        self._path, self._zip = path, StoredZip(path)
+        self._path = path
+        with reading(path):
+            keys, state = self._found(self._opened())
+            self.inside = shown(".".join(keys))
+            tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)}
+            self.skipped = {
+                str(k): type(v).__name__ for k, v in state.items() if not isinstance(v, Tensor)
+            }
+            self.arrays = StoredArrays({k: self._stored(k, t) for k, t in tensors.items()})
+
+    def _opened(self) -> Any:
+        """What was saved, its tensors as `Tensor`s."""
+        path = self._path
+        self._zip = StoredZip(path)
         [pickle] = [name for name in self._zip.names if name.split("/")[1:] == [PICKLE]][:1]
         self._root = pickle.removesuffix(PICKLE)
         if f"{self._root}constants.pkl" in self._zip.names:
@@ -51,14 +64,14 @@ class TorchFile:
         order = f"{self._root}byteorder"
         if order in self._zip.names and self._zip.read(order) != b"little":
             raise refused(path, "not little-endian", "load and save it again on another machine")
-        with reading(path):
-            keys, state = self._found(load(path, self._zip.read(pickle)))
-            self.inside = shown(".".join(keys))
-            tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)}
-            self.skipped = {
-                str(k): type(v).__name__ for k, v in state.items() if not isinstance(v, Tensor)
-            }
-            self.arrays = StoredArrays({k: self._stored(k, t) for k, t in tensors.items()})
+        return load(path, self._zip.read(pickle))
+
+    def _size(self, key: str) -> int:
+        """Bytes of a storage."""
+        return self._zip.size(f"{self._root}data/{key}")
+
+    def _bytes(self, key: str) -> bytes:
+        return self._zip.read(f"{self._root}data/{key}")
 
     def _found(self, saved: Any) -> tuple[tuple[str, ...], dict[Any, Any]]:
         """The dict of tensors, in dicts of dicts, and the keys that lead to it."""
@@ -96,7 +109,7 @@ class TorchFile:
     def _stored(self, name: str, tensor: Tensor) -> StoredArray:
         storage, kind = tensor.storage, tensor.storage.type_name
         dtype = np.dtype("float32" if kind == BFLOAT16 else kind)
-        size = self._zip.size(f"{self._root}data/{storage.key}")
+        size = self._size(storage.key)
         if storage.length * (2 if kind == BFLOAT16 else dtype.itemsize) != size:
             raise ValueError(f"{name}: {storage.length} values of {kind} in {size} bytes")
         last = tensor.offset + sum(
@@ -109,7 +122,7 @@ class TorchFile:
 
     def _read(self, tensor: Tensor, dtype: np.dtype) -> np.ndarray:
         with reading(self._path):
-            stored = self._zip.read(f"{self._root}data/{tensor.storage.key}")
+            stored = self._bytes(tensor.storage.key)
             if tensor.storage.type_name == BFLOAT16:
                 values = from_bfloat16(np.frombuffer(stored, np.uint8))
             elif dtype.kind == "b":
@@ -167,16 +180,3 @@ def _state_of(value: Any, visits: Iterator[int]) -> Any:
 def _dict_of(module: Object, name: str) -> dict[Any, Any]:
     found = module.attributes.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def refuse_old(path: Path) -> None:
-    """Raises the error about a pickle outside a zip file.
-
-    Raises:
-      UserError: always.
-    """
-    raise refused(
-        path,
-        "a pickle as PyTorch before 1.6 saved it, or another program",
-        "load it with PyTorch and save it again with torch.save, or as safetensors",
-    )

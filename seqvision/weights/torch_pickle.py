@@ -195,7 +195,9 @@ class _Machine:
         raise refused(self._path, f"{found}; nothing of it was run", way_out)
 
     def _storage(self, identity: Any) -> Storage:
-        kind, named, key, _, length = identity
+        kind, named, key, _, length, *view = identity  # None for a view, before PyTorch 1.6.
+        if view not in ([], [None]):
+            raise ValueError("its pickle has a storage that is a part of another one")
         if kind != "storage" or not isinstance(named, _Named) or not isinstance(key, str):
             raise ValueError("its pickle has a storage that is not described as PyTorch does")
         if not (named.storage_type or named.call):

@@ -63,7 +63,9 @@ def test_sequences(rng: np.random.Generator, sequence: str, cell: str, refine: b
     check_images(rng, sequence=sequence, cell=cell, options=options)
 
 
-@pytest.mark.parametrize("sequence", [*SEQUENCES, "cnn_columns"])
+@pytest.mark.parametrize(
+    "sequence", [*(name for name in SEQUENCES if name != "features"), "cnn_columns"]
+)
 @pytest.mark.parametrize(("cell", "refine"), CASES)
 def test_all_files_are_loaded(
     rng: np.random.Generator, sequence: str, cell: str, refine: bool, monkeypatch: Any

@@ -177,7 +177,8 @@ def test_every_architecture_reads_every_shape(name: str, shape: tuple[int, ...])
     model = create_model(
         num_classes=3, sequence=name, patch_size=2, cnn_channels=(2,), hidden_size=4
     )
-    inputs = jnp.zeros((2, 5, *shape) if name == "frames" else (2, *shape))
+    of_clips = name in ("frames", "features")
+    inputs = jnp.zeros((2, 5, *shape) if of_clips else (2, *shape))
     variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
     assert jax.eval_shape(model.apply, variables, inputs).shape == (2, 3)
 

@@ -26,7 +26,9 @@ LSTM = {
 }
 
 
-@pytest.mark.parametrize(("name", "inside"), [("lstm.pt", None), ("checkpoint.pth", "state_dict")])
+@pytest.mark.parametrize(
+    ("name", "inside"), [("lstm.pt", None), ("old.pt", None), ("checkpoint.pth", "state_dict")]
+)
 def test_state_dicts(name: str, inside: str | None) -> None:
     source = open_source(WEIGHTS / name)
     assert source.kind == "torch"
@@ -69,10 +71,11 @@ def test_a_whole_module() -> None:
         np.testing.assert_array_equal(arrays[array], values(array, shape))
 
 
-def test_what_is_no_state_dict() -> None:
-    line = refusal(WEIGHTS / "old.pt")
-    assert "PyTorch before 1.6" in line
-    assert "save it again with torch.save, or as safetensors" in line
+@pytest.mark.parametrize("size", [40, 500, 1500, -1])
+def test_files_of_before_1_6_cut_short(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    path.write_bytes((WEIGHTS / "old.pt").read_bytes()[:size])
+    assert "damaged or incomplete" in refusal(path)
 
 
 def text(content: str) -> bytes:

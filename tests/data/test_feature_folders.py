@@ -1,0 +1,116 @@
+"""Features from other programs: folders of files, one file, and what is wrong with them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqvision.data.sources.feature_folders import load_features
+from seqvision.data.sources.loading import Loading
+from seqvision.errors import UserError
+
+LOADING = Loading(validation_fraction=0.2, test_fraction=0.2, say=lambda line: None)
+
+
+def clip(seed: int, length: int = 3, size: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(length, size)).astype(np.float32)
+
+
+def folder(path: Path, count: int = 20) -> dict[str, np.ndarray]:
+    """A class folder each for `cat` and `dog`, in .npy and .npz; the features by their files."""
+    made = {}
+    for number in range(count):
+        place = path / ("cat", "dog")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        array = clip(number, length=1 + number % 5)
+        if number % 3:
+            file = place / f"{number}.npy"
+            np.save(file, array.astype(np.float64) if number % 4 else array)
+        else:
+            file = place / f"{number}.npz"
+            np.savez(file, features=array, fps=np.array(25))
+        made[str(file)] = array
+    return made
+
+
+def test_folders(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    dataset = load_features(tmp_path, LOADING)
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.input_shape == (5, 1, 1, 4)
+    seen = []
+    for split in dataset.splits.values():
+        batch = split.read(np.arange(len(split), dtype=np.int32))
+        assert batch["inputs"].dtype == np.float32
+        for name, *parts in zip(
+            split.names, batch["inputs"], batch["labels"], batch["lengths"], strict=True
+        ):
+            inputs, label, length = parts
+            np.testing.assert_array_equal(inputs[:length, 0, 0], made[name])
+            assert not inputs[length:].any()
+            assert dataset.class_names[label] == Path(name).parent.name
+        seen += split.names
+    assert sorted(seen) == sorted(made)
+
+
+def test_folders_of_splits(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        folder(tmp_path / split, 4)
+    sizes = {name: len(split) for name, split in load_features(tmp_path, LOADING).splits.items()}
+    assert sizes == {"train": 4, "validation": 4, "test": 4}
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0], ["cat", "dog", "dog", "cat"]])
+def test_one_file(tmp_path: Path, labels: list[Any]) -> None:
+    features, lengths = clip(0, 4 * 3).reshape(4, 3, 4), np.array([3, 1, 2, 3])
+    arrays = {"features": features, "labels": np.array(labels), "lengths": lengths}
+    parts = {
+        f"{split}{name}": array for split in ("train_", "val_") for name, array in arrays.items()
+    }
+    np.savez(tmp_path / "set.npz", **parts)
+    dataset = load_features(tmp_path / "set.npz", Loading(say=lambda line: None))
+    batch = dataset.splits["validation"].read(np.arange(4, dtype=np.int32))
+    np.testing.assert_array_equal(batch["labels"], [0, 1, 1, 0])
+    np.testing.assert_array_equal(batch["lengths"], lengths)
+    mask = np.arange(3) < lengths[:, None]
+    np.testing.assert_array_equal(batch["inputs"][:, :, 0, 0], features * mask[..., None])
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (clip(0, size=5), "5 features of each frame, and others have 4"),
+    (clip(0)[0], "shape (4,); (frames, features) is needed"),
+    (np.array(["a"]), "an array of <U1; features are numbers"),
+    (np.array([{}]), "no array of numpy, or a damaged one"),
+    (np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 0), "1 of its numbers are NaN or infinite,"
+     " the first in frame 1"),
+    (b"\x93NUMPY", "no array of numpy, or a damaged one"),
+])  # fmt: skip
+def test_a_wrong_file_is_named(tmp_path: Path, content: Any, words: str) -> None:
+    folder(tmp_path)
+    file = tmp_path / "cat" / "x.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content, allow_pickle=True)
+    with pytest.raises(UserError) as refusal:
+        load_features(tmp_path, LOADING)
+    line = str(refusal.value)
+    assert words in line and str(file) in line and "\n" not in line
+
+
+@pytest.mark.parametrize(("changed", "words"), [
+    ({"features": clip(0)}, "has the shape (3, 4), of 4 labels"),
+    ({"labels": None}, "labels: missing"),
+    ({"labels": np.array([0.5, 1, 1, 0])}, "labels: float64"),
+    ({"labels": np.array([0, 1, 9, 0])}, "labels are 0 to 9"),
+    ({"lengths": np.array([3, 9, 1, 1])}, "from 1 to 3"),
+    ({"features": None, "images": clip(0)}, "features (N, L, D)"),
+])  # fmt: skip
+def test_a_wrong_set_is_named(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
+    arrays = {"features": clip(0, 12).reshape(4, 3, 4), "labels": np.array([0, 1, 1, 0])} | changed
+    path = tmp_path / "set.npz"
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(UserError) as refusal:
+        load_features(path, LOADING)
+    assert words in str(refusal.value) and str(path) in str(refusal.value)
