@@ -14,6 +14,7 @@ from seqvision.reports.confusion import commonest, confusion_words
 from seqvision.reports.examined import (
     Examined,
     examine,
+    has_pictures,
     least_sure,
     most_confident_mistakes,
 )
@@ -32,7 +33,8 @@ def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Sec
     """Examines a split and describes what was found."""
     examined = examine(run, split, split_name)
     yield confusions(examined, run.data.class_names)
-    yield examples(run, examined)
+    if has_pictures(split):
+        yield examples(run, examined)
     if examined.beliefs is not None and examined.beliefs.correct.shape[1] > 1:
         yield seen(examined)
     yield calibration(examined)
