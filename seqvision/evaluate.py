@@ -27,6 +27,7 @@ from seqvision.tasks.evaluation_report import (
     Asked,
     calibration_facts,
     evaluation_report,
+    last_frame,
     report_lines,
 )
 from seqvision.tasks.from_config import create_task
@@ -93,7 +94,7 @@ def evaluate_run(
         }
     )
     of_seed = f", seed {run.seed}" if seed is not None else ""
-    on = f"{dataset.title} {split_name}{_which_lines(settings)}"
+    on = f"{dataset.title} {split_name}{_which_lines(settings)}{_which_games(settings)}"
     say(f"{workdir}: step {run.step}{of_seed} on {on}")
     # The beam is no part of what was trained.
     task = create_task(
@@ -123,6 +124,8 @@ def evaluate_run(
         over = functools.partial(tqdm, unit="sample", disable=not on_terminal(), leave=False)
         wishes = Asked(specificity, bootstrap, run.seed, over)
         found = evaluation_report(scores, split.groups, len(split), wishes)
+        if run.data.targets.kind == "steps":
+            found["last_frame"] = last_frame(scores)
         if temperature is not None:
             found["calibration"] = calibration_facts(scores, temperature)
         printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
@@ -219,6 +222,12 @@ def _which_lines(settings: Settings) -> str:
     lines = settings.lines
     symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
+
+
+def _which_games(settings: Settings) -> str:
+    """The same for shell games."""
+    clips = settings.clips
+    return f": {clips.swaps} swaps of {clips.cups} cups" if settings.makes_shell_games else ""
 
 
 def run(
