@@ -1,6 +1,6 @@
 """The shell game: which cup is the ball under? It is seen in the first frame only.
 
-    python main.py --config=configs/shell_game.py
+python main.py --config=configs/shell_game.py
 """
 
 from ml_collections import ConfigDict

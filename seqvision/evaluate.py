@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.stream_network import classifier_steps
 from seqvision.runs.evaluations import save_evaluation, save_temperature
-from seqvision.runs.saved_run import Run, load_run, load_seeds
+from seqvision.runs.saved_run import Run, check_targets, load_run, load_seeds
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
 from seqvision.runtime.console import on_terminal, say
@@ -93,45 +94,32 @@ def evaluate_run(
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
-    of_seed = f", seed {run.seed}" if seed is not None else ""
-    on = f"{dataset.title} {split_name}{_which_lines(settings)}{_which_games(settings)}"
-    say(f"{workdir}: step {run.step}{of_seed} on {on}")
+    of_seed, which = f", seed {run.seed}" * (seed is not None), _which(settings)
+    say(f"{workdir}: step {run.step}{of_seed} on {dataset.title} {split_name}{which}")
     # The beam is no part of what was trained.
-    task = create_task(
-        dataclasses.replace(run.settings, reading=settings.reading),
-        dataset.class_names,
-        run.data.targets,
-    )
+    trained = dataclasses.replace(run.settings, reading=settings.reading)
+    task = create_task(trained, dataset.class_names, run.data.targets)
     split = dataset.split(split_name)
     for line in task.infeasible(split_name, split):
         say(line)
-    batch_size = settings.data.eval_batch_size
-    evaluate = task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
+    size = settings.data.eval_batch_size
+    evaluate = task.create_evaluation(run.model, create_mesh(), split.take, size)
     examples: list[Example] = []
     if len(runs) > 1:
         metrics = Replicas(run.settings.seeds).metrics([evaluate(r.params, split) for r in runs])
         report = seeds_report(metrics.row(), run.settings.seeds)
     else:
-        wanted = target is not None or task.needs_predictions() or not task.reads_lines
-        keep = functools.partial(_keep, examples)
-        metrics = evaluate(run.params, split, keep if wanted else None)
+        wanted = target is not None or not task.reads_lines or task.needs_predictions()
+        keep = functools.partial(_keep, examples) if wanted else None
+        metrics = evaluate(run.params, split, keep)
         report = task.report(metrics, examples)
     for line in report:
         say(line)
-    scores = task.scores(examples) if examples else None
-    if scores is not None:
+    if examples and not task.reads_lines:
+        wishes = Asked(specificity, bootstrap, run.seed, _with_progress)
         temperature = _fitted(run, task, evaluate, dataset) if calibrate else None
-        over = functools.partial(tqdm, unit="sample", disable=not on_terminal(), leave=False)
-        wishes = Asked(specificity, bootstrap, run.seed, over)
-        found = evaluation_report(scores, split.groups, len(split), wishes)
-        if run.data.targets.kind == "steps":
-            found["last_frame"] = last_frame(scores)
-        if temperature is not None:
-            found["calibration"] = calibration_facts(scores, temperature)
-        printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
-        for line in report_lines(found, printed, bool(split.groups)):
+        for line in _all_metrics(run, task, dataset, split_name, examples, wishes, temperature):
             say(line)
-        say(save_evaluation(run, split_name, found))
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
@@ -141,8 +129,34 @@ def evaluate_run(
     return metrics
 
 
+def _with_progress(numbers: Iterable[int]) -> Iterable[int]:
+    return tqdm(numbers, unit="sample", disable=not on_terminal(), leave=False)
+
+
 def _keep(examples: list[Example], prediction: Any, label: Any) -> None:
     examples.append((prediction, label))
+
+
+def _all_metrics(
+    run: Run,
+    task: Task,
+    dataset: Dataset,
+    split_name: str,
+    examples: list[Example],
+    wishes: Asked,
+    temperature: float | None,
+) -> Iterator[str]:
+    """Keeps all metrics of a split with the run; lines about them."""
+    scores, groups = task.scores(examples), dataset.split(split_name).groups
+    assert scores is not None
+    found = evaluation_report(scores, groups, len(examples), wishes)
+    if run.data.targets.kind == "steps":
+        found["last_frame"] = last_frame(scores)
+    if temperature is not None:
+        found["calibration"] = calibration_facts(scores, temperature)
+    printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
+    yield from report_lines(found, printed, bool(groups))
+    yield save_evaluation(run, split_name, found)
 
 
 def _fitted(run: Run, task: Task, evaluate: Evaluation, dataset: Dataset) -> float:
@@ -189,6 +203,7 @@ def _check_asked(
         try:
             check_measure(decide)
             classifier_steps(runs[0])
+            check_targets(runs[0], "a decision")
         except UserError as error:
             raise UserError(f"--decide: {error}") from None
     one_seed = {
@@ -215,19 +230,15 @@ def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, A
     ]
 
 
-def _which_lines(settings: Settings) -> str:
-    """Which of the lines that can be made, since a run may be evaluated on others than its own."""
+def _which(settings: Settings) -> str:
+    """Which examples of those that can be made: a run may be evaluated on others than its own."""
+    if settings.makes_shell_games:
+        return f": {settings.clips.swaps} swaps of {settings.clips.cups} cups"
     if settings.data.source != "digit_lines":
         return ""
     lines = settings.lines
     symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
-
-
-def _which_games(settings: Settings) -> str:
-    """The same for shell games."""
-    clips = settings.clips
-    return f": {clips.swaps} swaps of {clips.cups} cups" if settings.makes_shell_games else ""
 
 
 def run(

@@ -20,7 +20,7 @@ from seqvision.errors import UserError, did_you_mean
 from seqvision.models.parameters import named_leaves, on_host
 from seqvision.runs.files import CONFIG, STATUS, write_whole
 from seqvision.runs.records import read_record
-from seqvision.runs.saved_run import Run, load_run
+from seqvision.runs.saved_run import Run, check_targets, load_run
 from seqvision.runs.trained_data import load_trained_on
 from seqvision.runtime.console import say
 from seqvision.tasks.from_config import create_network, input_shape
@@ -79,6 +79,7 @@ def export_run(
 
     target = checked_folder(output)
     run = load_run(workdir, seed)
+    check_targets(run, "an export")
     settings = dataclasses.replace(
         run.settings, data=dataclasses.replace(run.settings.data, **data)
     )
@@ -156,6 +157,7 @@ def export_weights(workdir: Path, output: str, form: str, seed: int | None = Non
 
     target = checked_folder(output)
     run = load_run(workdir, seed)
+    check_targets(run, "an export")
     check_has_file(run.settings, form)
     if run.settings.model.compute_dtype != "float32":
         say(f"trained in {run.settings.model.compute_dtype}; the code of the card is in float32")

@@ -149,10 +149,11 @@ def _classify(trained: Run, paths: list[Path], invert: str, rule: DecisionRule |
         pushes, left_out = classifier.pushes(array)
         decided = (_draw_beliefs if BeliefScreen.fits() else _list_beliefs)(classifier, pushes)
         steps = classifier.step_name
-        say(
-            f"decided  '{classifier.class_names[decided.decision or 0]}'  after"
-            f" {decided.step} of {len(pushes)} {steps}"
-        )
+        if not trained.task.labels_steps:  # Else each frame has a class of its own.
+            say(
+                f"decided  '{classifier.class_names[decided.decision or 0]}'  after"
+                f" {decided.step} of {len(pushes)} {steps}"
+            )
         if left_out:
             say(f"not read: {left_out} more {steps}, behind the window (config.data.window)")
     return failed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
-from seqvision.runs.saved_run import load_run
+from seqvision.runs.saved_run import check_targets, load_run
 from seqvision.runtime.console import say
 
 _MOST_PAGES = 16
@@ -44,6 +44,7 @@ def serve_run(workdir: Path, host: str, port: int, seed: int | None = None) -> i
             " flags (configs/column_reader.py:quick trains for minutes), or name another --workdir"
         )
     run = load_run(workdir, seed)
+    check_targets(run, "the page")
     facts = describe(run)
     check_shown(facts, str(workdir))
     say(f"network   {workdir}, step {run.step}: a {facts['kind']}")

@@ -16,7 +16,7 @@ MODES = ("train", "evaluate", "predict", "read", "export", "importing", "serve",
 # Imports point one way: a package may import those before it, and itself.
 ORDER = (
     ("errors", "shapes"),
-    ("profiling", "weights"),
+    ("metrics", "profiling", "weights"),
     ("decoding",),
     ("config",),
     ("runtime",),

@@ -120,9 +120,7 @@ def _moving_digits(settings: Settings, loading: Loading) -> Dataset:
         recipes = dict.fromkeys(SPLITS, _made(ShellGame, fields))
         fields["swaps"] = settings.clips.most_train_swaps
         fields["min_swaps"] = fields["train_min_swaps"] or fields["swaps"]
-        return shell_game(
-            recipes | {"train": _made(ShellGame, fields)}, settings.seed, num_clips
-        )
+        return shell_game(recipes | {"train": _made(ShellGame, fields)}, settings.seed, num_clips)
     fields["min_frames"] = fields["min_frames"] or fields["num_frames"]
     recipe = _made(MovingDigits, fields)
     return moving_digits(recipe, _digits(settings, loading), settings.seed, num_clips)

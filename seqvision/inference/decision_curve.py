@@ -18,7 +18,7 @@ from seqvision.inference.stream_network import classifier_steps
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.steps import read_steps, start_memory
 from seqvision.runs.data_facts import DataFacts
-from seqvision.runs.saved_run import Run
+from seqvision.runs.saved_run import Run, check_targets
 from seqvision.runtime.console import aligned
 from seqvision.runtime.mesh import (
     BATCH_SPEC,
@@ -101,6 +101,7 @@ def decision_curve(
       UserError: the run needs whole images, the split is empty, or an argument is wrong.
     """
     check_measure(measure)
+    check_targets(run, "a decision")
     if not 0 <= within <= 1:
         raise UserError(f"within: {within}; the accuracy that may be lost is 0 to 1, such as 0.005")
     if len(split) == 0:

@@ -12,7 +12,7 @@ from seqvision.inference.decision_curve import DecisionCurve, decision_curve, la
 from seqvision.inference.stream_network import classifier_steps, create_classifier_network
 from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.classifier import SequenceClassifier
-from seqvision.runs.saved_run import Run, load_run
+from seqvision.runs.saved_run import Run, check_targets, load_run
 from seqvision.runs.trained_data import load_trained_on
 
 
@@ -23,11 +23,13 @@ class Belief:
     Attributes:
       stream: the number of its stream.
       step: how many steps have been read, from 1.
-      classes: the most probable class, 0 to K - 1.
+      classes: the most probable class, 0 to K - 1; of a run that has a class for every frame, that
+        of this frame.
       label: its name.
       probabilities: float32 (K,), sum 1.
       decided: whether the rule holds now, or held before, or the end is reached.
-      decision: the class that was the most probable when it was decided; None before.
+      decision: the class that was the most probable when it was decided; None before, and where
+        each frame has a class of its own.
     """
 
     stream: int
@@ -88,6 +90,7 @@ class StreamClassifier(Streams[Belief]):
         """
         self._axis, self._steps = classifier_steps(run)
         self._run = run
+        self._of_steps = run.task.labels_steps
         self.rule = rule
         self.class_names = run.data.class_names
         shape, self._window = run.data.input_shape, run.settings.data.window
@@ -135,7 +138,10 @@ class StreamClassifier(Streams[Belief]):
 
     @rule.setter
     def rule(self, rule: Any) -> None:
-        self._rule = DecisionRule.of(rule)
+        new = DecisionRule.of(rule)
+        if new is not None:
+            check_targets(self._run, "a decision")
+        self._rule = new
 
     def push(self, steps: Any) -> list[Belief]:
         """Reads the next steps of an image or clip, or of several in one call.
@@ -173,7 +179,8 @@ class StreamClassifier(Streams[Belief]):
             num_steps, probabilities, decision = self._seen[one]
             if probabilities is not None:
                 winner = int(probabilities.argmax())
-                decision = winner if decision is None else decision
+                if decision is None and not self._of_steps:
+                    decision = winner
                 beliefs.append(self._belief(one, num_steps, winner, probabilities, decision))
         self.reset(streams)
         return beliefs
@@ -246,7 +253,8 @@ class StreamClassifier(Streams[Belief]):
                 winner, belief = int(winners[stream, step]), probabilities[stream, step].copy()
                 number, _, decision = self._seen[stream]
                 number += 1
-                if decision is None and (sure[stream, step] or number == self.num_steps):
+                at_end = number == self.num_steps and not self._of_steps
+                if decision is None and (sure[stream, step] or at_end):
                     decision = winner
                 self._seen[stream] = _Seen(number, belief, decision)
                 beliefs.append(self._belief(stream, number, winner, belief, decision))

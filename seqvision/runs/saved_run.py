@@ -122,6 +122,25 @@ def check_reads_text(run: Run) -> None:
         )
 
 
+def check_targets(run: Run, what: str, kinds: tuple[str, ...] = ("class",)) -> None:
+    """Raises UserError where a run predicts something else than one of `kinds` of targets.
+
+    Args:
+      run: any run; one that reads text passes.
+      what: what cannot be done with it, such as "an export".
+      kinds: see `data.targets.Targets`.
+    """
+    kind = run.data.targets.kind
+    if kind not in kinds and not run.task.reads_lines:
+        is_step = kinds == ("class",) and kind == "steps"
+        can = "--mode=predict or --mode=evaluate" + " or --mode=read" * is_step
+        raise UserError(
+            f"{run.workdir}: this run predicts {run.task.outputs}, and {what} is for runs that"
+            f" choose one class{'' if kinds == ('class',) else ' or a class for each frame'}; use"
+            f" {can}"
+        )
+
+
 def check_lines_are_scaled(run: Run) -> None:
     """Raises UserError where `--to_scale=false` has no effect on a run."""
     if not run.settings.reads_text:

@@ -42,7 +42,8 @@ class Plan:
     Attributes:
       keys: the fields that it varies, in the order of their first appearance.
       runs: in the order of their declaration.
-      metric: the metric by which runs are compared: accuracy, or cer (character error rate).
+      metric: the metric by which runs are compared: config.checkpoint.best_metric, by default
+        accuracy, cer (character error rate) or, of numbers, mae.
     """
 
     keys: tuple[str, ...]
@@ -51,7 +52,7 @@ class Plan:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.metric == "accuracy"
+        return self.metric not in ("cer", "loss", "mae", "rmse")
 
 
 def read_sweep(path: str) -> list[Any]:
@@ -135,13 +136,22 @@ def shard_of(runs: Sequence[PlannedRun], shard: str) -> list[PlannedRun]:
 
 
 def _common_metric(runs: Sequence[PlannedRun]) -> str:
-    metrics = {"cer" if run.settings.reads_text else "accuracy" for run in runs}
+    metrics = {_metric(run.settings) for run in runs}
     if len(metrics) > 1:
         raise UserError(
-            "get_sweep(): the sweep mixes text-reading and classification runs, whose metrics"
-            " cannot be compared; make two sweeps"
+            "get_sweep(): the sweep mixes text-reading and classification runs, or others of"
+            f" several metrics ({', '.join(sorted(metrics))}), which cannot be compared; make two"
+            " sweeps"
         )
     return metrics.pop()
+
+
+def _metric(settings: Settings) -> str:
+    if settings.reads_text:
+        return "cer"
+    usual = "mae" if settings.data.target == "number" else "accuracy"
+    asked = settings.checkpoint.best_metric
+    return usual if asked == "auto" else asked
 
 
 def _planned(fields: Mapping[str, Any], overrides: Any, fixed: Collection[str]) -> PlannedRun:

@@ -24,6 +24,7 @@ from seqvision.data.sources.set_root import (
     split_root,
 )
 from seqvision.data.sources.split_names import split_folders, split_of
+from seqvision.data.sources.step_tables import table_path
 from seqvision.errors import UserError, explain_os_error
 
 # So many folders of each set are opened to see whether their images are frames.
@@ -98,6 +99,9 @@ def find_examples(
     if empty:
         named = few([shown(one.path) for one in empty])
         say(f"folders without images or clips, left out: {named}")
+    # Tables of targets are read, see `step_tables`.
+    tables = {table_path(row.path) for row in rows} if others else set()
+    others = [file for file in others if file not in tables]
     if others:
         say(f"other files left out, {_by_suffix(others)}: such as {shown(others[0])}")
     return rows, _of_clips(path, rows, kind, reads_clips)

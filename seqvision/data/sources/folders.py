@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -19,8 +20,11 @@ from seqvision.data.sources.examples import Example, fit_known, known_shape, mak
 from seqvision.data.sources.folder_layout import Row, find_examples
 from seqvision.data.sources.hash_split import fraction_of
 from seqvision.data.sources.loading import Loading
+from seqvision.data.sources.npz_targets import step_names
 from seqvision.data.sources.scan_cache import FileScan, load_scan, save_scan, scan_path
 from seqvision.data.sources.set_tones import tones_of
+from seqvision.data.sources.step_tables import check_length, step_tables
+from seqvision.data.targets import CLASSES, UNKNOWN, Targets
 from seqvision.errors import UserError
 
 
@@ -28,8 +32,9 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     """Loads images or clips from `path/CLASS/`, or from `path/train/CLASS/` and so on.
 
     A class folder holds images, or clips: GIFs, videos, folders of frames. See `folder_layout` and
-    `split_names`. Classes and files come in natural order. All files of a set that is streamed are
-    scanned first.
+    `split_names`. Where clips have tables of targets, see `step_tables`, these are learnt, and
+    the class folders only hold the clips. Classes and files come in natural order. All files of a
+    set that is streamed are scanned first.
 
     Returns:
       Images (N, height, width, channels) or clips (N, T, height, width, channels) as uint8. Clips
@@ -41,9 +46,17 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     """
     rows, of_clips = find_examples(path, loading.kind, loading.reads_clips, loading.say)
     class_names = tuple(sorted({row.class_name for row in rows}, key=natural_key))
+    tables = step_tables([row.path for row in rows], loading.target) if of_clips else None
+    if tables is not None:
+        class_names = step_names(target for table in tables for target in table)
+    elif loading.target == "steps":
+        raise UserError(
+            f"{shown(path)}: it holds images, and config.data.target=steps is for clips"
+        )
     loading = dataclasses.replace(loading, tones=_tones(rows, loading))
-    given = _examples(rows, class_names, loading, of_clips)
-    dataset = make_dataset(path, class_names, given, of_clips, loading)
+    given = _examples(rows, class_names, loading, of_clips, tables)
+    targets = CLASSES if tables is None else Targets("steps")
+    dataset = make_dataset(path, class_names, given, of_clips, loading, targets=targets)
     return dataclasses.replace(dataset, tones=loading.tones)
 
 
@@ -65,7 +78,11 @@ def _all_files(rows: list[Row]) -> Iterator[Path]:
 
 
 def _examples(
-    rows: list[Row], class_names: tuple[str, ...], loading: Loading, of_clips: bool
+    rows: list[Row],
+    class_names: tuple[str, ...],
+    loading: Loading,
+    of_clips: bool,
+    tables: list[list[str]] | None = None,
 ) -> dict[str, list[Example]]:
     """The examples by the splits that the user made, without those that cannot be read.
 
@@ -83,7 +100,7 @@ def _examples(
     labels = {name: label for label, name in enumerate(class_names)}
     given: dict[str, list[Example]] = {row.split: [] for row in rows}
     broken: list[str] = []
-    for (split, class_name, file), found in zip(rows, scans, strict=True):
+    for number, ((split, class_name, file), found) in enumerate(zip(rows, scans, strict=True)):
         if found.problem:
             if loading.broken_files == "fail":
                 raise _broken(file, found)
@@ -98,7 +115,11 @@ def _examples(
         if frames is not None:
             read = functools.partial(np.asarray, next(in_memory))
         shape = known_shape(found.shape, loading.size)
-        label, numbers = labels[class_name], (found.fraction, found.pixels)
+        label: Any = labels[class_name] if tables is None else None
+        if tables is not None:
+            targets = check_length(file, tables[number], found.shape[0])
+            label = np.array([labels.get(target, UNKNOWN) for target in targets], np.int32)
+        numbers = found.fraction, found.pixels
         given[split].append(Example(shown(file), shape, label, *numbers, read))
     if broken:
         loading.say(f"broken files skipped, {len(broken)} of {len(rows)}: {few(broken)}")

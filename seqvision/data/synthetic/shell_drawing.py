@@ -56,9 +56,7 @@ def draw_game(recipe: ShellGame, key: PRNGKey) -> dict[str, Array]:
     return {"inputs": inputs, "labels": labels, "lengths": length}
 
 
-def _places(
-    start: Int32[Array, ""], swapped: Int32[Array, "swaps 2"]
-) -> Int32[Array, "swaps+1"]:
+def _places(start: Int32[Array, ""], swapped: Int32[Array, "swaps 2"]) -> Int32[Array, "swaps+1"]:
     """The place of the ball before the first swap, and after each."""
 
     def after(place: Array, pair: Array) -> tuple[Array, Array]:
@@ -124,11 +122,8 @@ def _ball(recipe: ShellGame, start: Int32[Array, ""]) -> Int32[Array, "height wi
     return down[:, None] * across[None, :]
 
 
-def _covered(
-    centre: Int32[Array, "*B"], half: int, num_pixels: int
-) -> Int32[Array, "*B pixels"]:
+def _covered(centre: Int32[Array, "*B"], half: int, num_pixels: int) -> Int32[Array, "*B pixels"]:
     """How much of each pixel of a row or column lies within `half` of a centre, in parts."""
     middles = PLACE * np.arange(num_pixels, dtype=np.int32) + PLACE // 2
     middles = middles.reshape(*centre.ndim * [1], num_pixels)
     return jnp.clip(half + PLACE // 2 - jnp.abs(middles - centre[..., None]), 0, PLACE)
-

@@ -1,0 +1,109 @@
+"""Tables of targets beside clips: a class for every frame.
+
+A folder of frames has `targets.csv` in it; a video or animation `NAME.ext` has `NAME.csv` beside
+it. The table has a header with a column `target`, the classes by name, and a row for each frame in
+order; or also a column `frame`, their numbers from 0 on, in any order and as many as are known. An
+empty target is unknown.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from seqvision.data.files.paths import shown
+from seqvision.errors import UserError, explain_os_error
+from seqvision.runtime.regular_file import read_regular
+
+IN_FOLDER = "targets.csv"
+_MOST_FRAME = 10_000_000
+
+
+def table_path(clip: Path) -> Path:
+    """Where the targets of a clip would lie."""
+    return clip / IN_FOLDER if clip.is_dir() else clip.with_suffix(".csv")
+
+
+def step_tables(clips: Sequence[Path], asked: str) -> list[list[str]] | None:
+    """The targets of each clip, from its first frame on; None where they are not to be learnt.
+
+    Args:
+      clips: files, or folders of frames.
+      asked: `steps`, `class`, or `auto`: steps where every clip has a table.
+
+    Raises:
+      UserError: a table is missing where others are there, or is none.
+    """
+    if asked == "class":
+        return None
+    missing = [clip for clip in clips if not table_path(clip).is_file()]
+    if asked == "auto" and len(missing) == len(clips):
+        return None
+    if missing:
+        choice = "" if asked == "steps" else ", or set config.data.target=class"
+        raise UserError(
+            f"{shown(missing[0])}: no targets beside it ({shown(table_path(missing[0]).name)}), and"
+            f" {len(clips) - len(missing)} of {len(clips)} clips have them; write a class for each"
+            f" of its frames{choice}"
+        )
+    return [read_step_table(table_path(clip)) for clip in clips]
+
+
+def read_step_table(path: Path) -> list[str]:
+    """The targets of one clip, "" where they are unknown.
+
+    Raises:
+      UserError: it cannot be read, or is no table of targets: one line that names the row.
+    """
+    where = shown(path)
+    try:
+        text = read_regular(path).decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(explain_os_error(error, path, "config.data.path")) from error
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: it is not text in UTF-8; save it so") from None
+    try:
+        reader = csv.DictReader(text.splitlines(), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        rows = [{str(k).strip(): (v or "").strip() for k, v in row.items() if k} for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{where}: no CSV ({error}); save it again") from None
+    if "target" not in columns:
+        found = ", ".join(map(shown, columns)) or "nothing"
+        raise UserError(
+            f"{where}: no column 'target'; its first line has {found}; write target, or"
+            " frame,target, above the rows"
+        )
+    if "frame" not in columns:
+        return [row["target"] for row in rows]
+    return _by_number(where, rows)
+
+
+def _by_number(where: str, rows: Iterable[dict[str, str]]) -> list[str]:
+    targets: dict[int, str] = {}
+    for line, row in enumerate(rows, 2):
+        number = int(row["frame"]) if row["frame"].isascii() and row["frame"].isdigit() else -1
+        if not 0 <= number < _MOST_FRAME:
+            raise UserError(
+                f"{where}, line {line}: frame '{shown(row['frame'])}' is no number of a frame;"
+                " they count from 0"
+            )
+        if number in targets:
+            raise UserError(f"{where}, line {line}: frame {number} has a target already; keep one")
+        targets[number] = row["target"]
+    return [targets.get(number, "") for number in range(max(targets, default=-1) + 1)]
+
+
+def check_length(clip: Path, targets: list[str], num_frames: int) -> list[str]:
+    """The targets of all frames of a clip; frames behind the table's end are unknown.
+
+    Raises:
+      UserError: one is of a frame that there is not.
+    """
+    beyond = [number for number in range(num_frames, len(targets)) if targets[number]]
+    if beyond:
+        raise UserError(
+            f"{shown(table_path(clip))}: frame {beyond[0]} has the target"
+            f" '{shown(targets[beyond[0]])}', and the clip has the frames 0 to {num_frames - 1};"
+            " remove it (frames count from 0), or add what is missing"
+        )
+    return (targets + [""] * num_frames)[:num_frames]
