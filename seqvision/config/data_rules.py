@@ -88,8 +88,8 @@ def _shell_rules(settings: Settings) -> Iterator[str]:
             of a training clip, {clips.most_train_swaps} (config.clips.train_swaps); lower it, or 0
             for clips of one length"""
     if clips.turn > 0:
-        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task shell, whose cups stand
-            upright; set it to 0"""
+        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task shell, whose cups
+            stand upright; set it to 0"""
     if clips.width < 4 * clips.cups or clips.height < 8:
         yield f"""config.clips.width, height: a frame of {clips.height}x{clips.width} cannot show
             {clips.cups} cups; give it {4 * clips.cups} columns and 8 rows at least"""

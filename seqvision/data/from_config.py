@@ -126,7 +126,7 @@ def _moving_digits(settings: Settings, loading: Loading) -> Dataset:
     return moving_digits(recipe, _digits(settings, loading), settings.seed, num_clips)
 
 
-def _made(recipe: Callable[..., Any], fields: Mapping[str, Any]) -> Any:
+def _made(recipe: type[Any], fields: Mapping[str, Any]) -> Any:
     """A recipe of those fields that it has."""
     return recipe(**{field.name: fields[field.name] for field in dataclasses.fields(recipe)})
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Int32, UInt32
+from jaxtyping import Int32
 
 from seqvision.data.synthetic.clip_drawing import NUM_SHADES, blocks_shape, hidden, to_levels
 from seqvision.data.synthetic.clip_recipe import ShellGame
@@ -56,8 +56,8 @@ def draw_game(recipe: ShellGame, key: PRNGKey) -> dict[str, Array]:
     return {"inputs": inputs, "labels": labels, "lengths": length}
 
 
-def _places(start: Int32[Array, ""], swapped: Int32[Array, "swaps 2"]) -> Int32[Array, "swaps+1"]:
-    """The place of the ball before the first swap, and after each."""
+def _places(start: Int32[Array, ""], swapped: Int32[Array, "swaps 2"]) -> Int32[Array, " places"]:
+    """The place of the ball before the first swap, and after each: one more than swaps."""
 
     def after(place: Array, pair: Array) -> tuple[Array, Array]:
         left, right = pair[0], pair[1]
@@ -82,7 +82,7 @@ def _columns(recipe: ShellGame) -> np.ndarray:
 def _drawn(
     recipe: ShellGame,
     swapped: Int32[Array, "swaps 2"],
-    above: Int32[Array, "swaps"],
+    above: Int32[Array, " swaps"],
     start: Int32[Array, ""],
 ) -> Int32[Array, "T height width"]:
     """The cups; of each pair, the left one passes above where `above` is 1, below where -1.
