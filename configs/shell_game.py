@@ -1,6 +1,13 @@
 """The shell game: which cup is the ball under? It is seen in the first frame only.
 
-python main.py --config=configs/shell_game.py
+    python main.py --config=configs/shell_game.py
+    python main.py --config=configs/shell_game.py --mode=evaluate --config.clips.swaps=64
+    python main.py --config=configs/shell_game.py:last     # learns the last frame alone
+    python main.py --config=configs/shell_game.py:parity   # has a digit blinked an odd number of times?
+
+Trained on 1 to 6 swaps of three cups, an LSTM of 64 units. Accuracy over all frames of the test
+clips after 300 steps (`--config.duration='300 steps'`, seed 0, 34 s of processor time on a 2-core
+AMD EPYC with much other work beside it, jax 0.9.2): 100.00 % with 6 swaps, 99.84 % with 64.
 """
 
 from ml_collections import ConfigDict
@@ -32,8 +39,23 @@ def get_config(variant: str = "shell") -> ConfigDict:
     config.schedule.warmup = "30 %"
     config.schedule.final_fraction = 0.001
     config.checkpoint.best_metric = "accuracy"
-    config.duration = "1500 steps"
-    config.log_every = "100 steps"
+    config.duration = "1000 steps"
+    config.log_every = "50 steps"
     config.evaluate_every = "500 steps"
     config.checkpoint.every = "500 steps"
+    if variant == "shell":
+        pass
+    elif variant == "last":
+        config.data.target = "class"
+        config.model.readout = "last"
+    elif variant == "parity":
+        config.clips.task = "parity"
+        config.clips.num_frames = 25
+        config.clips.min_frames = 5
+        config.clips.height = 20
+        config.clips.width = 20
+        config.clips.digit_size = 16
+        config.clips.speed = 1.0
+    else:
+        raise ValueError(f"variant '{variant}' is not known; choose shell, last or parity")
     return config
