@@ -3,7 +3,7 @@
     python main.py --config=configs/shell_game.py
     python main.py --config=configs/shell_game.py --mode=evaluate --config.clips.swaps=64
     python main.py --config=configs/shell_game.py:last     # learns the last frame alone
-    python main.py --config=configs/shell_game.py:parity   # has a digit blinked an odd number of times?
+    python main.py --config=configs/shell_game.py:parity   # how often did a digit blink: even, odd?
 
 Trained on 1 to 6 swaps of three cups, an LSTM of 64 units. Accuracy over all frames of the test
 clips after 300 steps (`--config.duration='300 steps'`, seed 0, 34 s of processor time on a 2-core
