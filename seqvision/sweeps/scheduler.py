@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import filelock
 
@@ -35,6 +35,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOPPED = (*(128 + number for number in _SIGNALS), *(-number for number in _SIGNALS))
 
 
+@runtime_checkable
 class Process(Protocol):
     """A running run; see `sweeps.process.TrainingProcess`."""
 
