@@ -65,7 +65,8 @@ def get_config() -> ConfigDict:
     config.data.kind = "auto"
     # What is to be predicted. npz: class (one for each example), steps (a class for every frame of
     # a clip), labels (any of several at once) or number. folders: class or steps (a table of
-    # targets beside each clip). auto: what the data hold.
+    # targets beside each clip). moving_digits: of the tasks shell and parity, class (at the end) or
+    # steps (at every frame). auto: what the data hold (shell, parity: class).
     config.data.target = "auto"
     # In training, draw examples of all classes equally often, however many there are of each.
     config.data.balanced_draws = False
@@ -116,12 +117,25 @@ def get_config() -> ConfigDict:
     config.clips = ConfigDict()
     # moving_digits: motion (left, right, up or down, and with config.clips.turn also clockwise or
     # counterclockwise: not to be seen in one frame), digit (which digit, through noise and
-    # occlusion) or directions (it turns now and then: left, right, up or down, for every frame but
-    # the first).
+    # occlusion), directions (it turns now and then: left, right, up or down, for every frame but
+    # the first), parity (has the digit blinked an even or an odd number of times?) or shell (no
+    # digits: the shell game; a ball is seen in the first frame only, under one of some cups, which
+    # are then swapped two at a time: which place is it at?).
     config.clips.task = "motion"
-    # Frames of the longest clips, and of the shortest (0 = all are of one length).
+    # All tasks but shell: frames of the longest clips, and of the shortest (0 = all are of one
+    # length).
     config.clips.num_frames = 8
     config.clips.min_frames = 0
+    # shell: how many.
+    config.clips.cups = 3
+    # shell: swaps in each clip.
+    config.clips.swaps = 6
+    # shell: the most and the fewest in a training clip (0 = as many as in the others; 0 = all as
+    # many as the most).
+    config.clips.train_swaps = 0
+    config.clips.train_min_swaps = 0
+    # shell: frames that a swap takes.
+    config.clips.frames_per_swap = 4
     # Pixels of a frame, and its channels (1 or 3).
     config.clips.height = 28
     config.clips.width = 28

@@ -58,7 +58,10 @@ MODES = {
     "features": Mode(("inputs", "output"), _ALONE),
     "explain": Mode((), _ALONE, True),
     "sweep": Mode(("workdir", "sweep_workers", "sweep_shard", "host_devices", "report"), ()),
+    "table": Mode(("workdir", "rows", "run_minutes", "sweep_workers", "host_devices"), ()),
 }
+# Modes of many runs, and how their folders end.
+_FOLDERS = {"sweep": "_sweep", "table": "_table"}
 
 
 def main(argv: list[str]) -> int:
@@ -75,7 +78,7 @@ def main(argv: list[str]) -> int:
     mode = MODES[name]
     arguments = {argument: FLAGS[argument].value for argument in mode.arguments}
     if "workdir" in arguments:
-        default = command_line.default_workdir() + ("_sweep" if name == "sweep" else "")
+        default = command_line.default_workdir() + _FOLDERS.get(name, "")
         arguments["workdir"] = expanded(arguments["workdir"] or default, "--workdir")
     enable_compilation_cache()
     if mode.place:

@@ -27,6 +27,7 @@ from seqvision.tasks.evaluation_report import (
     Asked,
     calibration_facts,
     evaluation_report,
+    last_frame,
     report_lines,
 )
 from seqvision.tasks.from_config import create_task
@@ -88,7 +89,7 @@ def evaluate_run(
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
-    of_seed, which = f", seed {run.seed}" * (seed is not None), _which_lines(settings)
+    of_seed, which = f", seed {run.seed}" * (seed is not None), _which(settings)
     say(f"{workdir}: step {run.step}{of_seed} on {dataset.title} {split_name}{which}")
     # The beam is no part of what was trained.
     trained = dataclasses.replace(run.settings, reading=settings.reading)
@@ -151,6 +152,8 @@ def _all_metrics(
     assert scores is not None
     asked = Asked(request.specificity, request.bootstrap, run.seed, _with_progress)
     found = evaluation_report(scores, groups, len(examples), asked)
+    if run.data.targets.kind == "steps":
+        found["last_frame"] = last_frame(scores)
     if temperature is not None:
         found["calibration"] = calibration_facts(scores, temperature)
     printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
@@ -182,8 +185,10 @@ def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, A
     ]
 
 
-def _which_lines(settings: Settings) -> str:
-    """Which of the lines that can be made, since a run may be evaluated on others than its own."""
+def _which(settings: Settings) -> str:
+    """Which examples of those that can be made: a run may be evaluated on others than its own."""
+    if settings.makes_shell_games:
+        return f": {settings.clips.swaps} swaps of {settings.clips.cups} cups"
     if settings.data.source != "digit_lines":
         return ""
     lines = settings.lines

@@ -54,7 +54,7 @@ def parse(argv: list[str], modes: Mapping[str, Collection[str]]) -> Settings:
     _check_mode()
     settings = validate(FLAGS.config)
     # A sweep varies fields together, and some of its runs may not read each of them.
-    if FLAGS.mode != "sweep" and not FLAGS.stop_with_input:
+    if FLAGS.mode not in ("sweep", "table") and not FLAGS.stop_with_input:
         check_overrides(settings, _changed())
     return settings
 

@@ -75,22 +75,42 @@ def _clip_rules(settings: Settings) -> Iterator[str]:
     if (data.height, data.width, data.channels) != (0, 0, 0):
         yield """config.data.height, width, channels: they have no effect on generated clips; set
             config.clips.height, width and channels"""
+    if clips.task == "shell":
+        yield from _shell_rules(settings)
+        return
     if clips.validation_clips > 0 and data.validation_examples == 0:
         yield f"""config.clips.validation_clips: {clips.validation_clips} clips need digits, but
             config.data.validation_examples is 0; hold out some, or set it to 0"""
     if clips.turn > 0 and clips.task != "motion":
-        which = "are upright" if clips.task == "digit" else "move in four directions"
+        which = "move in four directions" if clips.task == "directions" else "are upright"
         yield f"""config.clips.turn: {clips.turn:g} has no effect on the task {clips.task}, whose
             digits {which}; set it to 0 or choose config.clips.task=motion"""
     if clips.task == "directions" and (clips.min_frames or clips.num_frames) < 2:
         yield """config.clips.task: directions are learnt from the second frame on; give all clips
             two frames at least (config.clips.num_frames, config.clips.min_frames)"""
+    if clips.task == "parity" and (clips.min_frames or clips.num_frames) < 3:
+        yield """config.clips.task: in parity the digit is seen before and after it blinks; give all
+            clips three frames at least (config.clips.num_frames, config.clips.min_frames)"""
     if clips.min_frames > clips.num_frames:
         yield f"""config.clips.min_frames: {clips.min_frames} is more than config.clips.num_frames,
             {clips.num_frames}; lower it, or 0 for clips of one length"""
     if clips.digit_size > min(clips.height, clips.width):
         yield f"""config.clips.digit_size: {clips.digit_size} pixels do not fit a frame of
             {clips.height}x{clips.width}; lower it, or enlarge the frame"""
+
+
+def _shell_rules(settings: Settings) -> Iterator[str]:
+    clips = settings.clips
+    if clips.train_min_swaps > clips.most_train_swaps:
+        yield f"""config.clips.train_min_swaps: {clips.train_min_swaps} is more than the most swaps
+            of a training clip, {clips.most_train_swaps} (config.clips.train_swaps); lower it, or 0
+            for clips of one length"""
+    if clips.turn > 0:
+        yield f"""config.clips.turn: {clips.turn:g} has no effect on the task shell, whose cups
+            stand upright; set it to 0"""
+    if clips.width < 4 * clips.cups or clips.height < 8:
+        yield f"""config.clips.width, height: a frame of {clips.height}x{clips.width} cannot show
+            {clips.cups} cups; give it {4 * clips.cups} columns and 8 rows at least"""
 
 
 def _size_rules(settings: Settings) -> Iterator[str]:

@@ -32,14 +32,22 @@ PATHS = {
 # Sources whose examples `config.data.kind` can tell.
 KIND_SOURCES = ("npz", "folders")
 # What is to be predicted of each example, see `data.targets.Targets`, and which sources can tell.
-TARGETS = {"npz": ("class", "steps", "labels", "number"), "folders": ("class", "steps")}
+TARGETS = {
+    "npz": ("class", "steps", "labels", "number"),
+    "folders": ("class", "steps"),
+    "moving_digits": ("class", "steps"),
+}
 # Sources of values of more than 8 bits, which `config.data.value_range` scales.
 RANGE_SOURCES = ("npz", "folders")
+# Tasks of generated clips whose label may be of the whole clip or of every frame.
+TRACKING_TASKS = ("shell", "parity")
+CLIP_TASKS = ("motion", "digit", "directions", *TRACKING_TASKS)
 LEVELS = ("clean", "natural", "hard")
 MIXED_LEVELS = ("clean+natural", "clean+hard", "natural+hard")
 
 # Generated clips count positions in 32-bit integers.
 _CLIP_SIDE = 1024
+_SWAPS = Range(1, 10_000)
 
 INVERSIONS = ("auto", "always", "never")
 PRIORS = ("bigram", "words")
@@ -76,7 +84,8 @@ class Data:
         for model.sequence=frames, or where they hold numbered series of images of one size).
       target: What is to be predicted. npz: class (one for each example), steps (a class for every
         frame of a clip), labels (any of several at once) or number. folders: class or steps (a
-        table of targets beside each clip). auto: what the data hold.
+        table of targets beside each clip). moving_digits: of the tasks shell and parity, class (at
+        the end) or steps (at every frame). auto: what the data hold (shell, parity: class).
       balanced_draws: In training, draw examples of all classes equally often, however many there
         are of each.
       value_range: npz, folders: of values of more than 8 bits, those that are black and white, such
@@ -139,15 +148,22 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Clips:
-    """`config.clips`: generated clips of moving digits.
+    """`config.clips`: generated clips of moving digits, or of moving cups.
 
     Attributes:
       task: moving_digits: motion (left, right, up or down, and with config.clips.turn also
         clockwise or counterclockwise: not to be seen in one frame), digit (which digit, through
-        noise and occlusion) or directions (it turns now and then: left, right, up or down, for
-        every frame but the first).
-      num_frames, min_frames: Frames of the longest clips, and of the shortest (0 = all are of one
-        length).
+        noise and occlusion), directions (it turns now and then: left, right, up or down, for every
+        frame but the first), parity (has the digit blinked an even or an odd number of times?) or
+        shell (no digits: the shell game; a ball is seen in the first frame only, under one of some
+        cups, which are then swapped two at a time: which place is it at?).
+      num_frames, min_frames: All tasks but shell: frames of the longest clips, and of the shortest
+        (0 = all are of one length).
+      cups: shell: how many.
+      swaps: shell: swaps in each clip.
+      train_swaps, train_min_swaps: shell: the most and the fewest in a training clip (0 = as many
+        as in the others; 0 = all as many as the most).
+      frames_per_swap: shell: frames that a swap takes.
       height, width, channels: Pixels of a frame, and its channels (1 or 3).
       digit_size: Pixels that the 28 pixels of an MNIST digit are scaled to.
       speed, turn: Pixels from frame to frame, and degrees of the clips that turn (0 = none does).
@@ -157,9 +173,14 @@ class Clips:
         from the same split of the digits.
     """
 
-    task: str = declare("motion", OneOf(("motion", "digit", "directions")))
+    task: str = declare("motion", OneOf(CLIP_TASKS))
     num_frames: int = declare(8, SIZE)
     min_frames: int = declare(0, COUNT)
+    cups: int = declare(3, Range(2, 9))
+    swaps: int = declare(6, _SWAPS)
+    train_swaps: int = declare(0, Range(0, _SWAPS.high))
+    train_min_swaps: int = declare(0, Range(0, _SWAPS.high))
+    frames_per_swap: int = declare(4, Range(2, 100))
     height: int = declare(28, Range(1, _CLIP_SIDE))
     width: int = declare(28, Range(1, _CLIP_SIDE))
     channels: int = declare(1, OneOf((1, 3)))
@@ -171,6 +192,19 @@ class Clips:
     train_clips: int = declare(60000, SIZE)
     validation_clips: int = declare(2000, COUNT)
     test_clips: int = declare(10000, COUNT)
+
+    @property
+    def most_train_swaps(self) -> int:
+        """Those of the longest training clip of the task shell."""
+        return self.train_swaps or self.swaps
+
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """Frames of the shortest clip of any split, and of the longest."""
+        if self.task != "shell":
+            return self.min_frames or self.num_frames, self.num_frames
+        swaps = (self.train_min_swaps or self.swaps, self.most_train_swaps, self.swaps)
+        return 1 + min(swaps) * self.frames_per_swap, 1 + max(swaps) * self.frames_per_swap
 
 
 @dataclasses.dataclass(frozen=True)

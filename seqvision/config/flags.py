@@ -150,10 +150,17 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0)
 flags.DEFINE_integer(
-    "sweep_workers", 1, "sweep: how many runs at once.", lower_bound=1, upper_bound=1024
+    "sweep_workers", 1, "sweep, table: how many runs at once.", lower_bound=1, upper_bound=1024
 )
 flags.DEFINE_string(
     "sweep_shard", "", "sweep: i/n takes shard i of n of the runs, i from 0 to n-1."
+)
+flags.DEFINE_string("rows", "", "table: the rows to run, separated by commas (all by default).")
+flags.DEFINE_float(
+    "run_minutes",
+    30.0,
+    "table: a run that would take longer here is stopped; its row says how long it would take.",
+    lower_bound=0.0,
 )
 flags.DEFINE_bool(
     "stop_with_input", False, "train: save and stop when standard input ends, as runs of a sweep."

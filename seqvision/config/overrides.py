@@ -19,7 +19,9 @@ _STREAMED = ("tfds", "npz", "folders", "idx")
 _OF_LARGE = f"config.data.source of {', '.join(_STREAMED)}"
 _LINES = f"config.data.source of {' or '.join(LINE_SOURCES)}"
 _OWN = f"config.data.source of {', '.join(PATHS)}"
-_OF_TFDS = f"config.data.source of {', '.join(_NAMED)}"
+_OF_TFDS = f"config.data.source of {', '.join(_NAMED)} (but for config.clips.task=shell)"
+_SHELL = "config.data.source=moving_digits and config.clips.task=shell"
+_DIGITS = "config.data.source=moving_digits and a config.clips.task other than shell"
 
 _DATA = ("data.dir", "data.cache_dir", "data.path", "data.eval_batch_size")
 
@@ -36,14 +38,23 @@ OF_THE_RUN = {
 # Field or section, whether it has an effect, and what gives it one. The first row that fits counts.
 # A config file may well hold such fields: they are there for its other variants.
 _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
+    *(
+        (f"clips.{name}", lambda s: s.makes_shell_games, _SHELL)
+        for name in ("cups", "swaps", "train_swaps", "train_min_swaps", "frames_per_swap")
+    ),
+    *(
+        (f"clips.{name}", lambda s: s.makes_clips_of_digits, _DIGITS)
+        for name in ("num_frames", "min_frames", "digit_size", "speed", "turn")
+    ),
     ("clips", lambda s: s.data.source == "moving_digits", "config.data.source=moving_digits"),
     ("lines.width", lambda s: s.data.source in LINE_SOURCES, _LINES),
     ("lines.invert", lambda s: s.data.source == "lines", "config.data.source=lines"),
     ("lines", lambda s: s.data.source == "digit_lines", "config.data.source=digit_lines"),
     ("reading", lambda s: s.reads_text, _LINES),
-    ("data.name", lambda s: s.data.source in _NAMED, _OF_TFDS),
-    ("data.dir", lambda s: s.data.source in _NAMED, _OF_TFDS),
-    ("data.validation_examples", lambda s: s.data.source in _NAMED, _OF_TFDS),
+    *(
+        (f"data.{name}", lambda s: s.data.source in _NAMED and not s.makes_shell_games, _OF_TFDS)
+        for name in ("name", "dir", "validation_examples")
+    ),
     ("data.resident_bytes", lambda s: s.data.source in _STREAMED, _OF_LARGE),
     ("data.validation_fraction", lambda s: s.data.source in PATHS, _OWN),
     ("data.test_fraction", lambda s: s.data.source in PATHS, _OWN),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from seqvision.config.data_rules import data_rules, line_rules
-from seqvision.config.data_schema import MADE_SOURCES, TARGETS
+from seqvision.config.data_schema import MADE_SOURCES, TARGETS, TRACKING_TASKS
 from seqvision.config.durations import LARGEST, describe
 from seqvision.config.model_schema import (
     CELLS_WITHOUT_RECURRENT_KERNEL,
@@ -82,12 +82,16 @@ def _cnn_rules(settings: Settings) -> Iterator[str]:
     if model.sequence != "frames":
         yield f"""config.model.cnn_per_frame: it has no effect with
             config.model.sequence={model.sequence}; switch it off, or choose frames"""
-    shortest = clips.min_frames or clips.num_frames
-    needed = settings.data.window or clips.num_frames
+    shortest, longest = clips.length_range
+    needed = settings.data.window or longest
     if settings.data.source == "moving_digits" and shortest < needed:
+        fields, all_of = "config.clips.min_frames to 0", "config.clips.num_frames"
+        if clips.task == "shell":
+            fields = "config.clips.train_swaps and train_min_swaps to 0"
+            all_of = "the frames of a clip"
         yield f"""config.model.cnn_per_frame: it needs {needed} frames of each clip, and
-            config.clips makes some of {shortest}; set config.clips.min_frames to 0 and
-            config.data.window to at most config.clips.num_frames, or switch it off"""
+            config.clips makes some of {shortest}; set {fields} and
+            config.data.window to at most {all_of}, or switch it off"""
 
 
 def _backbone_rules(settings: Settings) -> Iterator[str]:
@@ -159,7 +163,12 @@ def _cell_rules(settings: Settings) -> Iterator[str]:
 def _target_rules(settings: Settings) -> Iterator[str]:
     data, loss, metric = settings.data, settings.loss, settings.checkpoint.best_metric
     allowed = ("auto", *TARGETS.get(data.source, ()))
-    if data.target not in allowed:
+    clip_task = settings.clips.task
+    if data.source == "moving_digits" and clip_task not in TRACKING_TASKS:
+        if data.target != "auto":
+            yield f"""config.data.target: '{data.target}' has no effect on the task {clip_task} of
+                config.clips, which has its own; leave it at auto"""
+    elif data.target not in allowed:
         yield f"""config.data.target: '{data.target}' is no target of
             config.data.source={data.source}; choose {" or ".join(allowed)}"""
     balanced = {

@@ -195,6 +195,16 @@ class Settings:
         return made or self.data.target == "steps"
 
     @property
+    def makes_shell_games(self) -> bool:
+        """Whether the examples are generated and show no digits."""
+        return self.data.source == "moving_digits" and self.clips.task == "shell"
+
+    @property
+    def makes_clips_of_digits(self) -> bool:
+        """Whether the examples are generated clips of digits."""
+        return self.data.source == "moving_digits" and self.clips.task != "shell"
+
+    @property
     def letter_delay(self) -> int:
         """For `decoding.letter_ends`: the delay, where training holds the network to it."""
         return self.reading.delay if self.data.source == "digit_lines" else 0

@@ -26,12 +26,14 @@ class Split:
       names: the file or array that each comes from; () where that is unknown.
       groups: what each belongs to, such as a patient; () where that is unknown.
       is_streamed: whether examples are read when they are needed.
+      example_bytes: of made examples that may be long, what one of them takes; else 0.
     """
 
     arrays: Any
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     is_streamed = False
+    example_bytes = 0
 
     def __len__(self) -> int:
         raise NotImplementedError

@@ -18,6 +18,8 @@ from seqvision.shapes import HostMask, Indices
 
 # Of a batch that is evaluated: several are read at once.
 _BATCH_BYTES = 2**25
+# And of examples that are made: what their frames become in the network is larger.
+_MADE_BYTES = 2**23
 
 Chunk = dict[str, Any]
 """Arrays (rows, ...) on the devices, sharded: first all rows of the first device, and so on."""
@@ -113,8 +115,8 @@ def evaluation_batches(
 
     Args:
       split: of any kind.
-      batch_size: most examples of a batch; fewer where the split is smaller or streamed examples
-        are large. It is rounded up to a multiple of the devices.
+      batch_size: most examples of a batch; fewer where the split is smaller or examples that are
+        streamed or made are large. It is rounded up to a multiple of the devices.
       mesh: the devices.
 
     Yields:
@@ -125,6 +127,8 @@ def evaluation_batches(
     """
     if split.is_streamed:
         batch_size = max(1, min(batch_size, _BATCH_BYTES * len(split) // split.num_bytes))
+    if split.example_bytes:
+        batch_size = max(1, min(batch_size, _MADE_BYTES // split.example_bytes))
     size = shared_batch_size(batch_size, len(split), mesh)
     numbered = list(padded_indices(len(split), size))
     if not split.is_streamed:

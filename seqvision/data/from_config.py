@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from seqvision.config.data_schema import KIND_SOURCES
+from seqvision.config.data_schema import KIND_SOURCES, TRACKING_TASKS
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
 from seqvision.config.value_ranges import parse_percentiles, parse_ranges
@@ -34,10 +34,11 @@ from seqvision.data.sources.line_images import load_lines
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz import load_npz
 from seqvision.data.sources.tfds import load_tfds
-from seqvision.data.synthetic.clip_recipe import MovingDigits
+from seqvision.data.synthetic.clip_recipe import MovingDigits, ShellGame
 from seqvision.data.synthetic.digit_lines import digit_lines
 from seqvision.data.synthetic.line_recipe import LEVELS, DigitLines
 from seqvision.data.synthetic.moving_digits import moving_digits
+from seqvision.data.synthetic.shell_game import shell_game
 from seqvision.data.target_fit import check_targets
 from seqvision.errors import UserError, did_you_mean
 from seqvision.models.backbones import LEAST_SIDE
@@ -170,9 +171,22 @@ def _lines(settings: Settings, loading: Loading) -> Dataset:
 
 def _moving_digits(settings: Settings, loading: Loading) -> Dataset:
     fields = dataclasses.asdict(settings.clips)
-    num_clips = {name: fields.pop(f"{name}_clips") for name in SPLITS}
-    recipe = MovingDigits(**fields | {"min_frames": fields["min_frames"] or fields["num_frames"]})
+    num_clips = {name: fields[f"{name}_clips"] for name in SPLITS}
+    fields["per_frame"] = settings.asks_for_steps and settings.clips.task in TRACKING_TASKS
+    if settings.makes_shell_games:
+        fields["min_swaps"] = fields["swaps"]
+        recipes = dict.fromkeys(SPLITS, _made(ShellGame, fields))
+        fields["swaps"] = settings.clips.most_train_swaps
+        fields["min_swaps"] = fields["train_min_swaps"] or fields["swaps"]
+        return shell_game(recipes | {"train": _made(ShellGame, fields)}, settings.seed, num_clips)
+    fields["min_frames"] = fields["min_frames"] or fields["num_frames"]
+    recipe = _made(MovingDigits, fields)
     return moving_digits(recipe, _digits(settings, loading), settings.seed, num_clips)
+
+
+def _made(recipe: type[Any], fields: Mapping[str, Any]) -> Any:
+    """A recipe of those fields that it has."""
+    return recipe(**{field.name: fields[field.name] for field in dataclasses.fields(recipe)})
 
 
 def _digit_lines(settings: Settings, loading: Loading) -> Dataset:

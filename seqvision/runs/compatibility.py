@@ -42,6 +42,8 @@ _FREE = (
 # do, but for `_as_it_was` and, of deep and transparent pictures, of which each file had tones of
 # its own.
 _NEWER = (
+    *(f"clips.{name}" for name in ("cups", "swaps", "train_swaps", "train_min_swaps")),
+    "clips.frames_per_swap",
     "data.target",
     "data.balanced_draws",
     "loss.steps",

@@ -60,6 +60,7 @@ def write_description(
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "cpus": os.cpu_count(),
+        "processor": _processor(),
         "devices": [f"{one.platform}:{one.id} {one.device_kind}" for one in jax.devices()],
         "devices_used": mesh.size,
         "processes": jax.process_count(),
@@ -76,6 +77,16 @@ def write_description(
     write_json(path, content)
     write_status(workdir, "running", start)
     return content
+
+
+def _processor() -> str:
+    """The name of the CPU; "" where Linux does not tell it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else ""
 
 
 def git_commit() -> str | None:

@@ -1,6 +1,6 @@
 """The data that a run was trained on, loaded again."""
 
-from seqvision.config.data_schema import DECODING_FIELDS
+from seqvision.config.data_schema import DECODING_FIELDS, TRACKING_TASKS
 from seqvision.config.schema import Settings
 from seqvision.data.dataset import Dataset
 from seqvision.data.from_config import load_dataset
@@ -24,6 +24,11 @@ _EXAMPLE_FIELDS = (
     "test_fraction",
     "window",
     "window_stride",
+)
+# Fields of `config.clips` that a run of the tasks `shell` and `parity` may be evaluated with.
+_LOOKS = (
+    *("swaps", "train_swaps", "train_min_swaps", "frames_per_swap", "num_frames", "min_frames"),
+    *("digit_size", "speed", "noise", "occlusion", "train_clips", "validation_clips", "test_clips"),
 )
 
 
@@ -51,7 +56,9 @@ def check_trained_with(run: Run, settings: Settings) -> None:
         fixed.add("seed")
     # The direction, where it matters, changes the fingerprint of the data.
     fields = (*DECODING_FIELDS, "direction")
-    free = ("model.execution", "model.backbone_weights", *(f"reading.{name}" for name in fields))
+    free = ["model.execution", "model.backbone_weights", *(f"reading.{name}" for name in fields)]
+    if settings.clips.task in TRACKING_TASKS:
+        free += [f"clips.{name}" for name in _LOOKS]
     differing = [
         f"{key} {text}"
         for key, text in differences(run.settings, settings).items()

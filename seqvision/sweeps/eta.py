@@ -8,12 +8,18 @@ _RESUMED = re.compile(r"^resuming .* from step (\d+)$", re.MULTILINE)
 
 def fractions_done(output: str) -> tuple[float, float]:
     """The completed fractions of a run's training, at its start and now, from what it printed."""
-    steps = _STEP.findall(output)
-    if not steps:
+    found = last_step(output)
+    if found is None:
         return 0.0, 0.0
-    step, total = map(int, steps[-1])
+    step, total = found
     resumed = _RESUMED.search(output)
     return (int(resumed[1]) / total if resumed else 0.0), step / total
+
+
+def last_step(output: str) -> tuple[int, int] | None:
+    """The step that a run printed last, and that at which it ends."""
+    steps = _STEP.findall(output)
+    return (int(steps[-1][0]), int(steps[-1][1])) if steps else None
 
 
 class SweepProgress:

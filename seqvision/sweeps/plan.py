@@ -159,8 +159,7 @@ def _planned(fields: Mapping[str, Any], overrides: Any, fixed: Collection[str]) 
     if not isinstance(overrides, dict) or not all(isinstance(key, str) for key in overrides):
         raise UserError(f"{overrides!r} is no dict of dotted names and values")
     for key in overrides:
-        if key not in fields:
-            raise UserError(_unknown(key, fields))
+        check_field(key, fields)
         if key in fixed:
             raise UserError(
                 f"config.{key}: the sweep varies it, and the command line sets it; leave"
@@ -170,6 +169,12 @@ def _planned(fields: Mapping[str, Any], overrides: Any, fixed: Collection[str]) 
     # In their checked form: a 1 for a float is 1.0, '1 epoch' is '1 epochs'.
     checked = {key: flatten(settings)[key] for key in overrides}
     return PlannedRun(_name(checked), checked, settings)
+
+
+def check_field(key: str, fields: Mapping[str, Any]) -> None:
+    """Raises UserError where a dotted name is none of the fields'."""
+    if key not in fields:
+        raise UserError(_unknown(key, fields))
 
 
 def _unknown(key: str, fields: Mapping[str, Any]) -> str:

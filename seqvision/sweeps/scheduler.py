@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import filelock
 
@@ -35,6 +35,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOPPED = (*(128 + number for number in _SIGNALS), *(-number for number in _SIGNALS))
 
 
+@runtime_checkable
 class Process(Protocol):
     """A running run; see `sweeps.process.TrainingProcess`."""
 
@@ -80,15 +81,46 @@ def run_sweep(
     """Does the unfinished runs of a shard; writes and prints the table of the whole sweep.
 
     Args:
+      As for `finish_runs`.
+
+    Returns:
+      The exit code: 0 where all runs of the shard are done, 1 where some are not, 128 plus the
+      number of the signal that interrupted the sweep.
+
+    Raises:
+      UserError: the folder cannot be used, or holds runs of another config.
+    """
+    outcomes, interrupted_by = finish_runs(plan, shard, folder, launch, num_workers, True)
+    for line in table_lines(plan, outcomes, folder):
+        say(line)
+    if interrupted_by is not None:
+        say("the same command goes on from here")
+        return 128 + interrupted_by
+    own = {run.name for run in shard}
+    done = [o.status == "done" for r, o in zip(plan.runs, outcomes, strict=True) if r.name in own]
+    return 0 if all(done) else 1
+
+
+def finish_runs(
+    plan: Plan,
+    shard: Sequence[PlannedRun],
+    folder: Path,
+    launch: Launch,
+    num_workers: int = 1,
+    with_picture: bool = False,
+) -> tuple[list[Outcome], int | None]:
+    """Does the unfinished runs of a shard, and writes the table of the whole sweep.
+
+    Args:
       plan: the sweep.
       shard: the runs to do here.
       folder: of the sweep, with a folder for each run.
       launch: starts a run.
       num_workers: number of runs at a time.
+      with_picture: also draws it.
 
     Returns:
-      The exit code: 0 where all runs of the shard are done, 1 where some are not, 128 plus the
-      number of the signal that interrupted the sweep.
+      The outcomes of all runs of the plan, and the number of the signal that interrupted it.
 
     Raises:
       UserError: the folder cannot be used, or holds runs of another config.
@@ -98,19 +130,12 @@ def run_sweep(
         folder.mkdir(parents=True, exist_ok=True)
         with Interruption() as interruption:
             _Scheduler(plan, folder, launch, num_workers, interruption).run(shard)
-            outcomes = _write_table(plan, folder, with_picture=True)
+            outcomes = _write_table(plan, folder, with_picture)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise  # The reader of the output has ended; the folder is fine.
         raise UserError(explain_os_error(error, folder, "--workdir")) from error
-    for line in table_lines(plan, outcomes, folder):
-        say(line)
-    if interruption.signal is not None:
-        say("the same command goes on from here")
-        return 128 + interruption.signal
-    own = {run.name for run in shard}
-    done = [o.status == "done" for r, o in zip(plan.runs, outcomes, strict=True) if r.name in own]
-    return 0 if all(done) else 1
+    return outcomes, interruption.signal
 
 
 def _check_folder(plan: Plan, folder: Path) -> None:

@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from seqvision.metrics.bootstrap import LEVEL, bootstrap_intervals
 from seqvision.metrics.calibration import HIGHEST, LOWEST
 from seqvision.metrics.ranking import mean_of
-from seqvision.metrics.scores import Scores
+from seqvision.metrics.scores import ClassScores, Scores
 from seqvision.runtime.console import aligned
 from seqvision.tasks.metric_text import format_metric
 
@@ -75,6 +77,14 @@ def evaluation_report(
     return report
 
 
+def last_frame(scores: Scores) -> dict[str, float]:
+    """Accuracy in the last known frame of each clip, and how many clips have one."""
+    assert isinstance(scores, ClassScores)
+    last = np.flatnonzero(np.diff(scores.units, append=-1))
+    right = scores.probabilities[last].argmax(axis=1) == scores.targets[last]
+    return {"accuracy": float(right.mean()), "count": len(last)}
+
+
 def report_lines(
     report: dict[str, Any], left_out: Iterable[str] = (), of_groups: bool = False
 ) -> Iterator[str]:
@@ -103,6 +113,9 @@ def report_lines(
             f"intervals: {drawn['samples']} samples of {drawn['groups']}"
             f" {'groups' if of_groups else 'examples'} with replacement, seed {drawn['seed']}"
         )
+    if "last_frame" in report:
+        last = report["last_frame"]
+        yield f"accuracy in the last known frame  {last['accuracy']:.2%} of {last['count']}"
     if "calibration" in report:
         found = report["calibration"]
         yield (

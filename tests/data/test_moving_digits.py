@@ -317,7 +317,7 @@ def test_fingerprints_see_all_that_clips_are_made_of() -> None:
     def fingerprint(num_clips: int = 10, **other: Any) -> str:
         return MovingDigitsSplit(**(plain | other), num_clips=num_clips).fingerprint()
 
-    values = ("digit", 9, 4, 25, 29, 3, 13, 2.0, 46.0, 0.1, 0.1)
+    values = ("digit", 9, 4, 25, 29, 3, 13, 2.0, 46.0, 0.1, 0.1, True)
     fields = [field.name for field in dataclasses.fields(MovingDigits)]
     recipes = [
         dataclasses.replace(MOTION, **{field: value})

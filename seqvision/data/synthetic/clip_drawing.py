@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Int32, UInt8, UInt32
 
-from seqvision.data.synthetic.clip_recipe import MovingDigits
+from seqvision.data.synthetic.clip_recipe import MovingDigits, ShellGame
 from seqvision.data.synthetic.random_integers import (
     LEVEL,
     PLACE,
@@ -33,7 +33,7 @@ _DIRECTIONS = np.array([[0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0], [0, 0, 1],
 _NUM_HEADINGS = 256
 _NUM_DIRECTIONS = 4
 _FRAMES_A_DIRECTION = 4  # One in so many frames begins another direction, on average.
-_NUM_SHADES = 193  # Of a colour's red, green and blue: the brightest ones, lest digits vanish.
+NUM_SHADES = 193  # Of a colour's red, green and blue: the brightest ones, lest digits vanish.
 
 
 def draw_clip(
@@ -43,11 +43,12 @@ def draw_clip(
     courses = _courses(recipe)
     around = [PLACE * recipe.height, PLACE * recipe.width, _ANGLE]
     lengths = recipe.num_frames + 1 - recipe.min_frames
-    spans = [len(labels), lengths, len(courses), *around, *3 * [_NUM_SHADES]]
-    blocks = _blocks_shape(recipe) if recipe.occlusion else [0]
+    spans = [len(labels), lengths, len(courses), *around, *3 * [NUM_SHADES]]
+    block = max(1, round(recipe.digit_size / 4))  # A quarter of a digit.
+    blocks = blocks_shape(recipe, block) if recipe.occlusion else [0]
     frames_shape = [recipe.num_frames, recipe.height, recipe.width, recipe.channels]
     pixels = frames_shape if recipe.noise else [0]
-    changes = [2, recipe.num_frames] if recipe.task == "directions" else [0]
+    changes = [2, recipe.num_frames] if recipe.task in ("directions", "parity") else [0]
     chances, block_words, pixel_words, change_words = words(
         key, [len(spans)], blocks, pixels, changes
     )
@@ -57,7 +58,7 @@ def draw_clip(
     # All that one frame shows is uniform on a circle, a shift of which is uniform again: whatever
     # the course, row, column and angle have the same distribution in every frame.
     start = draws[3:6]
-    if recipe.task == "digit":
+    if recipe.task in ("digit", "parity"):
         start = start.at[2].set(0)  # Upright: 6 is not 9.
     moved, label = jnp.asarray(courses)[course], course
     if recipe.task == "directions":
@@ -67,16 +68,18 @@ def draw_clip(
     poses = (start[None] + moved) % np.array([around], np.int32)
 
     frames = _drawn(digits[number], poses, recipe.height, recipe.width)[..., None]
+    if recipe.task == "parity":
+        dark, label = _blinks(recipe, change_words[0], length)
+        frames = jnp.where(dark[:, None, None, None], 0, frames)
     if recipe.channels == 3:
-        colour = (257 - _NUM_SHADES + draws[6:9]).reshape(1, 1, 1, 3)
+        colour = (257 - NUM_SHADES + draws[6:9]).reshape(1, 1, 1, 3)
         frames = (frames >> 8) * colour
     if recipe.occlusion:
-        frames = jnp.where(_hidden(block_words, recipe)[..., None], 0, frames)
+        frames = jnp.where(hidden(block_words, recipe, block)[..., None], 0, frames)
     if recipe.noise:
         frames += noise(pixel_words, recipe.noise)
-    levels = jnp.clip((frames + LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)
     step_mask = jnp.arange(recipe.num_frames) < length
-    inputs = jnp.where(step_mask[:, None, None, None], levels, 0)
+    inputs = jnp.where(step_mask[:, None, None, None], to_levels(frames), 0)
     return {"inputs": inputs, "labels": label, "lengths": length}
 
 
@@ -148,20 +151,41 @@ def _nearest(offset: Int32[Array, "..."], around: int) -> Int32[Array, "..."]:
     return (offset + around // 2) % around - around // 2
 
 
-def _blocks_shape(recipe: MovingDigits) -> list[int]:
-    block = _block(recipe)
+def _blinks(
+    recipe: MovingDigits, words: UInt32[Array, " T"], length: Int32[Array, ""]
+) -> tuple[Bool[Array, " T"], Int32[Array, "..."]]:
+    """The frames without the digit, and whether their number is odd: 1, or even: 0.
+
+    The digit is away in one frame at a time: in each of the frames 1, 3, 5, ... but the last of the
+    clip with probability 1/2.
+
+    Returns:
+      The label of the clip, or where `per_frame`, that of what was seen up to each frame; UNKNOWN
+      after the last.
+    """
+    frames = jnp.arange(recipe.num_frames, dtype=jnp.int32)
+    may_be_dark = (frames % 2 == 1) & (frames + 1 < length)
+    dark = (below(words, np.full(recipe.num_frames, 2)) == 1) & may_be_dark
+    odd = jnp.cumsum(dark.astype(jnp.int32)) % 2
+    if not recipe.per_frame:
+        return dark, odd[-1]
+    return dark, jnp.where(frames < length, odd, UNKNOWN)
+
+
+def blocks_shape(recipe: MovingDigits | ShellGame, block: int) -> list[int]:
+    """Of the blocks of pixels that are hidden together, each `block` high and wide."""
     return [recipe.num_frames, -(-recipe.height // block), -(-recipe.width // block)]
 
 
-def _block(recipe: MovingDigits) -> int:
-    """Pixels that are hidden together, in each direction: a quarter of a digit."""
-    return max(1, round(recipe.digit_size / 4))
-
-
-def _hidden(
-    words: UInt32[Array, "T block_rows block_columns"], recipe: MovingDigits
+def hidden(
+    words: UInt32[Array, "T block_rows block_columns"], recipe: MovingDigits | ShellGame, block: int
 ) -> Bool[Array, "T height width"]:
     """The pixels of blocks, each of which is hidden with the same probability."""
     blocks = (words >> 16).astype(jnp.int32) < round(recipe.occlusion * 2**16)
-    pixels = blocks.repeat(_block(recipe), axis=1).repeat(_block(recipe), axis=2)
+    pixels = blocks.repeat(block, axis=1).repeat(block, axis=2)
     return pixels[:, : recipe.height, : recipe.width]
+
+
+def to_levels(frames: Int32[Array, "..."]) -> UInt8[Array, "..."]:
+    """From parts of grey levels to grey levels, rounded."""
+    return jnp.clip((frames + LEVEL // 2) >> 16, 0, 255).astype(jnp.uint8)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.synthetic.clip_drawing import draw_clip
-from seqvision.data.synthetic.clip_recipe import MovingDigits
+from seqvision.data.synthetic.clip_recipe import PARITIES, MovingDigits
 from seqvision.data.synthetic.made_split import MadeArrays, MadeSplit, check_grey, make
 from seqvision.data.targets import CLASSES, Targets
 from seqvision.shapes import Count, HostImages, HostLabels, PRNGKey
@@ -38,14 +38,16 @@ class MovingDigitsSplit(MadeSplit):
     ) -> None:
         digits = _scaled(images, recipe.digit_size)
         super().__init__((recipe,), digits, labels, seed, split, num_clips)
+        self.example_bytes = recipe.num_frames * recipe.height * recipe.width * recipe.channels
 
     @staticmethod
     def take(arrays: MadeArrays, indices: Any) -> dict[str, Any]:
         """The clips with these numbers (B,); see `made_split.make`.
 
         Returns:
-          `inputs` (B, T, height, width, channels) uint8, `labels` (B,) int32 (of `directions`
-          (B, T), see `targets.Targets`) and `lengths` (B,) int32; frames after them are 0.
+          `inputs` (B, T, height, width, channels) uint8, `labels` (B,) int32 (of `directions`, and
+          where `per_frame`, (B, T), see `targets.Targets`) and `lengths` (B,) int32; frames after
+          them are 0.
         """
         (recipe,) = arrays.recipe
 
@@ -75,11 +77,16 @@ def moving_digits(
         for name, split in source.splits.items()
         if num_clips.get(name) and isinstance(split, ArraySplit)
     }
+    fingerprints = {name: split.fingerprint() for name, split in splits.items()}
+    if recipe.task == "parity":  # A network may count in clips of other lengths and looks.
+        fingerprints = dict(source.fingerprints)
+    names = {"digit": source.class_names, "parity": PARITIES}
+    per_frame = recipe.per_frame or recipe.task == "directions"
     return dataclasses.replace(
         source,
-        fingerprints={name: split.fingerprint() for name, split in splits.items()},
-        class_names=source.class_names if recipe.task == "digit" else recipe.motions,
-        targets=Targets("steps") if recipe.task == "directions" else CLASSES,
+        fingerprints=fingerprints,
+        class_names=names.get(recipe.task, recipe.motions),
+        targets=Targets("steps") if per_frame else CLASSES,
         splits=splits,
         input_shape=(recipe.num_frames, recipe.height, recipe.width, recipe.channels),
     )

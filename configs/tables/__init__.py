@@ -1,0 +1,1 @@
+"""Tables: published figures beside our own."""
