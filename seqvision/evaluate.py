@@ -196,7 +196,33 @@ def _which(settings: Settings) -> str:
     return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
 
 
-def run(settings: Settings, workdir: Path, split: str, **flags: Any) -> int:
+def run(
+    settings: Settings,
+    workdir: Path,
+    split: str,
+    output: str,
+    csv_guard: bool,
+    seed: int | None,
+    decide: str,
+    calibrate: bool,
+    bootstrap: int,
+    specificity: float,
+    corrupt: str,
+    reference: str,
+) -> int:
     """`--mode=evaluate`; returns the exit code."""
-    evaluate_run(settings, workdir, split, **flags)
+    evaluate_run(
+        settings,
+        workdir,
+        split,
+        output,
+        seed,
+        csv_guard,
+        decide=decide,
+        calibrate=calibrate,
+        bootstrap=bootstrap,
+        specificity=specificity,
+        corrupt=corrupt,
+        reference=reference,
+    )
     return 0

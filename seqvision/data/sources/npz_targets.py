@@ -40,7 +40,7 @@ def target_kind(file: NpzFile, prefixes: Iterable[str], asked: str) -> str:
             return "steps"
         labels, images = file.arrays[f"{prefix}labels"], file.arrays[f"{prefix}images"]
         named_steps = file.own_names.get(f"{prefix}labels", "").lower().find("target") >= 0
-        is_row = labels.ndim == 1 and len(labels) != len(images)
+        is_row = labels.ndim == 1 and labels.shape != images.shape[:1]
         if named_steps and is_row and f"{prefix}lengths" in file.arrays:
             return "steps"
         if labels.ndim == 2 and labels.shape[1] > 1:

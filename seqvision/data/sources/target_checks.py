@@ -38,7 +38,7 @@ def checked_targets(
     }
     train = labels["train"]
     for name, array in labels.items():
-        if not known(array).any():
+        if len(array) and not known(array).any():
             raise UserError(
                 f"{where}: no target of its {name} split is known; give it some, or remove it"
             )
