@@ -76,7 +76,7 @@ def get_config() -> ConfigDict:
     # Windows of CT go by their names, "ct:brain", and three ranges make three channels,
     # "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
     config.data.value_range = "auto"
-    # folders: a regular expression that is searched for in each example's path below
+    # folders, features: a regular expression that is searched for in each example's path below
     # config.data.path; its first bracket (or all of it) is the example's group, such as
     # "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
     # lies in two of the splits that fractions cut.

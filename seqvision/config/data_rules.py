@@ -61,7 +61,7 @@ def _value_rules(settings: Settings, no_effect: str) -> Iterator[str]:
     if len(ranges) > 1 and data.channels == 1:
         yield f"""config.data.channels: 1, and config.data.value_range='{data.value_range}' makes
             three; set it to 0 or 3, or name one range"""
-    if data.group_pattern and data.source != "folders":
+    if data.group_pattern and data.source not in ("folders", "features"):
         yield f"config.data.group_pattern: '{data.group_pattern}' {no_effect}; leave it empty"
     try:
         re.compile(data.group_pattern)

@@ -93,10 +93,10 @@ class Data:
         training split, and "percentiles:1,99" two percentiles of its values (of 1000 files, and
         10,000 values of each). Windows of CT go by their names, "ct:brain", and three ranges make
         three channels, "ct:brain+subdural+bone"; see value_ranges.py in seqvision/config.
-      group_pattern: folders: a regular expression that is searched for in each example's path below
-        config.data.path; its first bracket (or all of it) is the example's group, such as
-        "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group never
-        lies in two of the splits that fractions cut.
+      group_pattern: folders, features: a regular expression that is searched for in each example's
+        path below config.data.path; its first bracket (or all of it) is the example's group, such
+        as "patient([0-9]+)" ("" = what groups.csv in that folder says, if it is there). A group
+        never lies in two of the splits that fractions cut.
       paper: folders: what transparent pictures lie on: black, white, or auto (black where the
         training split's ink is light).
       broken_files: folders: a file that cannot be decoded ends the run (fail) or is left out and

@@ -44,16 +44,23 @@ def check_layout(run: Run) -> StepLayout:
     """Where the time steps of a run's network lie.
 
     Raises:
-      UserError: it reads all of an image as one step.
+      UserError: it reads all of an image as one step, or features instead of pictures.
     """
-    sequence = run.settings.model.sequence
+    model, sequence = run.settings.model, run.settings.model.sequence
+    if model.computes_features_once or sequence == "features":
+        whose = f"of a frozen {model.backbone}" if model.backbone != "none" else "of other tools"
+        raise UserError(
+            f"--corrupt: {run.workdir} reads features {whose}, and corruptions are of pictures;"
+            " choose a run with a CNN of its own (config.model.backbone=none), or one whose"
+            " backbone learns (config.model.backbone_trainable)"
+        )
     if sequence == "cnn":
         raise UserError(
             f"--corrupt: {run.workdir} reads all of an image as one time step"
             " (config.model.sequence=cnn), so no steps can be lost or moved; choose a run that"
             " reads rows, columns, pixels, patches, cnn_rows or frames"
         )
-    return StepLayout(sequence, run.settings.model.patch_size)
+    return StepLayout(sequence, model.patch_size)
 
 
 def error_of(metrics: Metrics) -> float:

@@ -13,6 +13,7 @@ from seqvision.reports.charts import FIRST, MUTED, REST, SECOND, chart_style, ne
 from seqvision.reports.confusion import commonest, confusion_words
 from seqvision.reports.examined import (
     Examined,
+    as_it_reads,
     examine,
     has_pictures,
     least_sure,
@@ -31,6 +32,7 @@ _EXAMPLES = 6
 
 def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]:
     """Examines a split and describes what was found."""
+    run = as_it_reads(run, split)
     examined = examine(run, split, split_name)
     yield confusions(examined, run.data.class_names)
     if has_pictures(split):
@@ -99,6 +101,8 @@ def examples(run: Run, examined: Examined) -> Section:
         ]
     if bands_of(run.settings, lambda axis: 1) is None:
         words = ["This network has no steps that could be shown or blanked one by one."]
+    if run.settings.model.sequence == "features":
+        words.append("A picture shows what the network reads: a column of features for each frame.")
     body = fill(
         "examples.html",
         words=words,

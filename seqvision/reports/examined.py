@@ -1,5 +1,6 @@
 """A split as a classifier sees it: its prediction of each example, and its beliefs on the way."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from seqvision.data.dataset import Split
 from seqvision.errors import UserError
 from seqvision.inference.decision_curve import Beliefs, read_beliefs
 from seqvision.inference.stream_network import classifier_steps
-from seqvision.runs.saved_run import Run
+from seqvision.runs.saved_run import Run, of_features
 from seqvision.runtime.console import on_terminal
 from seqvision.runtime.mesh import create_mesh
 
@@ -35,6 +36,19 @@ class Examined(NamedTuple):
     confidence: np.ndarray
     beliefs: Beliefs | None
     step_name: str
+
+
+def as_it_reads(run: Run, split: Split) -> Run:
+    """The run as a network on features, where the split has those of its frozen backbone."""
+    if not run.settings.model.computes_features_once:
+        return run
+    model = dataclasses.replace(run.settings.model, sequence="features", backbone="none")
+    first = split.read(np.zeros(1, np.int32))["inputs"]
+    return dataclasses.replace(
+        of_features(run),
+        settings=dataclasses.replace(run.settings, model=model),
+        data=dataclasses.replace(run.data, input_shape=first.shape[1:]),
+    )
 
 
 def examine(run: Run, split: Split, split_name: str) -> Examined:

@@ -19,6 +19,7 @@ _AXES = {
     "columns": (1, "column"),
     "cnn_columns": (1, "column"),
     "frames": (0, "frame"),
+    "features": (0, "frame"),
 }
 
 

@@ -10,6 +10,8 @@ _LARGEST = 192
 """Pixels of the longer side: what is larger is scaled down."""
 _LARGEST_FRAME = 80
 _MOST_FRAMES = 16
+_ROWS, _COLUMNS = 64, 160
+"""Of a picture of features, about; some of the features where there are more."""
 
 
 def data_uri(array: np.ndarray, largest: int = _LARGEST) -> str:
@@ -51,3 +53,23 @@ def strip(clip: np.ndarray) -> np.ndarray:
         parts = cut.reshape(count, height // step, step, width // step, step, -1)
         frames = parts.mean(axis=(2, 4)).astype(np.uint8)
     return np.concatenate(list(frames), axis=1)
+
+
+def columns(clip: np.ndarray) -> np.ndarray:
+    """The features of each frame as a column, from the smallest (black) to the largest (white).
+
+    Args:
+      clip: float32 (T, 1, 1, D).
+
+    Returns:
+      uint8 (rows, columns, 1): means of neighbouring features, each frame as wide as the others.
+    """
+    values = clip.reshape(len(clip), -1).T
+    rows = min(len(values), _ROWS)
+    starts = np.arange(rows) * len(values) // rows
+    sums = np.add.reduceat(values, starts, axis=0)
+    means = sums / np.diff([*starts, len(values)])[:, None]
+    low, high = float(means.min()), float(means.max())
+    grey = (255 * (means - low) / max(high - low, 1e-12)).astype(np.uint8)
+    tall, wide = max(1, _ROWS // rows), max(1, _COLUMNS // len(clip))
+    return grey.repeat(tall, axis=0).repeat(wide, axis=1)[..., None]

@@ -181,7 +181,7 @@ def abstract_features(dataset: Dataset, name: str) -> Dataset:
             part: np.broadcast_to(array, (len(split), *array.shape[1:]))
             for part, array in (example | {"inputs": np.zeros((1, *shape), np.float32)}).items()
         }
-        splits[key] = FeatureSplit(arrays, split.names)
+        splits[key] = FeatureSplit(arrays, split.names, split.groups)
     return dataclasses.replace(
         dataset, splits=splits, input_shape=shape, frames_shape=dataset.input_shape
     )
@@ -237,16 +237,26 @@ def _splits(
     for name, split in dataset.splits.items():
         features, rows = store.rows(_digests(tables[name]))
         others = {key: array for key, array in tables[name].items() if key != "digests"}
-        splits[name] = create_split(features, rows, num_frames, others, split.names, in_memory)
+        splits[name] = create_split(features, rows, num_frames, others, split, in_memory)
     return splits
 
 
 def _key(dataset: Dataset, name: str) -> str:
-    """Of a split: another one when its clips, or their order, change."""
+    """Of a split: another one when its clips, their order, their scale or their targets change."""
     split = dataset.splits[name]
     sizes = {key: len(value) for key, value in dataset.splits.items()}
     numbers = split.numbers if isinstance(split, StreamedSplit) else None
-    facts = (sorted(dataset.fingerprints.items()), name, sizes, numbers, dataset.input_shape)
+    facts = (
+        sorted(dataset.fingerprints.items()),
+        name,
+        sizes,
+        numbers,
+        dataset.input_shape,
+        # Fingerprints of streamed sets are of the files, before they are scaled and read.
+        dataset.tones,
+        dataset.targets,
+        dataset.class_names,
+    )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 

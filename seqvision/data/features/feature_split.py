@@ -15,11 +15,12 @@ class FeatureSplit(Split):
 
     Attributes:
       arrays: `inputs` (N, T, 1, 1, D) float32, `lengths` (N,) and what else each clip has.
-      names: see `Split`.
+      names, groups: see `Split`.
     """
 
     arrays: dict[str, Any]
     names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrays["inputs"])
@@ -68,21 +69,22 @@ def create_split(
     rows: np.ndarray,
     num_frames: int,
     others: dict[str, np.ndarray],
-    names: tuple[str, ...],
+    frames: Split,
     in_memory: bool,
 ) -> FeatureSplit | StreamedSplit:
     """A split of clips whose features lie in a store; see `StoredFeatures`.
 
     Args:
       features, rows, num_frames, others: see `StoredFeatures`.
-      names: see `Split`.
+      frames: the clips themselves, whose names and groups these are.
       in_memory: read all of them now.
     """
     source = StoredFeatures(features, rows, num_frames, others)
-    numbers = range(len(source))
     if not in_memory:
-        return StreamedSplit(source, numbers, (num_frames, 1, 1, features.shape[1]), names)
-    return FeatureSplit(source.read(np.arange(len(source), dtype=np.int32)), names)
+        shape = num_frames, 1, 1, features.shape[1]
+        return StreamedSplit(source, range(len(source)), shape, frames.names, frames.groups)
+    arrays = source.read(np.arange(len(source), dtype=np.int32))
+    return FeatureSplit(arrays, frames.names, frames.groups)
 
 
 def lengths_of(batch: dict[str, np.ndarray]) -> HostLengths:

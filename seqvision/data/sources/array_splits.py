@@ -46,7 +46,8 @@ def places_of(file: NpzFile, clips: Clips, loading: Loading) -> dict[str, list[P
         contents = _contents(file, clips, loading)
     places = {}
     for prefix, found in contents.items():
-        groups = _groups(file, prefix, len(found))
+        where = shown(file.path)
+        groups = groups_of_array(where, f"{prefix}groups", file.arrays, len(found))
         places[prefix] = [
             Place(fraction_of_group(group) if group else content, content, group)
             for content, group in zip(found, groups, strict=True)
@@ -107,14 +108,20 @@ def _contents(file: NpzFile, clips: Clips, loading: Loading) -> dict[str, list[f
     return {prefix: list(itertools.islice(found, len(clips[prefix]))) for prefix in clips}
 
 
-def _groups(file: NpzFile, prefix: str, count: int) -> list[str]:
-    """The groups of a split's examples; "" for each where it names none."""
-    array = file.arrays.get(f"{prefix}groups")
+def groups_of_array(
+    where: str, name: str, arrays: Mapping[str, np.ndarray], count: int
+) -> list[str]:
+    """The groups of a split's examples; "" for each where there is no such array.
+
+    Raises:
+      UserError: groups of another number or type.
+    """
+    array = arrays.get(name)
     if array is None:
         return [""] * count
     if array.shape not in ((count,), (count, 1)) or array.dtype.kind not in "iuUS":
         raise UserError(
-            f"{shown(file.path)}: {prefix}groups is {array.dtype} {array.shape}; a whole number or"
-            f" a string for each of {count} examples is needed"
+            f"{where}: {name} is {array.dtype} {array.shape}; a whole number or a string for each"
+            f" of {count} examples is needed"
         )
     return [f"{one.decode() if isinstance(one, bytes) else one}" for one in array.ravel().tolist()]

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, fit
 from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut
-from seqvision.data.sources.leaks import leaks
+from seqvision.data.sources.leaks import HasContent, leaks
 from seqvision.data.sources.loading import Loading, Size, size_of
 from seqvision.data.sources.target_checks import checked_targets
 from seqvision.data.targets import CLASSES, Targets
@@ -108,7 +108,7 @@ class Form:
         return self.targets.array([example.label for example in examples], self.shape[0])
 
 
-def groups_of(examples: list[Example]) -> tuple[str, ...]:
+def groups_of(examples: Sequence[HasContent]) -> tuple[str, ...]:
     """Of each; () where none is known."""
     groups = tuple(example.group for example in examples)
     return groups if any(groups) else ()

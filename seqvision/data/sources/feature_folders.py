@@ -1,7 +1,7 @@
 """The user's own features of clips: files in class folders, or one `.npz` file."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,11 @@ from seqvision.data.features.feature_split import FeatureSplit, stacked
 from seqvision.data.files.feature_files import SUFFIXES, checked_features, read_features
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown, visible
+from seqvision.data.sources.array_splits import groups_of_array
+from seqvision.data.sources.examples import groups_of as groups_of_examples
+from seqvision.data.sources.groups import fraction_of_group, groups_of
 from seqvision.data.sources.hash_split import cut
+from seqvision.data.sources.leaks import leaks
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.split_names import split_folders
 from seqvision.errors import UserError, explain_os_error
@@ -22,12 +26,23 @@ _PREFIXES = {"": "train", "train_": "train", "val_": "validation", "test_": "tes
 
 
 class _Clip(NamedTuple):
-    """A clip: its file, its class, its features (L, D), a number of their SHA-256."""
+    """A clip: its file or array, its class, its features (L, D).
+
+    Attributes:
+      pixels: a number of the SHA-256 of the features.
+      group: see `groups`; "" for none.
+    """
 
     name: str
     class_name: str
     features: np.ndarray
-    fraction: float
+    pixels: float
+    group: str = ""
+
+    @property
+    def fraction(self) -> float:
+        """By which a split is chosen, see `hash_split.side_of`."""
+        return fraction_of_group(self.group) if self.group else self.pixels
 
 
 def load_features(path: Path, loading: Loading) -> Dataset:
@@ -45,14 +60,20 @@ def load_features(path: Path, loading: Loading) -> Dataset:
     """
     where = shown(path)
     try:
-        given, names = (_of_folders if path.is_dir() else _of_file)(path, loading.say)
+        if path.is_dir():
+            given, names = _of_folders(path, loading)
+        else:
+            given, names = _of_file(path, loading)
     except FileNotFoundError as error:
         raise UserError(f"{where}: no such file or folder; check config.data.path") from error
     except OSError as error:
         raise UserError(explain_os_error(error, path, "config.data.path")) from error
     if len(names) < 2:
         raise UserError(f"{where}: {len(names)} classes ({few(list(names))}); two are needed")
-    parts = cut(given, loading.validation_fraction, loading.test_fraction)
+    of_groups = any(clip.group for clip in given["train"])
+    parts = cut(given, loading.validation_fraction, loading.test_fraction, of_groups)
+    for line in leaks(parts):
+        loading.say(f"{where}: {line}")
     trained = {clip.class_name for clip in parts["train"]}
     if missing := [name for name in names if name not in trained]:
         raise UserError(
@@ -69,7 +90,8 @@ def load_features(path: Path, loading: Loading) -> Dataset:
             "labels": np.array([numbers[clip.class_name] for clip in clips], np.int32),
             "lengths": np.array([len(clip.features) for clip in clips], np.int32),
         }
-        splits[split] = FeatureSplit(arrays, tuple(clip.name for clip in clips))
+        clip_names = tuple(clip.name for clip in clips)
+        splits[split] = FeatureSplit(arrays, clip_names, groups_of_examples(clips))
     return Dataset(
         name=shown(path.stem if path.is_file() else path.resolve().name),
         version="own",
@@ -83,11 +105,12 @@ def load_features(path: Path, loading: Loading) -> Dataset:
 Given = tuple[dict[str, list[_Clip]], tuple[str, ...]]
 
 
-def _of_folders(path: Path, say: Callable[[str], None]) -> Given:
+def _of_folders(path: Path, loading: Loading) -> Given:
     folders = _folders_in(path)
     splits = split_folders(shown(path), folders) or {"train": path}
     given: dict[str, list[_Clip]] = {}
     others: list[Path] = []
+    files: list[Path] = []
     size = 0
     for split, folder in splits.items():
         given[split] = []
@@ -101,6 +124,7 @@ def _of_folders(path: Path, say: Callable[[str], None]) -> Given:
                 except UnreadableImageError as error:
                     raise UserError(f"{shown(file)}: {error}") from error
                 size = features.shape[1]
+                files.append(file)
                 given[split].append(_clip(shown(file), inside.name, features))
         if not given[split]:
             raise UserError(
@@ -108,8 +132,13 @@ def _of_folders(path: Path, say: Callable[[str], None]) -> Given:
                 f" of each clip into a file, such as {shown(folder / 'CLASS' / 'clip.npy')}"
                 " (--mode=features makes them)"
             )
+    groups = iter(groups_of(path, files, loading.group_pattern, loading.say))
+    given = {
+        split: [clip._replace(group=next(groups)) for clip in clips]
+        for split, clips in given.items()
+    }
     if others:
-        say(f"other files left out, {len(others)}: such as {shown(others[0])}")
+        loading.say(f"other files left out, {len(others)}: such as {shown(others[0])}")
     found = {clip.class_name for clips in given.values() for clip in clips}
     return given, tuple(sorted(found, key=natural_key))
 
@@ -120,9 +149,13 @@ def _folders_in(folder: Path) -> list[Path]:
     )
 
 
-def _of_file(path: Path, say: Callable[[str], None]) -> Given:
-    del say
+def _of_file(path: Path, loading: Loading) -> Given:
     where = shown(path)
+    if loading.group_pattern:
+        raise UserError(
+            f"config.data.group_pattern: '{loading.group_pattern}' has no effect on {where}, which"
+            " is one file; leave it empty, and save the array groups in it"
+        )
     try:
         with open_regular(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -138,7 +171,11 @@ def _of_file(path: Path, say: Callable[[str], None]) -> Given:
         )
     given, names = dict[str, list[_Clip]](), _class_names(where, arrays, prefixes)
     for prefix in prefixes:
-        given[_PREFIXES[prefix]] = list(_clips(where, arrays, prefix, names))
+        clips = list(_clips(where, arrays, prefix, names))
+        groups = groups_of_array(where, f"{prefix}groups", arrays, len(clips))
+        given[_PREFIXES[prefix]] = [
+            clip._replace(group=group) for clip, group in zip(clips, groups, strict=True)
+        ]
     return given, names
 
 
@@ -196,5 +233,5 @@ def _clips(
 def _clip(name: str, class_name: str, features: np.ndarray) -> _Clip:
     digest = hashlib.sha256(repr(features.shape).encode())
     digest.update(features.data)
-    fraction = int.from_bytes(digest.digest()[:6], "big") / 2**48
-    return _Clip(name, class_name, features, fraction)
+    pixels = int.from_bytes(digest.digest()[:6], "big") / 2**48
+    return _Clip(name, class_name, features, pixels)
