@@ -307,9 +307,9 @@ def test_the_descriptions_name_all_cells_and_optimizers() -> None:
 # Described together with the field above them.
 SHARED_COMMENT = {
     "optimizer.beta2", "schedule.final_fraction", "data.width", "data.test_fraction",
-    "clips.min_frames", "clips.train_min_swaps", "clips.width", "clips.channels", "clips.turn", "lines.max_symbols",
-    "clips.validation_clips", "clips.test_clips", "lines.validation_lines", "lines.test_lines",
-    "model.recurrent_dropout", "model.readout_dropout",
+    "clips.min_frames", "clips.train_min_swaps", "clips.width", "clips.channels", "clips.turn",
+    "lines.max_symbols", "clips.validation_clips", "clips.test_clips", "lines.validation_lines",
+    "lines.test_lines", "model.recurrent_dropout", "model.readout_dropout",
 }  # fmt: skip
 
 
