@@ -15,7 +15,7 @@ from seqvision.errors import UserError
 from seqvision.models.parameters import named_leaves
 from seqvision.training.state import TrainState
 from seqvision.weights import fitting, keras_config, tensorflow_layers
-from seqvision.weights.layers import Arrays, Layers
+from seqvision.weights.layers import Arrays, Layers, check_is_alike
 from seqvision.weights.own_run import is_own_run
 from seqvision.weights.refusals import shown
 from seqvision.weights.source import Source, open_source
@@ -67,7 +67,9 @@ def layers_of(path: Path, source: Source) -> Layers:
     """
     try:
         keras_config.check(source.facts.get("config", {}))
-        return fitting.READERS[source.kind](source.arrays)
+        layers = fitting.READERS[source.kind](source.arrays)
+        check_is_alike(layers.recurrent)
+        return layers
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except _ODD_SHAPES as error:

@@ -60,10 +60,7 @@ def fit(
                 f"{part.origin}: the network of this config has no place for it ({name})"
             )
         if part.array.shape != shapes[name]:
-            raise UserError(
-                f"{part.origin}: shape {part.array.shape}, and {name} has {shapes[name]}; choose a"
-                " config of the same architecture"
-            )
+            raise _misfit(name, part, shapes[name])
         if part.array.dtype.kind != "f":
             raise UserError(f"{part.origin}: numbers of {part.array.dtype}, not of floating point")
         with np.errstate(over="ignore"):
@@ -83,6 +80,26 @@ def fit(
             f"{shown(', '.join(others))}: the network of this config has no place for it"
         )
     return parts
+
+
+def _misfit(name: str, part: Part, shape: tuple[int, ...]) -> UserError:
+    """The error about a part of another shape than ours."""
+    found = part.array.shape
+    if name.startswith("classifier/") and found[:-1] == shape[:-1]:
+        return UserError(
+            f"{part.origin}: {found[-1]} classes, and the data of this config have {shape[-1]};"
+            " choose the data that the network was trained on (config.data)"
+        )
+    if name.endswith("/input_kernel") and "/layer_0" in name and found[1:] == shape[1:]:
+        return UserError(
+            f"{part.origin}: it reads {found[0]} numbers a step, and a step of this config has"
+            f" {shape[0]}; choose what a step was (config.model.sequence) and images of the size"
+            " that it was trained on"
+        )
+    return UserError(
+        f"{part.origin}: shape {found}, and {name} has {shape}; choose a config of the same"
+        " architecture"
+    )
 
 
 def table(parts: Mapping[str, Part]) -> list[str]:

@@ -16,6 +16,7 @@ from seqvision.weights.layers import (
     Parts,
     Recurrent,
     check_is_one,
+    no_bias,
     not_found,
     one,
     several,
@@ -46,9 +47,13 @@ def read(arrays: Arrays) -> Layers:
         base, _, kind = name.rpartition("/")
         if kind != "kernel" or _GATE.match(name):
             continue
-        if f"{base}/bias" not in arrays:
-            raise UserError(f"{name}: it has no bias; layers of ours have one")
-        parts = {"kernel": one(name, array), "bias": one(f"{base}/bias", arrays[f"{base}/bias"])}
+        bias = f"{base}/bias"
+        parts = {
+            "kernel": one(name, array),
+            "bias": one(bias, arrays[bias])
+            if bias in arrays
+            else no_bias(name, array.shape[-1], array),
+        }
         (convolutions if array.ndim == 4 else dense).append(parts)
     check_is_one("the tree", [parts["kernel"].sources[0] for parts in dense], arrays)
     return Layers(tuple(convolutions), recurrent, dense[0])

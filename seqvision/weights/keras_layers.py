@@ -17,6 +17,7 @@ from seqvision.weights.layers import (
     Recurrent,
     check_is_one,
     gates_in_order,
+    no_bias,
     not_found,
     one,
 )
@@ -45,7 +46,10 @@ def read(arrays: Arrays) -> Layers:
             # A layer without a cell has no recurrent kernel.
             kept = _KEPT if match["cell"] else ("kernel", "bias")
             if int(match["at"]) >= len(kept):
-                raise UserError(f"{name}: layers of ours hold {' and '.join(kept)}")
+                raise UserError(
+                    f"{name}: layers of ours hold {' and '.join(kept)}; batch normalization and"
+                    " others that hold more have no place"
+                )
             layers.setdefault(match["layer"], {})[kept[int(match["at"])]] = name
         elif match := _NAMED.match(name):
             layers.setdefault(match["layer"], {})[match["array"]] = name
@@ -69,15 +73,22 @@ def _by_kind(
             recurrent.append(name)
         elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim == 4:
             convolutions.append(name)
+        elif held.keys() >= {"kernel"} and arrays[held["kernel"]].ndim != 2:
+            raise UserError(
+                f"{held['kernel']}: shape {arrays[held['kernel']].shape}, as no LSTM, GRU, Conv2D"
+                " or Dense has it; other layers with weights have no place"
+            )
         else:
             dense.append(name)
     return recurrent, convolutions, dense
 
 
 def _with_bias(arrays: Arrays, held: dict[str, str]) -> Parts:
-    if held.keys() != {"kernel", "bias"}:
+    if "kernel" not in held:
         raise UserError(f"{next(iter(held.values()))}: layers of ours have a kernel and a bias")
-    return {name: one(source, arrays[source]) for name, source in held.items()}
+    kernel = arrays[held["kernel"]]
+    parts = {name: one(source, arrays[source]) for name, source in held.items()}
+    return {"bias": no_bias(held["kernel"], kernel.shape[-1], kernel)} | parts
 
 
 def _recurrent(
@@ -105,20 +116,24 @@ def _recurrent(
 
 
 def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
-    missing = [name for name in _KEPT if name not in held]
-    if missing:
-        raise UserError(
-            f"{next(iter(held.values()))}: of this layer {', '.join(missing)} is missing"
-        )
-    kernel, recurrent, bias = (arrays[held[name]] for name in _KEPT)
+    if "kernel" not in held:
+        raise UserError(f"{held['recurrent_kernel']}: of this layer the kernel is missing")
+    kernel, recurrent = arrays[held["kernel"]], arrays[held["recurrent_kernel"]]
     num_gates = recurrent.shape[1] // recurrent.shape[0]
     if num_gates == 4:
-        parts = zip(("input_kernel", "recurrent_kernel", "bias"), _KEPT, strict=True)
-        return "lstm", {ours: one(held[name], arrays[held[name]]) for ours, name in parts}
+        parts = {"bias": no_bias(held["kernel"], kernel.shape[1], kernel)}
+        ours = {"kernel": "input_kernel"}
+        return "lstm", parts | {ours.get(n, n): one(held[n], arrays[held[n]]) for n in held}
     if num_gates != 3:
         raise UserError(
             f"{held['recurrent_kernel']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known"
         )
+    if "bias" not in held:
+        raise UserError(
+            f"{held['kernel']}: a GRU with use_bias=False, whose weights do not tell whether it has"
+            " reset_after; give it a bias of 0 and save it again"
+        )
+    bias = arrays[held["bias"]]
     in_order = "gates z, r, h to r, z, h"
     kernels = {
         "input_kernel": one(held["kernel"], gates_in_order(kernel, "zrn", "rzn"), in_order),

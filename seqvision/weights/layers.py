@@ -142,6 +142,32 @@ def one(source: str, array: np.ndarray, how: str = "") -> Part:
     return Part(np.asarray(array), f"{source}{': ' if how else ''}{how}", (source,))
 
 
+def no_bias(source: str, size: int, array: np.ndarray) -> Part:
+    """The bias of a layer without one, which adds 0.
+
+    Args:
+      source: the array of the layer that the line about it names.
+      size: of the bias.
+      array: of the layer, for its type.
+    """
+    return Part(np.zeros(size, array.dtype), f"0: {source} has no bias", ())
+
+
+def check_is_alike(recurrent: Sequence[Recurrent]) -> None:
+    """Raises UserError unless all layers have one cell, size and number of directions."""
+    kinds = {
+        "cells": [layer.cell for layer in recurrent],
+        "units": [str(layer.hidden_size) for layer in recurrent],
+        "directions": [str(len(layer.directions)) for layer in recurrent],
+    }
+    for what, found in kinds.items():
+        if len(set(found)) > 1:
+            raise UserError(
+                f"its recurrent layers have {what} {', '.join(found)}, from the first on; those of"
+                " a network of ours are all alike"
+            )
+
+
 def several(sources: tuple[str, ...], array: np.ndarray, how: str) -> Part:
     """A part from several arrays."""
     return Part(np.asarray(array), f"{', '.join(sources)}: {how}", sources)

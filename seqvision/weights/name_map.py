@@ -142,7 +142,8 @@ def renamed(source: Source, pairs: Sequence[Pair]) -> tuple[Source, NameMap]:
     names = {name: name for name in source.arrays if name not in counts}
     for name in theirs.keys() & names.keys():
         raise UserError(
-            f"--map: {theirs[name]}: the file has {name} too, which is taken for the same"
+            f"--map: {theirs[name]}: the file has {name} too, which is taken for the same;"
+            " name that one too, or leave this one out"
         )
     # Readers take some layers in the order of the file.
     in_order = sorted(theirs, key=lambda known: [int(n) for n in re.findall(r"\d+", known)])

@@ -19,6 +19,7 @@ from seqvision.weights.layers import (
     Recurrent,
     check_is_one,
     gates_in_order,
+    no_bias,
     not_found,
     one,
     several,
@@ -74,7 +75,11 @@ def slots(arrays: Arrays, slot: str) -> dict[str, np.ndarray]:
 def _with_bias(arrays: Arrays, layer: str) -> Parts:
     names = {part: f"{layer}/{part}" for part in ("kernel", "bias")}
     if names["bias"] not in arrays:
-        raise UserError(f"{names['kernel']}: it has no bias; layers of ours have one")
+        kernel = arrays[names["kernel"]]
+        return {
+            "kernel": one(names["kernel"], kernel),
+            "bias": no_bias(names["kernel"], kernel.shape[-1], kernel),
+        }
     return {part: one(name, arrays[name]) for part, name in names.items()}
 
 
@@ -117,6 +122,9 @@ def _lstm(arrays: Arrays, held: dict[str, str], forget_bias: float) -> tuple[str
     others = sorted(held.keys() - {"kernel", "bias"})
     if others:
         raise UserError(f"{held[others[0]]}: peepholes and projections are not in our LSTM")
+    missing = [key for key in ("kernel", "bias") if key not in held]
+    if missing:
+        raise UserError(f"{next(iter(held.values()))}: of this LSTM the {missing[0]} is missing")
     kernel, bias = arrays[held["kernel"]], arrays[held["bias"]]
     hidden = kernel.shape[1] // 4
     inputs = len(kernel) - hidden

@@ -16,6 +16,7 @@ from seqvision.weights.layers import (
     Parts,
     Recurrent,
     check_is_one,
+    no_bias,
     not_found,
     one,
     several,
@@ -49,15 +50,12 @@ def read(arrays: Arrays) -> Layers:
         if not name.endswith("weight"):
             continue
         bias = f"{name.removesuffix('weight')}bias"
-        if bias not in arrays:
-            raise UserError(f"{name}: it has no bias; layers of ours have one")
+        offset = one(bias, arrays[bias]) if bias in arrays else no_bias(name, len(array), array)
         if array.ndim == 4:
             kernel = one(name, array.transpose(2, 3, 1, 0), "to (height, width, in, out)")
-            convolutions.append({"kernel": kernel, "bias": one(bias, arrays[bias])})
+            convolutions.append({"kernel": kernel, "bias": offset})
         elif array.ndim == 2:
-            linear.append(
-                {"kernel": one(name, array.T, "transposed"), "bias": one(bias, arrays[bias])}
-            )
+            linear.append({"kernel": one(name, array.T, "transposed"), "bias": offset})
     check_is_one("the state_dict", [parts["kernel"].sources[0] for parts in linear], arrays)
     return Layers(tuple(convolutions), recurrent, linear[0], flattened="chw")
 
@@ -81,11 +79,17 @@ def _recurrent(arrays: Arrays, module: str) -> tuple[Recurrent, ...]:
 
 
 def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
-    missing = sorted({"weight_ih", "weight_hh", "bias_ih", "bias_hh"} - held.keys())
+    biases = held.keys() & {"bias_ih", "bias_hh"}
+    # With bias=False both are not there.
+    needed = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if biases else ()))
+    missing = [key for key in needed if key not in held]
     if missing:
-        raise UserError(f"{held['weight_ih']}: {', '.join(missing)} are not there; ours has biases")
-    names = {key: held[key] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-    weight_ih, weight_hh, bias_ih, bias_hh = (arrays[name] for name in names.values())
+        raise UserError(
+            f"{next(iter(held.values()))}: of this layer {', '.join(missing)} is missing; save the"
+            " whole state_dict"
+        )
+    names = {key: held[key] for key in needed}
+    weight_ih, weight_hh = arrays[names["weight_ih"]], arrays[names["weight_hh"]]
     num_gates = len(weight_hh) // weight_hh.shape[1]
     if num_gates not in _CELLS:
         raise UserError(f"{names['weight_hh']}: {num_gates} gates; 4 (LSTM) or 3 (GRU) are known")
@@ -93,7 +97,14 @@ def _direction(arrays: Arrays, held: dict[str, str]) -> tuple[str, Parts]:
         "input_kernel": one(names["weight_ih"], weight_ih.T, "transposed"),
         "recurrent_kernel": one(names["weight_hh"], weight_hh.T, "transposed"),
     }
+    if not biases:
+        none = no_bias(names["weight_ih"], len(weight_ih), weight_ih)
+        if _CELLS[num_gates] == "lstm":
+            return "lstm", parts | {"bias": none}
+        of_candidate = no_bias(names["weight_hh"], weight_hh.shape[1], weight_hh)
+        return "gru", parts | {"bias": none, "candidate_bias": of_candidate}
     both = names["bias_ih"], names["bias_hh"]
+    bias_ih, bias_hh = (arrays[name] for name in both)
     if _CELLS[num_gates] == "lstm":
         return "lstm", parts | {"bias": several(both, bias_ih + bias_hh, "added")}
     gates = bias_ih.copy()
