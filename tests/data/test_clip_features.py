@@ -117,7 +117,7 @@ def test_another_scale_or_other_targets_are_another_set(tmp_path: Path) -> None:
     halved = dataclasses.replace(split, inputs=split.inputs // 2)
     other = dataclasses.replace(data, splits={"train": halved}, tones=Tones((0.0, 512.0)))
     check(with_features(other, Pretended(), cache(tmp_path)), other)
-    numbers = dataclasses.replace(split, labels=split.labels + 0.5)
+    numbers = dataclasses.replace(split, labels=split.labels.astype(np.float32) + 0.5)
     other = dataclasses.replace(data, splits={"train": numbers}, targets=Targets("number"))
     check(with_features(other, Pretended(stop_after=0), cache(tmp_path)), other)
 
