@@ -1,6 +1,8 @@
 """Runs with a backbone, here a small one: frozen, fine-tuned, and through feature files."""
 
 import functools
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from seqvision.models.backbones import BACKBONES, Architecture, Backbone, is_fro
 from seqvision.models.backbones.inverted import Block, InvertedNet
 from seqvision.models.backbones.weights import load_backbone, save_backbone, shapes_of
 from seqvision.models.parameters import named_leaves
+from seqvision.report import write_report
 from seqvision.runs.saved_run import load_run
 from seqvision.train import train_and_evaluate
 
@@ -78,6 +81,14 @@ def test_frozen(config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = list(Predictor.from_run(tmp_path / "run")(inputs))
     losses = [-np.log(one["probabilities"][k]) for one, k in zip(found, labels, strict=True)]
     np.testing.assert_allclose(np.mean(losses), metrics.row()["loss"], rtol=1e-5)
+    # The report looks at the same predictions, and corruptions are of pictures.
+    run, rows = tmp_path / "run", [json.loads(line) for line in output.read_text().splitlines()]
+    page = write_report(run, tmp_path / "page.html").read_text()
+    wrong = sum(row["label"] != row["truth"] for row in rows)
+    assert len(re.findall("taken for [01], is [01]", page)) >= min(wrong, 6)
+    assert "a column of features for each frame" in page
+    with pytest.raises(UserError, match="reads features of a frozen mobilenet_v3_small"):
+        evaluate_run(config, run, "test", corrupt="all")
 
 
 def load_run_state(workdir: Path) -> set[str]:
@@ -113,6 +124,9 @@ def test_feature_files(config: ConfigDict, tmp_path: Path) -> None:
     config.model.sequence, config.model.backbone, config.model.backbone_weights = (
         "features", "none", "")  # fmt: skip
     train_and_evaluate(config, tmp_path / "run")
+    assert "a column of features" in write_report(tmp_path / "run").read_text()
+    with pytest.raises(UserError, match="reads features of other tools"):
+        evaluate_run(config, tmp_path / "run", "test", corrupt="all")
     predictor = Predictor.from_run(tmp_path / "run")
     [one] = predictor([np.load(file)])
     [read] = predictor.read_files([file], "never")

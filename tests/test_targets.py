@@ -203,6 +203,8 @@ def test_numbers_of_several_seeds(tiny_config: ConfigDict, tmp_path: Path) -> No
     values = np.array([one["value"] for one in predictor(split.inputs)])
     known = np.isfinite(split.labels)
     assert metrics["mae"] == pytest.approx(np.abs(values - split.labels)[known].mean(), rel=1e-5)
+    with pytest.raises(UserError, match="and corruptions are for runs that choose classes"):
+        evaluate_run(config, workdir, "test", seed=1, corrupt="all")
     with pytest.raises(UserError, match="predicts numbers; leave it out"):
         evaluate_run(config, workdir, "test", seed=1, calibrate=True)
     with pytest.raises(UserError, match="predicts numbers, which have no probabilities"):

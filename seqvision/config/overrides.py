@@ -62,7 +62,7 @@ _READ: list[tuple[str, Callable[[Settings], bool], str]] = [
     (
         "model.cnn_channels",
         lambda s: s.model.sequence in CNN_SEQUENCES and s.model.backbone == "none",
-        f"config.model.sequence of {', '.join(CNN_SEQUENCES)}, without config.model.backbone",
+        f"config.model.sequence of {', '.join(CNN_SEQUENCES)} and config.model.backbone of none",
     ),
     (
         "optimizer.backbone_scale",

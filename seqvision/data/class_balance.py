@@ -8,6 +8,7 @@ import numpy as np
 
 from seqvision.data.batching import example_indices
 from seqvision.data.dataset import ArraySplit, Split, StreamedSplit
+from seqvision.data.features.feature_split import FeatureSplit, StoredFeatures
 from seqvision.data.sources.examples import ExampleSource
 from seqvision.data.targets import Targets, known
 from seqvision.errors import UserError
@@ -31,6 +32,10 @@ def train_labels(split: Split, field: str) -> np.ndarray:
     """
     if isinstance(split, ArraySplit):
         return split.labels
+    if isinstance(split, FeatureSplit):
+        return np.asarray(split.arrays["labels"])
+    if isinstance(split, StreamedSplit) and isinstance(split.source, StoredFeatures):
+        return split.source.others["labels"][split.numbers]
     if isinstance(split, StreamedSplit) and isinstance(split.source, ExampleSource):
         source = split.source
         return source.form.labels([source.examples[number] for number in split.numbers])

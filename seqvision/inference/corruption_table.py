@@ -44,8 +44,14 @@ def check_layout(run: Run) -> StepLayout:
     """Where the time steps of a run's network lie.
 
     Raises:
-      UserError: it reads all of an image as one step, or features instead of pictures.
+      UserError: it reads all of an image as one step, or features instead of pictures; or it
+        predicts frames, which corruptions move, or numbers, which are not right or wrong.
     """
+    if run.data.targets.kind in ("steps", "number") and not run.task.reads_lines:
+        raise UserError(
+            f"--corrupt: {run.workdir} predicts {run.task.outputs}, and corruptions are for runs"
+            " that choose classes or labels of a whole image or clip; leave it out"
+        )
     model, sequence = run.settings.model, run.settings.model.sequence
     if model.computes_features_once or sequence == "features":
         whose = f"of a frozen {model.backbone}" if model.backbone != "none" else "of other tools"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqvision.data.files.tones import Tones
 from tests.data.making import arrays, clips_of, npz, save_npz, save_png, says
 from tests.data.making import folders as load
 
@@ -59,3 +60,12 @@ def test_padding_of_clips_is_no_pixel(tmp_path: Path, rng: np.random.Generator) 
     clips = [np.full_like(clip, 200) for clip in clips_of(rng, 4)]
     save_npz(tmp_path / "x.npz", clips, [0, 1, 0, 1])
     says(lambda: npz(tmp_path / "x.npz"), "are 200, so")
+
+
+def test_deep_pictures_are_to_have_another_range(tmp_path: Path) -> None:
+    images = np.linspace(1000, 1100, 8 * 30).reshape(8, 6, 5).astype(np.uint16)
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(8) % 2)
+    lines: list[str] = []
+    npz(tmp_path / "x.npz", say=lines.append, tones=Tones((0.0, 4000.0)))
+    [line] = [line for line in lines if "hard to learn from" in line]
+    assert line.endswith("choose a narrower config.data.value_range") and "64 to 70" in line

@@ -1,5 +1,6 @@
 """Features of clips: each frame computed once, kept through kills, damage and other processes."""
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqvision.data.class_balance import train_labels
 from seqvision.data.dataset import ArraySplit, Dataset
 from seqvision.data.features.clip_features import FeatureCache, with_features
 from seqvision.data.features.extraction import Extractor
+from seqvision.data.files.tones import Tones
+from seqvision.data.targets import Targets
 from seqvision.errors import UserError
 
 FRAMES, BATCH = 5, 4
@@ -42,7 +46,9 @@ def clips(seed: int, count: int) -> ArraySplit:
     inputs = rng.integers(0, 256, (count, FRAMES, 3, 2, 1)).astype(np.uint8)
     inputs[np.arange(FRAMES) >= lengths[:, None]] = 0
     names = tuple(f"clip {number}" for number in range(count))
-    return ArraySplit(inputs, rng.integers(0, 2, count).astype(np.int32), lengths, names)
+    labels = rng.integers(0, 2, count).astype(np.int32)
+    groups = tuple(f"patient {number // 2}" for number in range(count))
+    return ArraySplit(inputs, labels, lengths, names, groups)
 
 
 def dataset(*seeds: int) -> Dataset:
@@ -70,6 +76,7 @@ def check(found: Dataset, data: Dataset) -> None:
         np.testing.assert_array_equal(batch["labels"], split.labels)
         np.testing.assert_array_equal(batch["lengths"], split.lengths)
         assert found.splits[name].names == split.names
+        assert found.splits[name].groups == split.groups
         for number, length in enumerate(split.lengths):
             for frame in range(FRAMES):
                 expected = features(split.inputs[number, frame]) if frame < length else [0, 0]
@@ -99,6 +106,28 @@ def test_a_second_start_reads_no_frame(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ArraySplit, "read", read)
     with_features(data, Pretended(stop_after=0), cache(tmp_path))
+
+
+def test_another_scale_or_other_targets_are_another_set(tmp_path: Path) -> None:
+    """Fingerprints of streamed sets are of files, which may be scaled and read in two ways."""
+    data = dataset(0)
+    with_features(data, Pretended(), cache(tmp_path))
+    split = data.splits["train"]
+    assert isinstance(split, ArraySplit)
+    halved = dataclasses.replace(split, inputs=split.inputs // 2)
+    other = dataclasses.replace(data, splits={"train": halved}, tones=Tones((0.0, 512.0)))
+    check(with_features(other, Pretended(), cache(tmp_path)), other)
+    numbers = dataclasses.replace(split, labels=split.labels.astype(np.float32) + 0.5)
+    other = dataclasses.replace(data, splits={"train": numbers}, targets=Targets("number"))
+    check(with_features(other, Pretended(stop_after=0), cache(tmp_path)), other)
+
+
+@pytest.mark.parametrize("resident_bytes", [10**6, 0])
+def test_labels_of_all_examples_are_known(tmp_path: Path, resident_bytes: int) -> None:
+    data = dataset(0)
+    found = with_features(data, Pretended(), cache(tmp_path, resident_bytes=resident_bytes))
+    labels = train_labels(found.splits["train"], "config.data.balanced_draws")
+    np.testing.assert_array_equal(labels, train_labels(data.splits["train"], ""))
 
 
 def test_killed_in_the_middle(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Features from other programs: folders of files, one file, and what is wrong with them."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,47 @@ def test_a_wrong_set_is_named(tmp_path: Path, changed: dict[str, Any], words: st
     with pytest.raises(UserError) as refusal:
         load_features(path, LOADING)
     assert words in str(refusal.value) and str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("way", ["table", "pattern", "array"])
+def test_groups_stay_together(tmp_path: Path, way: str) -> None:
+    """By a table, a pattern and an array; each clip keeps its own."""
+    loading = LOADING
+    group_of = {}
+    if way == "array":
+        features, groups = np.stack([clip(n) for n in range(40)]), np.arange(40) // 4
+        path = tmp_path / "features.npz"
+        np.savez(path, features=features, labels=np.arange(40) % 2, groups=groups)
+        group_of = {f"{path}: features[{n}]": str(groups[n]) for n in range(40)}
+    else:
+        path = tmp_path
+        for name in folder(path, 40):
+            group_of[name] = f"p{int(Path(name).stem) // 4}"
+        lines = [f"{Path(name).relative_to(path)},{group}" for name, group in group_of.items()]
+        if way == "table":
+            (path / "groups.csv").write_text("\n".join(lines))
+        else:
+            loading = dataclasses.replace(
+                loading, group_pattern="(cat|dog)", validation_fraction=0.0, test_fraction=0.0
+            )
+            group_of = {name: Path(name).parent.name for name in group_of}
+    splits = load_features(path, loading).splits.values()
+    for split in splits:
+        assert split.groups == tuple(group_of[name] for name in split.names)
+    sides = [set(split.groups) for split in splits]
+    assert sum(map(len, sides)) == len(set(group_of.values()))
+
+
+def test_leaks_are_counted(tmp_path: Path) -> None:
+    train, test = [np.stack([clip(n) for n in numbers]) for numbers in ((0, 1, 2, 3), (3, 4))]
+    said: list[str] = []
+    parts: dict[str, Any] = {"train_features": train, "train_labels": [0, 1, 0, 1]}
+    parts |= {"train_groups": list("aabb")}
+    parts |= {"test_features": test, "test_labels": [1, 0], "test_groups": list("bc")}
+    np.savez(tmp_path / "f.npz", **parts)
+    loading = dataclasses.replace(LOADING, say=said.append, validation_fraction=0.0)
+    load_features(tmp_path / "f.npz", loading)
+    content, group = said
+    assert "leak: 1 of 2 test examples have the same content as train examples" in content
+    assert "test_features[0]" in content and "train_features[3]" in content
+    assert "leak: 1 of 2 test examples are of 1 groups that train has too, such as b" in group

@@ -17,7 +17,7 @@ from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.film import draw_film
 from seqvision.reports.number_sections import number_figure, number_words
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
-from seqvision.reports.pictures import strip
+from seqvision.reports.pictures import columns, strip
 
 
 def test_bins_by_hand() -> None:
@@ -106,6 +106,17 @@ def test_bands_are_steps_and_not_too_many(sequence: str, bands: Bands | None) ->
         config.data.source = "moving_digits"
     settings = validate(config)
     assert bands_of(settings, lambda axis: (168, 40)[axis]) == bands
+
+
+def test_a_picture_of_features() -> None:
+    """Two frames of 130 features: the first of them 0, half of them 1 in the second frame."""
+    clip = np.zeros((2, 1, 1, 130), np.float32)
+    clip[1, 0, 0, 65:] = 1.0
+    picture = columns(clip)
+    assert picture.shape == (64, 160, 1) and picture.dtype == np.uint8
+    assert not picture[:, :80].any() and not picture[:32, 80:].any()
+    assert (picture[32:, 80:] == 255).all()
+    assert columns(clip[:, ..., :1]).shape == (64, 160, 1)
 
 
 def test_a_film_by_hand() -> None:

@@ -13,13 +13,16 @@ _LEAST_RANGE = 64
 _MOST_STREAMED = 8
 
 
-def check_values(where: str, train: Split, say: Callable[[str], None]) -> None:
+def check_values(
+    where: str, train: Split, say: Callable[[str], None], is_scaled: bool = False
+) -> None:
     """Says where the pixels of a training split use a small part of 0 to 255.
 
     Args:
       where: the set, for the line.
       train: of images or clips; of a streamed one, some examples are looked at.
       say: called with the line.
+      is_scaled: whether the set has a range of values, which may be chosen otherwise.
 
     Raises:
       UserError: all pixels of all examples are equal.
@@ -37,10 +40,15 @@ def check_values(where: str, train: Split, say: Callable[[str], None]) -> None:
         raise _all_equal(where, low)
     if high - low < _LEAST_RANGE:
         formula = f"(images - {low})" if low else "images"
+        instead = (
+            f"if {high} is white, save"
+            f" np.round({formula} * (255 / {max(high - low, 1)})).astype(np.uint8)"
+        )
+        if is_scaled:
+            instead = "choose a narrower config.data.value_range"
         say(
             f"{where}: the training pixels are {low} to {high}, of 0 (black) to 255 (white), which"
-            f" is hard to learn from; if {high} is white, save"
-            f" np.round({formula} * (255 / {max(high - low, 1)})).astype(np.uint8)"
+            f" is hard to learn from; {instead}"
         )
 
 

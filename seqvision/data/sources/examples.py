@@ -194,7 +194,7 @@ def make_dataset(
         given.clear()
         splits = _in_memory(where, parts, form)
         fingerprints = {name: split.fingerprint() for name, split in splits.items()}
-    check_values(where, splits["train"], loading.say)
+    check_values(where, splits["train"], loading.say, bool(loading.tones.ranges))
     name = shown(path.stem if path.is_file() else path.resolve().name)
     return Dataset(
         name, "own", class_names, splits, form.input_shape, fingerprints, targets=targets
