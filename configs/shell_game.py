@@ -6,8 +6,8 @@
     python main.py --config=configs/shell_game.py:parity   # how often did a digit blink: even, odd?
 
 Trained on 1 to 6 swaps of three cups, an LSTM of 64 units. The whole command took 2:05 min:sec on
-both cores of an AMD EPYC (other work beside it, Python 3.11.7, jax 0.9.2, seed 0). The test accuracy
-in the last frame of 2,000 clips: 100.00 % after 6, 24 and 64 swaps, 99.95 % after 256.
+both cores of an AMD EPYC (other work beside it, Python 3.11.7, jax 0.9.2, seed 0). Its accuracy in
+the last frame of 2,000 clips: 100.00 % after 6, 24 and 64 swaps, 99.95 % after 256.
 """
 
 from ml_collections import ConfigDict
