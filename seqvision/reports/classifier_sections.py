@@ -15,7 +15,6 @@ from seqvision.reports.examined import (
     Examined,
     as_it_reads,
     examine,
-    has_pictures,
     least_sure,
     most_confident_mistakes,
 )
@@ -35,8 +34,7 @@ def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Sec
     run = as_it_reads(run, split)
     examined = examine(run, split, split_name)
     yield confusions(examined, run.data.class_names)
-    if has_pictures(split):
-        yield examples(run, examined)
+    yield examples(run, examined)
     if examined.beliefs is not None and examined.beliefs.correct.shape[1] > 1:
         yield seen(examined)
     yield calibration(examined)

@@ -84,11 +84,6 @@ def _predictions(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray, np.nda
     return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
 
 
-def has_pictures(split: Split) -> bool:
-    """Whether its examples can be looked at: no features that a backbone computed."""
-    return split.read(np.zeros(1, np.int32))["inputs"].dtype == np.uint8
-
-
 def example_arrays(split: Split, numbers: list[int]) -> list[np.ndarray]:
     """Images (height, width, channels), or clips (T, ...) without their padding."""
     batch = split.read(np.array(numbers, np.int32))

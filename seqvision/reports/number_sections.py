@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from seqvision.data.dataset import Split
 from seqvision.reports.charts import FIRST, MUTED, chart_style, new_figure, svg
-from seqvision.reports.examined import example_arrays, example_names, has_pictures, progress
+from seqvision.reports.examined import example_arrays, example_names, progress
 from seqvision.reports.examples import Example
 from seqvision.reports.film import draw_film
 from seqvision.reports.page import Section, fill
@@ -26,8 +26,6 @@ def number_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
     words = number_words(truths, values)
     body = fill("charts.html", words=[words], charts=[svg(number_figure(truths, values), words)])
     yield Section("numbers", "Predicted and true", body)
-    if not has_pictures(split):
-        return
     errors = np.abs(np.where(np.isfinite(truths), values - truths, 0))
     worst = np.argsort(-errors, kind="stable")[:_EXAMPLES].tolist()
     names, arrays = example_names(split, worst), example_arrays(split, worst)
