@@ -31,6 +31,8 @@ from tests.conftest import QUICK_COMPILATION
 from tests.test_train import assert_same_run
 
 CONFIG = "--config=configs/row_lstm.py"
+# The default workdir may hold a run: that of the README's first command.
+NO_RUN = "--workdir=runs/there-is-none"
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -74,11 +76,15 @@ BAD = [
     ((CONFIG, "--mode=trian"), "--mode: 'trian' is not known", "did you mean 'train'?"),
     ((CONFIG, "--mode=evaluate", "--profile=x"), "--profile: it has no effect", "--mode=train"),
     (
-        (CONFIG, "--mode=predict", "--config.data.source=folders"),
+        (CONFIG, "--mode=predict", NO_RUN, "--config.data.source=folders"),
         "config.data.source: it has no effect",
         "with --mode=predict",
     ),
-    ((CONFIG, "--mode=read", "--config.reading.beam_width=8"), "with --mode=read", "leave it out"),
+    (
+        (CONFIG, "--mode=read", NO_RUN, "--config.reading.beam_width=8"),
+        "with --mode=read",
+        "leave it out",
+    ),
     *(
         ((CONFIG, "--mode=export", f"--format={form}", f"--{flag}"), "it has no effect", form)
         for form in ("torch", "keras", "safetensors")
