@@ -12,6 +12,7 @@ import numpy as np
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.targets import CLASSES, Targets
 from seqvision.errors import UserError
+from seqvision.runtime.transfer import shareable
 from seqvision.shapes import HostInputs, HostLabels, HostLengths, Indices
 
 SPLITS = ("train", "validation", "test")
@@ -94,6 +95,10 @@ class ArraySplit(Split):
     lengths: HostLengths | None = None
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays.items():
+            object.__setattr__(self, name, shareable(array))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

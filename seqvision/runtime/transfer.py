@@ -7,6 +7,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 
+_ALIGNMENT = 64
+
 
 def to_devices(tree: Any, sharding: NamedSharding) -> Any:
     """Places arrays, of which every process holds a whole copy, on the devices.
@@ -28,6 +30,22 @@ def to_devices(tree: Any, sharding: NamedSharding) -> Any:
         return jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
 
     return jax.tree.map(put, tree)
+
+
+def shareable(array: np.ndarray) -> np.ndarray:
+    """The array at an address from which the devices of a CPU read it without copies of their own.
+
+    XLA takes a host's array as it is where it is contiguous and begins at a multiple of 64 bytes;
+    numpy's rarely do. It must not be changed afterwards.
+    """
+    if array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0:
+        return array
+    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    placed = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    placed[...] = array
+    placed.flags.writeable = False
+    return placed
 
 
 def to_host(tree: Any) -> Any:

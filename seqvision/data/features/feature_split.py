@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqvision.data.dataset import Split, StreamedSplit
+from seqvision.runtime.transfer import shareable
 from seqvision.shapes import HostFeatures, HostLengths, Indices
 
 
@@ -21,6 +22,10 @@ class FeatureSplit(Split):
     arrays: dict[str, Any]
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        arrays = {name: shareable(array) for name, array in self.arrays.items()}
+        object.__setattr__(self, "arrays", arrays)
 
     def __len__(self) -> int:
         return len(self.arrays["inputs"])

@@ -21,6 +21,7 @@ from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.written_line import WrittenLine
 from seqvision.data.writing_order import comes_back
 from seqvision.errors import UserError, explain_os_error
+from seqvision.runtime.transfer import shareable
 from seqvision.shapes import HostLengths
 
 HostLines = UInt8[np.ndarray, "N height width 1"]
@@ -44,6 +45,10 @@ class LineSplit(Split):
     labels: HostTexts
     label_lengths: HostLengths
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays.items():
+            object.__setattr__(self, name, shareable(array))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

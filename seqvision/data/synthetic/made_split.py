@@ -12,6 +12,7 @@ from jax import Array
 
 from seqvision.data.dataset import Dataset, Split
 from seqvision.errors import UserError
+from seqvision.runtime.transfer import shareable
 from seqvision.shapes import Count, Indices
 
 
@@ -56,7 +57,7 @@ class MadeSplit(Split):
         self._made_of = (*recipe, seed, split, num_examples, digits.shape)
         random = hashlib.sha256(repr((seed, split)).encode()).digest()
         key = np.frombuffer(random, "<u4", count=2).astype(np.uint32)
-        self.arrays = MadeArrays(digits, labels, key, recipe)
+        self.arrays = MadeArrays(shareable(digits), labels, key, recipe)
 
     def __len__(self) -> int:
         return self._num_examples
