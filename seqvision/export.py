@@ -14,7 +14,6 @@ from seqvision.config.flags import WEIGHT_FORMATS
 from seqvision.config.overrides import OF_THE_RUN
 from seqvision.config.schema import Settings
 from seqvision.config.user_path import expanded
-from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import SPLITS
 from seqvision.errors import UserError, did_you_mean
 from seqvision.models.parameters import named_leaves, on_host
@@ -79,7 +78,8 @@ def export_run(
 
     target = checked_folder(output)
     run = load_run(workdir, seed)
-    check_targets(run, "an export")
+    if onnxruntime_web is not None:
+        check_targets(run, "the page")
     _check_exportable(run)
     settings = dataclasses.replace(
         run.settings, data=dataclasses.replace(run.settings.data, **data)
@@ -120,6 +120,7 @@ def _write(
     from seqvision.exporters.card import card, table
     from seqvision.exporters.check import Examples
     from seqvision.exporters.description import describe
+    from seqvision.exporters.scoring import scoring_of
 
     model, params = _in_float32(run), on_host(run.params)
     shape = input_shape(run.settings, run.data.input_shape)
@@ -128,20 +129,18 @@ def _write(
         say(f"{artefact.name}  {len(artefact.content):,} bytes")
         (folder / artefact.name).write_bytes(artefact.content)
         files.append(artefact)
-    score, count = None, 0
+    score, count, scoring = None, 0, scoring_of(run)
     if check:
         examples_of = load_trained_on(run, settings).split(split)
-        alphabet = Alphabet(run.data.class_names) if run.settings.reads_text else None
         size = settings.data.eval_batch_size
-        examples = Examples(model, params, examples_of, shape, size, len(files), alphabet)
+        examples = Examples(model, params, examples_of, shape, size, len(files), scoring)
         rows = [checked(artefact, model, examples) for artefact in files]
         score, count = examples.score(), len(examples)
     status = read_record(run.workdir / STATUS)
     write_whole(folder / "README.md", card(run, facts, status, rows, score, split, count))
     _write_facts(folder, run, facts)
     if score is not None:
-        metric = "cer" if facts["kind"] == "reader" else "accuracy"
-        for line in table(rows, metric, score, split, count):
+        for line in table(rows, scoring, score, split, count):
             say(line)
     return rows
 
@@ -170,7 +169,7 @@ def export_weights(workdir: Path, output: str, form: str, seed: int | None = Non
 
     target = checked_folder(output)
     run = load_run(workdir, seed)
-    check_targets(run, "an export")
+    check_targets(run, f"--format={form}")
     _check_exportable(run)
     check_has_file(run.settings, form)
     if run.settings.model.compute_dtype != "float32":

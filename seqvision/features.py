@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,13 @@ _SIDE = 224
 
 
 def write_features(settings: Settings, inputs: str, output: str) -> int:
-    """Writes the features of clips, a `.npy` file (L, D) float32 for each.
+    """Writes the features of clips, a file with (L, D) float32 for each.
 
     Args:
       settings: names the backbone, its weights, and the height and width of frames; without
         `inputs` also the data set.
       inputs: a glob pattern of clips; "" takes the data set of the config, and writes folders
-        `SPLIT/CLASS` that `config.data.source=features` reads.
+        that `config.data.source=features` reads, see `_write_set`.
       output: a new folder, written whole or not at all. Features that were computed are kept in the
         cache, whatever happens.
 
@@ -61,24 +62,39 @@ def write_features(settings: Settings, inputs: str, output: str) -> int:
 
 
 def _write_set(folder: Path, dataset: Dataset) -> int:
-    """Writes `SPLIT/CLASS/NUMBER_NAME.npy` for each clip; how many."""
+    """Writes a file for each clip, `NUMBER_NAME`; how many.
+
+    `SPLIT/CLASS/*.npy`, and of other targets than one class `SPLIT/*.npz`, which hold them too.
+    """
     written = 0
     for split_name, split in dataset.splits.items():
         for number in range(len(split)):
             batch = split.read(np.array([number], np.int32))
             length, label = int(lengths_of(batch)[0]), batch["labels"][0]
-            if np.ndim(label):
-                raise UserError(
-                    "--mode=features: class folders hold clips of one class each, and those of"
-                    f" {dataset.name} have several labels; name the clips with --inputs"
-                )
+            features = batch["inputs"][0, :length, 0, 0]
             name = split.names[number] if split.names else ""
-            place = folder / split_name / _safe(dataset.class_names[int(label)])
-            place.mkdir(parents=True, exist_ok=True)
             stem = f"{number:06}_{_safe(Path(name).stem)}".rstrip("_")
-            np.save(place / f"{stem}.npy", batch["inputs"][0, :length, 0, 0])
+            of_class = dataset.targets.kind == "class"
+            class_folder = _safe(dataset.class_names[int(label)]) if of_class else ""
+            place = folder / split_name / class_folder
+            place.mkdir(parents=True, exist_ok=True)
+            if of_class:
+                np.save(place / f"{stem}.npy", features)
+            else:
+                arrays = _targets(dataset, label, length)
+                np.savez(place / f"{stem}.npz", features=features, **arrays)
             written += 1
     return written
+
+
+def _targets(dataset: Dataset, label: Any, length: int) -> dict[str, Any]:
+    """The arrays that say what is to be predicted of a clip; see `feature_targets`."""
+    if dataset.targets.kind == "number":
+        return {"labels": label}
+    names = np.array(dataset.class_names)
+    if dataset.targets.kind == "steps":
+        return {"targets": label[:length], "class_names": names}
+    return {"labels": label, "class_names": names}
 
 
 def _write_clips(folder: Path, paths: list[Path], settings: Settings, failed: list[str]) -> int:

@@ -18,7 +18,7 @@ from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import Belief, StreamClassifier
 from seqvision.inference.stream_events import Event
 from seqvision.inference.stream_reader import StreamReader
-from seqvision.runs.saved_run import Run, check_lines_are_scaled, load_run
+from seqvision.runs.saved_run import Run, check_lines_are_scaled, check_targets, load_run
 from seqvision.runtime.console import say
 
 # Columns that arrive at once.
@@ -137,6 +137,7 @@ def _draw(reader: StreamReader, line: np.ndarray) -> str:
 
 
 def _classify(trained: Run, paths: list[Path], invert: str, rule: DecisionRule | None) -> int:
+    check_targets(trained, "--mode=read", ("class", "steps"))
     classifier, failed = StreamClassifier(trained, rule=rule), 0
     for name, array, error, doubt in Predictor(trained).read_files(paths, invert):
         if array is None:

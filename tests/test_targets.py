@@ -21,7 +21,7 @@ from seqvision.data.dataset import ArraySplit
 from seqvision.data.from_config import load_dataset
 from seqvision.data.preprocessing import Windows
 from seqvision.errors import UserError
-from seqvision.export import export_run
+from seqvision.export import export_run, export_weights
 from seqvision.predict import predict_files
 from seqvision.read import read_files
 from seqvision.runtime.mesh import create_mesh, shard_function
@@ -31,6 +31,7 @@ from seqvision.tasks.step_classification import StepClassification
 from seqvision.training.replicas import Replicas
 from seqvision.training.state import make_init
 from seqvision.training.steps import TrainStep, make_train_steps
+from tests.exporters.test_card import answers
 
 NAMES = ("dark", "grey", "light")
 NUM, FRAMES, SIDE = 90, 5, 6
@@ -77,7 +78,11 @@ def step_config(tiny_config: ConfigDict, step_set: Path) -> ConfigDict:
 
 
 def test_a_class_for_every_frame(
-    tiny_config: ConfigDict, step_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_config: ConfigDict,
+    step_set: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sklearn_metrics = pytest.importorskip("sklearn.metrics")
     config, workdir = step_config(tiny_config, step_set), tmp_path / "run"
@@ -135,10 +140,17 @@ def test_a_class_for_every_frame(
     for refused in (
         lambda: StreamClassifier.from_run(workdir, rule="probability:0.9"),
         lambda: evaluate_run(config, workdir, "test", decide="probability"),
-        lambda: export_run(workdir, str(tmp_path / "out")),
+        lambda: export_run(workdir, str(tmp_path / "out"), onnxruntime_web=str(tmp_path)),
+        lambda: export_weights(workdir, str(tmp_path / "out"), "torch"),
     ):
         with pytest.raises(UserError, match="predicts classes for each frame"):
             refused()
+    folder, text = exported(workdir, tmp_path, "map", result.metrics["test"]["map"])
+    assert "softmax of the logits of a frame" in text
+    monkeypatch.chdir(folder)
+    for clip, row in zip(own[:3], rows, strict=False):
+        # The whole network, then its step, a few frames at a time, by the code of the card.
+        assert answers(text, clip[None], "answer") == [row["label"]] * 2
     source = tmp_path / "one.npz"
     np.savez(source, images=own[0][None])
     capsys.readouterr()
@@ -147,8 +159,22 @@ def test_a_class_for_every_frame(
     assert f"frame {len(own[0]):>5}" in printed and "decided" not in printed
 
 
+def exported(
+    workdir: Path, tmp_path: Path, metric: str, value: float, seed: int | None = None
+) -> tuple[Path, str]:
+    """The folder of an export whose check shows this metric of the test split, and its card."""
+    pytest.importorskip("onnxruntime")
+    folder, rows = export_run(workdir, str(tmp_path / "exported"), int8=False, seed=seed)
+    assert [row.name for row in rows] == ["network.onnx", "step.onnx", "network.stablehlo"]
+    for row in rows:
+        assert row.found.score == pytest.approx(value, rel=1e-4) and not row.found.num_differing
+    text = (folder / "README.md").read_text()
+    assert f"where JAX has {metric} {value:{'.2%' if metric == 'map' else '.4g'}}." in text
+    return folder, text
+
+
 def test_several_labels_at_once(
-    tiny_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, (NUM, 2))
@@ -176,11 +202,24 @@ def test_several_labels_at_once(
         name for name, p in zip(("left", "right"), first["probabilities"], strict=True) if p >= 0.5
     ]
     assert json.dumps(chosen).replace('"', '""') in line
-    with pytest.raises(UserError, match="predicts labels, any of them at once"):
-        StreamClassifier.from_run(workdir)
+    live = StreamClassifier.from_run(workdir)
+    live.push(images[0, :2].astype(np.uint8))
+    again = StreamClassifier.from_run(workdir)
+    again.restore(live.save())
+    *_, last = again.push(images[0, 2:].astype(np.uint8))
+    np.testing.assert_allclose(last.probabilities, first["probabilities"], atol=1e-5)
+    assert last.decision is None and not again.finish()[0].decided
+    with pytest.raises(UserError, match="predicts labels, any of them at once, and --mode=read"):
+        read_files(workdir, str(tmp_path / "some.npz"), "auto")
+    folder, text = exported(workdir, tmp_path, "map", result.metrics["test"]["map"])
+    assert "sigmoid of each logit" in text
+    monkeypatch.chdir(folder)
+    assert answers(text, images[:1].astype(np.uint8)[..., None], "answer") == [chosen] * 2
 
 
-def test_numbers_of_several_seeds(tiny_config: ConfigDict, tmp_path: Path) -> None:
+def test_numbers_of_several_seeds(
+    tiny_config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(2)
     numbers = rng.normal(500, 40, NUM)
     grey = 128 + (numbers - 500)[:, None, None] + rng.normal(0, 5, (NUM, SIDE, SIDE))
@@ -203,6 +242,15 @@ def test_numbers_of_several_seeds(tiny_config: ConfigDict, tmp_path: Path) -> No
     values = np.array([one["value"] for one in predictor(split.inputs)])
     known = np.isfinite(split.labels)
     assert metrics["mae"] == pytest.approx(np.abs(values - split.labels)[known].mean(), rel=1e-5)
+    live = StreamClassifier.from_run(workdir, seed=1)
+    live.push(split.inputs[0, :, :, 0])
+    [last] = live.finish()
+    assert last.value == pytest.approx(values[0], rel=1e-5) and last.probabilities.tolist() == [1]
+    mae = result.metrics["test"]["each"]["mae"][1]
+    folder, text = exported(workdir, tmp_path, "mae", mae, seed=1)
+    monkeypatch.chdir(folder)
+    for answer in answers(text, split.inputs[:1], "answer"):
+        assert answer == pytest.approx(values[0], rel=1e-5)
     with pytest.raises(UserError, match="and corruptions are for runs that choose classes"):
         evaluate_run(config, workdir, "test", seed=1, corrupt="all")
     with pytest.raises(UserError, match="predicts numbers; leave it out"):

@@ -16,13 +16,12 @@ from seqvision.exporters.description import step_name
 from seqvision.exporters.onnx_engine import load, one_step, refusals_in_one_line, stepped, whole
 from seqvision.exporters.onnx_network import Network, whole_network
 from seqvision.exporters.onnx_step import memory_of, network_step
+from seqvision.exporters.scoring import MOST_LOSS, Scoring
 from seqvision.exporters.stablehlo import stablehlo
 from seqvision.runtime.console import say
 
 MOST_DIFFERENCE = 1e-4
 """Of the logits of float32 files from JAX's."""
-MOST_LOSS = 0.01
-"""Of accuracy, or of the character error rate, of 8-bit files."""
 _LEAST_SAVED = 0.1
 """Of the bytes of a file, by 8 bits; else that is left out."""
 _SIZES = (1, 128)
@@ -109,7 +108,7 @@ def checked(artefact: Artefact, model: Network, examples: Examples) -> Checked:
     engine = _engine(artefact, model, parts)
     with refusals_in_one_line(name):
         found = examples.measure(engine, name)
-    _check(artefact, found, examples.score())
+    _check(artefact, found, examples.score(), examples.scoring)
     step = one_step(content, model, parts) if name.startswith("step") else None
 
     def call(inputs: np.ndarray, lengths: np.ndarray | None) -> Any:
@@ -131,12 +130,13 @@ def _engine(artefact: Artefact, model: Network, parts: list[Any]) -> Engine:
     return logits
 
 
-def _check(artefact: Artefact, found: Found, score: float) -> None:
-    if artefact.is_int8 and not abs(found.score - score) <= MOST_LOSS:
+def _check(artefact: Artefact, found: Found, score: float, scoring: Scoring) -> None:
+    most = MOST_LOSS * scoring.unit
+    if artefact.is_int8 and not abs(found.score - score) <= most:
         raise UserError(
-            f"{artefact.name}: {found.score:.2%} where JAX has {score:.2%}, a difference of"
-            f" {MOST_LOSS:.0%} is allowed; nothing was written. Leave the 8-bit files out with"
-            " --int8=false"
+            f"{artefact.name}: {scoring.text(found.score)} where JAX has {scoring.metric}"
+            f" {scoring.text(score)}, a difference of {scoring.text(most)} is allowed; nothing was"
+            " written. Leave the 8-bit files out with --int8=false"
         )
     if not artefact.is_int8 and not found.difference <= MOST_DIFFERENCE:  # NaN is refused too.
         raise UserError(

@@ -5,9 +5,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqvision.exporters.card_code import code
+from seqvision.exporters.scoring import Scoring, scoring_of
 from seqvision.runs.files import ENVIRONMENT, IMPORTED
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import Run
+
+_WHAT = {
+    "class": "Classifies images or clips",
+    "steps": "Gives each frame of a clip a class",
+    "labels": "Gives images or clips any of several labels",
+    "number": "Predicts a number of images or clips",
+}
+_OUTPUTS = {
+    "class": "The softmax of the logits is the probability of each class.",
+    "steps": "The softmax of the logits of a frame is the probability of each of its classes.",
+    "labels": (
+        "The sigmoid of each logit is the probability of its label, by itself; those of 0.5 or more"
+        " are chosen."
+    ),
+    "number": (
+        "The logit is the number in standard deviations of the training numbers: the prediction is"
+        " {offset:.9g} + {scale:.9g} times it (`offset` and `scale` of `network.json`)."
+    ),
+}
 
 
 def card(
@@ -29,11 +49,14 @@ def card(
       score: of JAX on the split; None without a check.
       split, num_examples: what was checked.
     """
-    is_reader = facts["kind"] == "reader"
-    metric = "cer" if is_reader else "accuracy"
-    text = [*_metadata(run, metric, is_reader, score, split), "", *introduction(run, facts, status)]
+    is_reader, scoring = facts["kind"] == "reader", scoring_of(run)
+    text = [
+        *_metadata(run, scoring.metric, is_reader, score, split),
+        "",
+        *introduction(run, facts, status),
+    ]
     if rows:
-        text += [*table(rows, metric, score or 0.0, split, num_examples), ""]
+        text += [*table(rows, scoring, score or 0.0, split, num_examples), ""]
     text += ["## In Python", ""]
     for number, block in enumerate(code(facts)):
         if number:
@@ -52,7 +75,7 @@ def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> lis
     is_reader = facts["kind"] == "reader"
     version = read_record(run.workdir / ENVIRONMENT, {"seqvision": str})["seqvision"]
     text = [f"# {name_of(run)}", ""]
-    kind = "Reads lines of writing" if is_reader else "Classifies images or clips"
+    kind = "Reads lines of writing" if is_reader else _WHAT[facts["target"]]
     by = f"Trained by seqvision {version}"
     if (run.workdir / IMPORTED).exists():
         library = read_record(run.workdir / IMPORTED, {"kind": str})["kind"]
@@ -77,21 +100,21 @@ def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> lis
 
 
 def table(
-    rows: Sequence[Any], metric: str, score: float, split: str, num_examples: int
+    rows: Sequence[Any], scoring: Scoring, score: float, split: str, num_examples: int
 ) -> list[str]:
     """The check as lines of a Markdown table."""
     lines = [
         f"Checked by onnxruntime on the {num_examples} examples of the {split} split, where JAX has"
-        f" {metric} {score:.2%}. Times are medians on this machine's CPU; of a step, of one step of"
-        " each input.",
+        f" {scoring.metric} {scoring.text(score)}. Times are medians on this machine's CPU; of a"
+        " step, of one step of each input.",
         "",
-        f"| file | bytes | largest difference of logits | answers that differ | {metric} |"
+        f"| file | bytes | largest difference of logits | answers that differ | {scoring.metric} |"
         " ms, batch 1 | ms, batch 128 |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, num_bytes, found, seconds in rows:
         times = " | ".join(f"{1000 * one:.3f}" for one in seconds)
-        beside = f"{found.difference:.1e} | {found.num_differing} | {found.score:.2%}"
+        beside = f"{found.difference:.1e} | {found.num_differing} | {scoring.text(found.score)}"
         lines.append(f"| {name} | {num_bytes:,} | {beside} | {times} |")
     return lines
 
@@ -99,6 +122,7 @@ def table(
 def _metadata(run: Run, metric: str, is_reader: bool, score: float | None, split: str) -> list[str]:
     """YAML between two lines of dashes; strings as in JSON, which is YAML too."""
     task = "image-to-text" if is_reader else "image-classification"
+    task = "other" if run.data.targets.kind == "number" else task
     tags = f"tags: [seqvision, {run.settings.model.cell}, onnx]"
     lines = ["---", "library_name: onnx", f"pipeline_tag: {task}", tags]
     if score is not None:
@@ -155,15 +179,17 @@ def _of_reader(facts: dict[str, Any]) -> list[str]:
 
 
 def _of_classifier(facts: dict[str, Any]) -> list[str]:
-    """What of longer clips is read at once."""
+    """What the logits mean, and what of longer clips is read at once."""
+    meaning = [_OUTPUTS[facts["target"]].format(**facts), ""]
     if "window" not in facts:
-        return []
+        return meaning
     window, stride = facts["window"], facts["window_stride"]
     text = (
         f"The network was trained on windows of {window} frames. A longer clip is cut into windows"
         f" that begin every {stride} frames; each is read for itself, and its answer is the mean of"
-        " their probabilities."
+        f" {'theirs' if facts['target'] == 'number' else 'their probabilities'}"
+        f"{', frame by frame' if facts['target'] == 'steps' else ''}."
     )
     if facts["steps"]:
         text += f" A stream ends after {window} frames: then its memory starts anew."
-    return [text, ""]
+    return [*meaning, text, ""]

@@ -46,6 +46,18 @@ for k in {logits}.argmax(axis=1).tolist():
 """
 
 
+_EACH = 'answer = {start}[facts["classes"][k] for k in {logits}.argmax(axis=1)]\n'
+
+_ANSWERS = {
+    "class": 'answer = facts["classes"][{logits}.argmax()]\n',
+    "labels": """\
+probabilities = 1 / (1 + np.exp(-{logits}))
+answer = [name for name, p in zip(facts["classes"], probabilities) if p >= 0.5]
+""",
+    "number": 'answer = float(facts["offset"] + facts["scale"] * {logits}[0])\n',
+}
+
+
 def code(facts: dict[str, Any]) -> list[str]:
     """Blocks of Python, each of which goes on from the one before: the whole network, its step.
 
@@ -63,9 +75,12 @@ def code(facts: dict[str, Any]) -> list[str]:
     if is_reader:
         blocks = [begin + _TEXT + _LETTERS.format(logits="logits") + 'print(text.strip(" "))\n']
         return blocks + ([_reader_step(shape)] if facts["steps"] else [])
-    last = "logits[-1]" if facts["readout"] == "per_step" else "logits"
-    blocks = [begin + _answer(last)]
-    return blocks + ([_classifier_step(facts["steps"], shape[-1])] if facts["steps"] else [])
+    if facts["target"] == "steps":
+        blocks = [begin + _EACH.format(start="", logits="logits") + "print(answer)\n"]
+    else:
+        last = "logits[-1]" if facts["readout"] == "per_step" else "logits"
+        blocks = [begin + _answer(facts, last)]
+    return blocks + ([_classifier_step(facts, shape[-1])] if facts["steps"] else [])
 
 
 def _reader_step(shape: list[int]) -> str:
@@ -76,12 +91,16 @@ def _reader_step(shape: list[int]) -> str:
     return _START + ending + _TEXT + loop + inner + 'print(text.strip(" "))\n'
 
 
-def _classifier_step(name: str, channels: int) -> str:
+def _classifier_step(facts: dict[str, Any], channels: int) -> str:
+    name = facts["steps"]
     axis = 2 if name == "columns" else 1
     given = f"inputs.reshape(1, -1, {channels})" if name == "pixels" else "inputs"
     loop = _LOOP.format(name=name, axis=axis, place=":, " * axis)
-    return f"{_START}{name} = {given}\n{loop}" + _answer("logits[0, -1]")
+    if facts["target"] == "steps":
+        loop += "    " + _EACH.format(start="answer + ", logits="logits[0]")
+        return f"{_START}answer, {name} = [], {given}\n{loop}print(answer)\n"
+    return f"{_START}{name} = {given}\n{loop}" + _answer(facts, "logits[0, -1]")
 
 
-def _answer(logits: str) -> str:
-    return f'answer = facts["classes"][{logits}.argmax()]\nprint(answer)\n'
+def _answer(facts: dict[str, Any], logits: str) -> str:
+    return _ANSWERS[facts["target"]].format(logits=logits) + "print(answer)\n"

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
-from seqvision.data.alphabet import Alphabet
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.decoding import greedy_decode
 from seqvision.exporters.onnx_network import Network
+from seqvision.exporters.scoring import ClassScoring, Scoring
 from seqvision.models.line_reader import LineReader
 from seqvision.runtime.progress import Progress
 
@@ -31,7 +28,7 @@ class Batch(NamedTuple):
     Attributes:
       inputs: uint8 (B, ...).
       lengths: (B,) of clips and lines, else None.
-      labels: (B,) classes, or the symbols of each text.
+      labels: (B,) classes or other targets, or the symbols of each text.
       logits: (B, T, K), after every step; T is 1 where there is one answer for all.
     """
 
@@ -46,8 +43,8 @@ class Found(NamedTuple):
 
     Attributes:
       difference: the largest one of logits.
-      score: accuracy, or the character error rate of a reader.
-      num_differing: examples whose class or text is another one.
+      score: the metric of the task, see `scoring.Scoring`.
+      num_differing: examples whose answer is another one.
     """
 
     difference: float
@@ -61,7 +58,7 @@ class Examples:
     Attributes:
       batches: all of them.
       input_shape: of one input.
-      is_reader: whether their labels are texts.
+      scoring: what the logits say.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class Examples:
         input_shape: tuple[int, ...],
         batch_size: int,
         num_files: int,
-        alphabet: Alphabet | None = None,
+        scoring: Scoring | None = None,
     ) -> None:
         """Reads the examples and runs the network.
 
@@ -83,10 +80,10 @@ class Examples:
           input_shape: of one input.
           batch_size: how many at a time.
           num_files: how many will be measured, for the time left.
-          alphabet: of a reader.
+          scoring: of its task; None for one class an example.
         """
-        self._alphabet, self._progress = alphabet, Progress(1 + num_files)
-        self.input_shape, self.is_reader = input_shape, alphabet is not None
+        self.scoring, self._progress = scoring or ClassScoring(), Progress(1 + num_files)
+        self.input_shape, is_reader = input_shape, isinstance(model, LineReader)
         self._delay = model.delay if isinstance(model, LineReader) else 0
         apply = jax.jit(
             lambda params, inputs, *lengths: model.apply(
@@ -98,11 +95,11 @@ class Examples:
         for indices, mask in self._progress.over(numbers, "JAX"):
             read = split.read(indices)
             inputs, lengths = read["inputs"], read.get("lengths")
-            if lengths is not None and not self.is_reader:
+            if lengths is not None and not is_reader:
                 inputs, lengths = inputs[:, : input_shape[0]], np.minimum(lengths, input_shape[0])
             logits = apply(params, inputs, *([] if lengths is None else [lengths]))
             labels = list(read["labels"])
-            if self.is_reader:
+            if is_reader:
                 sizes = read["label_lengths"]
                 labels = [row[:size].tolist() for row, size in zip(labels, sizes, strict=True)]
             arrays = inputs[mask], None if lengths is None else lengths[mask]
@@ -128,7 +125,7 @@ class Examples:
         ]
         answers = self._answers(found)
         pairs = zip(answers, self._answers_of_jax, strict=True)
-        num_differing = sum(one != other for one, other in pairs)
+        num_differing = sum(self.scoring.differ(one, other) for one, other in pairs)
         # numpy's maximum, which a NaN in any batch makes NaN.
         return Found(float(np.max(differences)), self._score(answers), num_differing)
 
@@ -150,27 +147,16 @@ class Examples:
         return self._answers([batch.logits for batch in self.batches])
 
     def _answers(self, found: list[np.ndarray]) -> list[Any]:
-        """The class, or the symbols, of each example."""
+        """What the logits say of each example."""
         answers: list[Any] = []
         for logits, batch in zip(found, self.batches, strict=True):
             sizes = self._is_output(batch).sum(axis=1, dtype=np.int32)
-            if self._alphabet is not None:
-                decoded = jax.device_get(greedy_decode(jnp.asarray(logits), jnp.asarray(sizes)))
-                for row, count in zip(decoded.symbols, decoded.num_symbols, strict=True):
-                    symbols = row[:count]
-                    answers.append(symbols[self._alphabet.trimmed(symbols)].tolist())
-            else:
-                last = logits[np.arange(len(logits)), sizes - 1]
-                answers += last.argmax(axis=-1).tolist()
+            answers += self.scoring.answers(logits, sizes)
         return answers
 
     def _score(self, answers: list[Any]) -> float:
         labels = [label for batch in self.batches for label in batch.labels]
-        pairs = list(zip(answers, labels, strict=True))
-        if self.is_reader:
-            errors = sum(Levenshtein.distance(answer, label) for answer, label in pairs)
-            return errors / max(sum(map(len, labels)), 1)
-        return sum(int(answer == label) for answer, label in pairs) / len(pairs)
+        return self.scoring.score(answers, labels)
 
 
 def _by_step(logits: np.ndarray) -> np.ndarray:

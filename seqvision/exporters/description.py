@@ -10,6 +10,13 @@ from seqvision.models.steps import step_axis
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.from_config import input_shape, windows_of
 
+_ACTIVATIONS = {
+    "class": "softmax",
+    "steps": "softmax",
+    "labels": "sigmoid",
+    "number": "offset + scale * logit",
+}
+
 
 def describe(run: Run) -> dict[str, Any]:
     """Inputs, outputs and the memory between steps of a run's network, as plain values."""
@@ -48,6 +55,10 @@ def describe_whole(run: Run) -> dict[str, Any]:
         }
     else:
         facts |= {"classes": list(run.data.class_names), "readout": settings.model.readout}
+        targets = run.data.targets
+        facts |= {"target": targets.kind, "activation": _ACTIVATIONS[targets.kind]}
+        if targets.kind == "number":
+            facts |= {"offset": targets.offset, "scale": targets.scale}
     if windows := windows_of(settings):
         facts |= {"window": windows.size, "window_stride": windows.stride}
     return facts

@@ -11,6 +11,7 @@ from seqvision.inference.decision import DecisionRule
 from seqvision.inference.decision_curve import DecisionCurve, decision_curve, labelled
 from seqvision.inference.stream_network import classifier_steps, create_classifier_network
 from seqvision.inference.streams import Streams, checked_count, is_count
+from seqvision.metrics.numerics import sigmoid
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.runs.saved_run import Run, check_targets, load_run
 from seqvision.runs.trained_data import load_trained_on
@@ -23,10 +24,12 @@ class Belief:
     Attributes:
       stream: the number of its stream.
       step: how many steps have been read, from 1.
-      classes: the most probable class, 0 to K - 1; of a run that has a class for every frame, that
-        of this frame.
+      classes: the most probable class or label, 0 to K - 1; of a run that has a class for every
+        frame, that of this frame.
       label: its name.
-      probabilities: float32 (K,), sum 1.
+      probabilities: float32 (K,), sum 1; of several labels at once, of each by itself; of a run
+        that predicts a number, 1.
+      value: the number that a run predicts, in the units of its data; None for classes.
       decided: whether the rule holds now, or held before, or the end is reached.
       decision: the class that was the most probable when it was decided; None before, and where
         each frame has a class of its own.
@@ -39,13 +42,17 @@ class Belief:
     probabilities: np.ndarray
     decided: bool
     decision: int | None
+    value: float | None = None
 
 
 class _Seen(NamedTuple):
-    """What is kept of a stream: the number of its steps, the last belief, the decision."""
+    """What is kept of a stream: the number of its steps, the last belief, the decision.
+
+    The belief is (K,): probabilities, or the number that the network predicts.
+    """
 
     num_steps: int = 0
-    probabilities: np.ndarray | None = None
+    belief: np.ndarray | None = None
     decision: int | None = None
 
 
@@ -90,7 +97,8 @@ class StreamClassifier(Streams[Belief]):
         """
         self._axis, self._steps = classifier_steps(run)
         self._run = run
-        self._of_steps = run.task.labels_steps
+        self._targets = run.data.targets
+        self._decides = self._targets.kind == "class"
         self.rule = rule
         self.class_names = run.data.class_names
         shape, self._window = run.data.input_shape, run.settings.data.window
@@ -176,12 +184,11 @@ class StreamClassifier(Streams[Belief]):
         streams = self._streams(stream)
         beliefs = []
         for one in dict.fromkeys(streams):
-            num_steps, probabilities, decision = self._seen[one]
-            if probabilities is not None:
-                winner = int(probabilities.argmax())
-                if decision is None and not self._of_steps:
-                    decision = winner
-                beliefs.append(self._belief(one, num_steps, winner, probabilities, decision))
+            num_steps, belief, decision = self._seen[one]
+            if belief is not None:
+                if decision is None and self._decides:
+                    decision = int(belief.argmax())
+                beliefs.append(self._belief(one, num_steps, belief, decision))
         self.reset(streams)
         return beliefs
 
@@ -243,29 +250,39 @@ class StreamClassifier(Streams[Belief]):
         return sorted(beliefs, key=lambda belief: belief.stream)
 
     def _beliefs(self, logits: np.ndarray, lengths: np.ndarray) -> list[Belief]:
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
-        winners = probabilities.argmax(axis=-1)
-        sure = winners < 0 if self.rule is None else self.rule.holds(probabilities)
+        found = self._activated(logits)
+        sure = np.zeros(found.shape[:2], np.bool_)
+        if self.rule is not None:
+            sure = self.rule.holds(found)
         beliefs = []
         for stream, length in enumerate(lengths.tolist()):
             for step in range(length):
-                winner, belief = int(winners[stream, step]), probabilities[stream, step].copy()
+                belief = found[stream, step].copy()
                 number, _, decision = self._seen[stream]
                 number += 1
-                at_end = number == self.num_steps and not self._of_steps
+                at_end = number == self.num_steps and self._decides
                 if decision is None and (sure[stream, step] or at_end):
-                    decision = winner
+                    decision = int(belief.argmax())
                 self._seen[stream] = _Seen(number, belief, decision)
-                beliefs.append(self._belief(stream, number, winner, belief, decision))
+                beliefs.append(self._belief(stream, number, belief, decision))
         return beliefs
 
-    def _belief(
-        self, stream: int, step: int, winner: int, probabilities: np.ndarray, decision: int | None
-    ) -> Belief:
+    def _activated(self, logits: np.ndarray) -> np.ndarray:
+        """(S, n, K): probabilities, or numbers in the units of the data."""
+        if self._targets.kind == "number":
+            offset, scale = np.float32(self._targets.offset), np.float32(self._targets.scale)
+            return offset + scale * logits
+        if self._targets.kind == "labels":
+            return sigmoid(logits).astype(np.float32)
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def _belief(self, stream: int, step: int, belief: np.ndarray, decision: int | None) -> Belief:
+        winner, is_decided, value = int(belief.argmax()), decision is not None, None
+        if self._targets.kind == "number":
+            belief, value = np.ones(1, np.float32), float(belief[0])
         label = self.class_names[winner]
-        is_decided = decision is not None
-        return Belief(stream, step, winner, label, probabilities, is_decided, decision)
+        return Belief(stream, step, winner, label, belief, is_decided, decision, value)
 
     def _checked(self, stream: int, steps: Any) -> np.ndarray:
         array = np.asarray(steps)
@@ -314,10 +331,11 @@ class StreamClassifier(Streams[Belief]):
             return False
         if number == 0:
             return belief is None and decision is None
-        is_belief = (
-            isinstance(belief, np.ndarray)
-            and (belief.shape, belief.dtype) == ((classes,), np.float32)
-            and bool((belief >= 0).all())  # False for NaN.
-            and abs(float(belief.sum()) - 1) < 1e-3
-        )
+        if not isinstance(belief, np.ndarray):
+            return False
+        is_belief = (belief.shape, belief.dtype) == ((classes,), np.float32)
+        if self._targets.kind != "number":
+            is_belief = is_belief and bool(((belief >= 0) & (belief < 1.001)).all())
+        if self._targets.gives_classes:
+            is_belief = is_belief and abs(float(belief.sum()) - 1) < 1e-3
         return is_belief and (decision is None or (is_count(decision) and decision < classes))

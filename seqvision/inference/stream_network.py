@@ -18,7 +18,7 @@ from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
 from seqvision.models.parameters import on_host
 from seqvision.models.steps import read_steps, start_memory, step_axis
-from seqvision.runs.saved_run import Run, check_targets
+from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 
@@ -122,7 +122,6 @@ def classifier_steps(run: Run) -> tuple[int, str]:
             f"{run.workdir}: this run reads text and knows no classes; choose a run trained on"
             " images or clips, or read it with StreamReader"
         )
-    check_targets(run, "live reading", ("class", "steps"))
     assert isinstance(run.model, SequenceClassifier)
     try:
         return step_axis(run.model)

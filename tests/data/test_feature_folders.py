@@ -10,6 +10,7 @@ import pytest
 from seqvision.data.sources.feature_folders import load_features
 from seqvision.data.sources.loading import Loading
 from seqvision.errors import UserError
+from seqvision.features import _write_set
 
 LOADING = Loading(validation_fraction=0.2, test_fraction=0.2, say=lambda line: None)
 
@@ -101,10 +102,16 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: Any, words: str) -> None
 
 
 @pytest.mark.parametrize(("changed", "words"), [
-    ({"features": clip(0)}, "has the shape (3, 4), of 4 labels"),
+    ({"features": clip(0)}, "features has the shape (3, 4); (N, L, D) is needed"),
+    ({"features": clip(0, 15).reshape(5, 3, 4)}, "has the shape (5, 3, 4), of 4 labels"),
     ({"labels": None}, "labels: missing"),
-    ({"labels": np.array([0.5, 1, 1, 0])}, "labels: float64"),
-    ({"labels": np.array([0, 1, 9, 0])}, "labels are 0 to 9"),
+    ({"labels": np.array([0.0, 1, 1, 0])}, "labels is float64"),
+    ({"labels": np.array([0, 1, 9, 0])}, "a label is 9, with 4 examples"),
+    ({"targets": np.array([[0, 1, 1]] * 3)}, "has the shape (4, 3, 4), of 3 labels"),
+    ({"targets": np.eye(3)[[[0, 1, 2]] * 4]}, "(4, 3, 3); a class for each frame"),
+    ({"targets": np.eye(3)[[[0, 1, 2]] * 4]}, "one-hot rows: save targets.argmax(axis=-1)"),
+    ({"targets": np.array([[0, 1, 1]] * 4), "lengths": np.array([3, 2, 3, 3])},
+     "targets: example 1 has the target 1 at frame 2"),
     ({"lengths": np.array([3, 9, 1, 1])}, "from 1 to 3"),
     ({"features": None, "images": clip(0)}, "features (N, L, D)"),
 ])  # fmt: skip
@@ -159,3 +166,132 @@ def test_leaks_are_counted(tmp_path: Path) -> None:
     assert "leak: 1 of 2 test examples have the same content as train examples" in content
     assert "test_features[0]" in content and "train_features[3]" in content
     assert "leak: 1 of 2 test examples are of 1 groups that train has too, such as b" in group
+
+
+STEPS = [[0, 1, -1], [2, 2], [1, 0, 2, 1], [0]]
+TARGETS: dict[str, list[Any]] = {
+    "steps": STEPS,
+    "text": [["abc"[n] if n >= 0 else "" for n in row] for row in STEPS],
+    "table": STEPS,
+    "labels": [[1, 0], [0, -1], [1, 1], [0, 1]],
+    "number": [0.5, np.nan, -2.25, 3.0],
+}
+
+
+def with_targets(path: Path, kind: str) -> Path:
+    """Four files without class folders, each with its targets."""
+    path.mkdir()
+    for number, target in enumerate(TARGETS[kind]):
+        arrays: dict[str, Any] = {"labels": np.array(target)}
+        if kind in ("steps", "text"):
+            arrays = {"targets": np.array(target)}
+            arrays |= {"class_names": list("abc")} if kind == "steps" else {}
+        if kind == "table":
+            (path / f"{number}.csv").write_text(
+                "frame,target\n"
+                + "\n".join(f"{k},{'abc'[n]}" for k, n in enumerate(target) if n >= 0)
+            )
+            np.save(path / f"{number}.npy", clip(number, len(STEPS[number])))
+        else:
+            features = clip(number, len(STEPS[number]))
+            np.savez(path / f"{number}.npz", features=features, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_targets_of_each_file(tmp_path: Path, kind: str) -> None:
+    dataset = load_features(with_targets(tmp_path / "f", kind), Loading())
+    steps = kind in ("steps", "text", "table")
+    assert dataset.targets.kind == ("steps" if steps else kind)
+    if steps:
+        assert dataset.class_names == ("a", "b", "c")
+    labels = dataset.splits["train"].read(np.arange(4, dtype=np.int32))["labels"]
+    if steps:
+        for row, target in zip(labels, STEPS, strict=True):
+            assert row.tolist() == target + [-1] * (4 - len(target))
+    else:
+        np.testing.assert_array_equal(labels, np.array(TARGETS[kind], labels.dtype))
+    if kind == "number":
+        known = np.array([0.5, -2.25, 3.0])
+        assert dataset.targets.offset == pytest.approx(known.mean())
+        assert dataset.targets.scale == pytest.approx(known.std())
+
+
+def test_targets_in_one_file_and_class_folders_that_only_hold_clips(tmp_path: Path) -> None:
+    padded = np.array([row + [-1] * (4 - len(row)) for row in STEPS])
+    lengths = [len(row) for row in STEPS]
+    features = clip(0, 16).reshape(4, 4, 4)
+    np.savez(tmp_path / "f.npz", features=features, targets=padded, lengths=lengths)
+    dataset = load_features(tmp_path / "f.npz", Loading())
+    assert dataset.targets.kind == "steps" and dataset.class_names == ("0", "1", "2")
+    np.testing.assert_array_equal(dataset.splits["train"].arrays["labels"], padded)
+    held = with_targets(tmp_path / "ward", "steps")
+    for split, numbers in (("train", "0123"), ("test", "12")):
+        for number in numbers:
+            place = tmp_path / "set" / split / ("x" if number == "1" else "y")
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{number}.npz").write_bytes((held / f"{number}.npz").read_bytes())
+    said: list[str] = []
+    dataset = load_features(tmp_path / "set", Loading(say=said.append))
+    assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 4, "test": 2}
+    assert dataset.splits["test"].arrays["labels"].tolist() == [[2, 2, -1, -1], [1, 0, 2, 1]]
+    assert "leak: 2 of 2 test examples" in said[0]
+    dataset = load_features(tmp_path / "set", Loading(target="class", say=said.append))
+    assert dataset.targets.kind == "class" and dataset.class_names == ("x", "y")
+
+
+@pytest.mark.parametrize(("kind", "changed", "target", "words"), [
+    ("steps", {"targets": [0, 1]}, "auto", "example 0 has 2 targets and 3 frames"),
+    ("steps", {"targets": np.eye(3)}, "auto", "(3, 3); a class for each frame, (3,), is needed:"
+     " these are one-hot rows"),
+    ("steps", {"targets": [0.5, 1, 1]}, "auto", "classes are whole numbers from 0 to K - 1"),
+    ("steps", {}, "auto", "no targets in it or beside it, and 3 of 4 clips have them; add them, or"
+     " set config.data.target=class"),
+    ("steps", {"targets": [0, 1, 1], "class_names": ["x", "y", "z"]}, "auto", "class_names are"),
+    ("text", {"targets": ["a", "b", "c", "a"]}, "auto", "has the target 0 at frame 3"),
+    ("text", {}, "labels", "config.data.target=labels, and none"),
+    ("labels", {"labels": [1, 0, 1]}, "auto", "the same K in all"),
+    ("labels", {"labels": [2, 0]}, "labels", "has other values than 0 and 1"),
+    ("labels", {}, "auto", "no labels in it, and 3 of 4 clips"),
+    ("number", {"labels": np.inf}, "number", "is inf"),
+    ("text", {}, "class", "it has no class: put it into a folder"),
+])  # fmt: skip
+def test_wrong_targets_of_a_file_are_named(
+    tmp_path: Path, kind: str, changed: dict[str, Any], target: str, words: str
+) -> None:
+    path = with_targets(tmp_path / "f", kind)
+    np.savez(path / "0.npz", features=clip(0), **changed)
+    if target == "labels" and kind == "text":
+        for file in path.iterdir():
+            np.savez(file, features=clip(0))
+    with pytest.raises(UserError) as refusal:
+        load_features(path, Loading(target=target))
+    line = str(refusal.value)
+    assert words in line and "\n" not in line
+    assert ".npz" in line
+
+
+def test_whole_numbers_and_two_places_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.mkdir()
+    for number in range(3):
+        np.savez(path / f"{number}.npz", features=clip(number), labels=number)
+    with pytest.raises(UserError, match=r"config.data.target=number if it is a number"):
+        load_features(path, Loading())
+    assert load_features(path, Loading(target="number")).targets.scale == pytest.approx(
+        np.std([0, 1, 2])
+    )
+    np.savez(path / "0.npz", features=clip(0), targets=[0, 1, 1])
+    (path / "0.csv").write_text("target\na\na\nb")
+    with pytest.raises(UserError, match=r"0.npz: it has targets, and 0.csv beside it as well"):
+        load_features(path, Loading())
+
+
+@pytest.mark.parametrize("kind", ["steps", "labels", "number"])
+def test_written_sets_are_read_again(tmp_path: Path, kind: str) -> None:
+    dataset = load_features(with_targets(tmp_path / "f", kind), Loading())
+    _write_set(tmp_path / "out", dataset)
+    again = load_features(tmp_path / "out", Loading(target=kind))
+    assert (again.class_names, again.targets) == (dataset.class_names, dataset.targets)
+    for name, array in dataset.splits["train"].arrays.items():
+        np.testing.assert_array_equal(again.splits["train"].arrays[name], array)

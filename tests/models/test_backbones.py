@@ -21,6 +21,7 @@ from seqvision.models.backbones import (
     is_frozen,
 )
 from seqvision.models.backbones.inverted import Block, InvertedNet
+from seqvision.models.backbones.layers import convolve
 from seqvision.models.backbones.names import Naming, namings
 from seqvision.models.backbones.network import BackboneNetwork
 from seqvision.models.backbones.weights import digest_of, load_backbone, save_backbone, shapes_of
@@ -160,3 +161,28 @@ def test_stages() -> None:
         assert first_trained(name, "all") == 0
         for trainable, count in TRAINABLE.items():
             assert first_trained(name, trainable) == one.num_stages - count
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, (1, 1)), (7, 2, (2, 3))])
+def test_convolutions_and_their_gradients_are_those_of_xla(
+    size: int, stride: int, padding: tuple[int, int], rng: np.random.Generator
+) -> None:
+    maps = jnp.asarray(rng.normal(size=(2, 9, 8, 3)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(size, size, 3, 4)), jnp.float32)
+    paddings = padding, padding
+
+    def loss(way: str, maps: Any, kernel: Any) -> Any:
+        if way == "ours":
+            return (convolve(maps, kernel, stride, paddings, depthwise=False) ** 2).sum()
+        order = ("NHWC", "HWIO", "NHWC")
+        found = jax.lax.conv_general_dilated(
+            maps, kernel, (stride, stride), paddings, dimension_numbers=order
+        )
+        return (found**2).sum()
+
+    ours, theirs = (
+        jax.jit(jax.value_and_grad(functools.partial(loss, way), argnums=(0, 1)))(maps, kernel)
+        for way in ("ours", "xla")
+    )
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)

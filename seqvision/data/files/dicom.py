@@ -89,6 +89,7 @@ def dicom_pictures(path: Path) -> list[Image.Image]:
 
     Grey values go through the modality LUT, or rescale slope and intercept (of each frame where it
     has its own), or the scaling of a dose grid. Those of MONOCHROME1 are marked as inverted.
+    Padding (`PixelPaddingValue`) is NaN, or infinite where that is black.
     Colours are what pydicom makes of YBR and palettes; those of more than 8 bits are scaled by
     their depth. Slices of one file are ordered by their positions where each has one of its own.
 
@@ -111,7 +112,9 @@ def dicom_pictures(path: Path) -> list[Image.Image]:
             return [Image.fromarray(frame) for frame in _colours(dataset, frames, photometric)]
         inverted = photometric == "MONOCHROME1"
         return [
-            picture(_physical(dataset, frames[number, ..., 0], number), header.kind, inverted)
+            picture(
+                _without_padding(dataset, frames[number, ..., 0], number), header.kind, inverted
+            )
             for number in _frame_order(dataset, header.num_frames)
         ]
 
@@ -198,6 +201,24 @@ def _physical(dataset: Any, stored: np.ndarray, number: int) -> np.ndarray:
     if dataset.get("DoseGridScaling"):
         return stored * float(dataset.DoseGridScaling)
     return np.asarray(apply_modality_lut(stored, dataset))
+
+
+def _without_padding(dataset: Any, stored: np.ndarray, number: int) -> np.ndarray:
+    """Physical values of a frame, and what becomes black where there is padding: PS3.3, C.7.5.1."""
+    values = _physical(dataset, stored, number)
+    # Whatever sign the file gives it, it has the bits of stored values.
+    bounds = [
+        np.array(int(value), np.int64).astype(stored.dtype)
+        for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+        if isinstance(value := dataset.get(name), int)
+    ]
+    if not bounds or "PixelPaddingValue" not in dataset:
+        return values
+    padding = (stored >= min(bounds)) & (stored <= max(bounds))
+    if not padding.any():
+        return values
+    black = np.inf if dataset.PhotometricInterpretation == "MONOCHROME1" else np.nan
+    return np.where(padding, np.float32(black), values.astype(np.float32))
 
 
 def _of_frame(dataset: Any, number: int, name: str) -> Any:

@@ -1,6 +1,7 @@
 """Feature files: the features of one clip, (L, D), as `.npy` or `.npz`."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,8 +12,22 @@ from seqvision.runtime.regular_file import open_regular
 
 SUFFIXES = (".npy", ".npz")
 KEY = "features"
+CARRIED = ("targets", "labels", "class_names")
+"""Arrays of a `.npz` file that say what is to be predicted of its clip."""
 
 Features = Float32[np.ndarray, "L D"]
+
+
+class FeatureFile(NamedTuple):
+    """What a file of one clip holds.
+
+    Attributes:
+      features: (L, D).
+      carried: those of CARRIED that are beside them.
+    """
+
+    features: Features
+    carried: dict[str, np.ndarray]
 
 
 def read_features(path: Path, num_features: int = 0) -> Features:
@@ -25,17 +40,26 @@ def read_features(path: Path, num_features: int = 0) -> Features:
     Raises:
       UnreadableImageError: it cannot be read, is no (L, D) of finite numbers, or has another D.
     """
+    return read_feature_file(path, num_features).features
+
+
+def read_feature_file(path: Path, num_features: int = 0) -> FeatureFile:
+    """The features of one clip, and what is to be predicted of it; see `read_features`."""
     try:
         with open_regular(path) as file:
             loaded = np.load(file, allow_pickle=False)
-            array = loaded if isinstance(loaded, np.ndarray) else _of_archive(loaded)
+            carried: dict[str, np.ndarray] = {}
+            if isinstance(loaded, np.ndarray):
+                array = loaded
+            else:
+                array, carried = _of_archive(loaded)
     except UnreadableImageError:
         raise
     except OSError as error:
         raise UnreadableImageError(error.strerror or str(error)) from error
     except Exception as error:  # numpy and zipfile raise many kinds for what they cannot read.
         raise UnreadableImageError("no array of numpy, or a damaged one") from error
-    return checked_features(array, num_features)
+    return FeatureFile(checked_features(array, num_features), carried)
 
 
 def checked_features(array: np.ndarray, num_features: int = 0) -> Features:
@@ -62,11 +86,15 @@ def checked_features(array: np.ndarray, num_features: int = 0) -> Features:
     return features
 
 
-def _of_archive(archive: np.lib.npyio.NpzFile) -> np.ndarray:
+def _of_archive(
+    archive: np.lib.npyio.NpzFile,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     with archive:
         names = archive.files
         if KEY not in names and len(names) != 1:
             raise UnreadableImageError(
                 f"{len(names)} arrays ({few(list(map(shown, names)))}); one called {KEY} is needed"
             )
-        return archive[KEY if KEY in names else names[0]]
+        if KEY not in names:
+            return archive[names[0]], {}
+        return archive[KEY], {name: archive[name] for name in CARRIED if name in names}

@@ -80,7 +80,7 @@ def _shallow(
     if 0 < len(deep) == len(images) and not any(
         np.isfinite(pixels.values).any() for pixels in deep.values()
     ):
-        raise UnreadableImageError("it has no finite value: all are NaN or infinite")
+        raise UnreadableImageError("it has no finite value: all are NaN or infinite, or padding")
     ranges = tones.ranges
     if not ranges:
         largest = float(max((pixels.seen.max(initial=0) for pixels in deep.values()), default=0))

@@ -37,7 +37,7 @@ class NpzFile:
     """
 
     path: Path
-    keys: list[str]
+    keys: Collection[str]
     arrays: dict[str, np.ndarray]
     stamp: tuple[int, int] | None = None
     checksums: str = ""

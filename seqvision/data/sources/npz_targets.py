@@ -133,7 +133,7 @@ def _labels(file: NpzFile, arrays: dict[str, np.ndarray]) -> Found:
         if array.ndim != 2 or array.shape[1:] != width:
             raise UserError(
                 f"{where} is {array.dtype} {array.shape}; 0 or 1 for each example and label,"
-                " (N, K), is needed, with the same K in all splits"
+                " (N, K), is needed, with the same K in all"
             )
         if not _is_binary(array):
             raise UserError(
@@ -182,6 +182,15 @@ def _steps(file: NpzFile, arrays: dict[str, np.ndarray]) -> Found:
     return Found(_names(file, count), {p: list(array) for p, array in whole.items()})
 
 
+def one_hot_hint(targets: np.ndarray) -> str:
+    """What to do about targets that have a row for each frame, 1 at its class; else ""."""
+    if targets.ndim < 2 or targets.dtype.kind not in "biuf":
+        return ""
+    if not _is_one_hot(targets.reshape(-1, targets.shape[-1])):
+        return ""
+    return ": these are one-hot rows: save targets.argmax(axis=-1)"
+
+
 def step_names(values: Iterable[str]) -> tuple[str, ...]:
     """The classes that are named, in natural order; "" is unknown."""
     return tuple(sorted({*values} - {""}, key=natural_key))
@@ -197,6 +206,7 @@ def _by_example(file: NpzFile, prefix: str, array: np.ndarray) -> np.ndarray:
         raise UserError(
             f"{where} is {array.dtype} {array.shape}; a class for each frame, (N, L), is needed,"
             f" {UNKNOWN} where it is unknown (or, with lengths, the frames of all clips in a row)"
+            f"{one_hot_hint(array)}"
         )
     if (lengths < 1).any() or int(lengths.sum()) != len(array):
         raise UserError(

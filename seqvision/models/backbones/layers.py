@@ -1,5 +1,6 @@
 """Layers of the pretrained backbones: a convolution with fixed batch statistics, and its parts."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -119,20 +120,47 @@ def convolve(
 ) -> FeatureMaps:
     """Maps (B, height, width, C) convolved with (size, size, C or 1, channels), in any place.
 
-    XLA's own convolution is slow on CPU where it is depthwise, and in the loop over training steps
-    in every case; there it is written as sums and as matrix products.
+    XLA's own convolution is slow on CPU where it is depthwise, and so are the gradients of all in
+    the loop over training steps; these are written as sums and as matrix products.
     """
     if jax.default_backend() != "cpu":
-        groups = kernel.shape[3] if depthwise else 1
-        return jax.lax.conv_general_dilated(
-            maps,
-            kernel,
-            (stride, stride),
-            padding,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=groups,
-        )
-    return (_depthwise if depthwise else _dense)(maps, kernel, stride, padding)
+        return _of_xla(maps, kernel, stride, padding, kernel.shape[3] if depthwise else 1)
+    if depthwise:
+        return _depthwise(maps, kernel, stride, padding)
+    if kernel.shape[0] == 1 or maps.dtype != jnp.float32:
+        return _dense(maps, kernel, stride, padding)
+    return _fast_forward(maps, kernel, stride, padding)
+
+
+def _of_xla(
+    maps: Images, kernel: Any, stride: int, padding: Padding, groups: int = 1
+) -> FeatureMaps:
+    return jax.lax.conv_general_dilated(
+        maps,
+        kernel,
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _fast_forward(maps: Images, kernel: Any, stride: int, padding: Padding) -> FeatureMaps:
+    """By XLA, with the gradients of `_dense`."""
+    return _of_xla(maps, kernel, stride, padding)
+
+
+def _forward(maps: Images, kernel: Any, stride: int, padding: Padding) -> tuple[Any, Any]:
+    return _of_xla(maps, kernel, stride, padding), (maps, kernel)
+
+
+def _backward(stride: int, padding: Padding, kept: Any, gradient: FeatureMaps) -> Any:
+    _, pull_back = jax.vjp(lambda maps, kernel: _dense(maps, kernel, stride, padding), *kept)
+    return pull_back(gradient)
+
+
+_fast_forward.defvjp(_forward, _backward)
 
 
 def _shifted(maps: Images, size: int, stride: int, padding: Padding) -> list[Array]:

@@ -53,6 +53,34 @@ def test_monochrome1_is_inverted_after_the_range(tmp_path: Path) -> None:
     assert read_image(one, (4, 5, 1), "mixed", tones=Tones((0, 4095)))[0, 0, 0] == 255
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("case", ["low", "high", "other sign", "range"])
+def test_padding_is_black_and_no_extreme(tmp_path: Path, case: str, photometric: str) -> None:
+    """Its row is black in both, and the range of the set is that of all other pixels."""
+    padding = 30000 if case == "high" else -2000
+    facts: dict[str, Any] = {"PhotometricInterpretation": photometric}
+    facts["PixelPaddingValue"] = padding
+    if case == "range":
+        facts["PixelPaddingRangeLimit"] = -1990
+    known = np.arange(15, dtype=np.int16).reshape(3, 5) * 100 - 500
+    for number, name in enumerate("ab"):
+        stored = np.concatenate([np.full((1, 5), padding, np.int16), known + number])
+        stored[0, 1:3] = (-1990, -1995) if case == "range" else padding
+        path = save_dicom(tmp_path / name / "x.dcm", stored, **facts)
+        if case == "other sign":  # 63536 in a file of signed values, as some scanners write it.
+            dataset = pydicom.dcmread(path)
+            del dataset.PixelPaddingValue
+            dataset.add_new("PixelPaddingValue", "US", 2**16 + padding)
+            dataset.save_as(path)
+    dataset = folders(tmp_path)
+    assert dataset.tones.value_range == (-500, 901)
+    grey = linear(known, -500, 901)
+    expected = 255 - grey if photometric == "MONOCHROME1" else grey
+    found = arrays(dataset).inputs[0, ..., 0]
+    assert not found[0].any()
+    np.testing.assert_array_equal(found[1:], expected)
+
+
 def test_each_frame_of_a_cine_has_its_own_slope(tmp_path: Path) -> None:
     """PS3.3, C.7.6.16.2.9: PixelValueTransformationSequence of each frame."""
     stored = np.stack([RAMP, RAMP, RAMP])
