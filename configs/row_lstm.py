@@ -1,6 +1,7 @@
 """MNIST read row by row: 28 time steps of 28 pixels, LSTM, dense layer on the last output.
 
     python main.py --config=configs/row_lstm.py             # tuned: 128 units, batch 256, 8 epochs
+    python main.py --config=configs/row_lstm.py:fast99      # the same, batch 128, 4 epochs
     python main.py --config=configs/row_lstm.py:fast        # 128 units, batch 64, 3 epochs
     python main.py --config=configs/row_lstm.py:estimator   # 64 units, batch 32, Adam 1e-3
     python main.py --config=configs/row_lstm.py:book        # 128 units, batch 128, 60k/10k split
@@ -30,7 +31,7 @@ from configs import default
 def get_config(variant: str = "tuned") -> ConfigDict:
     config = default.get_config()
     config.model.sequence = "rows"
-    if variant == "tuned":
+    if variant in ("tuned", "fast99"):
         config.data.batch_size = 256
         config.augment.max_shift = 2.0
         config.augment.max_rotation = 10.0
@@ -40,6 +41,11 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.schedule.name = "one_cycle"
         config.schedule.warmup = "30 %"
         config.schedule.final_fraction = 0.001
+        if variant == "fast99":
+            config.data.batch_size = 128
+            config.duration = "4 epochs"
+            config.evaluate_every = "never"
+            config.checkpoint.every = "never"
     elif variant == "fast":
         config.data.batch_size = 64
         config.duration = "3 epochs"
@@ -59,5 +65,6 @@ def get_config(variant: str = "tuned") -> ConfigDict:
         config.data.batch_size = 128
         config.data.validation_examples = 0
     else:
-        raise ValueError(f"variant '{variant}' is not known; choose tuned, fast, estimator or book")
+        known = "tuned, fast99, fast, estimator or book"
+        raise ValueError(f"variant '{variant}' is not known; choose {known}")
     return config
