@@ -25,8 +25,8 @@ def _table(run: Run, record: dict[str, Any]) -> dict[str, Any]:
     head, *rows = corruption_rows(record)
     metric = "Character error rate" if record["metric"] == "cer" else "Fraction of wrong classes"
     title = f"{metric} of {record['count']:,} {record['split']} examples"
-    words = [" ".join(sentence.split()) + "." for sentence in corruption_words(record)]
-    words[:0] = [f"{title}, corrupted along {record['steps']}:"]
+    sentences = (" ".join(sentence.split()) for sentence in corruption_words(record))
+    words = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences]
     if changes := record.get("changes"):
         fields = ", ".join(f"{name}={value}" for name, value in changes.items())
         words.append(f"Evaluated otherwise than trained: {fields}.")
@@ -37,7 +37,13 @@ def _table(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         )
     errors = record["corruptions"].values()
     shares = [_shares(row["errors"]) for row in errors]
-    return {"title": title, "words": words, "head": head, "rows": list(_cells(rows, shares))}
+    title += f", corrupted along {record['steps']}"
+    return {
+        "title": title,
+        "words": " ".join(words),
+        "head": head,
+        "rows": list(_cells(rows, shares)),
+    }
 
 
 def _shares(errors: Iterable[float]) -> list[str]:

@@ -55,9 +55,7 @@ def strip(clip: np.ndarray) -> np.ndarray:
     Returns:
       (height, n * width, channels) of n frames, each the middle one of its part of the clip.
     """
-    # Of wide frames fewer, or they would be too low to be seen.
-    room = max(_MOST_FRAMES // 4, _MOST_FRAMES * clip.shape[1] // clip.shape[2])
-    count = min(len(clip), _MOST_FRAMES, room)
+    count = min(len(clip), _MOST_FRAMES)
     chosen = ((np.arange(count) + 0.5) * len(clip) / count).astype(int)
     frames = clip[chosen]
     step = -(-max(frames.shape[1:3]) // _LARGEST_FRAME)

@@ -92,7 +92,7 @@ def test_lines_have_a_cer(
     for (name, _, *cells), (key, row) in zip(table[1:], record["corruptions"].items(), strict=True):
         means = [row["mean_error"], np.mean(row["reference_errors"])]
         assert (name, *cells[:-1]) == (key, *(f"{e:.2%}" for e in [*row["errors"], *means]))
-    assert "mean corruption error (mCE) 100.0%" in page.text and page.problems == []
+    assert "Mean corruption error (mCE) 100.0%" in page.text and page.problems == []
     assert "evaluate it again" not in page.text
 
     # The same errors as in lines that a loop corrupts.
