@@ -1,16 +1,15 @@
 """How well scores rank positives before negatives: AUC, average precision, sensitivity.
 
-All three are scikit-learn's, which is imported when the first of them is needed. Where one is
+The definitions are scikit-learn's, and tests compare the two. It is not used here: to import it
+takes 0.8 s and 70 MiB, twice what `--mode=evaluate` of 10,000 images takes without. Where one is
 undefined, because there are no positives or no negatives, it is None, and means leave it out.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-
-from seqvision.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,39 +45,35 @@ class Ranking:
         """Area under the ROC curve: how often a positive scores above a negative, ties half."""
         if not self.has_both:
             return None
-        found = _metrics().roc_auc_score(self.positive, self.scores, sample_weight=self.weights)
-        return float(found)
+        found, false = self._counts
+        return float(np.trapezoid(found / found[-1], false / false[-1]))
 
     def average_precision(self) -> float | None:
         """Sum over thresholds of precision times the growth of recall, without interpolation."""
         if not self.positive.any():
             return None
-        return float(
-            _metrics().average_precision_score(
-                self.positive, self.scores, sample_weight=self.weights
-            )
-        )
+        found, false = self._counts
+        precision = found[1:] / (found[1:] + false[1:])
+        return float(np.sum(precision * np.diff(found)) / found[-1])
 
     def sensitivity_at(self, specificity: float) -> float | None:
         """The highest fraction of positives found at a threshold that keeps this specificity."""
         if not self.has_both:
             return None
-        false_positives, sensitivity, _ = _metrics().roc_curve(
-            self.positive, self.scores, sample_weight=self.weights, drop_intermediate=False
-        )
+        found, false = self._counts
         # Rates are quotients: 1 - 0.9 is not quite 0.1.
-        return float(sensitivity[false_positives <= 1 - specificity + 1e-9].max())
+        return float(found[false / false[-1] <= 1 - specificity + 1e-9].max() / found[-1])
 
+    @functools.cached_property
+    def _counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the positives and of the negatives that score at least so much.
 
-def _metrics() -> Any:
-    try:
-        import sklearn.metrics
-    except ImportError:
-        raise UserError(
-            "metrics: scikit-learn is not installed, which seqvision needs since it was updated;"
-            " install it: pip install 'scikit-learn>=1.5,<2'"
-        ) from None
-    return sklearn.metrics
+        One of each different score, from the highest to the lowest, and 0 of a threshold above all.
+        """
+        scores, places = np.unique(-self.scores, return_inverse=True)
+        found = np.bincount(places, self.weights * self.positive, len(scores))
+        false = np.bincount(places, self.weights * ~self.positive, len(scores))
+        return np.cumsum([0, *found]), np.cumsum([0, *false])
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
