@@ -83,7 +83,7 @@ def _examples(
         "The examples of which a single label is furthest off. The legend has the probabilities of"
         " labels: blue where the example has the label, orange where not, grey where unknown."
     ]
-    groups = [("The surest mistakes", shown)]
+    groups = [("Furthest off", shown)]
     body = fill("examples.html", words=words, split=split_name, groups=groups)
     return Section("examples", "Examples", body)
 
