@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from seqvision.inference.corruption_report import corruption_report
 from seqvision.inference.decision_curve import decision_report
 from seqvision.inference.evaluation_request import EvaluationRequest
 from seqvision.inference.output_file import checked_output, write_rows
-from seqvision.runs.evaluations import save_evaluation, save_temperature
+from seqvision.report import report_again
+from seqvision.runs.evaluations import evaluation_changes, save_evaluation, save_temperature
 from seqvision.runs.saved_run import Run, load_run, load_seeds, of_features
 from seqvision.runs.trained_data import check_trained_with, load_trained_on
 from seqvision.runtime import processes
@@ -89,38 +90,40 @@ def evaluate_run(
             "--workdir; it must be where all processes see it": [one.step for one in runs],
         }
     )
-    of_seed, which = f", seed {run.seed}" * (seed is not None), _which(settings)
+    changes = evaluation_changes(run, settings, split_name)
+    of_seed, which = f", seed {run.seed}" * (seed is not None), _which(settings, changes)
     say(f"{workdir}: step {run.step}{of_seed} on {dataset.title} {split_name}{which}")
     # The beam is no part of what was trained.
     trained = dataclasses.replace(run.settings, reading=settings.reading)
     task = create_task(trained, dataset.class_names, run.data.targets)
     split = dataset.split(split_name)
-    for line in task.infeasible(split_name, split):
-        say(line)
+    _say_all(task.infeasible(split_name, split))
     size = settings.data.eval_batch_size
     evaluate = task.create_evaluation(run.model, create_mesh(), split.take, size)
     examples: list[Example] = []
     keeps = target is not None or not task.reads_lines or task.needs_predictions()
     metrics = _evaluated(runs, evaluate, split, examples if keeps else None)
     several = seeds_report(metrics.row(), run.settings.seeds) if len(runs) > 1 else None
-    for line in several or task.report(metrics, examples):
-        say(line)
+    _say_all(several or task.report(metrics, examples))
     if examples and not task.reads_lines:
         temperature = _fitted(run, task, evaluate, dataset) if request.calibrate else None
-        for line in _all_metrics(run, task, dataset, request, examples, temperature):
-            say(line)
+        _say_all(_all_metrics(run, task, dataset, request, examples, temperature, changes))
     if target is not None:
         write_rows(_rows(task, split, examples), target, csv_guard)
         say(f"{len(examples)} predictions written to {target}")
     if request.decide:
-        for line in decision_report(run, dataset, split_name, request.decide):
-            say(line)
+        _say_all(decision_report(run, dataset, split_name, request.decide))
     if names:
         decoding = dataclasses.replace(run, task=task)
-        arguments = decoding, split, split_name, names, size, metrics, compared
-        for line in corruption_report(*arguments):
-            say(line)
+        arguments = decoding, split, split_name, names, size, metrics, compared, changes
+        _say_all(corruption_report(*arguments))
+        report_again(workdir, settings)
     return metrics
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _evaluated(
@@ -145,6 +148,7 @@ def _all_metrics(
     request: EvaluationRequest,
     examples: list[Example],
     temperature: float | None,
+    changes: dict[str, Any],
 ) -> Iterator[str]:
     """Keeps all metrics of a split with the run; lines about them."""
     name = request.split_name
@@ -158,7 +162,7 @@ def _all_metrics(
         found["calibration"] = calibration_facts(scores, temperature)
     printed = ("accuracy", "loss") if run.data.targets.kind == "class" else ()
     yield from report_lines(found, printed, bool(groups))
-    yield save_evaluation(run, name, found)
+    yield save_evaluation(run, name, found, changes)
 
 
 def _with_progress(numbers: Iterable[int]) -> Iterable[int]:
@@ -185,15 +189,17 @@ def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, A
     ]
 
 
-def _which(settings: Settings) -> str:
+def _which(settings: Settings, changes: Mapping[str, Any]) -> str:
     """Which examples of those that can be made: a run may be evaluated on others than its own."""
+    words = ""
     if settings.makes_shell_games:
-        return f": {settings.clips.swaps} swaps of {settings.clips.cups} cups"
-    if settings.data.source != "digit_lines":
-        return ""
-    lines = settings.lines
-    symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
-    return f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
+        words = f": {settings.clips.swaps} swaps of {settings.clips.cups} cups"
+    elif settings.data.source == "digit_lines":
+        lines = settings.lines
+        symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
+        words = f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
+    changed = ", ".join(f"{name}={value}" for name, value in changes.items())
+    return words + f"; not as trained: {changed}" * bool(changes)
 
 
 def run(

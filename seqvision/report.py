@@ -131,6 +131,19 @@ def report_training(workdir: Path) -> None:
     report_at_end(lambda: write_report(workdir))
 
 
+def report_again(workdir: Path, settings: Settings) -> None:
+    """Writes the page of a run anew, where it has one; see `report_at_end`.
+
+    Args:
+      workdir: of the run.
+      settings: with where the data lie.
+    """
+    if (workdir / PAGE).exists() and jax.process_count() == 1:
+        names = [name.removeprefix("data.") for name in OF_THE_RUN["report"]]
+        data = {name: getattr(settings.data, name) for name in names}
+        report_at_end(lambda: write_report(workdir, data=data))
+
+
 def report_at_end(write: Callable[[], Path]) -> None:
     """Writes the page of what has just ended well, and says so; it never fails that.
 

@@ -14,7 +14,13 @@ import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
-from seqvision import Predictor, StreamClassifier, evaluate_run, train_and_evaluate
+from seqvision import (
+    Predictor,
+    StreamClassifier,
+    evaluate_run,
+    train_and_evaluate,
+    write_report,
+)
 from seqvision.config.validation import validate
 from seqvision.data.class_balance import balanced_draws
 from seqvision.data.dataset import ArraySplit
@@ -32,6 +38,7 @@ from seqvision.training.replicas import Replicas
 from seqvision.training.state import make_init
 from seqvision.training.steps import TrainStep, make_train_steps
 from tests.exporters.test_card import answers
+from tests.reports.target_pages import check_label_page, check_number_page, check_step_page
 
 NAMES = ("dark", "grey", "light")
 NUM, FRAMES, SIDE = 90, 5, 6
@@ -104,7 +111,7 @@ def test_a_class_for_every_frame(
         if name is not None
     ]
     truth, probabilities = np.array([t for t, _ in pairs]), np.array([p for _, p in pairs])
-    assert report["count"] == len(pairs)
+    assert (report["count"], report["changes"]) == (len(pairs), {})
     one_hot = np.eye(3)[truth]
     expected = {
         "accuracy": (probabilities.argmax(axis=1) == truth).mean(),
@@ -116,6 +123,7 @@ def test_a_class_for_every_frame(
         low, high = report["intervals"][name]
         assert low <= report["metrics"][name] <= high
     assert report["calibration"]["loss_calibrated"] <= report["calibration"]["loss"] * 1.1
+    check_step_page(write_report(workdir).read_text(), rows, NAMES)
 
     # Prediction, plain and at the temperature; and live, frame by frame.
     dataset = load_dataset(validate(config), lambda line: None)
@@ -193,14 +201,19 @@ def test_several_labels_at_once(
     assert result.metrics["test"]["auc"] > 0.95
     with pytest.raises(UserError, match="no temperature was fitted to this run yet"):
         Predictor.from_run(workdir, calibrated=True)
+    split = load_dataset(validate(config), lambda line: None).splits["test"]
+    assert isinstance(split, ArraySplit)
+    rows_file, names = tmp_path / "rows.jsonl", ("left", "right")
+    evaluate_run(config, workdir, "test", str(rows_file))
+    rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
+    truths = np.where(split.labels < 0, np.nan, split.labels)
+    check_label_page(write_report(workdir).read_text(), rows, names, truths)
     np.savez(tmp_path / "some.npz", images=images[:3].astype(np.uint8))
     output = tmp_path / "rows.csv"
     assert predict_files(workdir, str(tmp_path / "some.npz"), str(output), "auto") == 0
     [first, *_] = Predictor.from_run(workdir)(images[:1].astype(np.uint8)[..., None])
     line = output.read_text().splitlines()[1]
-    chosen = [
-        name for name, p in zip(("left", "right"), first["probabilities"], strict=True) if p >= 0.5
-    ]
+    chosen = [name for name, p in zip(names, first["probabilities"], strict=True) if p >= 0.5]
     assert json.dumps(chosen).replace('"', '""') in line
     live = StreamClassifier.from_run(workdir)
     live.push(images[0, :2].astype(np.uint8))
@@ -251,6 +264,8 @@ def test_numbers_of_several_seeds(
     monkeypatch.chdir(folder)
     for answer in answers(text, split.inputs[:1], "answer"):
         assert answer == pytest.approx(values[0], rel=1e-5)
+    page = write_report(workdir, split="validation", seed=1).read_text()
+    check_number_page(page, split.labels.astype(np.float64), values)
     with pytest.raises(UserError, match="and corruptions are for runs that choose classes"):
         evaluate_run(config, workdir, "test", seed=1, corrupt="all")
     with pytest.raises(UserError, match="predicts numbers; leave it out"):

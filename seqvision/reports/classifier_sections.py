@@ -40,13 +40,13 @@ def classifier_sections(run: Run, split: Split, split_name: str) -> Iterator[Sec
     yield calibration(examined)
 
 
-def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
-    """The confusion matrix, and the three commonest confusions in words."""
+def confusions(examined: Examined, names: tuple[str, ...], unit: str = "examples") -> Section:
+    """The confusion matrix of examples or frames, and the three commonest confusions in words."""
     matrix = confusion_matrix(examined.labels, examined.predicted, len(names)).astype(int)
     found = commonest(matrix, 3 if len(names) <= _MOST_CLASSES else 10)
     total = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     alt = (
-        f"Confusion matrix of {len(examined.labels):,} {examined.split_name} examples; rows are"
+        f"Confusion matrix of {len(examined.labels):,} {examined.split_name} {unit}; rows are"
         " what they are, columns what they were taken for."
     )
     picture, rows = "", []
@@ -61,6 +61,7 @@ def confusions(examined: Examined, names: tuple[str, ...]) -> Section:
         right=int(np.trace(matrix)),
         total=len(examined.labels),
         split=examined.split_name,
+        unit=unit,
         names=names,
         rows=rows,
         picture=picture,

@@ -69,19 +69,27 @@ def examine(run: Run, split: Split, split_name: str) -> Examined:
 
 def _predictions(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each example: its label, the class that was predicted, the probability of that, (N,)."""
-    found: list[tuple[int, int, float]] = []
+    found = [
+        (int(label), one["classes"], float(one["probabilities"][one["classes"]]))
+        for one, label in predictions_of(run, split)
+    ]
+    labels, predicted, confidence = zip(*found, strict=True)
+    return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
+
+
+def predictions_of(run: Run, split: Split, unit: str = "example") -> list[tuple[Any, Any]]:
+    """The prediction and the label of each example, in their order."""
+    found: list[tuple[Any, Any]] = []
     batch_size = run.settings.data.eval_batch_size
     evaluate = run.task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
-    with progress(len(split), "example") as bar:
+    with progress(len(split), unit) as bar:
 
         def keep(prediction: Any, label: Any) -> None:
-            classes = prediction["classes"]
-            found.append((int(label), classes, float(prediction["probabilities"][classes])))
+            found.append((prediction, label))
             bar.update()
 
         evaluate(run.params, split, keep)
-    labels, predicted, confidence = zip(*found, strict=True)
-    return np.array(labels), np.array(predicted), np.array(confidence, np.float32)
+    return found
 
 
 def example_arrays(split: Split, numbers: list[int]) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from seqvision.reports.beliefs import sureness_words
 from seqvision.reports.examined import Examined, example_arrays, example_names
 from seqvision.reports.film import Film, draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
-from seqvision.reports.pictures import columns, data_uri, strip
+from seqvision.reports.pictures import picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
 _MOST_NAMES = 4
@@ -88,9 +88,7 @@ def _described(
     kinds = _kinds(probabilities, beliefs, winner, label)
     # A film in words and in the drawing: of the frames that it is of.
     shown = array[: len(beliefs)] if beliefs is not None and array.ndim == 4 else array
-    picture = shown
-    if shown.ndim == 4:
-        picture = columns(shown) if shown.dtype == np.float32 else strip(shown)
+    picture = picture_of(shown)
     if changes is not None and bands is not None and shown.ndim == 4:
         changes = changes[: bands.count(len(shown))]
     runs_down = bands is None or (bands.axis == 0 and shown.ndim == 3)
@@ -110,7 +108,7 @@ def _described(
         name=name,
         title=title,
         is_right=is_right,
-        picture=data_uri(picture, largest=1280 if shown.ndim == 4 else 192),
+        picture=picture_uri(picture, shown.ndim == 4),
         film=film,
         chips=[Chip(names[one], float(probabilities[one]), kind) for one, kind in kinds],
         words=words,

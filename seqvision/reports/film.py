@@ -14,7 +14,7 @@ _MOST_STEPS = 112
 _PICTURE, _WIDEST, _TALLEST = 168.0, 320.0, 200.0
 _NARROWEST = 62.0
 """Room for a title."""
-_BELIEF, _CHANGE, _GAP = 120.0, 56.0, 10.0
+_BELIEF, _TRUTH, _CHANGE, _GAP = 120.0, 20.0, 56.0, 10.0
 
 
 _Part = tuple[np.ndarray, str]
@@ -51,6 +51,7 @@ def draw_film(
     beliefs: np.ndarray | None,
     kinds: Sequence[tuple[int, str]],
     changes: np.ndarray | None,
+    truths: np.ndarray | None = None,
 ) -> Film:
     """Lays out a film.
 
@@ -60,6 +61,7 @@ def draw_film(
       beliefs: (T, K), the probabilities after each step; None where the whole is needed.
       kinds: numbers of the classes that are drawn, and the classes of their colours.
       changes: (bands,) of a probability, see `occlusion`; None where nothing is blanked.
+      truths: (T, K), 1 of the class that each step is; None where a step has none of its own.
     """
     height, width = _PICTURE, _PICTURE * size[1] / size[0]
     if width > _WIDEST or not runs_down:
@@ -75,6 +77,8 @@ def draw_film(
     parts: list[tuple[str, float, list[_Part]]] = []
     if beliefs is not None:
         parts.append(("belief after each step", _BELIEF, _areas(beliefs, kinds, along)))
+    if truths is not None:
+        parts.append(("what it is", _TRUTH, _areas(truths, kinds, along)))
     if changes is not None:
         parts.append(("if blanked", _CHANGE, _bars(changes, along)))
     for title, extent, drawn in parts:

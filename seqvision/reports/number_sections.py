@@ -1,20 +1,18 @@
 """Sections about a run that predicts a number: predictions against truths, the largest errors."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from seqvision.data.dataset import Split
 from seqvision.reports.charts import FIRST, MUTED, chart_style, new_figure, svg
-from seqvision.reports.examined import example_arrays, example_names, progress
+from seqvision.reports.examined import as_it_reads, example_arrays, example_names, predictions_of
 from seqvision.reports.examples import Example
 from seqvision.reports.film import draw_film
 from seqvision.reports.page import Section, fill
-from seqvision.reports.pictures import data_uri, strip
+from seqvision.reports.pictures import picture_of, picture_uri
 from seqvision.runs.saved_run import Run
-from seqvision.runtime.mesh import create_mesh
 
 _EXAMPLES = 6
 _MOST_POINTS = 2000
@@ -22,9 +20,13 @@ _MOST_POINTS = 2000
 
 def number_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]:
     """Predicts a split and describes what was found; examples of unknown number count nowhere."""
+    run = as_it_reads(run, split)
     truths, values = read_numbers(run, split)
     words = number_words(truths, values)
-    body = fill("charts.html", words=[words], charts=[svg(number_figure(truths, values), words)])
+    figures = number_figure(truths, values), residual_figure(truths, values)
+    alts = words, "The error of each prediction against the true number."
+    charts = [svg(figure, alt) for figure, alt in zip(figures, alts, strict=True)]
+    body = fill("charts.html", words=[words], charts=charts)
     yield Section("numbers", "Predicted and true", body)
     errors = np.abs(np.where(np.isfinite(truths), values - truths, 0))
     worst = np.argsort(-errors, kind="stable")[:_EXAMPLES].tolist()
@@ -40,16 +42,7 @@ def number_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
 
 def read_numbers(run: Run, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """What is true (NaN where unknown) and what was predicted, float64 (N,), of all examples."""
-    found: list[tuple[float, float]] = []
-    batch_size = run.settings.data.eval_batch_size
-    evaluate = run.task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
-    with progress(len(split), "example") as bar:
-
-        def keep(prediction: Any, label: Any) -> None:
-            found.append((float(label), prediction["value"]))
-            bar.update()
-
-        evaluate(run.params, split, keep)
+    found = [(float(label), one["value"]) for one, label in predictions_of(run, split)]
     truths, values = np.array(found, np.float64).T
     return truths, values
 
@@ -81,10 +74,19 @@ def number_figure(truths: np.ndarray, values: np.ndarray) -> Figure:
     return figure
 
 
+def residual_figure(truths: np.ndarray, values: np.ndarray) -> Figure:
+    """How far each of these predictions is off."""
+    known = np.flatnonzero(np.isfinite(truths))[:_MOST_POINTS]
+    with chart_style():
+        figure, axes = new_figure("true", "predicted - true")
+        errors = values[known] - truths[known]
+        axes.scatter(truths[known], errors, s=6, color=FIRST, alpha=0.6, linewidths=0)
+        axes.axhline(0, linestyle="--", color=MUTED, linewidth=1)
+    return figure
+
+
 def _shown(name: str, array: np.ndarray, truth: float, value: float) -> Example:
-    is_clip = array.ndim == 4
-    picture = strip(array) if is_clip else array
-    film = draw_film(picture.shape[:2], not is_clip, None, [], None)
-    title = f"{value:.4g}, is {truth:.4g}"
-    uri = data_uri(picture, largest=1280 if is_clip else 192)
-    return Example(name, title, False, uri, film, [], [f"Off by {value - truth:+.4g}."])
+    picture = picture_of(array)
+    film = draw_film(picture.shape[:2], array.ndim == 3, None, [], None)
+    title, words = f"{value:.4g}, is {truth:.4g}", [f"Off by {value - truth:+.4g}."]
+    return Example(name, title, False, picture_uri(picture, array.ndim == 4), film, [], words)

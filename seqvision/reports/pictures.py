@@ -14,6 +14,18 @@ _ROWS, _COLUMNS = 64, 160
 """Of a picture of features, about; some of the features where there are more."""
 
 
+def picture_of(array: np.ndarray) -> np.ndarray:
+    """What is shown of an example: an image as it is, frames or features beside each other."""
+    if array.ndim == 3:
+        return array
+    return columns(array) if array.dtype == np.float32 else strip(array)
+
+
+def picture_uri(picture: np.ndarray, of_clip: bool) -> str:
+    """Its address; frames beside each other may be wider than an image."""
+    return data_uri(picture, largest=1280 if of_clip else _LARGEST)
+
+
 def data_uri(array: np.ndarray, largest: int = _LARGEST) -> str:
     """A picture as a `data:` address.
 

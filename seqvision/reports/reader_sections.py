@@ -1,7 +1,7 @@
 """Sections about a reader of lines: confusions of symbols, lines, errors by length, calibration."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from seqvision.data.dataset import Split
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import FIRST, chart_style, new_figure, svg
 from seqvision.reports.classifier_sections import reliability_figure
-from seqvision.reports.examined import example_names, progress
+from seqvision.reports.examined import example_names, predictions_of
 from seqvision.reports.line_drawing import LineDrawing, draw_lines
 from seqvision.reports.page import Section, fill
 from seqvision.reports.symbols import (
@@ -21,7 +21,6 @@ from seqvision.reports.symbols import (
     symbol_marks,
 )
 from seqvision.runs.saved_run import Run
-from seqvision.runtime.mesh import create_mesh
 
 _LINES = 6
 _ROWS = 20
@@ -68,18 +67,10 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
 
 def read_split(run: Run, split: Split) -> list[ReadLine]:
     """The lines of a split as they were read."""
-    lines: list[ReadLine] = []
-    batch_size = run.settings.data.eval_batch_size
-    evaluate = run.task.create_evaluation(run.model, create_mesh(), split.take, batch_size)
-    with progress(len(split), "line") as bar:
-
-        def keep(prediction: Any, label: Any) -> None:
-            truth = run.task.truth(label)
-            lines.append(ReadLine(prediction["text"], truth, prediction["confidences"]))
-            bar.update()
-
-        evaluate(run.params, split, keep)
-    return lines
+    return [
+        ReadLine(one["text"], run.task.truth(label), one["confidences"])
+        for one, label in predictions_of(run, split, "line")
+    ]
 
 
 def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Section:

@@ -7,6 +7,7 @@ from seqvision.data.dataset import Dataset, Split
 from seqvision.models.parameters import named_leaves
 from seqvision.reports.charts import svg
 from seqvision.reports.classifier_sections import classifier_sections
+from seqvision.reports.corruptions import corruption_sections
 from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.facts import (
     Records,
@@ -18,15 +19,19 @@ from seqvision.reports.facts import (
     result_rows,
     status_words,
 )
+from seqvision.reports.label_sections import label_sections
 from seqvision.reports.number_sections import number_sections
 from seqvision.reports.page import Section, fill, write_page
 from seqvision.reports.reader_sections import reader_sections
+from seqvision.reports.step_sections import step_sections
 from seqvision.runs.header import parameter_table, residence
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.base import Task
 from seqvision.tasks.classification import Classification
+from seqvision.tasks.multi_label import MultiLabel
 from seqvision.tasks.reading import TextReading
 from seqvision.tasks.regression import Regression
+from seqvision.tasks.step_classification import StepClassification
 
 _CURVES = 4
 """So many are seen at once."""
@@ -38,6 +43,8 @@ Sections = Callable[[Run, Split, str], Iterator[Section]]
 TASK_SECTIONS: dict[type[Task], tuple[Sections, ...]] = {
     Classification: (classifier_sections,),
     TextReading: (reader_sections,),
+    StepClassification: (step_sections,),
+    MultiLabel: (label_sections,),
     Regression: (number_sections,),
 }
 
@@ -59,6 +66,7 @@ def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
     sections = [_headline(records), *_curves(records)]
     for of_task in TASK_SECTIONS.get(type(run.task), ()):
         sections += of_task(run, dataset.split(split), split)
+    sections += corruption_sections(run)
     sections.append(_costs(records, run, dataset))
     subtitle = (
         f"{dataset.title}, {len(dataset.split(split)):,} {split} examples; weights of step"

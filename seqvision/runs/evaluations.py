@@ -1,9 +1,14 @@
 """Records of evaluations in a run's folder: all metrics of a split, and the temperature."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from seqvision.config.schema import Settings
+from seqvision.config.validation import flatten
+from seqvision.data.dataset import SPLITS
 from seqvision.errors import UserError, explain_os_error
 from seqvision.metrics.calibration import HIGHEST, LOWEST
+from seqvision.runs.compatibility import differences
 from seqvision.runs.files import write_json
 from seqvision.runs.records import NUMBER, read_record
 from seqvision.runs.saved_run import Run
@@ -14,15 +19,38 @@ def _name(run: Run, name: str) -> str:
     return f"{name}_seed_{run.seed}.json" if run.settings.num_seeds > 1 else f"{name}.json"
 
 
-def save_evaluation(run: Run, split: str, report: dict[str, Any]) -> str:
-    """Writes `evaluation_SPLIT.json`; returns a line about it.
+def evaluation_changes(run: Run, settings: Settings, split: str) -> dict[str, Any]:
+    """The fields by dotted name in which an evaluation is not as the run was trained.
+
+    These are what its examples look like and how texts are decoded; where the data lie, the size of
+    a batch and what only other splits have change no figure.
+
+    Args:
+      run: a trained run.
+      settings: those of the evaluation.
+      split: which examples are evaluated.
+    """
+    others = tuple(f"{name}_" for name in SPLITS if name != split)
+    now = flatten(settings)
+    return {
+        name: now[name]
+        for name in differences(run.settings, settings)
+        if name.startswith(("clips.", "lines.", "reading."))
+        and not name.partition(".")[2].startswith(others)
+    }
+
+
+def save_evaluation(
+    run: Run, split: str, report: dict[str, Any], changes: Mapping[str, Any]
+) -> str:
+    """Writes `evaluation_SPLIT.json`, with what was changed; returns a line about it.
 
     A folder that may only be read ends no evaluation: the line says so.
     """
     path = run.workdir / _name(run, f"evaluation_{split}")
-    content = {"split": split, "step": run.step, "seed": run.seed, **report}
+    facts = {"split": split, "step": run.step, "seed": run.seed, "changes": dict(changes)}
     try:
-        write_json(path, content)
+        write_json(path, facts | report)
     except OSError as error:
         return f"{path}: not written ({error.strerror})"
     return f"all metrics written to {path}"

@@ -1,11 +1,17 @@
 """Shell games: swaps are read from the pixels, and a list of cups is swapped alike."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 
+from configs import shell_game as shell_game_config
+from seqvision.config.validation import validate
 from seqvision.data.synthetic.clip_recipe import ShellGame
 from seqvision.data.synthetic.shell_game import ShellGameSplit, shell_game
+from seqvision.runs.evaluations import evaluation_changes, save_evaluation
+from tests.inference.test_stream_classifier import run_of
 
 RECIPE = ShellGame(
     cups=3,
@@ -80,3 +86,18 @@ def test_networks_are_bound_to_the_picture_and_not_to_the_swaps() -> None:
 
     assert made(RECIPE) == made(dataclasses.replace(RECIPE, swaps=9, noise=0.2))
     assert made(RECIPE) != made(dataclasses.replace(RECIPE, cups=4))
+
+
+def test_an_evaluation_says_in_what_it_differs_from_the_training(tmp_path: Path) -> None:
+    config = shell_game_config.get_config()
+    trained = dataclasses.replace(run_of(), settings=validate(config), workdir=tmp_path)
+    # What is of the training alone, or of another split, changes nothing.
+    config.clips.train_swaps, config.clips.validation_clips = 2, 4
+    config.data.eval_batch_size, config.optimizer.learning_rate = 2, 1.0
+    assert evaluation_changes(trained, validate(config), "test") == {}
+    config.clips.swaps, config.clips.noise = 64, 0.0
+    changes = evaluation_changes(trained, validate(config), "test")
+    assert changes == {"clips.swaps": 64, "clips.noise": 0.0}
+    save_evaluation(trained, "test", {"count": 7}, changes)
+    record = json.loads((tmp_path / "evaluation_test.json").read_text())
+    assert record == {"split": "test", "step": 1, "seed": 0, "changes": changes, "count": 7}

@@ -30,6 +30,7 @@ from tests.data import slow_corruptions as slow
 from tests.data.test_corrupted_split import streamed
 from tests.inference.lines import config_of
 from tests.inference.test_stream_classifier import CLASSES, run_of
+from tests.reports.parsing import Page
 
 
 def test_the_mean_corruption_error() -> None:
@@ -76,6 +77,7 @@ def test_lines_have_a_cer(
     config, workdir = config_of(line_images.parent), tmp_path / "run"
     shutil.copytree(line_run, workdir)
     reference = str(line_run)
+    (workdir / "report.html").write_text("of before")
     metrics = evaluate_run(config, workdir, "train", corrupt="delay,drop", reference=reference)
     printed = capsys.readouterr().out
     record = json.loads((workdir / "corruptions-train.json").read_text())
@@ -83,6 +85,15 @@ def test_lines_have_a_cer(
     # Plain evaluation, and a run beside itself.
     assert record["clean_error"] == record["reference_clean_error"] == metrics.row()["cer"]
     assert record["mce"] == 1.0 and "mean corruption error (mCE)  100.0%" in printed
+
+    # The page of the run, which there was, says the same.
+    page = Page((workdir / "report.html").read_text())
+    [table] = [table for table in page.tables if table[0][0] == "corruption"]
+    for (name, _, *cells), (key, row) in zip(table[1:], record["corruptions"].items(), strict=True):
+        means = [row["mean_error"], np.mean(row["reference_errors"])]
+        assert (name, *cells[:-1]) == (key, *(f"{e:.2%}" for e in [*row["errors"], *means]))
+    assert "Mean corruption error (mCE) 100.0%" in page.text and page.problems == []
+    assert "evaluate it again" not in page.text
 
     # The same errors as in lines that a loop corrupts.
     split, task = load_dataset(validate(config)).split("train"), load_run(workdir).task

@@ -220,6 +220,7 @@ def test_a_network_learns_to_read(
     for name, value in metrics.row().items():
         assert value == pytest.approx(test[name], rel=1e-4), name
     said = capsys.readouterr().out
+    assert "not as trained" not in said
     for text in ("decoding  greedy", "cer ", "exact match by"):
         assert text in said
     found = [json.loads(row) for row in output.read_text().splitlines()]
@@ -235,6 +236,7 @@ def test_a_network_learns_to_read(
     harder = evaluate_run(reading_config, tmp_path / "run", "test")
     assert harder.count == 41
     assert harder.loss > metrics.loss
+    assert "columns hold; not as trained: lines.level=hard\n" in capsys.readouterr().out
     reading_config.reading.delay = 3
     with pytest.raises(UserError, match=r"reading\.delay was 7 and is 3"):
         evaluate_run(reading_config, tmp_path / "run", "test")
