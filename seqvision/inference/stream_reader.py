@@ -157,7 +157,8 @@ class StreamReader(Streams[Event]):
                 for stream in np.flatnonzero(lengths).tolist():
                     self._on_logits(stream, logits[stream, : lengths[stream]])
             events += read_logits(self._lines, logits, lengths, sizes)
-        return sorted(events, key=lambda event: event.stream)
+        events.sort(key=lambda event: event.stream)
+        return events
 
     def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)
