@@ -84,32 +84,34 @@ class LineEvents:
           size: how many columns the line has, where it is known to have no more.
         """
         events: list[Event] = []
-        num_columns, previous, start, highest, _ = self.state
+        num_columns, previous, start, highest, end = self.state
         for winner, log_prob in zip(winners, log_probs, strict=True):
-            if winner == previous:
-                highest = max(highest, log_prob)
-            else:
-                self.state = LineState(num_columns, previous, start, highest, self.state.end)
-                events += self._closed(num_columns + 1, size)
+            column = num_columns + 1
+            if winner != previous:
+                if previous != BLANK:
+                    closed = self._event(column, previous, start, highest, end, size, final=True)
+                    events.append(closed)
+                    end = closed.columns[1]
                 previous, start, highest = winner, num_columns, log_prob
                 if winner != BLANK:
-                    events.append(self._event(num_columns + 1, winner, start, highest, size))
-            num_columns += 1
-        self.state = LineState(num_columns, previous, start, highest, self.state.end)
+                    events.append(self._event(column, winner, start, highest, end, size))
+            elif log_prob > highest:
+                highest = log_prob
+            num_columns = column
+        self.state = LineState(num_columns, previous, start, highest, end)
         return events
+
+    def read_blanks(self, count: int) -> None:
+        """`read` of so many blanks after a blank, which is most of what it reads: no event."""
+        num_columns, previous, start, highest, end = self.state
+        self.state = LineState(num_columns + count, previous, start, highest, end)
 
     def finish(self, size: int | None) -> list[Event]:
         """The event of the last letter, where the line ends inside of it. Starts a new line."""
-        events = self._closed(self.state.num_columns, size)
-        self.state = LineState()
-        return events
-
-    def _closed(self, column: int, size: int | None) -> list[Event]:
-        """The letter that has ended, if it is one."""
-        _, symbol, start, highest, _ = self.state
-        if symbol == BLANK:
+        state, self.state = self.state, LineState()
+        if state.previous == BLANK:
             return []
-        return [self._event(column, symbol, start, highest, size, final=True)]
+        return [self._event(*state, size, final=True)]
 
     def _event(
         self,
@@ -117,21 +119,22 @@ class LineEvents:
         number: int,
         start: int,
         log_prob: float,
+        before: int,
         size: int | None,
         final: bool = False,
     ) -> Event:
+        """Of a letter that was output first at `start`; the one before it ends at `before`."""
         symbol, end = self._symbols[number - 1], letter_end(start, self._delay, size)
-        begin = min(self.state.end + 1, end)
-        if final:
-            self.state = self.state._replace(end=end)
+        columns = (min(before + 1, end), end)
+        # In the order of the fields, since names take twice as long.
         return Event(
-            stream=self._stream,
-            symbol=symbol,
-            columns=(begin, end),
-            confidence=math.exp(log_prob),
-            final=final,
-            ends_word=final and symbol == " ",
-            column=column,
+            self._stream,
+            symbol,
+            columns,
+            math.exp(log_prob),
+            final,
+            final and symbol == " ",
+            column,
         )
 
 
@@ -151,14 +154,25 @@ def read_logits(
     """
     winners = logits.argmax(axis=-1)
     log_probs = np.zeros(winners.shape, np.float32)
-    if winners.any():  # That of a blank is of no use, and most columns are blank.
-        log_probs = -np.log(np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1))
+    has_letters = winners.any(axis=1).tolist()
+    if any(has_letters):  # Blanks, most columns, need no probability.
+        is_letter = winners != BLANK
+        letters, numbers = logits[is_letter], winners[is_letter]
+        highest = letters[np.arange(len(letters)), numbers]
+        log_probs[is_letter] = -np.log(np.exp(letters - highest[:, None]).sum(axis=-1))
+    # As lists at once: slices of an array take longer than what is done with them.
+    rows, probs = winners.tolist(), log_probs.tolist()
     events: list[Event] = []
     for stream, length in enumerate(lengths.tolist()):
-        if length:
-            events += lines[stream].read(
-                winners[stream, :length].tolist(),
-                log_probs[stream, :length].tolist(),
-                None if sizes is None else sizes[stream],
-            )
+        if not length:
+            continue
+        line = lines[stream]
+        if not has_letters[stream] and line.state.previous == BLANK:
+            line.read_blanks(length)
+            continue
+        events += line.read(
+            rows[stream][:length],
+            probs[stream][:length],
+            None if sizes is None else sizes[stream],
+        )
     return events

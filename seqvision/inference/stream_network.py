@@ -1,7 +1,6 @@
 """The networks of live reading, on the host or compiled for the devices."""
 
 import abc
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +15,15 @@ from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.host.classifier import HostClassifier
 from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
+from seqvision.models.line_steps import read_lines, start_lines
 from seqvision.models.parameters import on_host
 from seqvision.models.steps import read_steps, start_memory, step_axis
 from seqvision.runs.saved_run import Run
 from seqvision.runtime.cpu_devices import num_sharing
 from seqvision.runtime.mesh import batch_sharding, create_mesh, replicated, shard_batch
 
-# Steps in one call are padded to one of these numbers: for each, a program is compiled.
+# Steps in one call are padded to one of these numbers. For each a program is compiled, and another
+# for steps that not all streams have.
 _SIZES = (1, 8, 64)
 _MOST_ON_HOST = 16
 """So many streams, or fewer, are read on the host; a compiled program takes longer to call."""
@@ -83,11 +84,10 @@ def create_network(model: LineReader, params: Any, height: int, num_streams: int
         return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
 
     def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
-        inputs = to_unit_range(columns)
-        return model.apply({"params": params}, inputs, lengths, carry, method=LineReader.read)
+        return read_lines(model, params, to_unit_range(columns), lengths, carry)
 
-    start = _start(model, params, height, num_streams)
-    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
+    start = start_lines(model, params, num_streams, height)
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype), time_axis=2)
 
 
 def create_classifier_network(
@@ -108,7 +108,7 @@ def create_classifier_network(
     def read(params: Any, memory: Any, steps: Any, lengths: Any) -> Any:
         return read_steps(model, params, to_unit_range(steps), lengths, memory)
 
-    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype))
+    return DeviceNetwork(read, params, start, num_streams, _sizes(model.dtype), time_axis=1)
 
 
 def classifier_steps(run: Run) -> tuple[int, str]:
@@ -159,17 +159,20 @@ class DeviceNetwork(StreamNetwork):
         start: Any,
         num_streams: int,
         sizes: tuple[int, ...],
+        time_axis: int,
     ) -> None:
         """Gets ready to read.
 
         Args:
-          read: `read(params, memory, steps, lengths) -> logits, memory`.
+          read: `read(params, memory, steps, lengths) -> logits, memory`; lengths are None where
+            each stream has all steps.
           params: the weights.
           start: the memory before the first step.
           num_streams: S.
           sizes: numbers of steps in one call.
+          time_axis: the axis of the steps.
         """
-        self._sizes = sizes
+        self._sizes, self._time_axis = sizes, time_axis
         mesh = create_mesh(num_sharing(jax.device_count(), num_streams))
         self._sharding = batch_sharding(mesh)
         self._params = jax.device_put(params, replicated(mesh))
@@ -181,7 +184,10 @@ class DeviceNetwork(StreamNetwork):
         return next((size for size in self._sizes if size >= num_steps), self._sizes[-1])
 
     def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        logits, self.memory = self._read(self._params, self.memory, steps, lengths)
+        # A program of its own for the case that no stream ends: it masks nothing.
+        all_read = lengths.min() == steps.shape[self._time_axis]
+        given = None if all_read else lengths
+        logits, self.memory = self._read(self._params, self.memory, steps, given)
         return np.asarray(logits)
 
     def restore(self, memory: Any) -> None:
@@ -217,12 +223,3 @@ def _sizes(dtype: Any) -> tuple[int, ...]:
 
 def _in_float32(dtype: Any) -> bool:
     return dtype is None or jnp.dtype(dtype) == jnp.float32
-
-
-def _start(model: LineReader, params: Any, height: int, num_streams: int) -> Any:
-    """The memory before the first column: all of it is 0."""
-    column = jax.ShapeDtypeStruct((num_streams, height, 1, 1), jnp.float32)
-    lengths = jax.ShapeDtypeStruct((num_streams,), jnp.int32)
-    read = functools.partial(model.apply, method=LineReader.read)
-    _, carry = jax.eval_shape(read, {"params": params}, column, lengths)
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), carry)

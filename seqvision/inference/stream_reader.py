@@ -30,7 +30,8 @@ class StreamReader(Streams[Event]):
     of all final events, joined, without spaces at its ends (see `text`, which also puts writing
     from right to left in order). Up to 16 lines are read on the host, in numpy, if a column of all
     of them is little work. Others are read on the devices, where pushes of 1, 8 or 64 columns waste
-    no time; the first of each size compiles a program.
+    no time; the first of each size compiles a program, and so does the first of each size in which
+    some line has fewer columns.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
@@ -157,7 +158,8 @@ class StreamReader(Streams[Event]):
                 for stream in np.flatnonzero(lengths).tolist():
                     self._on_logits(stream, logits[stream, : lengths[stream]])
             events += read_logits(self._lines, logits, lengths, sizes)
-        return sorted(events, key=lambda event: event.stream)
+        events.sort(key=lambda event: event.stream)
+        return events
 
     def _checked(self, stream: int, columns: Any) -> np.ndarray:
         array = np.asarray(columns)

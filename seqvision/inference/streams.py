@@ -182,8 +182,12 @@ class Streams(abc.ABC, Generic[Event]):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The next steps (S, ...), padded to `size`, and how many each stream has."""
         axis = self._time_axis
-        if self.num_streams == 1 and begin == 0 and steps[0].shape[axis] == size:
-            return steps[0][None], np.array([size], np.int32)
+        if begin == 0 and len(steps) == self.num_streams:  # All of them, and often as many of each.
+            arrays = [steps[stream] for stream in range(self.num_streams)]
+            shape = list(arrays[0].shape)
+            if shape[axis] == size and all(array.shape == arrays[0].shape for array in arrays):
+                batch = arrays[0] if self.num_streams == 1 else np.concatenate(arrays)
+                return batch.reshape(-1, *shape), np.full(self.num_streams, size, np.int32)
         before = (slice(None),) * axis
         index = (*before, slice(begin, begin + size))
         parts = {stream: array[index] for stream, array in steps.items()}

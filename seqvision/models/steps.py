@@ -71,7 +71,7 @@ def read_steps(
     model: SequenceClassifier,
     params: Mapping[str, Any],
     steps: Array,
-    lengths: Lengths,
+    lengths: Lengths | None,
     memory: Memory,
 ) -> tuple[StepLogits, Memory]:
     """What a classifier of one direction says after each of the next steps of S sequences.
@@ -81,7 +81,7 @@ def read_steps(
       params: its weights.
       steps: (S, T, ...) of values in [0, 1]: rows (width, channels), columns (height, channels),
         pixels (channels,) or frames (height, width, channels).
-      lengths: (S,), how many of these steps each sequence has: 0 to T.
+      lengths: (S,), how many of these steps each sequence has: 0 to T; T by default.
       memory: after the steps before.
 
     Returns:
@@ -93,6 +93,8 @@ def read_steps(
     if isinstance(model.sequence, Frames):
         inputs = model.sequence.apply({"params": params["sequence"]}, steps)
     outputs, carry = model.recurrent.apply({"params": params["recurrent"]}, inputs, lengths, carry)
+    if lengths is None:
+        lengths = jnp.full(len(steps), steps.shape[1], jnp.int32)
     features, parts = _read_out(
         model.readout.kind, params.get("readout", {}), outputs, lengths, parts
     )

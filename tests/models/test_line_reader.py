@@ -19,6 +19,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.models import COLUMNS, create_reader
 from seqvision.models.cnn import ColumnCNN
 from seqvision.models.line_reader import LineReader
+from seqvision.models.line_steps import read_lines, start_lines
 from seqvision.train import train_and_evaluate
 from tests.data.test_line_images import save
 from tests.test_train import assert_same_run, interrupt_at, rows
@@ -122,28 +123,37 @@ def test_padding_changes_nothing(
     np.testing.assert_array_equal(read(whatever, lengths)[1, : 4 + DELAY], together[1, : 4 + DELAY])
 
 
+@pytest.mark.parametrize("num_lines", [3, 8])
 @pytest.mark.parametrize("sequence", COLUMNS)
-def test_lines_may_be_read_bit_by_bit(rng: np.random.Generator, sequence: str) -> None:
-    """In parts of which each line has some columns, or none."""
+def test_lines_may_be_read_bit_by_bit(
+    rng: np.random.Generator, sequence: str, num_lines: int
+) -> None:
+    """In parts of which each line has some columns, or none, or all (`None`); 8 are two groups."""
     model, params = reader(sequence, num_layers=2)
-    read = jax.jit(functools.partial(model.apply, method=LineReader.read))
-    lengths = np.array([[4, 1, 4], [4, 0, 2], [0, 3, 1]], np.int32)
-    parts = [lines(rng, width=4) for _ in lengths]
-    whole = np.zeros((3, HEIGHT, WIDTH, 1), np.float32)
-    said: list[list[np.ndarray]] = [[], [], []]
-    carry = None
-    for part, counts in zip(parts, lengths, strict=True):
-        logits, carry = read({"params": params}, part, counts, carry)
-        for line, count in enumerate(counts):
-            at = sum(map(len, said[line]))
-            whole[line, :, at : at + count] = part[line, :, :count]
+    params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # The biases, which are 0 at first.
+    read = jax.jit(functools.partial(read_lines, model))
+    counts = [rng.integers(0, 5, num_lines, dtype=np.int32), None]
+    counts += [rng.integers(0, 2, num_lines, dtype=np.int32), np.zeros(num_lines, np.int32), None]
+    widths = [4, 3, 1, 4, 1]
+    carry = start = start_lines(model, params, num_lines, HEIGHT)
+    read_so_far: list[list[np.ndarray]] = [[] for _ in range(num_lines)]
+    said: list[list[np.ndarray]] = [[] for _ in range(num_lines)]
+    for width, lengths in zip(widths, counts, strict=True):
+        part = lines(rng, num_lines, width)
+        logits, carry = read(params, part, lengths, carry)
+        for line, count in enumerate([width] * num_lines if lengths is None else lengths):
+            read_so_far[line].append(part[line, :, :count])
             said[line].append(np.asarray(logits[line, :count]))
-    totals = lengths.sum(axis=0, dtype=np.int32)
-    expected, last = read({"params": params}, whole, totals)
+    wholes = [np.concatenate(parts, axis=1) for parts in read_so_far]
+    totals = np.array([whole.shape[1] for whole in wholes], np.int32)
+    padded = np.zeros((num_lines, HEIGHT, sum(widths), 1), np.float32)
+    for line, whole in enumerate(wholes):
+        padded[line, :, : totals[line]] = whole
+    expected = jax.jit(model.apply)({"params": params}, padded, totals)
     for line, total in enumerate(totals):
         np.testing.assert_allclose(np.concatenate(said[line]), expected[line, :total], atol=1e-5)
     close = functools.partial(np.testing.assert_allclose, atol=1e-5)
-    jax.tree.map(close, carry, last)
+    jax.tree.map(close, carry, read(params, padded, totals, start)[1])
 
 
 def test_unknown_columns() -> None:
