@@ -17,7 +17,7 @@ from configs import default
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.models import COLUMNS, create_reader
-from seqvision.models.cnn import ColumnCNN
+from seqvision.models.column_cnn import ColumnCNN
 from seqvision.models.line_reader import LineReader
 from seqvision.train import train_and_evaluate
 from tests.data.test_line_images import save
