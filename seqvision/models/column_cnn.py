@@ -141,16 +141,23 @@ def _block_gradients(
     # Two rows that are equal share it.
     share = jnp.where(excess > 0, 1, jnp.where(excess == 0, 0.5, 0)).astype(gradient.dtype)
     d_rows = jnp.stack([gradient * share, gradient * (1 - share)], axis=1)
+    d_bias = gradient.astype(jnp.float32).sum(axis=(1, 2))
+    rows = _kernel_rows(image)
+    if not want_image:  # The rows are fewer than the maps, and cheaper to shift.
+        width = found.shape[2]
+        windows = jnp.stack([rows[..., right : right + width] for right in range(3)])
+        d_weights = _outer(d_rows.reshape(len(found), -1), windows.reshape(9 * len(image), -1))
+        d_weights = d_weights.reshape(len(found), 3, -1).swapaxes(0, 1)
+        return d_weights.reshape(3 * len(found), -1), d_bias, None
     columns = [jnp.pad(d_rows, (*3 * [(0, 0)], (right, 2 - right))) for right in range(3)]
     d_products = jnp.concatenate(columns).reshape(3 * len(found), -1)
-    rows = _kernel_rows(image)
-    flat = rows.reshape(-1, rows[0, 0].size)
-    d_weights = jnp.matmul(d_products, flat.T, preferred_element_type=jnp.float32)
-    d_image = None
-    if want_image:
-        d_kernel_rows = (_weights(kernel).T @ d_products).reshape(rows.shape)
-        d_image = _joined_rows(d_kernel_rows)[:, 1 : 1 + image.shape[1]]
-    return d_weights, gradient.astype(jnp.float32).sum(axis=(1, 2)), d_image
+    d_weights = _outer(d_products, rows.reshape(-1, d_products.shape[1]))
+    d_kernel_rows = (_weights(kernel).T @ d_products).reshape(rows.shape)
+    return d_weights, d_bias, _joined_rows(d_kernel_rows)[:, 1 : 1 + image.shape[1]]
+
+
+def _outer(gradient: Float[Array, "G N"], features: Float[Array, "F N"]) -> Float[Array, "G F"]:
+    return jnp.matmul(gradient, features.T, preferred_element_type=jnp.float32)
 
 
 def _weights(kernel: Kernel) -> Float[Array, "_ _"]:
