@@ -43,7 +43,6 @@ def get_config(variant: str = "clean") -> ConfigDict:
     config.data.eval_batch_size = 500
     config.lines.level = levels[0]
     config.lines.train_level = _TRAIN_LEVELS[levels[0]]
-    config.lines.train_min_symbols = 10
     config.lines.train_width = 192
     config.lines.validation_lines = 1000
     config.model.sequence = "cnn_columns"

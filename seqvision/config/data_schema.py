@@ -222,9 +222,10 @@ class Lines:
         spaces included.
       width: digit_lines: columns of a line's image (symbols that would not fit are left out).
         lines: the most columns that an image may have.
-      train_min_symbols, train_width: digit_lines: the same for the training lines (0 = as the
-        others; never more than max_symbols). Narrow lines are processed faster, and teach as much;
-        lines that are full teach more.
+      train_min_symbols: digit_lines: symbols of the shortest training lines, at most max_symbols
+        (0 = as the others). Columns behind the end of a line cost as much as others.
+      train_width: digit_lines: columns of a training line's image (0 = as the others). Narrow
+        lines are processed faster, and teach as much.
       train_lines, validation_lines, test_lines: digit_lines: number of lines in each split; their
         digits come from the same split of the digits.
     """
