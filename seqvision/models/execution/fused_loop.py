@@ -107,7 +107,8 @@ def read_sequences(
     steps, is_step = from_batch_major(steps), None
     if step_mask is not None:
         is_step = step_mask.T[:, None]
-        if num_steps >= _LONG and len(step_mask) <= _SMALL_BATCH:
+        is_long = num_steps >= _LONG and len(step_mask) <= _SMALL_BATCH
+        if is_long and jax.default_backend() == "cpu":
             options = options._replace(group_size=_GROUP_SIZE)
             more = (0, -num_steps % _GROUP_SIZE), (0, 0), (0, 0)
             steps, is_step = jnp.pad(steps, more), jnp.pad(is_step, more)
