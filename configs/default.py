@@ -170,8 +170,11 @@ def get_config() -> ConfigDict:
     # digit_lines: columns of a line's image (symbols that would not fit are left out). lines: the
     # most columns that an image may have.
     config.lines.width = 400
-    # digit_lines: the same for the training lines (0 = as the others). Narrow lines are processed
-    # faster, and teach as much.
+    # digit_lines: symbols of the shortest training lines, at most max_symbols (0 = as the others).
+    # Columns behind the end of a line cost as much as others.
+    config.lines.train_min_symbols = 0
+    # digit_lines: columns of a training line's image (0 = as the others). Narrow lines are
+    # processed faster, and teach as much.
     config.lines.train_width = 0
     # digit_lines: number of lines in each split; their digits come from the same split of the
     # digits.

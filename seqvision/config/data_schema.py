@@ -222,8 +222,10 @@ class Lines:
         spaces included.
       width: digit_lines: columns of a line's image (symbols that would not fit are left out).
         lines: the most columns that an image may have.
-      train_width: digit_lines: the same for the training lines (0 = as the others). Narrow lines
-        are processed faster, and teach as much.
+      train_min_symbols: digit_lines: symbols of the shortest training lines, at most max_symbols
+        (0 = as the others). Columns behind the end of a line cost as much as others.
+      train_width: digit_lines: columns of a training line's image (0 = as the others). Narrow
+        lines are processed faster, and teach as much.
       train_lines, validation_lines, test_lines: digit_lines: number of lines in each split; their
         digits come from the same split of the digits.
     """
@@ -234,6 +236,7 @@ class Lines:
     min_symbols: int = declare(1, Range(1, 1000))
     max_symbols: int = declare(20, Range(1, 1000))
     width: int = declare(400, Range(1, LARGEST_SIDE))
+    train_min_symbols: int = declare(0, Range(0, 1000))
     train_width: int = declare(0, PIXELS)
     train_lines: int = declare(1_000_000, SIZE)
     validation_lines: int = declare(2000, COUNT)

@@ -192,16 +192,18 @@ def _made(recipe: type[Any], fields: Mapping[str, Any]) -> Any:
 def _digit_lines(settings: Settings, loading: Loading) -> Dataset:
     lines = settings.lines
 
-    def recipes_of(levels: str, width: int) -> tuple[DigitLines, ...]:
-        least, most = lines.min_symbols, lines.max_symbols
+    def recipes_of(levels: str, width: int, least: int) -> tuple[DigitLines, ...]:
+        most = lines.max_symbols
         return tuple(
             dataclasses.replace(LEVELS[level], min_symbols=least, max_symbols=most, width=width)
             for level in levels.split("+")
         )
 
-    recipes = dict.fromkeys(SPLITS, recipes_of(lines.level, lines.width))
+    recipes = dict.fromkeys(SPLITS, recipes_of(lines.level, lines.width, lines.min_symbols))
     recipes["train"] = recipes_of(
-        lines.train_level or lines.level, lines.train_width or lines.width
+        lines.train_level or lines.level,
+        lines.train_width or lines.width,
+        min(lines.train_min_symbols or lines.min_symbols, lines.max_symbols),
     )
     num_lines = {name: getattr(lines, f"{name}_lines") for name in SPLITS}
     return digit_lines(recipes, _digits(settings, loading), settings.seed, num_lines)

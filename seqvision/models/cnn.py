@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from seqvision.shapes import FeatureMaps, Images, Sequence
+from seqvision.shapes import FeatureMaps, Images
 
 Kernel = Float[Array, "3 3 channels map_channels"]
 Bias = Float[Array, " map_channels"]
@@ -194,76 +194,6 @@ class CNN(nn.Module):
             name = f"block_{number}"
             maps = ConvBlock(channels, self.dtype, self.padding, self.per_frame, name=name)(maps)
         return maps
-
-
-ColumnMaps = Float[Array, "B _ _ _"]  # channels, height, width
-
-
-class ColumnBlock(nn.Module):
-    """Convolution 3x3, ReLU, and the maximum of each two rows; for lines read column by column.
-
-    A column of its maps is a function of the same column below and of the two before it. Channels
-    come first, so that a row of a map is contiguous: on CPUs that is twice as fast.
-
-    Attributes:
-      channels: of the convolution.
-      dtype: its precision.
-    """
-
-    channels: int
-    dtype: jnp.dtype | None = None
-
-    @nn.compact
-    def __call__(self, maps: ColumnMaps) -> ColumnMaps:
-        """(B, C, height, 2 + width) to (B, channels, height / 2, width), rounded up."""
-        num_channels, height = maps.shape[1:3]
-        maps, kernel, bias = Conv3x3(self.channels, self.dtype, name="conv")(maps, 1)
-        padded = jnp.pad(maps, ((0, 0), (0, 0), (1, 1 + height % 2), (0, 0)))
-        weights = kernel.reshape(9 * num_channels, -1).T
-
-        def of_one(padded: Float[Array, "C _ _"]) -> Float[Array, "channels _ _"]:
-            return _column_block(padded, weights, bias)
-
-        if jax.default_backend() != "cpu":
-            return jax.vmap(of_one)(padded)
-        return jax.lax.map(jax.checkpoint(of_one, prevent_cse=False), padded)  # As in groups.
-
-
-def _column_block(
-    padded: Float[Array, "C _ _"], weights: Float[Array, "channels _"], bias: Bias
-) -> Float[Array, "channels _ _"]:
-    """`ColumnBlock` of one image with a row around it, even in height."""
-    height, width = padded.shape[1] - 2, padded.shape[2] - 2
-    neighbours = jnp.concatenate(_neighbours(padded, height, width))
-    products = weights @ neighbours.reshape(weights.shape[1], -1)
-    rows = products.reshape(-1, height // 2, 2, width)
-    maps = jnp.maximum(rows[:, :, 0], rows[:, :, 1])
-    return nn.relu(maps + jnp.broadcast_to(bias[:, None, None], maps.shape))
-
-
-class ColumnCNN(nn.Module):
-    """One `ColumnBlock` after another.
-
-    Attributes:
-      channels: of each block.
-      dtype: precision of the convolutions.
-    """
-
-    channels: tuple[int, ...]
-    dtype: jnp.dtype | None = None
-
-    @staticmethod
-    def context_of(channels: tuple[int, ...]) -> int:
-        """How many columns of the images a column of the last maps depends on besides its own."""
-        return 2 * len(channels)
-
-    @nn.compact
-    def __call__(self, images: Images) -> Sequence:
-        """(B, height, context + width, C) to (B, width, features): each block halves the height."""
-        maps = images.transpose(0, 3, 1, 2)
-        for number, channels in enumerate(self.channels):
-            maps = ColumnBlock(channels, self.dtype, name=f"block_{number}")(maps)
-        return maps.reshape(maps.shape[0], -1, maps.shape[3]).swapaxes(1, 2)
 
 
 @jax.custom_vjp

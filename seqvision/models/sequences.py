@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqvision.models.backbones import Backbone
-from seqvision.models.cnn import CNN, ColumnCNN
+from seqvision.models.cnn import CNN
+from seqvision.models.column_cnn import ColumnCNN
 from seqvision.shapes import Clips, Images, Sequence
 
 

@@ -53,6 +53,7 @@ _NEWER = (
     "data.group_pattern",
     "data.paper",
     "lines.invert",
+    "lines.train_min_symbols",
     "reading.direction",
     "reading.prior",
     "reading.prior_weight",

@@ -67,3 +67,15 @@ def test_all_splits_offer_the_same(name: str, small_config: ConfigDict) -> None:
         assert {k: (a.shape, a.dtype) for k, a in examples.items()} == {
             k: (a.shape, a.dtype) for k, a in found.items()
         }
+
+
+def test_training_lines_may_be_full(small_config: ConfigDict) -> None:
+    """`train_min_symbols` is for them alone, and gives way to `max_symbols`."""
+    settings = settings_of("column_reader", small_config)
+    for most, least in ((20, 10), (4, 4)):
+        lines = dataclasses.replace(settings.lines, train_min_symbols=10, max_symbols=most)
+        dataset = load_dataset(dataclasses.replace(settings, lines=lines), silent)
+        recipes = {name: split.arrays.recipe[0] for name, split in dataset.splits.items()}
+        assert {recipe.min_symbols for recipe in recipes["train"]} == {least}
+        assert recipes["test"][0].min_symbols == 1
+        assert recipes["test"][0].max_symbols == most

@@ -55,6 +55,11 @@ ODD_AND_WIDE = [
     for cell in CELL_NAMES
 ]
 """Beyond the grid: inputs that meet their kernel before a loop of two steps and one left over."""
+LONG = [
+    ("lstm", "3x67x2x5", "both", "lengths", ".", "start", "inputs", "dropout", ".", "."),
+    ("gru", "2x64x17x4", "both", "lengths", "reverse", "start", "inputs", ".", ".", "."),
+]
+"""So many steps that the gradient of the weights is that of eight at once."""
 
 
 def random_array(rng: np.random.Generator, *shape: int) -> Any:
@@ -121,7 +126,7 @@ def test_every_pair_of_choices_is_in_the_grid() -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [*ROWS, *ODD_AND_WIDE], ids=lambda row: " ".join(row).replace(" .", "")
+    "row", [*ROWS, *ODD_AND_WIDE, *LONG], ids=lambda row: " ".join(row).replace(" .", "")
 )
 def test_layers_equal_each_other_and_float64(
     rng: np.random.Generator, row: tuple[str, ...]

@@ -17,7 +17,7 @@ from configs import default
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.models import COLUMNS, create_reader
-from seqvision.models.cnn import ColumnCNN
+from seqvision.models.column_cnn import ColumnCNN, block_by_image
 from seqvision.models.line_reader import LineReader
 from seqvision.models.line_steps import read_lines, start_lines
 from seqvision.train import train_and_evaluate
@@ -54,19 +54,37 @@ def test_column_cnn_equals_lax(rng: np.random.Generator, shape: tuple[int, ...])
     params = jax.jit(cnn.init)(jax.random.key(0), images)["params"]
     params = jax.tree.map(lambda a: a + 0.1 * rng.normal(size=a.shape).astype(np.float32), params)
 
-    def with_gradients(net: Any) -> Any:
+    def with_gradients(net: Any, argnums: Any = (0, 1)) -> Any:
         def loss(params: Any, images: Any) -> Any:
             steps = net(params, images)
             return (steps**2).sum(), steps
 
-        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, images)
+        return jax.jit(jax.value_and_grad(loss, argnums=argnums, has_aux=True))(params, images)
 
-    found = with_gradients(lambda params, images: cnn.apply({"params": params}, images))
+    def by_column_cnn(params: Any, images: Any) -> Any:
+        return cnn.apply({"params": params}, images)
+
+    found = with_gradients(by_column_cnn)
     (_, steps), _ = found
     map_height = math.ceil(math.ceil(shape[1] / 2) / 2)
     assert steps.shape == (shape[0], shape[2] - ColumnCNN.context_of((3, 5)), 5 * map_height)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
-    jax.tree.map(close, found, with_gradients(by_lax))
+    expected = with_gradients(by_lax)
+    jax.tree.map(close, found, expected)
+    # Where no one asks for the gradient of the images, that of the kernel is another product.
+    jax.tree.map(close, with_gradients(by_column_cnn, 0)[1], expected[1][0])
+
+
+def test_equal_rows_share_their_gradient() -> None:
+    """Half to each, as `jnp.maximum` has it; none where the ReLU gives 0."""
+    images = jnp.ones((1, 1, 4, 3))  # Inner rows are equal, and so are the first and the last.
+    kernel = jnp.zeros((3, 3, 1, 2)).at[1, 2, 0, 0].set(1.0).at[1, 2, 0, 1].set(-1.0)
+
+    def total(images: Any) -> Any:
+        return block_by_image(images, kernel, jnp.zeros(2)).sum()
+
+    found = jax.jit(jax.grad(total))(images)
+    np.testing.assert_array_equal(found[0, 0], np.outer(np.full(4, 0.5), [0, 0, 1]))
 
 
 # --- what it may see ---

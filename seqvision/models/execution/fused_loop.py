@@ -23,6 +23,10 @@ from seqvision.models.execution.feature_major import (
 )
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
 
+# Of many steps of few sequences, the gradient of the weights costs more to add up than to compute.
+_LONG, _SMALL_BATCH = 64, 64
+_GROUP_SIZE = 8
+
 
 class Options(NamedTuple):
     """What is fixed when the program of a fused layer is made.
@@ -31,11 +35,14 @@ class Options(NamedTuple):
       dtype: of the products.
       reverse: the last step is read first.
       is_projected: the steps have met their kernel and bias already.
+      group_size: of the steps whose weight gradients are one product, in a loop of their own; 0
+        where the few of `_unrolled_size` are unrolled.
     """
 
     dtype: jnp.dtype
     reverse: bool
     is_projected: bool
+    group_size: int = 0
 
 
 class FusedCell(NamedTuple):
@@ -96,16 +103,25 @@ def read_sequences(
     Returns:
       The hidden state after every step (B, T, H), 0 in the padding, and the carry after the last.
     """
+    num_steps = steps.shape[1]
+    steps, is_step = from_batch_major(steps), None
+    if step_mask is not None:
+        is_step = step_mask.T[:, None]
+        is_long = num_steps >= _LONG and len(step_mask) <= _SMALL_BATCH
+        if is_long and jax.default_backend() == "cpu":
+            options = options._replace(group_size=_GROUP_SIZE)
+            more = (0, -num_steps % _GROUP_SIZE), (0, 0), (0, 0)
+            steps, is_step = jnp.pad(steps, more), jnp.pad(is_step, more)
     outputs, carry = _read(
         cell,
         options,
         weights,
-        from_batch_major(steps),
+        steps,
         tuple(memory.T for memory in carry),
-        None if step_mask is None else step_mask.T[:, None],
+        is_step,
         None if candidate_mask is None else lax.stop_gradient(candidate_mask.T),
     )
-    outputs = to_batch_major(outputs)
+    outputs = to_batch_major(outputs[:num_steps])
     if step_mask is not None:
         outputs = jnp.where(step_mask[..., None], outputs, 0.0)
     return outputs, tuple(memory.T for memory in carry)
@@ -150,7 +166,7 @@ def _loop(
         carry,
         (steps, step_mask),
         reverse=options.reverse,
-        unroll=_group_size(len(steps)),
+        unroll=1 if options.group_size else _unrolled_size(len(steps)),
     )
     return outputs, carry, kept
 
@@ -176,37 +192,19 @@ def _backward(cell: FusedCell, options: Options, residuals: Any, gradients: Any)
         jnp.zeros(leaf.shape, jnp.float32) if isinstance(leaf, SymbolicZero) else leaf
         for leaf in d_carry
     )
-    one_step_back = _make_one_step_back(
-        cell, options, weights, candidate_mask, None if steps_want_gradient is None else steps
-    )
-    size = _group_size(len(steps))
-    order = list(range(size)) if options.reverse else list(reversed(range(size)))
-
-    def group_back(carry: Any, group: Any) -> tuple[Any, Any]:
-        d_carry, after, d_weights = carry
-        d_gates, features = [], []
-        d_steps: Any = [None] * size
-        for at in order:
-            step = jax.tree.map(lambda leaf, at=at: leaf[at], group)
-            (d_carry, after), d_steps[at], of_gates, of_features = one_step_back(
-                d_carry, after, step
-            )
-            d_gates.append(of_gates)
-            features.append(of_features)
-        # One product for all steps of the group.
-        d_weights = jax.tree.map(
-            lambda total, gates, read: total + outer(gates, read, options.dtype),
-            d_weights,
-            jax.tree.map(_side_by_side, *d_gates),
-            jax.tree.map(_side_by_side, *features),
-        )
-        d_steps = None if steps_want_gradient is None else jnp.stack(d_steps)
-        return (d_carry, after, d_weights), d_steps
-
+    wanted_steps = None if steps_want_gradient is None else steps
+    fixed = cell, options, weights, candidate_mask, wanted_steps
+    given: Any = steps, d_outputs, step_mask, kept
+    if options.group_size:
+        group_back = _make_looped_back(*fixed, given)
+        groups: Any = _grouped(jnp.arange(len(steps)), options.group_size)
+    else:
+        group_back = _make_unrolled_back(*fixed)
+        groups = _grouped(given, _unrolled_size(len(steps)))
     (d_carry, _, d_weights), d_steps = lax.scan(
         group_back,
         (d_carry, after, jax.tree.map(jnp.zeros_like, weights)),
-        _grouped((steps, d_outputs, step_mask, kept), size),
+        groups,
         reverse=not options.reverse,
     )
     d_steps = jnp.zeros_like(steps) if d_steps is None else _ungrouped(d_steps)
@@ -214,6 +212,86 @@ def _backward(cell: FusedCell, options: Options, residuals: Any, gradients: Any)
 
 
 _read.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def _make_unrolled_back(
+    cell: FusedCell,
+    options: Options,
+    weights: Any,
+    candidate_mask: Array | None,
+    steps: Array | None,
+) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The way back through one or two steps, with one product for the gradient of the weights."""
+    one_step_back = _make_one_step_back(cell, options, weights, candidate_mask, steps)
+
+    def group_back(carry: Any, group: Any) -> tuple[Any, Any]:
+        d_carry, after, d_weights = carry
+        d_gates, features = [], []
+        size = len(group[0])
+        d_steps: Any = [None] * size
+        for at in range(size) if options.reverse else reversed(range(size)):
+            step = jax.tree.map(lambda leaf, at=at: leaf[at], group)
+            (d_carry, after), d_steps[at], of_gates, of_features = one_step_back(
+                d_carry, after, step
+            )
+            d_gates.append(of_gates)
+            features.append(of_features)
+        d_weights = jax.tree.map(
+            lambda total, gates, read: total + outer(gates, read, options.dtype),
+            d_weights,
+            jax.tree.map(_side_by_side, *d_gates),
+            jax.tree.map(_side_by_side, *features),
+        )
+        d_steps = None if steps is None else jnp.stack(d_steps)
+        return (d_carry, after, d_weights), d_steps
+
+    return group_back
+
+
+def _make_looped_back(
+    cell: FusedCell,
+    options: Options,
+    weights: Any,
+    candidate_mask: Array | None,
+    steps: Array | None,
+    given: Any,
+) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The same through more steps: unrolled, XLA would compute much of them several times.
+
+    Takes the numbers of the steps, and reads what is `given` of them, since XLA would copy it.
+    """
+    one_step_back = _make_one_step_back(cell, options, weights, candidate_mask, steps)
+    to_steps = None
+    if steps is not None and not options.is_projected:
+        to_steps = cell.input_weights(weights).astype(options.dtype).T[: steps.shape[1]]
+
+    def step_back(carry: Any, number: Any) -> tuple[Any, Any]:
+        step = jax.tree.map(lambda leaf: leaf[number], given)
+        carry, d_input, d_gates, features = one_step_back(*carry, step)
+        # What is one array is stored once.
+        return carry, (None if steps is None or d_input is d_gates else d_input, d_gates, features)
+
+    def group_back(carry: Any, numbers: Any) -> tuple[Any, Any]:
+        *carry, d_weights = carry
+        carry, (d_inputs, d_gates, features) = lax.scan(
+            step_back, tuple(carry), numbers, reverse=not options.reverse
+        )
+        d_gates, features = jax.tree.map(_flat, (d_gates, features))
+        d_weights = jax.tree.map(
+            lambda total, gates, read: total + outer(gates, read, options.dtype),
+            d_weights,
+            d_gates,
+            features,
+        )
+        if steps is None:
+            return (*carry, d_weights), None
+        d_steps = d_gates if d_inputs is None else _flat(d_inputs)
+        if to_steps is not None:
+            d_steps = times(to_steps, d_steps, options.dtype)
+        d_steps = d_steps.reshape(len(d_steps), len(numbers), -1).transpose(1, 0, 2)
+        return (*carry, d_weights), d_steps
+
+    return group_back
 
 
 def _make_one_step_back(
@@ -226,7 +304,7 @@ def _make_one_step_back(
     """`cell.step_back`, with padding and the gradient of the step, if `steps` are given."""
     step_back = cell.make_step_back(options, weights, candidate_mask)
     to_step = None
-    if steps is not None and not options.is_projected:
+    if steps is not None and not options.is_projected and not options.group_size:
         to_step = cell.input_weights(weights).astype(options.dtype).T[: steps.shape[1]]
 
     def one_step_back(d_carry: Any, after: Any, step: Any) -> tuple[Any, Any, Any, Any]:
@@ -252,6 +330,11 @@ def _side_by_side(*leaves: Array) -> Array:
     return jnp.concatenate(leaves, axis=1)
 
 
+def _flat(stacked: Array) -> Array:
+    """(T, F, B) as (F, T * B)."""
+    return stacked.transpose(1, 0, 2).reshape(stacked.shape[1], -1)
+
+
 def _grouped(tree: Any, size: int) -> Any:
     """(T, ...) as (T / size, size, ...)."""
     return jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), tree)
@@ -262,6 +345,6 @@ def _ungrouped(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
 
 
-def _group_size(num_steps: int) -> int:
+def _unrolled_size(num_steps: int) -> int:
     """Steps whose weight gradients are computed in one product, which is more efficient."""
     return 2 if num_steps % 2 == 0 else 1

@@ -57,7 +57,7 @@ class HostColumns:
             maps, last = _block(before, maps, kernel, bias, lengths)
             after.append(last)
         num_lines, _, num_columns, _ = maps.shape
-        # Channels first, as `models.cnn.ColumnCNN` has them.
+        # Channels first, as `models.column_cnn.ColumnCNN` has them.
         return maps.transpose(0, 2, 3, 1).reshape(num_lines, num_columns, -1), tuple(after)
 
 
@@ -68,7 +68,7 @@ def _block(
     bias: np.ndarray,
     lengths: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`models.cnn.ColumnBlock`.
+    """`models.column_cnn.ColumnBlock`.
 
     Args:
       before: (S, height, 2, C), the columns before.
