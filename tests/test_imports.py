@@ -130,7 +130,7 @@ def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
     names = [name.removesuffix(".__init__") for name in names]
     code = f"import importlib, main; [importlib.import_module(n) for n in {names}]; print('all')"
     # Checkpoints import orbax where they are opened: it takes long.
-    blocked = ["tensorflow", "torch", "orbax", "tensorstore", "matplotlib"]
+    blocked = ["tensorflow", "torch", "orbax", "tensorstore", "matplotlib", "sklearn"]
     assert run_with_blocked(tmp_path, blocked, code).strip() == "all"
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import sklearn.metrics as sklearn_metrics
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
@@ -79,7 +80,6 @@ def step_config(tiny_config: ConfigDict, step_set: Path) -> ConfigDict:
 def test_a_class_for_every_frame(
     tiny_config: ConfigDict, step_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
     config, workdir = step_config(tiny_config, step_set), tmp_path / "run"
     result = train_and_evaluate(config, workdir)
     assert {"map", "auc", "loss", "accuracy", "count"} <= set(result.metrics["test"])

@@ -1,16 +1,14 @@
 """How well scores rank positives before negatives: AUC, average precision, sensitivity.
 
-All three are scikit-learn's, which is imported when the first of them is needed. Where one is
-undefined, because there are no positives or no negatives, it is None, and means leave it out.
+All three are read off one curve: the weight of the positives and of the negatives above each
+threshold, where equal scores share one. Where a metric is undefined, because there are no positives
+or no negatives, it is None, and means leave it out. Tests compare all three with scikit-learn.
 """
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-
-from seqvision.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,39 +44,35 @@ class Ranking:
         """Area under the ROC curve: how often a positive scores above a negative, ties half."""
         if not self.has_both:
             return None
-        found = _metrics().roc_auc_score(self.positive, self.scores, sample_weight=self.weights)
-        return float(found)
+        found, others = self._curve()
+        return float(np.trapezoid(found, others) / (found[-1] * others[-1]))
 
     def average_precision(self) -> float | None:
         """Sum over thresholds of precision times the growth of recall, without interpolation."""
         if not self.positive.any():
             return None
-        return float(
-            _metrics().average_precision_score(
-                self.positive, self.scores, sample_weight=self.weights
-            )
-        )
+        found, others = self._curve()
+        precision = found[1:] / (found[1:] + others[1:])
+        return float(np.sum(np.diff(found) * precision) / found[-1])
 
     def sensitivity_at(self, specificity: float) -> float | None:
         """The highest fraction of positives found at a threshold that keeps this specificity."""
         if not self.has_both:
             return None
-        false_positives, sensitivity, _ = _metrics().roc_curve(
-            self.positive, self.scores, sample_weight=self.weights, drop_intermediate=False
-        )
+        found, others = self._curve()
         # Rates are quotients: 1 - 0.9 is not quite 0.1.
-        return float(sensitivity[false_positives <= 1 - specificity + 1e-9].max())
+        kept = others / others[-1] <= 1 - specificity + 1e-9
+        return float(found[kept].max() / found[-1])
 
-
-def _metrics() -> Any:
-    try:
-        import sklearn.metrics
-    except ImportError:
-        raise UserError(
-            "metrics: scikit-learn is not installed, which seqvision needs since it was updated;"
-            " install it: pip install 'scikit-learn>=1.5,<2'"
-        ) from None
-    return sklearn.metrics
+    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """The weight of positives and of negatives above each threshold; first 0 and 0."""
+        order = np.argsort(self.scores)[::-1]
+        scores = self.scores[order]
+        ends = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(order) - 1)
+        weights, positive = self.weights[order], self.positive[order]
+        sums = (np.cumsum(np.where(own, weights, 0.0))[ends] for own in (positive, ~positive))
+        found, others = (np.append(0.0, one) for one in sums)
+        return found, others
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
