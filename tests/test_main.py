@@ -444,7 +444,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tiny_config: ConfigDict, tmp_path
             for line in process.stdout:
                 if line.startswith("step "):
                     break
-            time.sleep(moments.uniform(0, 1))
+            time.sleep(moments.uniform(0, 0.5))
             process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode == 0:

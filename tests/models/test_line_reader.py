@@ -200,11 +200,12 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_a_network_learns_to_read(
     reading_config: ConfigDict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reading_config.duration = "120 steps"
-    reading_config.log_every = "30 steps"
+    reading_config.duration = "200 steps"
+    reading_config.log_every = "40 steps"
     reading_config.evaluate_every = reading_config.checkpoint.every = "never"
     reading_config.checkpoint.keep_best = False
     reading_config.model.hidden_size = 32
+    reading_config.model.recurrent_init = "orthogonal"
     reading_config.optimizer.learning_rate = 1e-2
     reading_config.optimizer.clip_norm = 1.0
     result = train_and_evaluate(reading_config, tmp_path / "run")
