@@ -108,9 +108,6 @@ def test_every_shipped_config_passes(
 ) -> None:
     config = config_of(name, variant)
     config.data.dir, config.data.cache_dir = small_config.data.dir, small_config.data.cache_dir
-    # Nor are clips or lines that are made beforehand.
-    config.clips.validation_clips = config.clips.test_clips = 2
-    config.lines.validation_lines = config.lines.test_lines = 2
     # What memory a step takes is XLA's account, after a compilation: tested below.
     monkeypatch.setattr("seqvision.explain.memory", lambda *_: [("none", 0.0)])
     settings = validate(config)
