@@ -17,6 +17,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="seqvision-compiled-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+# Programs that are started here compile the modules once, not each anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jaxtyping
 
@@ -26,6 +28,7 @@ jaxtyping.install_import_hook("seqvision", "tests.typechecker.typechecker").__en
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,8 +43,31 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.tfds import load_tfds
 
+# Read by jax above; programs that are started here share their small ones, too.
+if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" in os.environ:
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+# The files that take longest, in this order: the workers end together when these come first. The
+# first two do not wait for the same data.
+LONGEST = (
+    *("runtime/test_training_together.py", "test_main.py", "test_notebook.py", "test_train.py"),
+    *("training/test_replicas.py", "test_explain.py", "training/test_steps.py"),
+    *("models/test_line_reader.py", "sweeps/test_sweep.py", "models/test_sequences.py"),
+    *("test_own_runs.py", "config/test_installed.py", "runtime/test_compilation_cache.py"),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # Not by their number of tests.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    rank = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -135,15 +161,19 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for each test, made by those that write into it."""
+    homes = tmp_path_factory.mktemp("homes")
+    return (homes / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _user_folders(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def _user_folders(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own cache or TFDS folder."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(_homes)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(home / "tfds"))
-    yield
 
 
 def smaller(dataset: Dataset, num_train: int, num_test: int) -> Dataset:

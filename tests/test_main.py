@@ -27,7 +27,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.runs.records import read_record
 from seqvision.train import train_and_evaluate
-from tests.conftest import QUICK_COMPILATION
+from tests.conftest import QUICK_COMPILATION, as_arguments
 from tests.test_train import assert_same_run
 
 CONFIG = "--config=configs/row_lstm.py"
@@ -399,16 +399,16 @@ def test_train_evaluate_predict(
     ],
 )
 def test_the_cpu_is_as_many_devices_as_one_says(
-    overrides: Callable[[], list[str]],
+    tiny_config: ConfigDict,
     tmp_path: Path,
     arguments: tuple[str, ...],
     flags: str,
     devices: int,
     batch: str,
 ) -> None:
-    short = ("duration=1 steps", "augment.max_shift=0", "ema_decay=0")
-    changes = [*(f"--config.{change}" for change in short), "--report=false"]
-    result = main(*overrides(), *changes, *arguments, f"--workdir={tmp_path}", XLA_FLAGS=flags)
+    tiny_config.data.batch_size, tiny_config.duration = 64, "1 steps"
+    command = (*as_arguments(tiny_config), *arguments, "--report=false", f"--workdir={tmp_path}")
+    result = main(*command, XLA_FLAGS=flags)
     assert result.returncode == 0, result.stderr
     assert f"devices   {devices}: cpu:0" in result.stdout
     assert batch in result.stdout
@@ -420,20 +420,15 @@ def test_the_cpu_is_as_many_devices_as_one_says(
 NUM_KILLS = int(os.environ.get("SEQVISION_KILLS", "1"))
 
 
-def test_a_killed_run_resumes_to_the_same_bits(
-    overrides: Callable[[], list[str]], tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_to_the_same_bits(tiny_config: ConfigDict, tmp_path: Path) -> None:
     """SIGKILL at random moments, most of them while a checkpoint is being written.
 
     `SEQVISION_KILLS=20 python -m pytest tests/test_main.py -k killed` kills twenty times.
     """
-    arguments = [
-        *overrides(),
-        f"--config.duration={20 + 20 * NUM_KILLS} steps",
-        "--config.evaluate_every=10 steps",
-        "--config.checkpoint.every=1 steps",
-        "--report=false",
-    ]
+    tiny_config.duration = f"{15 + 15 * NUM_KILLS} steps"
+    tiny_config.evaluate_every = "10 steps"
+    tiny_config.checkpoint.every = "1 steps"
+    arguments = [*as_arguments(tiny_config), "--report=false"]
     plain, killed = tmp_path / "plain", tmp_path / "killed"
     assert main(*arguments, f"--workdir={plain}").returncode == 0
     moments, kills = random.Random(0), 0
@@ -449,7 +444,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
             for line in process.stdout:
                 if line.startswith("step "):
                     break
-            time.sleep(moments.uniform(0, 1))
+            time.sleep(moments.uniform(0, 0.5))
             process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode == 0:
@@ -461,17 +456,10 @@ def test_a_killed_run_resumes_to_the_same_bits(
     assert_same_run(killed, plain)
 
 
-def test_sigterm_saves_and_says_so(
-    overrides: Callable[[], list[str]], small_config: ConfigDict, tmp_path: Path
-) -> None:
+def test_sigterm_saves_and_says_so(tiny_config: ConfigDict, tmp_path: Path) -> None:
+    tiny_config.duration = "100000 steps"
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "main.py",
-            *overrides(),
-            "--config.duration=100000 steps",
-            f"--workdir={tmp_path}",
-        ],
+        [sys.executable, "main.py", *as_arguments(tiny_config), f"--workdir={tmp_path}"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -482,7 +470,7 @@ def test_sigterm_saves_and_says_so(
         if line.startswith("step "):
             break
     with pytest.raises(UserError, match=f"process {process.pid} on .* is training here"):
-        train_and_evaluate(small_config, tmp_path)
+        train_and_evaluate(tiny_config, tmp_path)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM

@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The set as set.npz, frames/, videos/ and gifs/, with train and test given."""
     home, rng = tmp_path_factory.mktemp("own"), np.random.default_rng(3)
     stored: dict[str, np.ndarray] = {"class_names": np.array(CLASSES)}
-    for split, count in (("train", 64), ("test", 20)):
+    for split, count in (("train", 40), ("test", 20)):
         # In the order in which folders are read: class by class.
         labels = np.repeat(np.arange(3), count)
         clips = [clip_of(rng, label) for label in labels]

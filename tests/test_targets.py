@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import sklearn.metrics as sklearn_metrics
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
@@ -91,7 +92,6 @@ def test_a_class_for_every_frame(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
     config, workdir = step_config(tiny_config, step_set), tmp_path / "run"
     result = train_and_evaluate(config, workdir)
     assert {"map", "auc", "loss", "accuracy", "count"} <= set(result.metrics["test"])

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jaxtyping import Float32
 
@@ -24,7 +23,8 @@ def cross_entropy(logits: Logits, labels: Labels, label_smoothing: float = 0.0) 
         2016, section 7).
     """
     targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
+    smoothed = (1.0 - label_smoothing) * targets + label_smoothing / logits.shape[-1]
+    return -(smoothed * jax.nn.log_softmax(logits)).sum(axis=-1)
 
 
 def last_step(logits: Logits | StepLogits, lengths: Lengths | None = None) -> Logits:
@@ -99,6 +99,8 @@ def ctc(
     Returns:
       Losses; 0 for a text that does not fit its steps or its ends, see `is_feasible`.
     """
+    import optax  # Takes long: predictions do without it.
+
     log_probs = jax.nn.log_softmax(jnp.maximum(_real_steps(logits, lengths), _NEVER))
     if ends is not None:
         log_probs = _within_delay(log_probs, labels, label_lengths, ends, max_delay)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jaxtyping import Bool, Float, Float32
 
@@ -70,6 +69,8 @@ def label_losses(logits: Logits, labels: ManyLabels) -> Float32[Array, "B K"]:
       logits: (B, K).
       labels: (B, K), 1, 0, or UNKNOWN.
     """
+    import optax  # Takes long: predictions do without it.
+
     known = labels != UNKNOWN
     safe = jnp.where(known, logits, 0.0)
     each = optax.sigmoid_binary_cross_entropy(safe, jnp.maximum(labels, 0).astype(safe.dtype))

@@ -7,7 +7,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import struct
 
 from seqvision.runtime.random_keys import key_of
@@ -50,7 +49,7 @@ Init = Callable[[Count | int], TrainState]
 
 def make_init(
     model: nn.Module,
-    optimizer: optax.GradientTransformation,
+    optimizer: Any,
     input_shape: tuple[int, ...],
     zero_sums: Any,
     use_ema: bool,

@@ -36,7 +36,7 @@ def installed(tmp_path: Path) -> Path:
     [wheel] = wheels.glob("*.whl")
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python")]
     pip += ["--disable-pip-version-check", "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, str(wheel)], check=True)
+    subprocess.run([*pip, "--no-compile", str(wheel)], check=True)
     [packages] = place.glob("lib/python*/site-packages")
     folders = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
     (packages / "dependencies.pth").write_text("\n".join(folders))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from seqvision.data.batching import example_indices
 from seqvision.data.class_balance import balanced_draws, class_weights
@@ -184,17 +185,16 @@ def test_wrong_tables_are_one_line(
 
 
 def test_balanced_weights_are_those_of_scikit_learn(rng: np.random.Generator) -> None:
-    weights = pytest.importorskip("sklearn.utils.class_weight")
     labels = rng.integers(0, 3, (40, 5))
     labels[rng.random(labels.shape) < 0.3] = -1
-    expected = weights.compute_class_weight("balanced", classes=np.arange(3), y=labels[labels >= 0])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels[labels >= 0])
     assert class_weights(labels, Targets("steps"), 3) == pytest.approx(tuple(expected))
     binary = np.minimum(labels, 1)
     binary[:, 4] = 1
     zeros, ones = class_weights(binary, Targets("labels"), 5)
     for column in range(4):
         known = binary[:, column][binary[:, column] >= 0]
-        expected = weights.compute_class_weight("balanced", classes=np.arange(2), y=known)
+        expected = compute_class_weight("balanced", classes=np.arange(2), y=known)
         assert (zeros[column], ones[column]) == pytest.approx(tuple(expected))
     assert (zeros[4], ones[4]) == (1, 1)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn_metrics
 
 from seqvision.metrics.calibration import (
     expected_calibration_error,
@@ -16,8 +17,6 @@ from seqvision.metrics.calibration import (
 from seqvision.metrics.numerics import sigmoid, softmax
 from seqvision.metrics.ranking import Ranking
 from seqvision.metrics.scores import ClassScores, LabelScores, NumberScores
-
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 CASES = [(seed, tied, missing) for seed in range(4) for tied in (False, True) for missing in (0, 1)]
 

@@ -44,6 +44,7 @@ def naming_of(network: str, library: str) -> Naming:
     return next(one for one in namings(network) if one.library.startswith(library))
 
 
+@functools.cache
 def state_dict(network: str, library: str) -> dict[str, np.ndarray]:
     """A state_dict with made weights, of the names that the library has."""
     shapes = shapes_of(network)

@@ -199,6 +199,7 @@ def reading_config(data_home: Path) -> ConfigDict:
     config.model.sequence = "columns"
     config.model.readout = "per_step"
     config.model.hidden_size = 16
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes long to compile.
     config.duration = "6 steps"
     config.log_every = "2 steps"
     config.evaluate_every = "3 steps"
@@ -232,6 +233,7 @@ def test_a_network_learns_to_read(
     reading_config.evaluate_every = reading_config.checkpoint.every = "never"
     reading_config.checkpoint.keep_best = False
     reading_config.model.hidden_size = 32
+    reading_config.model.recurrent_init = "orthogonal"
     reading_config.optimizer.learning_rate = 1e-2
     reading_config.optimizer.clip_norm = 1.0
     result = train_and_evaluate(reading_config, tmp_path / "run")

@@ -224,19 +224,21 @@ def test_devices_agree(training: Callable[..., Any]) -> None:
 def test_steps_equal_a_plain_loop(training: Callable[..., Any], mnist: Dataset) -> None:
     state, _ = training([5], augment=False, ema_decay=0.0)
     model, optimizer = small_model(), optax.adam(1e-2)
-    params = model.init(key_of(7, "init"), jnp.zeros((1, *SHAPE)))["params"]
+    params = jax.jit(model.init)(key_of(7, "init"), jnp.zeros((1, *SHAPE)))["params"]
     opt_state = optimizer.init(params)
     total = 0.0
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def loss(params: Any, images: Any, labels: Any) -> Any:
+        logits = model.apply({"params": params}, images)
+        return cross_entropy(logits, labels, 0.1).mean(), logits
+
     for step in range(5):
         chosen = example_indices(7, 200, step * 16, 16)
         images = jnp.asarray(mnist.splits["train"].inputs[chosen], jnp.float32) / 255
         labels = jnp.asarray(mnist.splits["train"].labels[chosen])
-
-        def loss(params: Any, images: Any = images, labels: Any = labels) -> Any:
-            logits = model.apply({"params": params}, images)
-            return cross_entropy(logits, labels, 0.1).mean(), logits
-
-        (_, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        (_, logits), grads = loss(params, images, labels)
         total += numpy_cross_entropy(np.asarray(logits), np.asarray(labels), 0.0).sum()
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, opt_state)

@@ -1,6 +1,8 @@
 """Checkpoints as TensorFlow's formats are described, to read what no TensorFlow would write."""
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +73,8 @@ def block(items: Sequence[tuple[bytes, bytes]], every: int = 16) -> bytes:
         if number % every == 0:
             restarts.append(len(content))
         else:
-            while shared < min(len(key), len(last)) and key[shared] == last[shared]:
-                shared += 1
+            equal = map(operator.eq, key, last)
+            shared = sum(1 for _ in itertools.takewhile(bool, equal))
         content += varint(shared) + varint(len(key) - shared) + varint(len(value))
         content += key[shared:] + value
         last = key

@@ -74,8 +74,11 @@ def recurrent_kernels(recurrent_init: str) -> Initializer:
         if recurrent_init == "identity":
             return jnp.tile(jnp.eye(size, dtype=jnp.float32), (1, num_gates))
         orthogonal = jax.nn.initializers.orthogonal(dtype=jnp.float32)
-        keys = jax.random.split(key, num_gates)
-        return jnp.concatenate([orthogonal(key, (size, size)) for key in keys], axis=-1)
+        # All in one decomposition: each of its own would take its own time to compile.
+        gates = jax.vmap(lambda key: orthogonal(key, (size, size)))(
+            jax.random.split(key, num_gates)
+        )
+        return gates.swapaxes(0, 1).reshape(shape)
 
     return init
 
