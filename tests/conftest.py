@@ -26,6 +26,7 @@ jaxtyping.install_import_hook("seqvision", "tests.typechecker.typechecker").__en
 
 import contextlib
 import dataclasses
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,9 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.tfds import load_tfds
 
+# Python's collector took a seventh of the time: it looked again and again at what jax keeps.
+gc.freeze()
+gc.set_threshold(100_000, 50, 50)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
