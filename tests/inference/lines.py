@@ -38,6 +38,7 @@ def config_of(folder: Path) -> ConfigDict:
     config.data.batch_size, config.data.eval_batch_size = 4, 4
     config.model.sequence, config.model.readout = "columns", "per_step"
     config.model.hidden_size = 16
+    config.model.recurrent_init = "identity"  # An orthogonal matrix takes long to compile.
     config.reading.delay = 4
     config.duration = "250 steps"
     config.optimizer.learning_rate = 1e-2

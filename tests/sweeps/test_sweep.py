@@ -1,5 +1,6 @@
 """The mode `sweep`: what it refuses, and that kills and interruptions of real runs do not show."""
 
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from seqvision.runs.records import read_record
 from seqvision.sweep import train_sweep
 from seqvision.sweeps import scheduler
 from seqvision.sweeps.process import OUTPUT
+from tests.conftest import QUICK_COMPILATION
 from tests.data.making import says
 from tests.sweeps.pretended import Machine
 from tests.sweeps.test_process import wait_for
@@ -109,7 +111,10 @@ def get_sweep():
 
 
 def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
-    tmp_path: Path, rng: np.random.Generator
+    tmp_path: Path,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     labels = np.arange(240) % 3
     images = rng.integers(0, 90, (240, 6, 6)).astype(np.uint8)
@@ -118,25 +123,15 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
     np.savez(tmp_path / "set.npz", images=images, labels=labels)
     (tmp_path / "own.py").write_text(OWN)
 
-    def command(folder: str, *more: str) -> list[str]:
-        return [
-            sys.executable,
-            "main.py",
-            f"--config={tmp_path}/own.py",
-            "--config.seed=1",
-            "--mode=sweep",
-            "--sweep_workers=2",
-            f"--workdir={tmp_path}/{folder}",
-            *more,
-        ]
-
-    def run(folder: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(folder), env=environment(), capture_output=True, text=True)
-
-    whole = run("whole")
-    assert whole.returncode == 1, whole.stderr
-    assert "patches of 4x4 do not tile images of 6x6" in whole.stdout
-    cut = tmp_path / "cut"
+    # The whole sweep is run by this process, the cut one by others.
+    path, cut, program = tmp_path / "own.py", tmp_path / "cut", [sys.executable, "main.py"]
+    config = runpy.run_path(str(path))["get_config"]()
+    monkeypatch.setenv("XLA_FLAGS", QUICK_COMPILATION)
+    whole = (config, str(path), {"seed": 1}, tmp_path / "whole", program)
+    assert train_sweep(*whole, num_workers=2) == 1
+    assert "patches of 4x4 do not tile images of 6x6" in capsys.readouterr().out
+    command = [*program, f"--config={path}", "--config.seed=1", "--mode=sweep"]
+    command += ["--sweep_workers=2", f"--workdir={cut}"]
 
     def has_stepped(attempt: int) -> bool:
         path = cut / "model.sequence=rows" / OUTPUT
@@ -145,7 +140,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         return len(before) == attempt and "\nstep " in last
 
     for attempt, number in enumerate((signal.SIGKILL, signal.SIGTERM), 1):
-        shard = command("cut", "--sweep_shard=0/2")
+        shard = [*command, "--sweep_shard=0/2"]
         process = subprocess.Popen(shard, env=environment(), stdout=subprocess.PIPE)
         wait_for(lambda attempt=attempt: has_stepped(attempt))
         process.send_signal(number)
@@ -153,7 +148,7 @@ def test_a_sweep_killed_and_interrupted_ends_as_uninterrupted(
         assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     status = read_record(cut / "model.sequence=rows" / STATUS)
     assert status["status"] == "interrupted"
-    assert run("cut").returncode == 1
+    assert subprocess.run(command, env=environment(), stdout=subprocess.PIPE).returncode == 1
     tables = [pure((tmp_path / name / "sweep.csv").read_text()) for name in ("whole", "cut")]
     assert tables[0] == tables[1]
     assert [row[2] for row in tables[0][1:]] == ["done", "failed"]
