@@ -104,11 +104,11 @@ def _check_exportable(run: Run) -> None:
     """Refuses networks that read features, or compute them by a pretrained backbone."""
     model = run.settings.model
     if model.backbone != "none" or model.sequence == "features":
-        found = model.backbone if model.backbone != "none" else "ready features"
+        found = model.backbone if model.backbone != "none" else "another program"
         raise UserError(
             f"{run.workdir}: its network reads the features of {found}, and no export has these;"
-            " use --mode=predict (from Python: Predictor), or export a run with"
-            " config.model.backbone=none"
+            " use --mode=predict (from Python: Predictor), or export a run that reads"
+            " pixels itself (config.model.backbone=none)"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jaxtyping import Float
@@ -115,12 +116,17 @@ def _block(image: ColumnMap, kernel: Kernel, bias: Bias) -> tuple[ColumnMap, Col
     """`ColumnBlock` of one image, and by how much the upper of each two rows exceeds the lower."""
     num_maps, width = kernel.shape[3], image.shape[2] - 2
     rows = _kernel_rows(image)
-    products = _weights(kernel) @ rows.reshape(-1, rows[0, 0].size)
+    # In bfloat16 three sums of a third each would be rounded where one of all is.
+    products = jnp.matmul(
+        _weights(kernel),
+        rows.reshape(-1, rows[0, 0].size),
+        preferred_element_type=np.promote_types(image.dtype, np.float32),
+    )
     products = products.reshape(3, num_maps, *rows.shape[2:])
     upper, lower = (
         functools.reduce(
             jnp.add, [products[right, :, row, :, right : right + width] for right in range(3)]
-        )
+        ).astype(image.dtype)
         for row in range(2)
     )
     maps = jnp.maximum(upper, lower)

@@ -16,7 +16,7 @@ from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
 from seqvision.models.padding import step_mask
 from seqvision.models.running_readouts import MEMORIES, STEPS
-from seqvision.models.sequences import CNNColumns, Columns, Frames, Pixels, Rows
+from seqvision.models.sequences import CNNColumns, Columns, Frames, Pixels, ReadyFeatures, Rows
 from seqvision.shapes import HiddenSequence, Lengths, StepLogits
 
 _OPERATIONS = JaxOperations()
@@ -50,6 +50,8 @@ def step_axis(model: LineReader | SequenceClassifier) -> tuple[int, str]:
         )
     if isinstance(maker, Pixels) and not maker.permuted:
         return 0, "pixels"
+    if isinstance(maker, ReadyFeatures):
+        raise UserError("its steps are features, and what is pushed are pixels")
     if type(maker) not in _STEP_AXES:
         raise UserError(f"its steps ({type(maker).__name__}) need the whole input")
     return _STEP_AXES[type(maker)]

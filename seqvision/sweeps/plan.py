@@ -150,7 +150,7 @@ def metric_of(settings: Settings) -> str:
     """By which runs with these settings are compared."""
     if settings.reads_text:
         return "cer"
-    usual = "mae" if settings.data.target == "number" else "accuracy"
+    usual = {"number": "mae", "labels": "map"}.get(settings.data.target, "accuracy")
     asked = settings.checkpoint.best_metric
     return usual if asked == "auto" else asked
 

@@ -73,8 +73,9 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
         curve=tuple(curve),
     )
     if outcome.status == "done":
-        test = status["metrics"].get("test", {}).get(plan.metric)
-        return dataclasses.replace(outcome, test=test)
+        metrics = status["metrics"]
+        test = metrics.get("test", {}).get(plan.metric)
+        return dataclasses.replace(outcome, test=test, reason=_lacking(plan.metric, metrics))
     if outcome.status == "diverged":
         reason = f"loss or gradient is not finite in step {status['step'] + 1}"
         return dataclasses.replace(outcome, reason=reason)
@@ -82,6 +83,17 @@ def _outcome_of(workdir: Path, plan: Plan) -> Outcome:
         reason = read_record(workdir / FAILURE, {"reason": str})["reason"]
         return dataclasses.replace(outcome, status="failed", reason=reason)
     return outcome
+
+
+def _lacking(metric: str, metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why a run that is done cannot be compared by this metric; "" where it can."""
+    if any(metric in split for split in metrics.values()):
+        return ""
+    found = ", ".join(dict.fromkeys(name for split in metrics.values() for name in split))
+    return (
+        f"done, but its targets have no {metric}, by which runs are compared; set"
+        f" config.checkpoint.best_metric to one that they have: {found}"
+    )
 
 
 def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:

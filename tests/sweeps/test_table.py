@@ -30,6 +30,16 @@ def test_a_table_by_hand(tmp_path: Path) -> None:
     assert lines[5] == f"best by validation accuracy: {tmp_path}/seed=1: 75.00%, test 62.50%"
 
 
+def test_a_run_without_the_metric_that_runs_are_compared_by(tmp_path: Path) -> None:
+    plan = plan_of({"seed": 1})
+    write_run(tmp_path / plan.runs[0].name, [0.5], metric="mae", test=0.25)
+    outcome = outcome_of(tmp_path / plan.runs[0].name, plan)
+    assert (outcome.status, outcome.best, outcome.test) == ("done", None, None)
+    assert "its targets have no accuracy" in outcome.reason and "that they have: mae" in (
+        outcome.reason
+    )
+
+
 def test_of_error_rates_the_lowest_is_best(tmp_path: Path) -> None:
     plan = dataclasses.replace(plan_of({"seed": 1}, {"seed": 2}), metric="cer")
     for run, rates in zip(plan.runs, ([0.5, 0.25, 0.75], [0.3]), strict=True):

@@ -116,6 +116,10 @@ def _carried(clip: ClipFile) -> dict[str, np.ndarray]:
             )
         rows = check_length(clip.path, read_step_table(table), len(clip.read.features))
         found[TARGETS] = np.array(rows, np.str_)
+    if TARGETS in found and "labels" in found:
+        raise UserError(
+            f"{where}: it has targets, a class for each frame, and labels as well; keep one"
+        )
     for name, num_axes in ((TARGETS, (1,)), ("labels", (0, 1))):
         array = found.get(name)
         if array is not None and array.ndim not in num_axes:

@@ -74,7 +74,8 @@ def _table_of(root: Path, files: Sequence[Path]) -> Path | None:
 
 def _by_pattern(paths: Sequence[Path], pattern: re.Pattern[str]) -> list[str]:
     found = [pattern.search(path.as_posix()) for path in paths]
-    return [(one[1 if pattern.groups else 0] or "") if one else "" for one in found]
+    # A bracket may stand in an alternative that was not found.
+    return [((pattern.groups and one[1]) or one[0]) if one else "" for one in found]
 
 
 def _by_table(table: Path, paths: Sequence[Path]) -> list[str]:

@@ -1,7 +1,6 @@
 """The operations of cells and running readouts in numpy."""
 
 import numpy as np
-import scipy  # Its parts are loaded when they are used.
 
 from seqvision.models.host.product import product
 
@@ -16,7 +15,11 @@ class NumpyOperations:
     reciprocal = staticmethod(np.reciprocal)
 
     def sigmoid(self, array: np.ndarray) -> np.ndarray:
-        return scipy.special.expit(array)
+        # As XLA computes it; numpy's tanh is vectorised, scipy's expit is not.
+        sigmoid = np.tanh(array * 0.5)
+        sigmoid *= 0.5
+        sigmoid += 0.5
+        return sigmoid
 
     def softplus(self, array: np.ndarray) -> np.ndarray:
         return np.logaddexp(array, np.float32(0))
