@@ -115,7 +115,9 @@ def test_each_config_opens_with_what_it_promises(name: str) -> None:
 def test_unknown_variant() -> None:
     from configs import row_lstm
 
-    with pytest.raises(ValueError, match="'bok' is not known; choose tuned, fast, estimator or b"):
+    with pytest.raises(
+        ValueError, match="'bok' is not known; choose tuned, fast99, fast, estimator"
+    ):
         row_lstm.get_config("bok")
 
 
