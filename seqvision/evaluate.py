@@ -199,7 +199,7 @@ def _which(settings: Settings, changes: Mapping[str, Any]) -> str:
         symbols = f"{lines.min_symbols} to {lines.max_symbols} symbols"
         words = f": {lines.level} lines of {symbols}, as many as {lines.width} columns hold"
     changed = ", ".join(f"{name}={value}" for name, value in changes.items())
-    return words + f"; not as trained: {changed}" * bool(changes)
+    return f"{words}; not as trained: {changed}" if changes else words
 
 
 def run(

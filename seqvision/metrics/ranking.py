@@ -1,8 +1,8 @@
 """How well scores rank positives before negatives: AUC, average precision, sensitivity.
 
 The definitions are scikit-learn's, and tests compare the two. It is not used here: to import it
-takes 0.8 s and 70 MiB, twice what `--mode=evaluate` of 10,000 images takes without. Where one is
-undefined, because there are no positives or no negatives, it is None, and means leave it out.
+takes 0.8 s and 70 MiB in every evaluation. Where one is undefined, because there are no positives
+or no negatives, it is None, and means leave it out.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Prepares TFDS's MNIST family without TensorFlow.
 
 TFDS's own builders need TensorFlow for two things only: to gunzip the files and to encode PNG.
-The subclasses made here do the first with `gzip` and the second with `zlib`. The download, its
+The subclasses made here do the first with `gzip` and the second with Pillow. The download, its
 checksums, the features and the files on disk stay TFDS's, so that stock
 `tfds.data_source("mnist")` reads the result.
 """
@@ -10,18 +10,16 @@ import contextlib
 import io
 import os
 import shutil
-import struct
 import urllib.parse
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import filelock
-import numpy as np
 import tensorflow_datasets as tfds
+from PIL import Image
 from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 from tensorflow_datasets.core.download.util import DownloadError
@@ -177,18 +175,11 @@ class _Downloads:
 
 
 def _png(image: Any) -> io.BytesIO:
-    """A grey image (height, width) uint8 as PNG. Pillow takes five times as long."""
-    height, width = image.shape
-    rows = np.pad(image, ((0, 0), (1, 0)))  # Before each row its filter: 0, none.
-    content = b"\x89PNG\r\n\x1a\n"
-    for kind, part in (
-        (b"IHDR", struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows.tobytes())),
-        (b"IEND", b""),
-    ):
-        content += struct.pack(">I", len(part)) + kind + part
-        content += struct.pack(">I", zlib.crc32(kind + part))
-    return io.BytesIO(content)
+    buffer = io.BytesIO()
+    # The higher levels take a third more time, and save 3 % of the bytes.
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
+    buffer.seek(0)
+    return buffer
 
 
 @contextlib.contextmanager
