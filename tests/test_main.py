@@ -64,7 +64,7 @@ BAD = [
     (
         ("--config=configs/row_lstm.py:bok",),
         "'bok' is not known",
-        "fast99, fast, estimator or book",
+        "tuned, fast99, fast, estimator or book",
     ),
     ((CONFIG, "--config.optimiser.name=sgd"), "config.optimiser", "'config.optimizer'?"),
     ((CONFIG, "--config.optimizer.nam=sgd"), "config.optimizer.nam", "'config.optimizer.name'?"),
@@ -97,7 +97,7 @@ BAD = [
     ((CONFIG, "--seed=1"), "--seed: it has no effect", "--mode=evaluate or predict or read"),
     (("--config=row_lstn",), "neither a file nor a shipped config", "did you mean 'row_lstm'?"),
     (("--config=nothing",), "'nothing' is neither", "row_lstm, series, shell_game, sweeps/cells"),
-    (("--config=row_lstm:bok",), "'bok' is not known", "fast99, fast, estimator or book"),
+    (("--config=row_lstm:bok",), "'bok' is not known", "tuned, fast99, fast, estimator or book"),
     (("--config=no/row_lstn.py",), "no file 'no/row_lstn.py'", "did you mean 'row_lstm'?"),
     ((CONFIG, "--workdr=x"), "workdr", "workdir"),
     (("--config.seed=1", CONFIG), "--config.seed: it stands before --config", "name the config"),

@@ -88,7 +88,7 @@ def _blocks(params: Mapping[str, Any]) -> list[Any]:
 def _columns_to_steps(
     blocks: list[Any], dtype: Any, columns: Array, lengths: Array | None, memory: Any
 ) -> tuple[Array, Memory]:
-    """`models.cnn.ColumnCNN` of the next columns: steps (S, n, D), and the memory after them."""
+    """`models.column_cnn.ColumnCNN` of the next columns: steps (S, n, D) and the memory after."""
     size = math.gcd(len(columns), _GROUP_SIZE) if jax.default_backend() == "cpu" else len(columns)
 
     def grouped(leaf: Array) -> Array:
@@ -115,7 +115,7 @@ def _columns_to_steps(
 def _block(
     columns: Float[Array, "C height _ G"], kernel: Array, bias: Array
 ) -> Float[Array, "channels _ n G"]:
-    """`models.cnn.ColumnBlock` of G lines, which come last: each shift copies whole rows."""
+    """`models.column_cnn.ColumnBlock` of G lines, which come last: a shift copies whole rows."""
     channels, height, width, count = columns.shape
     padded = jnp.pad(columns, ((0, 0), (1, 1 + height % 2), (0, 0), (0, 0)))
     height, width = height + height % 2, width - _BEFORE
