@@ -150,7 +150,11 @@ def save_clips(root: Path, tables: list[str | None]) -> Path:
 
 
 def test_tables_beside_clips_give_each_frame_a_class(tmp_path: Path) -> None:
-    tables = ["target\nfall\nrun\n\nrun\n", "frame,target\n3,run\n1,fall\n", "target\nfall\n"]
+    tables = [
+        "target\nfall\nrun\n\nrun\n",
+        "frame,target\n3,run\n1,fall\n",
+        "target\nfall\n\n\n\n",
+    ]
     said: list[str] = []
     root = save_clips(tmp_path / "set", tables)
     options: dict[str, Any] = {"reads_clips": True, "say": said.append}
@@ -170,6 +174,7 @@ def test_tables_beside_clips_give_each_frame_a_class(tmp_path: Path) -> None:
     [
         (["target\na\n", None], ["clip1: no targets beside it", "1 of 2 clips"]),
         (["frame\n1\n", "target\na\n"], ["no column 'target'", "frame"]),
+        (["target\na\nb\n", "target\nb\n"], ["2 rows for the 4 frames", "frame,target"]),
         (["frame,target\n4,a\n", "target\nb\n"], ["frame 4 has the target 'a'", "0 to 3"]),
         (["frame,target\nx,a\n", "target\nb\n"], ["line 2", "'x' is no number"]),
         (["frame,target\n1,a\n1,b\n", "target\nb\n"], ["line 3", "frame 1 has a target already"]),

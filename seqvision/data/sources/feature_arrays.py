@@ -137,5 +137,5 @@ def _clips(
         except UnreadableImageError as error:
             raise UserError(f"{name}: {error}") from error
         if targets.kind == "steps":
-            label = check_steps(f"{where}: {prefix}{TARGETS}", number, label, int(length))
+            label = check_steps(f"{where}: {prefix}{TARGETS}: example {number}", label, int(length))
         yield feature_clip(name, label, checked)

@@ -20,7 +20,7 @@ from seqvision.data.sources.npz_targets import (
     read_targets,
     target_kind,
 )
-from seqvision.data.sources.step_tables import check_length, read_step_table, table_path
+from seqvision.data.sources.step_tables import read_step_table, table_path
 from seqvision.data.targets import Targets
 from seqvision.errors import UserError
 
@@ -85,7 +85,7 @@ def targets_of_files(
     labels = [found.labels[_prefix(number)][0] for number in range(len(clips))]
     if kind == "steps":
         labels = [
-            check_steps(f"{shown(clip.path)}: {TARGETS}", 0, label, len(clip.read.features))
+            check_steps(shown(clip.path), label, len(clip.read.features))
             for clip, label in zip(clips, labels, strict=True)
         ]
     return Targets(kind), found.class_names, labels
@@ -114,7 +114,7 @@ def _carried(clip: ClipFile) -> dict[str, np.ndarray]:
             raise UserError(
                 f"{where}: it has targets, and {shown(table.name)} beside it as well; keep one"
             )
-        rows = check_length(clip.path, read_step_table(table), len(clip.read.features))
+        rows = read_step_table(table).of_frames(len(clip.read.features))
         found[TARGETS] = np.array(rows, np.str_)
     if TARGETS in found and "labels" in found:
         raise UserError(

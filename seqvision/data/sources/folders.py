@@ -33,7 +33,7 @@ from seqvision.data.sources.scan_cache import (
     scan_path,
 )
 from seqvision.data.sources.set_tones import tones_of
-from seqvision.data.sources.step_tables import check_length, step_tables
+from seqvision.data.sources.step_tables import StepTable, step_tables
 from seqvision.data.targets import CLASSES, UNKNOWN, Targets
 from seqvision.errors import UserError
 
@@ -61,7 +61,7 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     class_names = tuple(sorted({row.class_name for row in rows}, key=natural_key))
     tables = step_tables([row.path for row in rows], loading.target) if of_clips else None
     if tables is not None:
-        class_names = step_names(target for table in tables for target in table)
+        class_names = step_names(target for table in tables for target in table.targets)
     elif loading.target == "steps":
         raise UserError(
             f"{shown(path)}: it holds images, and config.data.target=steps is for clips"
@@ -170,7 +170,7 @@ def _examples(
     class_names: tuple[str, ...],
     loading: Loading,
     of_clips: bool,
-    tables: list[list[str]] | None = None,
+    tables: list[StepTable] | None = None,
 ) -> dict[str, list[Example]]:
     """The examples by the splits that the user made, without those that cannot be read.
 
@@ -206,7 +206,7 @@ def _examples(
         shape = known_shape(found.shape, loading.size)
         label: Any = labels[class_name] if tables is None else None
         if tables is not None:
-            targets = check_length(file, tables[number], found.shape[0])
+            targets = tables[number].of_frames(found.shape[0])
             label = np.array([labels.get(target, UNKNOWN) for target in targets], np.int32)
         fraction = fraction_of_group(group) if group else found.fraction
         given[split].append(Example(shown(file), shape, label, fraction, found.pixels, read, group))

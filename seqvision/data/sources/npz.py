@@ -81,7 +81,7 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         if targets.kind == "steps":
             where = f"{shown(path)}: {prefix}targets"
             labels[prefix] = [
-                check_steps(where, index, row, len(clip))
+                check_steps(f"{where}: example {index}", row, len(clip))
                 for index, (row, clip) in enumerate(zip(labels[prefix], clips[prefix], strict=True))
             ]
     if len(kinds) == 2:

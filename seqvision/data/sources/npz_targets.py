@@ -76,22 +76,25 @@ def read_targets(file: NpzFile, prefixes: list[str], kind: str) -> Found:
     return _steps(file, arrays)
 
 
-def check_steps(where: str, number: int, classes: np.ndarray, num_frames: int) -> np.ndarray:
+def check_steps(clip: str, classes: np.ndarray, num_frames: int) -> np.ndarray:
     """The classes of the frames that a clip has.
+
+    Args:
+      clip: the words for it in messages.
 
     Raises:
       UserError: fewer, or one of a frame that there is not.
     """
     if len(classes) < num_frames:
         raise UserError(
-            f"{where}: example {number} has {len(classes)} targets and {num_frames} frames; one"
+            f"{clip} has {len(classes)} targets and {num_frames} frames; one"
             f" for each frame is needed, {UNKNOWN} where it is unknown"
         )
     beyond = np.flatnonzero(classes[num_frames:] != UNKNOWN)
     if len(beyond):
         step = num_frames + int(beyond[0])
         raise UserError(
-            f"{where}: example {number} has the target {classes[step]} at frame {step}, and its"
+            f"{clip} has the target {classes[step]} at frame {step}, and its"
             f" frames are 0 to {num_frames - 1}; write {UNKNOWN} behind its end, or give it its"
             " frames (lengths)"
         )
@@ -119,8 +122,10 @@ def _numbers(file: NpzFile, prefix: str, array: np.ndarray) -> list[float]:
     numbers = array.reshape(-1).astype(np.float64)
     wrong = np.flatnonzero(np.isinf(numbers) | (np.abs(numbers) > 1e30))
     if len(wrong):
+        # A file of one clip holds one number.
+        which = "" if f"{prefix}labels" in file.own_names else f": that of example {wrong[0]}"
         raise UserError(
-            f"{where}: that of example {wrong[0]} is {numbers[wrong[0]]:g}; finite numbers of"
+            f"{where}{which} is {numbers[wrong[0]]:g}; finite numbers of"
             " moderate size are needed, NaN where one is unknown"
         )
     return numbers.tolist()

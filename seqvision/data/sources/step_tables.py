@@ -7,6 +7,7 @@ empty target is unknown.
 """
 
 import csv
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,13 +19,49 @@ IN_FOLDER = "targets.csv"
 _MOST_FRAME = 10_000_000
 
 
+@dataclasses.dataclass(frozen=True)
+class StepTable:
+    """The targets of one clip.
+
+    Attributes:
+      path: of the table.
+      targets: of the frames from 0 on, "" where they are unknown.
+      numbered: it names its frames, and need not name all.
+    """
+
+    path: Path
+    targets: list[str]
+    numbered: bool
+
+    def of_frames(self, num_frames: int) -> list[str]:
+        """The targets of all frames of a clip.
+
+        Raises:
+          UserError: one is of a frame that there is not, or frames have no row.
+        """
+        targets, where = self.targets, shown(self.path)
+        beyond = [number for number in range(num_frames, len(targets)) if targets[number]]
+        if beyond:
+            raise UserError(
+                f"{where}: frame {beyond[0]} has the target '{shown(targets[beyond[0]])}', and the"
+                f" clip has the frames 0 to {num_frames - 1}; remove it (frames count from 0), or"
+                " add what is missing"
+            )
+        if len(targets) < num_frames and not self.numbered:
+            raise UserError(
+                f"{where}: {len(targets)} rows for the {num_frames} frames of the clip; write a row"
+                " for each, empty where the target is unknown, or number them (frame,target)"
+            )
+        return (targets + [""] * num_frames)[:num_frames]
+
+
 def table_path(clip: Path) -> Path:
     """Where the targets of a clip would lie."""
     return clip / IN_FOLDER if clip.is_dir() else clip.with_suffix(".csv")
 
 
-def step_tables(clips: Sequence[Path], asked: str) -> list[list[str]] | None:
-    """The targets of each clip, from its first frame on; None where they are not to be learnt.
+def step_tables(clips: Sequence[Path], asked: str) -> list[StepTable] | None:
+    """The table of each clip; None where targets of frames are not to be learnt.
 
     Args:
       clips: files, or folders of frames.
@@ -48,8 +85,8 @@ def step_tables(clips: Sequence[Path], asked: str) -> list[list[str]] | None:
     return [read_step_table(table_path(clip)) for clip in clips]
 
 
-def read_step_table(path: Path) -> list[str]:
-    """The targets of one clip, "" where they are unknown.
+def read_step_table(path: Path) -> StepTable:
+    """Reads the table of one clip.
 
     Raises:
       UserError: it cannot be read, or is no table of targets: one line that names the row.
@@ -78,8 +115,8 @@ def read_step_table(path: Path) -> list[str]:
             " frame,target, above the rows"
         )
     if "frame" not in columns:
-        return [row["target"] for row in rows]
-    return _by_number(where, rows)
+        return StepTable(path, [row["target"] for row in rows], numbered=False)
+    return StepTable(path, _by_number(where, rows), numbered=True)
 
 
 def _by_number(where: str, rows: Iterable[dict[str, str]]) -> list[str]:
@@ -95,19 +132,3 @@ def _by_number(where: str, rows: Iterable[dict[str, str]]) -> list[str]:
             raise UserError(f"{where}, line {line}: frame {number} has a target already; keep one")
         targets[number] = row["target"]
     return [targets.get(number, "") for number in range(max(targets, default=-1) + 1)]
-
-
-def check_length(clip: Path, targets: list[str], num_frames: int) -> list[str]:
-    """The targets of all frames of a clip; frames behind the table's end are unknown.
-
-    Raises:
-      UserError: one is of a frame that there is not.
-    """
-    beyond = [number for number in range(num_frames, len(targets)) if targets[number]]
-    if beyond:
-        raise UserError(
-            f"{shown(table_path(clip))}: frame {beyond[0]} has the target"
-            f" '{shown(targets[beyond[0]])}', and the clip has the frames 0 to {num_frames - 1};"
-            " remove it (frames count from 0), or add what is missing"
-        )
-    return (targets + [""] * num_frames)[:num_frames]
