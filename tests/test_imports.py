@@ -24,7 +24,7 @@ ORDER = (
     ("config",),
     ("runtime",),
     ("models",),
-    ("data",),
+    ("onnx", "data"),
     ("tasks",),
     ("training",),
     ("runs",),
@@ -124,7 +124,7 @@ def run_with_blocked(tmp_path: Path, blocked: list[str], code: str) -> str:
 
 
 def test_the_core_needs_neither_tensorflow_nor_pytorch(tmp_path: Path) -> None:
-    extras = ("plots.py", "exporters", "web", "reports")
+    extras = ("plots.py", "onnx", "onnx_reader.py", "exporters", "web", "reports")
     core = [path for path in modules() if not set(path.parts) & set(extras)]
     names = [".".join(path.with_suffix("").parts) for path in core]
     names = [name.removesuffix(".__init__") for name in names]

@@ -11,7 +11,6 @@ from benchmarks.speed import streaming
 from configs import column_reader
 from seqvision import StreamReader
 from seqvision.config.validation import validate
-from seqvision.inference import stream_network
 from seqvision.runs.data_facts import DataFacts
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.from_config import create_network, create_task
@@ -26,7 +25,6 @@ def run(record: Record) -> None:
     lines = np.random.default_rng(0).integers(0, 256, (_HEIGHT, 20_000), np.uint8)
     reader = _untrained(16 if record.rehearse else 128)
     device = jax.devices()[0].device_kind
-    most_on_host = stream_network._MOST_ON_HOST
     for streams, on_host in ((1, True), (4096, False), (1, False), (256, False)):
         streams = min(streams, 20) if record.rehearse else streams
         place = "the host (CPU, numpy)" if on_host else device
@@ -34,11 +32,8 @@ def run(record: Record) -> None:
             record.leave_out(f"{streams} streams on {place}", "no time left")
             continue
         with record.case(f"{streams} streams on {place}"):
-            # A few streams are read on the host by themselves; here the device is measured too.
-            stream_network._MOST_ON_HOST = most_on_host if on_host else 0
-            found = streaming.measure(
-                StreamReader(reader, streams), lines, 1, 0.05 if record.rehearse else 1.0
-            )
+            live = StreamReader(reader, streams, engine="numpy" if on_host else "jax")
+            found = streaming.measure(live, lines, 1, 0.05 if record.rehearse else 1.0)
             record.add(_PUSH, on=place, **found)
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.checks.live_equals_offline --workdir=runs/column_reader --lines=10000
 
-Test lines are pushed in random pieces of 0 to 64 columns, many lines side by side: with
-`--streams=16` the host reads them, with 256 a compiled program. Texts are compared for all of them,
+Test lines are pushed in random pieces of 0 to 64 columns, many lines side by side, into the
+`--engine` that is asked for. Texts are compared for all of them,
 logits for the first 200. A text that differs, or a logit that differs by more than 1e-5, is exit
 code 1.
 """
@@ -28,7 +28,7 @@ _MOST_COLUMNS = 64
 
 
 def read_live(
-    workdir: Path, lines: Sequence[Any], seed: int, num_streams: int
+    workdir: Path, lines: Sequence[Any], seed: int, num_streams: int, engine: str
 ) -> tuple[list[str], list[list[np.ndarray]]]:
     """Reads lines side by side, each in random pieces.
 
@@ -37,6 +37,7 @@ def read_live(
       lines: uint8 (height, n) each.
       seed: of the pieces.
       num_streams: lines side by side.
+      engine: see `StreamReader`.
 
     Returns:
       The text of each line, and for the first lines the pieces of their logits (n, K).
@@ -54,7 +55,7 @@ def read_live(
         if number_in[stream] < len(logits):
             logits[number_in[stream]].append(piece)
 
-    reader = StreamReader.from_run(workdir, num_streams=num_streams, on_logits=keep)
+    reader = StreamReader.from_run(workdir, num_streams, keep, engine=engine)
     while waiting or number_in:
         for stream in range(reader.num_streams):
             if stream not in number_in and waiting:
@@ -96,7 +97,9 @@ def largest_difference(run: Any, lines: Sequence[Any], live: Sequence[list[Any]]
     return float(np.max(differences))  # Python's `max` may pass NaN over.
 
 
-def compare(workdir: Path, lines: Sequence[Any], seed: int, num_streams: int) -> dict[str, Any]:
+def compare(
+    workdir: Path, lines: Sequence[Any], seed: int, num_streams: int, engine: str
+) -> dict[str, Any]:
     """Reads the lines both ways.
 
     Args:
@@ -104,12 +107,13 @@ def compare(workdir: Path, lines: Sequence[Any], seed: int, num_streams: int) ->
       lines: uint8 (height, n) each.
       seed: of the pieces.
       num_streams: lines side by side.
+      engine: see `StreamReader`.
     """
     from seqvision import Transcriber
     from seqvision.runs.saved_run import load_run
 
     offline = [line["text"] for line in Transcriber.from_run(workdir)(lines)]
-    live, logits = read_live(workdir, lines, seed, num_streams)
+    live, logits = read_live(workdir, lines, seed, num_streams, engine)
     differing = [
         {"line": number, "offline": whole, "live": pieces}
         for number, (whole, pieces) in enumerate(zip(offline, live, strict=True))
@@ -118,6 +122,7 @@ def compare(workdir: Path, lines: Sequence[Any], seed: int, num_streams: int) ->
     return {
         "lines": len(lines),
         "streams": num_streams,
+        "engine": engine,
         "symbols": sum(map(len, offline)),
         "lines_that_differ": len(differing),
         "largest_difference_of_logits": largest_difference(
@@ -135,6 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     add("--lines", type=options.count, default=10_000, help="how many; by default 10000")
     add("--streams", type=options.count, default=256, help="lines side by side; by default 256")
     add("--seed", type=int, default=0, help="of the pieces; by default 0")
+    add("--engine", default="auto", help="of StreamReader: auto (the default), numpy, ...")
     chosen = parser.parse(arguments)
     prepare_host()
     from benchmarks.lines import load_test_lines, read_text_settings
@@ -145,10 +151,10 @@ def main(arguments: Sequence[str]) -> int:
             f"--workdir: {chosen.workdir} reads whole lines by a beam search"
             " (config.reading.beam_width), live reading is greedy; choose another run"
         )
-    name = f"live_equals_offline-{chosen.streams}"
+    name = f"live_equals_offline-{chosen.streams}-{chosen.engine}"
     facts = report.begin(chosen, name, describe_devices())
     lines = load_test_lines(settings, chosen.lines)
-    facts |= compare(chosen.workdir, lines, chosen.seed, chosen.streams)
+    facts |= compare(chosen.workdir, lines, chosen.seed, chosen.streams, chosen.engine)
     print(report.write(facts, body(facts)))
     is_equal = facts["largest_difference_of_logits"] <= _MOST_DIFFERENCE  # False for NaN.
     return int(facts["lines_that_differ"] > 0 or not is_equal)
@@ -158,9 +164,9 @@ def body(facts: Mapping[str, Any]) -> list[str]:
     """One line."""
     return [
         f"{facts['lines']} lines, {facts['symbols']} symbols, {facts['streams']} lines side by"
-        f" side: {facts['lines_that_differ']} texts differ; largest difference of logits on the"
-        f" first {facts['lines_of_logits']} lines: {facts['largest_difference_of_logits']:.2e}, at"
-        f" most {_MOST_DIFFERENCE:.0e} passes."
+        f" side, engine {facts['engine']}: {facts['lines_that_differ']} texts differ; largest"
+        f" difference of logits on the first {facts['lines_of_logits']} lines:"
+        f" {facts['largest_difference_of_logits']:.2e}, at most {_MOST_DIFFERENCE:.0e} passes."
     ]
 
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.speed.live --workdir=runs/column_reader --before=../seqvision-0.2.0
 
-The same trained reader in seqvision, in the build before (a checkout of it), in ONNX Runtime and in
-PyTorch (eager, and compiled), each in a process of its own, in turn. One line, or many side by
-side, and 1, 8 or 64 columns at a time. Before anything is timed, the events of all are compared in
-each of these cases.
+The same trained reader in seqvision (its engine is `auto`: onnxruntime; and the one that it takes
+without onnxruntime), in the build before (a checkout of it), as the exported step in ONNX Runtime,
+and in PyTorch (eager, and compiled), each in a process of its own, in turn. One line, or many side
+by side, and 1, 8 or 64 columns at a time. Before anything is timed, the events of all are compared
+in each of these cases.
 """
 
 import statistics
@@ -22,7 +23,7 @@ from benchmarks.speed.process import WorkerError, WorkerProcess
 from seqvision import prepare_host
 from seqvision.errors import UserError
 
-CONTENDERS = ("seqvision", "onnxruntime", "torch", "torch_compiled")
+CONTENDERS = ("seqvision", "without", "onnxruntime", "torch", "torch_compiled")
 CASES = ((1, 1), (1, 8), (1, 64), (8, 1), (8, 8), (256, 1), (256, 8))
 """Streams, and columns of each in a push."""
 _NUM_LINES = 200
@@ -92,8 +93,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _write_step(workdir: Path, folder: Path) -> None:
     """`step.onnx`, for the contenders that need it."""
-    from seqvision.exporters.onnx_step import network_step
     from seqvision.models.parameters import on_host
+    from seqvision.onnx.step import network_step
     from seqvision.runs.saved_run import load_run
 
     run = load_run(workdir)

@@ -60,10 +60,13 @@ def create_push(contender: str, workdir: Path, folder: Path, num_streams: int) -
     Raises:
       ImportError: its library is not installed.
     """
-    if contender == "seqvision":
+    if contender in ("seqvision", "without"):
         from seqvision import StreamReader
 
-        return StreamReader.from_run(workdir, num_streams).push
+        options: dict[str, Any] = {}
+        if contender == "without":  # What `auto` takes without onnxruntime.
+            options["engine"] = "numpy" if num_streams <= 16 else "jax"
+        return StreamReader.from_run(workdir, num_streams, **options).push
     from benchmarks.speed.live_contenders import OnnxStep, TorchStep, with_events
 
     if contender == "onnxruntime":

@@ -22,7 +22,7 @@ import numpy as np
 from configs import column_reader
 from seqvision.config.validation import validate
 from seqvision.exporters.description import describe
-from seqvision.exporters.onnx_step import network_step
+from seqvision.onnx.step import network_step
 from seqvision.runs.data_facts import DataFacts
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.from_config import create_network, create_task

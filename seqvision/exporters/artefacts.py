@@ -14,10 +14,10 @@ from seqvision.errors import UserError
 from seqvision.exporters.check import Engine, Examples, Found, median_seconds
 from seqvision.exporters.description import step_name
 from seqvision.exporters.onnx_engine import load, one_step, refusals_in_one_line, stepped, whole
-from seqvision.exporters.onnx_network import Network, whole_network
-from seqvision.exporters.onnx_step import memory_of, network_step
 from seqvision.exporters.scoring import MOST_LOSS, Scoring
 from seqvision.exporters.stablehlo import stablehlo
+from seqvision.onnx.network import Network, whole_network
+from seqvision.onnx.step import memory_of, network_step
 from seqvision.runtime.console import say
 
 MOST_DIFFERENCE = 1e-4

@@ -11,9 +11,9 @@ import numpy as np
 from seqvision.data.batching import padded_indices
 from seqvision.data.dataset import Split
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.exporters.onnx_network import Network
 from seqvision.exporters.scoring import ClassScoring, Scoring
 from seqvision.models.line_reader import LineReader
+from seqvision.onnx.network import Network
 from seqvision.runtime.progress import Progress
 
 Engine = Callable[[np.ndarray, np.ndarray | None], np.ndarray]

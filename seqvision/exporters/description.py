@@ -20,7 +20,7 @@ _ACTIVATIONS = {
 
 def describe(run: Run) -> dict[str, Any]:
     """Inputs, outputs and the memory between steps of a run's network, as plain values."""
-    from seqvision.exporters.onnx_step import memory_of  # It needs the extra `export`.
+    from seqvision.onnx.step import memory_of  # It needs the extra `export`.
 
     model: Any = run.model
     steps, memory = step_name(model), []

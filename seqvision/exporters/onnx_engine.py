@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from seqvision.errors import UserError, first_line
 from seqvision.exporters.check import Engine
-from seqvision.exporters.onnx_network import Network
-from seqvision.exporters.onnx_step import Memory
 from seqvision.models.line_reader import LineReader
 from seqvision.models.steps import step_axis
+from seqvision.onnx.network import Network
+from seqvision.onnx.session import load
+from seqvision.onnx.step import Memory
 
 
 @contextlib.contextmanager
@@ -27,13 +27,6 @@ def refusals_in_one_line(name: str) -> Iterator[None]:
             f"{name}: onnxruntime refuses it ({first_line(error)}); nothing was written. Please"
             " report it, with the run's config.json"
         ) from None
-
-
-def load(content: bytes) -> onnxruntime.InferenceSession:
-    """A file, ready to run."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # Of warnings about its own optimizations.
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def whole(content: bytes) -> Engine:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import export
 
 from seqvision.data.preprocessing import to_unit_range
-from seqvision.exporters.onnx_network import Network, any_length
 from seqvision.models.line_reader import LineReader
+from seqvision.onnx.network import Network, any_length
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -19,7 +19,7 @@ def stablehlo(model: Network, params: Any, input_shape: tuple[int, ...]) -> byte
 
     Loaded by `jax.export.deserialize(...).call(inputs)`, of clips and lines `.call(inputs,
     lengths)`: inputs uint8 (batch, *input_shape), lengths int32 (batch,), to logits. Frames or
-    columns may be any number if `onnx_network.any_length`.
+    columns may be any number if `onnx.network.any_length`.
 
     Args:
       model: the network.

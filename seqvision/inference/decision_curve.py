@@ -14,7 +14,7 @@ from seqvision.data.device_feed import arrays_spec, evaluation_batches
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
 from seqvision.inference.decision import DecisionRule, check_measure
-from seqvision.inference.stream_network import classifier_steps
+from seqvision.inference.stream_engines import classifier_steps
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.steps import read_steps, start_memory
 from seqvision.runs.data_facts import DataFacts

@@ -11,7 +11,7 @@ from seqvision.data.dataset import SPLITS, Dataset
 from seqvision.errors import UserError, did_you_mean
 from seqvision.inference.corruption_table import check_layout
 from seqvision.inference.decision import MEASURES, check_measure
-from seqvision.inference.stream_network import classifier_steps
+from seqvision.inference.stream_engines import classifier_steps
 from seqvision.runs.saved_run import Run, check_targets, load_run, with_decoding
 from seqvision.runs.trained_data import check_comparable
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from seqvision.inference.decision import DecisionRule
 from seqvision.inference.decision_curve import DecisionCurve, decision_curve, labelled
-from seqvision.inference.stream_network import classifier_steps, create_classifier_network
+from seqvision.inference.stream_engines import classifier_steps, create_classifier_network
 from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.metrics.numerics import sigmoid
 from seqvision.models.classifier import SequenceClassifier

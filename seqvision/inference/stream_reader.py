@@ -9,8 +9,8 @@ import numpy as np
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.errors import UserError
+from seqvision.inference.stream_engines import create_network
 from seqvision.inference.stream_events import Event, LineEvents, LineState, read_logits
-from seqvision.inference.stream_network import create_network
 from seqvision.inference.streams import Streams, checked_count, is_count
 from seqvision.models.line_reader import LineReader
 from seqvision.runs.saved_run import Run, check_reads_text, load_run
@@ -28,10 +28,13 @@ class StreamReader(Streams[Event]):
     It decodes the text that `inference.transcriber.Transcriber` decodes of the whole line,
     however the columns are cut. It keeps neither columns nor events: the text so far is the symbols
     of all final events, joined, without spaces at its ends (see `text`, which also puts writing
-    from right to left in order). Up to 16 lines are read on the host, in numpy, if a column of all
-    of them is little work. Others are read on the devices, where pushes of 1, 8 or 64 columns waste
-    no time; the first of each size compiles a program, and so does the first of each size in which
-    some line has fewer columns.
+    from right to left in order).
+
+    What computes, `engine`, is by default (`auto`) onnxruntime where the extra `export` is
+    installed, else numpy for up to 16 lines whose columns are little work, else JAX on the devices.
+    There pushes of 1, 8 or 64 columns waste no time; the first of each size compiles a program, and
+    so does the first of each size in which some line has fewer columns. Logits differ by rounding,
+    and what one engine saved, another goes on from.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
@@ -48,6 +51,7 @@ class StreamReader(Streams[Event]):
         run: Run,
         num_streams: int = 1,
         on_logits: Callable[[int, np.ndarray], None] | None = None,
+        engine: str = "auto",
     ) -> None:
         """Gets ready for new lines, with the weights of a run.
 
@@ -55,10 +59,11 @@ class StreamReader(Streams[Event]):
           run: a trained run.
           num_streams: how many lines to read side by side.
           on_logits: called with a stream and the logits (n, K) of its next n columns.
+          engine: what computes: auto, onnxruntime, numpy or jax.
 
         Raises:
           UserError: the run reads no text, or needs the end of a line.
-          ValueError: there is no stream.
+          ValueError: there is no stream, or the engine cannot read it.
         """
         check_reads_text(run)
         if run.settings.model.bidirectional:
@@ -69,7 +74,8 @@ class StreamReader(Streams[Event]):
             )
         assert isinstance(run.model, LineReader)
         self.height = run.data.input_shape[0]
-        network = create_network(run.model, run.params, self.height, checked_count(num_streams))
+        count = checked_count(num_streams)
+        network = create_network(run.model, run.params, self.height, count, engine)
         super().__init__(run, num_streams, network)
         self._alphabet = Alphabet(run.data.class_names, run.settings.reading.direction)
         self.symbols = self._alphabet.symbols
@@ -88,18 +94,19 @@ class StreamReader(Streams[Event]):
         num_streams: int = 1,
         on_logits: Callable[[int, np.ndarray], None] | None = None,
         seed: int | None = None,
+        engine: str = "auto",
     ) -> "StreamReader":
         """Takes the weights of a trained run.
 
         Args:
           workdir: the run's folder.
-          num_streams, on_logits: see `StreamReader`.
+          num_streams, on_logits, engine: see `StreamReader`.
           seed: of a run of several seeds, whose weights; by default those of the first.
 
         Raises:
           UserError: there is no trained run, or one that cannot read live.
         """
-        return cls(load_run(Path(workdir), seed), num_streams, on_logits)
+        return cls(load_run(Path(workdir), seed), num_streams, on_logits, engine)
 
     def push(self, columns: Any) -> list[Event]:
         """Reads the next columns of a line, or of several lines in one call.

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from seqvision.data.dataset import Split
 from seqvision.errors import UserError
 from seqvision.inference.decision_curve import Beliefs, read_beliefs
-from seqvision.inference.stream_network import classifier_steps
+from seqvision.inference.stream_engines import classifier_steps
 from seqvision.runs.saved_run import Run, of_features
 from seqvision.runtime.console import on_terminal
 from seqvision.runtime.mesh import create_mesh

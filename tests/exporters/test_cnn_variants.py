@@ -10,10 +10,10 @@ from jax import export
 from seqvision.errors import UserError
 from seqvision.exporters.artefacts import artefacts
 from seqvision.exporters.onnx_engine import whole
-from seqvision.exporters.onnx_network import whole_network
 from seqvision.exporters.stablehlo import stablehlo
 from seqvision.models import create_model
 from seqvision.models.steps import step_axis
+from seqvision.onnx.network import whole_network
 from tests.exporters.test_onnx_network import jit_apply, random_params
 from tests.exporters.test_onnx_step import STREAMS, read_in_pieces, unit
 

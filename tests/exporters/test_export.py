@@ -17,7 +17,7 @@ from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
 from seqvision.exporters import artefacts
 from seqvision.exporters.check import Examples, Found
-from seqvision.exporters.onnx_graph import Graph
+from seqvision.onnx.graph import Graph
 from seqvision.runs.saved_run import load_run
 from seqvision.runs.trained_data import load_trained_on
 from seqvision.runtime import progress

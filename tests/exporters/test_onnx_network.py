@@ -10,11 +10,11 @@ import pytest
 
 from seqvision.exporters import artefacts
 from seqvision.exporters.description import step_name
-from seqvision.exporters.onnx_network import whole_network
 from seqvision.models import create_model, create_reader
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.readouts import READOUTS
 from seqvision.models.sequences import SEQUENCES
+from seqvision.onnx.network import whole_network
 from tests.models.numpy_cells import CASES
 
 IMAGE = (8, 12, 2)

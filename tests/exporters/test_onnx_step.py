@@ -9,10 +9,10 @@ import onnxruntime
 import pytest
 
 from seqvision.errors import UserError
-from seqvision.exporters.onnx_step import memory_of, network_step
 from seqvision.models import create_model, create_reader
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.steps import step_axis
+from seqvision.onnx.step import memory_of, network_step
 from tests.exporters.test_onnx_network import jit_apply, random_params
 from tests.models.numpy_cells import CASES
 

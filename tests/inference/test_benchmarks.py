@@ -1,5 +1,6 @@
 """The benchmarks of live reading, on a small run."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from benchmarks.checks import live_equals_offline
 from benchmarks.speed import live, streaming
 from seqvision.errors import UserError
-from seqvision.inference.stream_network import DeviceNetwork, HostNetwork
+from seqvision.inference.stream_network import StreamNetwork
 from seqvision.runs.saved_run import load_run
 from tests.inference.lines import HEIGHT
 
@@ -48,14 +49,15 @@ def shifted(read: Any) -> Any:
 def test_benchmarks(line_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.options.RESULTS", tmp_path)
     run = f"--workdir={line_run}"
-    for streams in (1, 20):  # On the host, and compiled.
-        check = [run, f"--streams={streams}", "--name=equal", "--overwrite"]
+    installed = importlib.util.find_spec("onnxruntime") is not None
+    for streams, engine in ((1, "numpy"), (20, "jax"), *[(2, "onnxruntime")] * installed):
+        check = [run, f"--streams={streams}", f"--engine={engine}", "--name=equal", "--overwrite"]
         assert live_equals_offline.main(check) == 0
         equal = json.loads((tmp_path / "equal.json").read_text())
         assert (equal["lines"], equal["streams"]) == (1, streams)
         assert 0 < equal["largest_difference_of_logits"] < 1e-5
         with monkeypatch.context() as patch:
-            for kind in (HostNetwork, DeviceNetwork):
+            for kind in StreamNetwork.__subclasses__():
                 patch.setattr(kind, "read", shifted(kind.read))
             assert live_equals_offline.main(check) == 1
         assert json.loads((tmp_path / "equal.json").read_text())["lines_that_differ"] == 0

@@ -3,89 +3,21 @@
 import gc
 import pickle
 import tracemalloc
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import default
-from seqvision.config.validation import validate
-from seqvision.data.preprocessing import to_unit_range
-from seqvision.decoding import Decoded, greedy_decode
 from seqvision.inference.stream_events import Event, LineState
-from seqvision.inference.stream_reader import StreamReader
-from seqvision.models import create_reader
-from seqvision.models.line_reader import LineReader
-from seqvision.runs.data_facts import DataFacts
-from seqvision.runs.saved_run import Run
-from seqvision.tasks.reading import TextReading
-
-HEIGHT, SYMBOLS = 6, tuple("01234 ")
-
-
-class Network:
-    """A network of random weights, so large that its texts have many different symbols."""
-
-    def __init__(self, sequence: str = "columns", cell: str = "lstm", **fields: Any) -> None:
-        options = {"hidden_size": 8, "delay": 3, "cnn_channels": (3, 4)} | fields
-        self.model: LineReader = create_reader(
-            num_classes=len(SYMBOLS) + 1, sequence=sequence, cell=cell, **options
-        )
-        self.live_logits: list[np.ndarray] = []
-        self._logits = jax.jit(self.model.apply)
-        rng = np.random.default_rng(5)
-        shapes: Any = jax.eval_shape(
-            self.model.init, jax.random.key(0), jnp.zeros((1, HEIGHT, 5, 1), jnp.float32)
-        )
-        self.params = jax.tree.map(
-            lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes["params"]
-        )
-        # All classes are likely somewhere.
-        self.params["classifier"]["bias"] -= self.logits(line_of(rng, 200)).mean(axis=0)
-
-    def reader(self, num_streams: int = 1, letter_delay: int = 3, **options: Any) -> StreamReader:
-        config = default.get_config()
-        config.model.sequence, config.model.readout = "columns", "per_step"
-        config.data.source, config.reading.delay = "digit_lines", 3
-        if letter_delay == 0:  # Lines whose columns are not known.
-            config.data.source, config.data.path = "lines", "lines"
-        facts = DataFacts("made", "1.0.0", (HEIGHT, 9, 1), SYMBOLS, "dark", {})
-        settings, task = validate(config), TextReading(SYMBOLS, delay=3)
-        run = Run(Path("run"), settings, facts, task, self.model, self.params, step=1, seed=0)
-        return StreamReader(run, num_streams, **options)
-
-    @cached_property
-    def alone(self) -> StreamReader:
-        """One for all tests that end the line, read on the host. It adds to `live_logits`."""
-        return self.reader(on_logits=lambda stream, logits: self.live_logits.append(logits))
-
-    @cached_property
-    def four(self) -> StreamReader:
-        return self.reader(num_streams=4)
-
-    @cached_property
-    def twenty(self) -> StreamReader:
-        """More than the host reads: it is compiled."""
-        return self.reader(num_streams=20)
-
-    def logits(self, line: np.ndarray) -> np.ndarray:
-        """Of the whole line at once: (columns + delay, K)."""
-        inputs = to_unit_range(jnp.asarray(line[None, ..., None]))
-        return np.asarray(self._logits({"params": self.params}, inputs))[0]
-
-    def decoded(self, line: np.ndarray) -> Decoded:
-        logits = self.logits(line)
-        lengths = jnp.asarray([len(logits)], jnp.int32)
-        decoded = greedy_decode(jax.nn.log_softmax(jnp.asarray(logits[None])), lengths)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[0], decoded)
-
-    def text(self, line: np.ndarray) -> str:
-        decoded = self.decoded(line)
-        return "".join(SYMBOLS[number - 1] for number in decoded.symbols[: decoded.num_symbols])
+from tests.inference.live_network import (
+    HEIGHT,
+    Network,
+    cuts_of,
+    line_of,
+    plain,
+    read,
+    text_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,44 +25,14 @@ def network() -> Network:
     return Network(num_layers=2)
 
 
-def line_of(rng: np.random.Generator, num_columns: int, repeats: int = 4) -> np.ndarray:
-    """Noise that changes slowly: letters of several columns."""
-    coarse = rng.integers(0, 256, (HEIGHT, num_columns // repeats + 1), np.uint8)
-    return np.repeat(coarse, repeats, axis=1)[:, :num_columns]
-
-
-def cuts_of(rng: np.random.Generator, num_columns: int) -> list[slice]:
-    """A line in pieces of 0 to 9 columns, and now and then a long one."""
-    sizes, left = [], num_columns
-    while left:
-        size = min(left, int(rng.integers(0, 10) if rng.random() < 0.9 else 90))
-        sizes.append(size)
-        left -= size
-    ends = np.cumsum(sizes)
-    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-
-
-def read(reader: StreamReader, line: np.ndarray, cuts: list[slice]) -> list[Event]:
-    events = [event for cut in cuts for event in reader.push(line[:, cut])]
-    return events + reader.finish()
-
-
-def plain(events: list[Event]) -> list[tuple[Any, ...]]:
-    """Events that are equal but for rounding, and for the number of the stream, are equal."""
-    return [
-        (e.symbol, e.columns, round(e.confidence, 4), e.final, e.ends_word, e.column)
-        for e in events
-    ]
-
-
-def text_of(events: list[Event], final: bool = True) -> str:
-    return "".join(event.symbol for event in events if event.final == final)
-
-
+@pytest.mark.parametrize("engine", ["alone", "in_onnxruntime"])
 @pytest.mark.parametrize("sequence", ["columns", "cnn_columns"])
-def test_live_is_offline(network: Network, rng: np.random.Generator, sequence: str) -> None:
+def test_live_is_offline(
+    network: Network, rng: np.random.Generator, sequence: str, engine: str
+) -> None:
     if sequence == "cnn_columns":
         network = Network(sequence, "gru", num_layers=2)
+    reader = getattr(network, engine)
     line = line_of(rng, 200)
     expected = network.text(line)
     assert len(expected) > 30
@@ -138,48 +40,10 @@ def test_live_is_offline(network: Network, rng: np.random.Generator, sequence: s
     whole = network.logits(line)
     for _ in range(8):
         network.live_logits.clear()
-        events = read(network.alone, line, cuts_of(rng, 200))
+        events = read(reader, line, cuts_of(rng, 200))
         assert text_of(events) == text_of(events, final=False) == expected
         live = np.concatenate(network.live_logits)
         np.testing.assert_allclose(live, whole, atol=1e-5 * np.abs(whole).max())
-
-
-@pytest.mark.parametrize(
-    ("fields", "tolerance"),
-    [
-        ({"sequence": "columns", "cell": "lstm"}, 1e-5),
-        ({"sequence": "cnn_columns", "cell": "gru"}, 1e-5),
-        ({"sequence": "cnn_columns", "cell": "lstm", "compute_dtype": "bfloat16"}, 1e-2),
-    ],
-)
-def test_compiled_live_is_offline(
-    rng: np.random.Generator, fields: dict[str, Any], tolerance: float
-) -> None:
-    """More lines than the host reads."""
-    network, lines = Network(num_layers=2, **fields), [line_of(rng, n) for n in (200, 163)]
-    live: dict[int, list[np.ndarray]] = {11: [], 19: []}
-    reader = network.reader(20, on_logits=lambda stream, logits: live[stream].append(logits))
-    cuts = [cuts_of(rng, line.shape[1]) for line in lines]
-    found: list[list[Event]] = [[], []]
-    for turn in range(max(map(len, cuts))):
-        pieces = {
-            stream: line[:, own[turn]]
-            for stream, line, own in zip(live, lines, cuts, strict=True)
-            if turn < len(own)
-        }
-        for event in reader.push(pieces):
-            found[event.stream == 19].append(event)
-    for event in reader.finish(live):
-        found[event.stream == 19].append(event)
-    for events, line, pieces in zip(found, lines, live.values(), strict=True):
-        whole = network.logits(line)
-        assert np.ptp(whole) > 2
-        np.testing.assert_allclose(
-            np.concatenate(pieces), whole, atol=tolerance * np.abs(whole).max()
-        )
-        if "compute_dtype" not in fields:  # There two classes may be equally likely.
-            assert text_of(events) == network.text(line)
-            assert len(text_of(events)) > 20
 
 
 @pytest.mark.parametrize("letter_delay", [0, 3])
@@ -213,7 +77,7 @@ def test_events_of_a_letter(network: Network, rng: np.random.Generator, letter_d
     assert [e.ends_word for e in final] == ends_word
 
 
-@pytest.mark.parametrize("place", ["four", "twenty"])
+@pytest.mark.parametrize("place", ["four", "four_in_onnxruntime", "twenty"])
 def test_streams_side_by_side_are_as_if_alone(
     network: Network, rng: np.random.Generator, place: str
 ) -> None:
@@ -242,7 +106,7 @@ def test_streams_side_by_side_are_as_if_alone(
 
 def test_saved_restored_and_reset(network: Network, rng: np.random.Generator) -> None:
     line = line_of(rng, 150)
-    reader, other = network.alone, network.reader()
+    reader, other = network.alone, network.reader(engine="numpy")
     expected = plain(read(reader, line, [slice(None)]))
     events = reader.push(line[:, :77])
     saved = pickle.dumps(reader.save())
@@ -320,7 +184,7 @@ def test_damaged_states_are_refused(
 
 
 def test_many_columns_take_no_memory(rng: np.random.Generator) -> None:
-    reader = Network(hidden_size=2).reader(num_streams=20)
+    reader = Network(hidden_size=2).reader(num_streams=20, engine="jax")
     columns = dict.fromkeys(range(20), line_of(rng, 1536, repeats=60))
     reader.push(columns)
     num_events = 0

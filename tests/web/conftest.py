@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 
 from seqvision.exporters.description import describe
-from seqvision.exporters.onnx_network import whole_network
-from seqvision.exporters.onnx_step import network_step
+from seqvision.onnx.network import whole_network
+from seqvision.onnx.step import network_step
 from seqvision.runs.saved_run import Run
 from seqvision.web.pages import write_page
 from seqvision.web.server import PageServer

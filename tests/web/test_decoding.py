@@ -10,11 +10,11 @@ import onnxruntime
 import pytest
 
 from seqvision.exporters.description import describe
-from seqvision.exporters.onnx_network import whole_network
-from seqvision.exporters.onnx_step import network_step
 from seqvision.inference import stream_reader
 from seqvision.inference.stream_network import StreamNetwork
 from seqvision.models.line_reader import LineReader
+from seqvision.onnx.network import whole_network
+from seqvision.onnx.step import network_step
 from seqvision.runs.saved_run import Run
 from tests.web.node import RUNTIME, in_node, needs_node, needs_runtime
 from tests.web.runs import classifier, digit_reader

@@ -12,7 +12,7 @@ _BEFORE = 2
 """A column of a block's maps depends on so many columns before its own."""
 
 Memory = tuple[np.ndarray, ...]
-"""For each block of the CNN, (S, height, 2, channels): the last columns of what it reads."""
+"""For each block of the CNN, (S, channels, height, 2): the last columns of what it reads."""
 
 
 class HostColumns:
@@ -33,10 +33,11 @@ class HostColumns:
 
     def start(self, num_lines: int, height: int) -> Memory:
         """The memory before the first column: that of empty columns."""
-        memory, maps = [], np.zeros((num_lines, height, _BEFORE, 1), np.float32)
+        memory, maps = [], np.zeros((1, height, _BEFORE, 1), np.float32)
         for kernel, bias in zip(self._kernels, self._biases, strict=True):
-            memory.append(maps)
-            maps, _ = _block(maps, maps, kernel, bias, None)
+            before = maps.transpose(0, 3, 1, 2)
+            memory.append(np.repeat(before, num_lines, axis=0))
+            maps, _ = _block(before, maps, kernel, bias, None)
         return tuple(memory)
 
     def read(
@@ -71,7 +72,7 @@ def _block(
     """`models.column_cnn.ColumnBlock`.
 
     Args:
-      before: (S, height, 2, C), the columns before.
+      before: (S, C, height, 2), the columns before.
       columns: (S, height, n, C), the next ones.
       kernel: (9 C, channels).
       bias: (channels,).
@@ -84,7 +85,7 @@ def _block(
     even, width = height + height % 2, num_columns + _BEFORE
     padded = np.zeros((num_lines, even + 2, width, channels), np.float32)
     read = padded[:, 1 : height + 1]
-    read[:, :, :_BEFORE] = before
+    read[:, :, :_BEFORE] = before.transpose(0, 2, 3, 1)
     read[:, :, _BEFORE:] = columns
     products = products_3x3(padded, kernel)
     rows = products.reshape(num_lines, even // 2, 2, num_columns, -1)
@@ -92,6 +93,6 @@ def _block(
     maps += bias
     np.maximum(maps, 0, out=maps)
     if lengths is None:
-        return maps, read[:, :, num_columns:]
+        return maps, read[:, :, num_columns:].transpose(0, 3, 1, 2)
     places = lengths[:, None, None, None] + np.arange(_BEFORE)[:, None]
-    return maps, np.take_along_axis(read, places, axis=2)
+    return maps, np.take_along_axis(read, places, axis=2).transpose(0, 3, 1, 2)

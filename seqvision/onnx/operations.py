@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seqvision.exporters.onnx_graph import Graph, Operand, Value
+from seqvision.onnx.graph import Graph, Operand, Value
 
 
 class OnnxOperations:

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.exporters.onnx_graph import Graph, Value
-from seqvision.exporters.onnx_layers import layers, step_mask, zero_carry
-from seqvision.exporters.onnx_readouts import dense, readout
-from seqvision.exporters.onnx_sequences import MAKERS
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
+from seqvision.onnx.graph import Graph, Value
+from seqvision.onnx.layers import layers, step_mask, zero_carry
+from seqvision.onnx.readouts import dense, readout
+from seqvision.onnx.sequences import MAKERS
 
 Network = SequenceClassifier | LineReader
 Params = Mapping[str, Any]

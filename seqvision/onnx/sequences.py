@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.exporters.onnx_graph import Graph, Value
 from seqvision.models.parameters import convolutions
 from seqvision.models.sequences import (
     CNNColumns,
@@ -18,6 +17,7 @@ from seqvision.models.sequences import (
     Rows,
     SequenceMaker,
 )
+from seqvision.onnx.graph import Graph, Value
 
 Params = Mapping[str, Any]
 
@@ -80,12 +80,20 @@ def cnn_columns(graph: Graph, maker: CNNColumns, params: Params, images: Value) 
     """(B, height, context + n, C) to (B, n, channels * map height)."""
     maps, height = graph.transpose(images, 0, 3, 1, 2), params["image_shape"][0]
     for block in convolutions(params["cnn"]):
-        maps = _convolved(graph, block, maps, [1, 0, 1 + height % 2, 0])
-        maps = graph.op("MaxPool", maps, kernel_shape=[2, 1], strides=[2, 1])
-        height = -(-height // 2)
-    channels = block["bias"].shape[0]
+        maps, height = column_block(graph, block, maps, height)
+    return maps_to_steps(graph, maps, block["bias"].shape[0] * height)
+
+
+def column_block(graph: Graph, block: Params, maps: Value, height: int) -> tuple[Value, int]:
+    """`models.column_cnn.ColumnBlock`, channels first: two columns fewer; and the new height."""
+    maps = _convolved(graph, block, maps, [1, 0, 1 + height % 2, 0])
+    return graph.op("MaxPool", maps, kernel_shape=[2, 1], strides=[2, 1]), -(-height // 2)
+
+
+def maps_to_steps(graph: Graph, maps: Value, size: int) -> Value:
+    """(B, channels, height, n) to (B, n, size)."""
     shape = graph.concat(
-        graph.size(maps, 0), np.array([channels * height], np.int64), graph.size(maps, 3), axis=0
+        graph.size(maps, 0), np.array([size], np.int64), graph.size(maps, 3), axis=0
     )
     return graph.transpose(graph.op("Reshape", maps, shape), 0, 2, 1)
 

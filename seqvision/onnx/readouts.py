@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.exporters.onnx_graph import Graph, Value
-from seqvision.exporters.onnx_layers import step_mask
-from seqvision.exporters.onnx_operations import OnnxOperations
 from seqvision.models.running_readouts import STEPS
+from seqvision.onnx.graph import Graph, Value
+from seqvision.onnx.layers import step_mask
+from seqvision.onnx.operations import OnnxOperations
 
 Params = Mapping[str, Any]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from seqvision.exporters.onnx_graph import Graph, Value
-from seqvision.exporters.onnx_operations import OnnxOperations
 from seqvision.models.cells import CELLS
 from seqvision.models.recurrent import RecurrentStack
+from seqvision.onnx.graph import Graph, Value
+from seqvision.onnx.operations import OnnxOperations
 
 # Gates in ONNX's order, by their numbers in ours: i, o, f, c and z, r, h.
 _LSTM_ORDER, _GRU_ORDER = (0, 3, 1, 2), (1, 0, 2)
@@ -37,7 +37,7 @@ def layers(
     recurrent: RecurrentStack,
     params: Mapping[str, Any],
     steps: Value,
-    lengths: Value,
+    lengths: Value | None,
     carry: Carry,
 ) -> tuple[Value, Carry]:
     """`models.recurrent.RecurrentStack`.
@@ -47,7 +47,7 @@ def layers(
       recurrent: the layers.
       params: theirs.
       steps: (B, T, D).
-      lengths: (B,) int32.
+      lengths: (B,) int32; None if all sequences have all steps, and the cell `has_operator`.
       carry: of each layer, and in both directions of each layer forward and backward.
 
     Returns:
@@ -61,17 +61,22 @@ def layers(
         for direction in directions:
             cell = params[f"layer_{layer}{direction}"]["cell"]
             before = carry[len(after)]
-            read = _operator if _has_operator(recurrent) else _scan
-            output, memory = read(
-                graph, recurrent, cell, steps, lengths, before, direction == "_backward"
-            )
+            given = (graph, recurrent, cell, steps)
+            reverse = direction == "_backward"
+            if has_operator(recurrent):
+                output, memory = _operator(*given, lengths, before, reverse)
+            else:
+                assert lengths is not None
+                output, memory = _scan(*given, lengths, before, reverse)
             outputs.append(output)
-            after.append(_kept(graph, lengths, memory, before))
+            # onnxruntime gives 0 where there is no step.
+            after.append(memory if lengths is None else _kept(graph, lengths, memory, before))
         steps = outputs[0] if len(outputs) == 1 else graph.concat(*outputs, axis=2)
     return steps, after
 
 
-def _has_operator(recurrent: RecurrentStack) -> bool:
+def has_operator(recurrent: RecurrentStack) -> bool:
+    """Whether ONNX has an operator of the cell."""
     has_one = ("lstm", "gru", "gru_reset_before")
     return recurrent.cell in has_one and not recurrent.options.refine_gates
 
@@ -81,7 +86,7 @@ def _operator(
     recurrent: RecurrentStack,
     cell: Mapping[str, Any],
     steps: Value,
-    lengths: Value,
+    lengths: Value | None,
     before: list[Value],
     reverse: bool,
 ) -> tuple[Value, list[Value]]:
@@ -190,6 +195,6 @@ def _reversed(graph: Graph, steps: Value, lengths: Value) -> Value:
 
 
 def _kept(graph: Graph, lengths: Value, memory: list[Value], before: list[Value]) -> list[Value]:
-    """The memory, and the one before where there is no step: onnxruntime gives 0 there."""
+    """The memory, and the one before where there is no step."""
     has_step = graph.unsqueeze(graph.op("Greater", lengths, np.array(0, np.int32)), 1)
     return [graph.op("Where", has_step, *parts) for parts in zip(memory, before, strict=True)]

@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from seqvision.exporters.onnx_graph import Graph, Value
-from seqvision.exporters.onnx_layers import Carry, carry_names, layers, step_mask
-from seqvision.exporters.onnx_network import Network, Params, in_unit_range, sequence
-from seqvision.exporters.onnx_readouts import dense, readout_so_far
 from seqvision.models.classifier import SequenceClassifier
 from seqvision.models.line_reader import LineReader
 from seqvision.models.running_readouts import MEMORIES
 from seqvision.models.steps import step_axis
+from seqvision.onnx.graph import Graph, Value
+from seqvision.onnx.layers import Carry, carry_names, layers, step_mask
+from seqvision.onnx.network import Network, Params, in_unit_range, sequence
+from seqvision.onnx.readouts import dense, readout_so_far
 
 
 @dataclasses.dataclass(frozen=True)
