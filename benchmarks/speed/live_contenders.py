@@ -22,7 +22,7 @@ def with_events(step: Step, workdir: Path, num_streams: int) -> Callable[..., li
 
     def push(columns: dict[int, np.ndarray]) -> list[Event]:
         logits = step(np.stack([columns[n] for n in range(num_streams)])[..., None])
-        return read_logits(lines, logits, np.full(num_streams, logits.shape[1]))
+        return read_logits(lines, logits, [logits.shape[1]] * num_streams)
 
     return push
 

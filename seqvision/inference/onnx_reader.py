@@ -1,57 +1,63 @@
 """The network of live reading in onnxruntime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from seqvision.inference.stream_network import StreamNetwork
+from seqvision.models.host.reader import HostReader
 from seqvision.models.line_reader import LineReader
 from seqvision.onnx.live_step import live_step
 from seqvision.onnx.session import load
 
 _MOST_STEPS = 64
-_MOST_FOR_ONE_THREAD = 16
-"""Lines; for so few, threads wait for each other longer than they compute."""
 
 
 class OnnxReader(StreamNetwork):
-    """Columns of lines in onnxruntime; its memory is that of `models.line_steps`."""
+    """Columns of a few lines in onnxruntime, on one thread: more wait longer than they compute.
+
+    A single column of each is read in numpy, which is called sooner.
+    """
+
+    _time_axis = 2
 
     def __init__(
-        self, model: LineReader, params: Mapping[str, Any], height: int, start: Any
+        self, model: LineReader, params: Mapping[str, Any], num_lines: int, height: int
     ) -> None:
         """Takes a network that `onnx.live_step.can_step`.
 
         Args:
           model: the network.
           params: its weights, as numpy arrays.
+          num_lines: S.
           height: rows of a column.
-          start: the memory before the first column, as numpy arrays.
         """
         self._model, self._params, self._height = model, params, height
+        self._numpy = HostReader(model, params)
+        self.memory = self._start = self._numpy.start(num_lines, height)
+        self._structure = jax.tree.structure(self._start)
         self._sessions: dict[bool, Any] = {}
-        self.memory = self._start = start
-        leaves, self._structure = jax.tree.flatten(start)
-        self._num_threads = 1 if len(leaves[0]) <= _MOST_FOR_ONE_THREAD else 0
 
     def size_of(self, num_steps: int) -> int:
         return min(num_steps, _MOST_STEPS)
 
-    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        with_lengths = bool(lengths.min() < steps.shape[2])
-        session, names = self._session(with_lengths)
-        given = [steps, lengths] if with_lengths else [steps]
-        inputs = dict(zip(names, given + jax.tree.leaves(self.memory), strict=True))
-        logits, *after = session.run(None, inputs)
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        given = self._where_fewer(steps, lengths)
+        if steps.shape[2] == 1:
+            logits, self.memory = self._numpy.read(steps, self.memory, given)
+            return logits
+        session, names = self._session(given is not None)
+        arrays = [steps, *([] if given is None else [given]), *jax.tree.leaves(self.memory)]
+        logits, *after = session.run(None, dict(zip(names, arrays, strict=True)))
         self.memory = jax.tree.unflatten(self._structure, after)
-        return np.asarray(logits)
+        return logits
 
     def _session(self, with_lengths: bool) -> tuple[Any, list[str]]:
         if with_lengths not in self._sessions:
             graph = live_step(self._model, self._params, self._height, with_lengths)
-            session = load(graph.model().SerializeToString(), self._num_threads)
+            session = load(graph.model().SerializeToString(), num_threads=1)
             names = [given.name for given in session.get_inputs()]
             self._sessions[with_lengths] = session, names
         return self._sessions[with_lengths]

@@ -1,7 +1,7 @@
 """Live classification of images and clips whose steps (rows, frames, ...) arrive one by one."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -249,13 +249,13 @@ class StreamClassifier(Streams[Belief]):
             beliefs += self._beliefs(logits, lengths)
         return sorted(beliefs, key=lambda belief: belief.stream)
 
-    def _beliefs(self, logits: np.ndarray, lengths: np.ndarray) -> list[Belief]:
+    def _beliefs(self, logits: np.ndarray, lengths: Sequence[int]) -> list[Belief]:
         found = self._activated(logits)
         sure = np.zeros(found.shape[:2], np.bool_)
         if self.rule is not None:
             sure = self.rule.holds(found)
         beliefs = []
-        for stream, length in enumerate(lengths.tolist()):
+        for stream, length in enumerate(lengths):
             for step in range(length):
                 belief = found[stream, step].copy()
                 number, _, decision = self._seen[stream]

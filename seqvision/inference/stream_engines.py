@@ -59,13 +59,12 @@ def create_network(
 
         return DeviceNetwork(read, params, start, num_streams, sizes_of(model.dtype), time_axis=2)
     weights = on_host(params)
-    reader = HostReader(model, weights)
-    memory = reader.start(num_streams, height)
     if engine == "numpy":
-        return HostNetwork(reader, memory, time_axis=2)
+        reader = HostReader(model, weights)
+        return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
     from seqvision.inference.onnx_reader import OnnxReader
 
-    return OnnxReader(model, weights, height, memory)
+    return OnnxReader(model, weights, num_streams, height)
 
 
 def create_classifier_network(
@@ -111,10 +110,9 @@ def classifier_steps(run: Run) -> tuple[int, str]:
 
 
 def _fastest(model: LineReader, num_streams: int, multiplications: int) -> str:
-    is_near = num_streams <= _MOST_ON_HOST or jax.default_backend() == "cpu"
-    if is_near and _has_onnxruntime() and _can_step(model):
-        return "onnxruntime"
-    return "numpy" if _on_host(model.dtype, num_streams, multiplications) else "jax"
+    if not _on_host(model.dtype, num_streams, multiplications):
+        return "jax"
+    return "onnxruntime" if _has_onnxruntime() and _can_step(model) else "numpy"
 
 
 def _check_engine(engine: str, model: LineReader) -> None:

@@ -141,7 +141,7 @@ class LineEvents:
 def read_logits(
     lines: Sequence[LineEvents],
     logits: np.ndarray,
-    lengths: np.ndarray,
+    lengths: Sequence[int],
     sizes: Sequence[int] | None = None,
 ) -> list[Event]:
     """The events of the next columns of lines side by side, line by line.
@@ -149,7 +149,7 @@ def read_logits(
     Args:
       lines: S lines.
       logits: (S, n, K) of their next columns.
-      lengths: (S,), how many of these each line has.
+      lengths: how many of these each line has.
       sizes: how many columns each line has, where they are known to have no more.
     """
     winners = logits.argmax(axis=-1)
@@ -163,7 +163,7 @@ def read_logits(
     # As lists at once: slices of an array take longer than what is done with them.
     rows, probs = winners.tolist(), log_probs.tolist()
     events: list[Event] = []
-    for stream, length in enumerate(lengths.tolist()):
+    for stream, length in enumerate(lengths):
         if not length:
             continue
         line = lines[stream]

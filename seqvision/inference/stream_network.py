@@ -1,7 +1,7 @@
 """The networks of live reading, on the host or compiled for the devices."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -28,18 +28,20 @@ class StreamNetwork(abc.ABC):
     memory: Any
     _start: Any
     """The memory before the first step, as numpy arrays."""
+    _time_axis: int
+    """The axis of the steps."""
 
     @abc.abstractmethod
     def size_of(self, num_steps: int) -> int:
         """How many steps, read or empty, to give it at once."""
 
     @abc.abstractmethod
-    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
         """Logits (S, n, K) of the next steps.
 
         Args:
           steps: uint8; of lines columns (S, height, n, 1), else (S, n, ...).
-          lengths: (S,), how many of them each stream has.
+          lengths: how many of them each stream has.
         """
 
     def start(self, streams: list[int]) -> None:
@@ -56,6 +58,12 @@ class StreamNetwork(abc.ABC):
         """Goes on from a memory of numpy arrays."""
         self.memory = memory
 
+    def _where_fewer(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray | None:
+        """The lengths (S,), or None if each stream has all steps: then nothing is masked."""
+        if min(lengths) == steps.shape[self._time_axis]:
+            return None
+        return np.array(lengths, np.int32)
+
 
 class HostNetwork(StreamNetwork):
     """Steps on the host, in numpy."""
@@ -68,9 +76,9 @@ class HostNetwork(StreamNetwork):
     def size_of(self, num_steps: int) -> int:
         return min(num_steps, _SIZES[-1])
 
-    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        all_read = lengths.min() == steps.shape[self._time_axis]
-        logits, self.memory = self._reader.read(steps, self.memory, None if all_read else lengths)
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        given = self._where_fewer(steps, lengths)
+        logits, self.memory = self._reader.read(steps, self.memory, given)
         return logits
 
 
@@ -108,10 +116,8 @@ class DeviceNetwork(StreamNetwork):
     def size_of(self, num_steps: int) -> int:
         return next((size for size in self._sizes if size >= num_steps), self._sizes[-1])
 
-    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        # A program of its own for the case that no stream ends: it masks nothing.
-        all_read = lengths.min() == steps.shape[self._time_axis]
-        given = None if all_read else lengths
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        given = self._where_fewer(steps, lengths)
         logits, self.memory = self._read(self._params, self.memory, steps, given)
         return np.asarray(logits)
 

@@ -166,7 +166,7 @@ class Streams(abc.ABC, Generic[Event]):
     def _keep(self, kept: tuple[Any, ...]) -> None:
         """Goes on from what `_kept` returned."""
 
-    def _logits(self, steps: dict[int, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _logits(self, steps: dict[int, np.ndarray]) -> Iterator[tuple[np.ndarray, list[int]]]:
         """Logits (S, n, K) of the next steps, and how many each stream has, part by part."""
         axis = self._time_axis
         longest = max([array.shape[axis] for array in steps.values()], default=0)
@@ -179,7 +179,7 @@ class Streams(abc.ABC, Generic[Event]):
 
     def _batch(
         self, steps: dict[int, np.ndarray], begin: int, size: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, list[int]]:
         """The next steps (S, ...), padded to `size`, and how many each stream has."""
         axis = self._time_axis
         if begin == 0 and len(steps) == self.num_streams:  # All of them, and often as many of each.
@@ -187,14 +187,14 @@ class Streams(abc.ABC, Generic[Event]):
             shape = list(arrays[0].shape)
             if shape[axis] == size and all(array.shape == arrays[0].shape for array in arrays):
                 batch = arrays[0] if self.num_streams == 1 else np.concatenate(arrays)
-                return batch.reshape(-1, *shape), np.full(self.num_streams, size, np.int32)
+                return batch.reshape(-1, *shape), [size] * self.num_streams
         before = (slice(None),) * axis
         index = (*before, slice(begin, begin + size))
         parts = {stream: array[index] for stream, array in steps.items()}
         shape = list(next(iter(parts.values())).shape)
         shape[axis] = size
         batch = np.zeros((self.num_streams, *shape), np.uint8)
-        lengths = np.zeros(self.num_streams, np.int32)
+        lengths = [0] * self.num_streams
         for stream, part in parts.items():
             lengths[stream] = part.shape[axis]
             batch[stream][*before, : part.shape[axis]] = part

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -39,7 +40,7 @@ class Given(StreamNetwork):
     def size_of(self, num_steps: int) -> int:
         return num_steps
 
-    def read(self, steps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
         now, self._logits = np.split(self._logits, [steps.shape[2]])
         return now[None]
 
