@@ -50,9 +50,9 @@ class OnnxReader(StreamNetwork):
             return logits
         session, names = self._session(given is not None)
         arrays = [steps, *([] if given is None else [given]), *jax.tree.leaves(self.memory)]
-        logits, *after = session.run(None, dict(zip(names, arrays, strict=True)))
+        outputs, *after = session.run(None, dict(zip(names, arrays, strict=True)))
         self.memory = jax.tree.unflatten(self._structure, after)
-        return logits
+        return self._numpy.logits(outputs)
 
     def _session(self, with_lengths: bool) -> tuple[Any, list[str]]:
         if with_lengths not in self._sessions:

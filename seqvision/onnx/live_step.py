@@ -7,7 +7,6 @@ from seqvision.models.parameters import convolutions
 from seqvision.onnx.graph import Graph, Value
 from seqvision.onnx.layers import Carry, carry_names, has_operator, layers
 from seqvision.onnx.network import Params, in_unit_range
-from seqvision.onnx.readouts import dense
 from seqvision.onnx.sequences import column_block, columns, maps_to_steps
 
 _BEFORE = 2
@@ -21,11 +20,12 @@ def can_step(model: LineReader) -> bool:
 
 
 def live_step(model: LineReader, params: Params, height: int, with_lengths: bool) -> Graph:
-    """`models.line_steps.read_lines`: nothing is computed twice, unlike in `step.network_step`.
+    """`models.line_steps.read_lines` up to the logits.
 
-    Inputs: `inputs` uint8 (S, height, n, 1), the next columns; with lengths `lengths` int32 (S,),
-    how many of them each line has; then the leaves of the carry of `read_lines`. Outputs: `logits`
-    float32 (S, n, K), and the leaves of the carry after each line's last column.
+    Nothing is computed twice, unlike in `step.network_step`, whose memory is plainer. Inputs: `inputs` uint8 (S, height, n, 1), the next columns; with lengths `lengths` int32 (S,),
+    how many of them each line has; then the leaves of the carry of `read_lines`. Outputs: `outputs`
+    float32 (S, n, H) of the last layer, of which `HostReader.logits` makes logits; and the leaves
+    of the carry after each line's last column.
 
     Args:
       model: a network that `can_step`.
@@ -53,8 +53,7 @@ def live_step(model: LineReader, params: Params, height: int, with_lengths: bool
     names, size = carry_names(model.recurrent), ("lines", model.recurrent.hidden_size)
     carry: Carry = [[graph.input(name, "float32", size) for name in parts] for parts in names]
     outputs, after = layers(graph, model.recurrent, params["recurrent"], steps, lengths, carry)
-    logits = dense(graph, params["classifier"], outputs)
-    graph.output("logits", "float32", ("lines", "columns", model.num_classes), logits)
+    graph.output("outputs", "float32", ("lines", "columns", model.recurrent.hidden_size), outputs)
     for name, axes, value in memory:
         graph.output(name, "float32", axes, value)
     for parts, values_after in zip(names, after, strict=True):

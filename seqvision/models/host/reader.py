@@ -7,7 +7,6 @@ import numpy as np
 
 from seqvision.models.host.columns import HostColumns
 from seqvision.models.host.layers import HostLayers
-from seqvision.models.host.product import product
 from seqvision.models.line_reader import LineReader
 
 
@@ -23,7 +22,9 @@ class HostReader:
         """
         self._columns = HostColumns(params.get("columns", {}).get("cnn"))
         self._layers = HostLayers(model.recurrent, params["recurrent"])
-        self._kernel, self._bias = params["classifier"]["kernel"], params["classifier"]["bias"]
+        # Summed in float64: in float32 these sums are most of what logits are wrong by.
+        dense = params["classifier"]
+        self._kernel, self._bias = (dense[name].astype(np.float64) for name in ("kernel", "bias"))
 
     def start(self, num_lines: int, height: int) -> tuple[Any, Any]:
         """The memory before the first column: of the columns, and of the layers."""
@@ -46,4 +47,8 @@ class HostReader:
         inputs = np.divide(columns, np.float32(255), dtype=np.float32)
         steps, before = self._columns.read(inputs, memory[0], lengths)
         outputs, layers = self._layers.read(steps, memory[1], mask)
-        return product(outputs, self._kernel) + self._bias, (before, layers)
+        return self.logits(outputs), (before, layers)
+
+    def logits(self, outputs: np.ndarray) -> np.ndarray:
+        """(S, n, K), of the last layer's outputs (S, n, H)."""
+        return (outputs @ self._kernel + self._bias).astype(np.float32)
