@@ -22,7 +22,9 @@ def can_step(model: LineReader) -> bool:
 def live_step(model: LineReader, params: Params, height: int, with_lengths: bool) -> Graph:
     """`models.line_steps.read_lines` up to the logits.
 
-    Nothing is computed twice, unlike in `step.network_step`, whose memory is plainer. Inputs: `inputs` uint8 (S, height, n, 1), the next columns; with lengths `lengths` int32 (S,),
+    Nothing is computed twice, unlike in `step.network_step`, whose memory is plainer.
+
+    Inputs: `inputs` uint8 (S, height, n, 1), the next columns; with lengths `lengths` int32 (S,),
     how many of them each line has; then the leaves of the carry of `read_lines`. Outputs: `outputs`
     float32 (S, n, H) of the last layer, of which `HostReader.logits` makes logits; and the leaves
     of the carry after each line's last column.
