@@ -4,8 +4,8 @@
 
 Test lines are pushed in random pieces of 0 to 64 columns, many lines side by side, into the
 `--engine` that is asked for. Texts are compared for all of them,
-logits for the first 200. A text that differs, or a logit that differs by more than 1e-5, is exit
-code 1.
+logits for the first 200. A text that differs, or a logit that differs by more than 1e-5 (2e-5 by
+onnxruntime), is exit code 1.
 """
 
 import sys
@@ -23,6 +23,8 @@ from seqvision.errors import UserError
 
 _MOST_DIFFERENCE = 1e-5
 """Of logits, between reading in pieces and as a whole: rounding, of logits of up to some 30."""
+_MOST_OF_ONNXRUNTIME = 2e-5
+"""Its LSTM rounds otherwise: of the default reader 7e-6 from float64, the whole lines' 6e-6."""
 _LINES_OF_LOGITS = 200
 _MOST_COLUMNS = 64
 
@@ -125,6 +127,7 @@ def compare(
         "engine": engine,
         "symbols": sum(map(len, offline)),
         "lines_that_differ": len(differing),
+        "passes": _MOST_DIFFERENCE if engine in ("numpy", "jax") else _MOST_OF_ONNXRUNTIME,
         "largest_difference_of_logits": largest_difference(
             load_run(workdir), lines[: len(logits)], logits
         ),
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = load_test_lines(settings, chosen.lines)
     facts |= compare(chosen.workdir, lines, chosen.seed, chosen.streams, chosen.engine)
     print(report.write(facts, body(facts)))
-    is_equal = facts["largest_difference_of_logits"] <= _MOST_DIFFERENCE  # False for NaN.
+    is_equal = facts["largest_difference_of_logits"] <= facts["passes"]  # False for NaN.
     return int(facts["lines_that_differ"] > 0 or not is_equal)
 
 
@@ -166,7 +169,7 @@ def body(facts: Mapping[str, Any]) -> list[str]:
         f"{facts['lines']} lines, {facts['symbols']} symbols, {facts['streams']} lines side by"
         f" side, engine {facts['engine']}: {facts['lines_that_differ']} texts differ; largest"
         f" difference of logits on the first {facts['lines_of_logits']} lines:"
-        f" {facts['largest_difference_of_logits']:.2e}, at most {_MOST_DIFFERENCE:.0e} passes."
+        f" {facts['largest_difference_of_logits']:.2e}, at most {facts['passes']:.0e} passes."
     ]
 
 
