@@ -39,8 +39,8 @@ def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
     What is as it was in training is left alone: a line that looks like those is only scaled to
     their height. Otherwise ruled lines are taken away, and a tilted line is turned; letters too
     large, too small, too high or too low are brought to the middle of their range; strokes too thin
-    or too thick come a quarter of the way from its end to its middle, since more would close loops
-    or open them. Columns before and after the ink are kept, at the same scale.
+    or too thick come half of the way from its end to its middle, since more would close loops or
+    open them; letters are then smaller by what their strokes grow. Columns before and after the ink are kept, at the same scale.
 
     Args:
       pixels: light ink on dark, of any size; see `line_ink.inked_line`.
@@ -62,7 +62,10 @@ def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
     if (cut := _cut_out(pixels, ink)) is not None:
         return to_scale(cut, looks)
     turned = _turned(work, ink, rise_of(ink) if slope is None else slope, looks)
-    return _thick_as(_in_place(turned, looks, moved=turned is not work), looks)
+    placed = _in_place(turned, looks, moved=turned is not work)
+    if not (growth := _growth(placed, looks)):
+        return resized(placed, looks.height)
+    return _grown(_in_place(turned, looks, moved=True, growth=growth), growth, looks.height)
 
 
 def resized(pixels: Pixels, height: int) -> Pixels:
@@ -99,12 +102,13 @@ def _turned(pixels: Pixels, ink: Ink, slope: float, looks: Looks) -> Pixels:
     return np.asarray(image)
 
 
-def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
+def _in_place(pixels: Pixels, looks: Looks, moved: bool, growth: float = 0.0) -> Pixels:
     """The line with its letters as high as in training, and where they stood, FINE times as large.
 
     Args:
       pixels: in its own margins.
       moved: these are no longer what they were.
+      growth: rows by which strokes, and so letters, will be thicker.
     """
     if (ink := ink_of(pixels)) is None:  # It was turned out of sight.
         return resized(pixels, FINE * looks.height)
@@ -114,8 +118,8 @@ def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
     if not moved and looks.foot.has(scale * foot) and looks.size.has(scale * size):
         return resized(pixels, FINE * looks.height)
     top, bottom = band_of(ink)
-    rows = max(looks.height * size / looks.size.middle, bottom - top)
-    first = foot - rows * looks.foot.middle / looks.height
+    rows = max(looks.height * size / (looks.size.middle - growth), bottom - top)
+    first = foot - rows * (looks.foot.middle - growth / 2) / looks.height
     # All ink has to be in it.
     first = round(max(min(first, top), bottom - rows))
     last = first + round(rows)
@@ -124,18 +128,22 @@ def _in_place(pixels: Pixels, looks: Looks, moved: bool) -> Pixels:
     return resized(padded[first + above : last + above], FINE * looks.height)
 
 
-def _thick_as(pixels: Pixels, looks: Looks) -> Pixels:
-    """The line, FINE times as large, in its height with strokes as thick as in training."""
+def _growth(pixels: Pixels, looks: Looks) -> float:
+    """Rows by which strokes of a line, FINE times as large, are to be thicker; below 0 thinner."""
     now = thickness_of(pixels) / FINE
     if looks.thickness.has(now) or now == 0:
-        return resized(pixels, looks.height)
+        return 0.0
+    least, middle, most = looks.thickness
+    end = least if now < middle else most
+    return min(end + (middle - end) / 2 - now, looks.size.middle / 2)
+
+
+def _grown(pixels: Pixels, growth: float, height: int) -> Pixels:
+    """The line, FINE times as large, in its height with thicker or thinner strokes."""
     ink = pixels >= 128
     # From the edge, inwards.
     depth = scipy.ndimage.distance_transform_edt(ink) - scipy.ndimage.distance_transform_edt(~ink)
     depth -= np.sign(depth) / 2
-    least, middle, most = looks.thickness
-    end = least if now < middle else most
-    more = FINE * (end + (middle - end) / 4 - now) / 2
-    new = ((depth + more + 0.5).clip(0, 1) * 255).round().astype(np.uint8)
-    size = new.shape[1] // FINE or 1, looks.height
+    new = ((depth + FINE * growth / 2 + 0.5).clip(0, 1) * 255).round().astype(np.uint8)
+    size = new.shape[1] // FINE or 1, height
     return np.asarray(Image.fromarray(new).resize(size, Image.Resampling.BOX))
