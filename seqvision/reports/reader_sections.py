@@ -18,7 +18,10 @@ from seqvision.reports.symbols import (
     errors_by_length,
     mistake_words,
     mistakes,
+    named,
     symbol_marks,
+    times,
+    visible,
 )
 from seqvision.runs.saved_run import Run
 
@@ -44,8 +47,8 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
     words = length_words(lengths)
     body = fill(
         "symbols.html",
-        words=[mistake_words(one) for one in found[:3]],
-        rows=found[:_ROWS],
+        words=[mistake_words(one.written, one.read, times(one.number)) for one in found[:3]],
+        rows=[(visible(one.written), visible(one.read), one.number) for one in found[:_ROWS]],
         number=len(found),
         total=len(lines),
         split=split_name,
@@ -61,7 +64,11 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
         marks = reliability(sure, right)
         sentence = calibration_words(marks)
         chart = svg(reliability_figure(marks), sentence)
-        body = fill("charts.html", words=[f"Symbols that were read: {sentence}"], charts=[chart])
+        body = fill(
+            "charts.html",
+            words=[f"Of symbols that were read: {sentence[0].lower()}{sentence[1:]}"],
+            charts=[chart],
+        )
         yield Section("calibration", "Is it as right as it is sure?", body)
 
 
@@ -82,7 +89,7 @@ def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Se
     numbers = worst + unsure
     drawings, names = draw_lines(run, split, numbers), example_names(split, numbers)
     shown = {
-        number: _shown(name, lines[number], drawing)
+        number: _shown(name, drawing)
         for number, name, drawing in zip(numbers, names, drawings, strict=True)
     }
     body = fill(
@@ -97,16 +104,24 @@ def _lines(run: Run, split: Split, split_name: str, lines: list[ReadLine]) -> Se
     return Section("lines", "Lines", body)
 
 
-def _shown(name: str, line: ReadLine, drawing: LineDrawing) -> ShownLine:
+def _shown(name: str, drawing: LineDrawing) -> ShownLine:
+    line = drawing.line
     is_right = line.text == line.truth
     title = f"read as '{line.text}'"
     title += ", as it is written" if is_right else f", written is '{line.truth}'"
-    words = [mistake_words(one) for one in mistakes([line])]
+    words = []
+    for pair in line.pairs:
+        if not pair.is_right:
+            column = drawing.columns_written[pair.place_written]
+            if pair.read:
+                column = drawing.columns_read[pair.place_read]
+            where = f"in column {column}" if column >= 0 else "once"
+            words.append(mistake_words(pair.written, pair.read, where))
     if len(line.text):
         place = int(line.confidences.argmin())
         words.append(
-            f"Least sure: '{line.text[place]}', symbol {place + 1}, with"
-            f" {line.confidences[place]:.1%}."
+            f"Least sure: {named(line.text[place])} in column {drawing.columns_read[place]}, with"
+            f" {line.confidences[place]:.2%}."
         )
     return ShownLine(name, title, is_right, drawing, " ".join(words))
 

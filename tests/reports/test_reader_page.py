@@ -1,6 +1,7 @@
 """The page of a reader, beside plain Python on the rows that `--mode=predict` writes."""
 
 import collections
+import functools
 import json
 import re
 from pathlib import Path
@@ -15,10 +16,12 @@ from seqvision.reports.line_drawing import draw_lines
 from seqvision.reports.symbols import (
     ReadLine,
     TextMistake,
+    aligned,
     errors_by_length,
     mistake_words,
     mistakes,
     symbol_marks,
+    times,
 )
 from seqvision.runs.saved_run import load_run
 from seqvision.runs.trained_data import load_trained_on
@@ -78,12 +81,30 @@ def test_letters_stand_where_their_columns_are(lines: Path) -> None:
         places = [letter.x for letter in drawing.written]
         assert places == sorted(places)
         x, _, width, _ = drawing.picture
+        assert drawing.ticks[:1] == [(x + 1, 0)]
+        middles = [x + 1 + 2 * column for column in drawing.columns_written]
+        assert all(abs(m - place) <= 1 for m, place in zip(middles, places, strict=True))
         assert width == 2 * (4 + 8 * len(text))
         assert all(x <= place <= drawing.width for place in places)
         assert len(drawing.spikes) == len(drawing.read)
         for path, _ in drawing.spikes:
             heights = [float(height) for height in re.findall(r"h2v([\d.]+)", path)]
             assert 0.4 <= max(heights) <= 40
+
+
+def test_words_and_picture_of_a_line_agree(lines: Path, page: Page) -> None:
+    run = load_run(lines / "run")
+    split = load_trained_on(run, run.settings).split("train")
+    for drawing in draw_lines(run, split, range(4)):
+        wrong = [pair for pair in drawing.line.pairs if not pair.is_right]
+        reds = [letter.text for letter in drawing.read if not letter.is_right]
+        missed = [letter.text for letter in drawing.written if not letter.is_right]
+        assert reds == [pair.read.replace(" ", "␣") for pair in wrong if pair.read]
+        assert missed == [pair.written.replace(" ", "␣") for pair in wrong if pair.written]
+        for pair in wrong:
+            columns = drawing.columns_read if pair.read else drawing.columns_written
+            column = columns[pair.place_read if pair.read else pair.place_written]
+            assert mistake_words(pair.written, pair.read, f"in column {column}") in page.text
 
 
 def test_mistakes_by_hand() -> None:
@@ -96,7 +117,7 @@ def test_mistakes_by_hand() -> None:
         ]
     )
     assert found == [TextMistake("u", "a", 2), TextMistake("", " ", 1), TextMistake("c", "", 1)]
-    assert [mistake_words(one) for one in found] == [
+    assert [mistake_words(one.written, one.read, times(one.number)) for one in found] == [
         "'u' was read as 'a' 2 times.",
         "a space was read once where nothing is written.",
         "'c' was missed once.",
@@ -113,6 +134,35 @@ def test_marks_and_lengths_by_hand() -> None:
     assert sure.tolist() == [0.9, 0.6, 0.8, 0.7]
     assert right.tolist() == [True, False, True, True]
     assert errors_by_length(lines) == {1: (0.0, 1), 3: (4 / 6, 2)}
+
+
+@functools.cache
+def best(read: str, written: str) -> tuple[int, int]:
+    """The fewest edits, and minus the most substitutions of those alignments; by recursion."""
+    if not read or not written:
+        return len(read) + len(written), 0
+    differ = read[0] != written[0]
+    ways = [(best(read[1:], written[1:]), (differ, -differ))]
+    ways += [(best(read[1:], written), (1, 0)), (best(read, written[1:]), (1, 0))]
+    return min((edits + more, swaps + fewer) for (edits, swaps), (more, fewer) in ways)
+
+
+def test_an_alignment_has_the_fewest_edits_and_then_the_most_substitutions(
+    rng: np.random.Generator,
+) -> None:
+    texts = ["".join(rng.choice(list("abc"), size)) for size in rng.integers(0, 8, 400)]
+    for read, written in zip(texts[::2], texts[1::2], strict=True):
+        pairs = aligned(read, written)
+        assert "".join(pair.read for pair in pairs) == read
+        assert "".join(pair.written for pair in pairs) == written
+        assert [pair.place_read for pair in pairs if pair.read] == [*range(len(read))]
+        assert [pair.place_written for pair in pairs if pair.written] == [*range(len(written))]
+        wrong = [pair for pair in pairs if not pair.is_right]
+        swaps = sum(bool(pair.read and pair.written) for pair in wrong)
+        assert (len(wrong), -swaps) == best(read, written)
+    # Rather two digits that were taken for others than one that was missed and one too many.
+    wrong = [pair for pair in aligned("20199441", "20189941") if not pair.is_right]
+    assert [(pair.written, pair.read) for pair in wrong] == [("8", "9"), ("9", "4")]
 
 
 def test_edits_are_counted_as_one_by_one(rng: np.random.Generator) -> None:
