@@ -39,12 +39,12 @@ def seen_words(found: StepAccuracy, step_name: str) -> str:
     """The curve of `step_accuracy` as a sentence."""
     last, steps = float(found.accuracy[-1]), len(found.accuracy)
     half = max(1, steps // 2)
-    near = np.flatnonzero(found.accuracy < last - 0.01)
+    near = np.flatnonzero(np.abs(found.accuracy - last) > 0.01)
     enough = int(near[-1]) + 2 if len(near) else 1
-    words = f"With all {steps} {step_name} {last:.1%} are right."
+    words = f"With all {steps} {step_name} {last:.2%} are right."
     if steps > 1:
-        words += f" With the first {half}, it is {found.accuracy[half - 1]:.1%};"
-        words += f" from {step_name.removesuffix('s')} {enough} on at most a point is missing."
+        words += f" With the first {half}, it is {found.accuracy[half - 1]:.2%};"
+        words += f" from {step_name.removesuffix('s')} {enough} on within a point of that."
     return words
 
 

@@ -3,8 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from seqvision.metrics.calibration import BINS, expected_calibration_error
+from seqvision.reports.charts import FIRST, MUTED, REST, chart_style, new_figure, svg
+from seqvision.reports.page import Section, fill
 
 
 class Reliability(NamedTuple):
@@ -45,6 +48,53 @@ def calibration_words(found: Reliability) -> str:
     if abs(gap) >= 0.005:
         verdict = "surer than it is right" if gap > 0 else "less sure than it is right"
     return (
-        f"On average it is {confidence:.1%} sure and {accuracy:.1%} right: {verdict}."
+        f"On average it is {confidence:.2%} sure and {accuracy:.2%} right: {verdict}."
         f" Expected calibration error: {found.ece:.2%}."
     )
+
+
+def calibration_section(confidence: np.ndarray, correct: np.ndarray, of: str = "") -> Section:
+    """The reliability diagram, its bins, and the expected calibration error.
+
+    Args:
+      confidence, correct: (N,), see `reliability`.
+      of: what these predictions are, where they are not the examples.
+    """
+    found = reliability(confidence, correct)
+    words = calibration_words(found)
+    ends = [f"{end / BINS:.2%}" for end in range(BINS + 1)]
+    bins = zip(ends, ends[1:], found.counts, found.confidence, found.accuracy, strict=False)
+    body = fill(
+        "calibration.html",
+        words=f"{of}: {words[0].lower()}{words[1:]}" if of else words,
+        chart=svg(reliability_figure(found), "Reliability diagram"),
+        bins=[one for one in bins if one[2]],
+    )
+    return Section("calibration", "Is it as right as it is sure?", body)
+
+
+def reliability_figure(found: Reliability) -> Figure:
+    """Accuracy against confidence, in bins, and how many predictions each bin has."""
+    bins = len(found.counts)
+    centres, width = (np.arange(bins) + 0.5) / bins, 1 / bins
+    with chart_style():
+        figure, axes = new_figure("how sure it was", "fraction right")
+        axes.bar(centres, found.counts / found.counts.sum(), width, color=REST, label="predictions")
+        axes.plot(
+            [0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as sure as right"
+        )
+        is_used = found.counts > 0
+        axes.plot(
+            found.confidence[is_used],
+            found.accuracy[is_used],
+            "o-",
+            color=FIRST,
+            markersize=4,
+            label="accuracy",
+            clip_on=False,  # A point at 1 is whole.
+        )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        narrow = {"handlelength": 1.2, "columnspacing": 1.0, "handletextpad": 0.5}
+        figure.legend(loc="outside upper center", ncols=3, **narrow)
+    return figure

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-SIZE = (4.4, 2.9)
+SIZE = (4.2, 2.8)
 """Of a chart, in inches."""
 _LOGARITHMIC = 8.0
 
@@ -26,10 +26,11 @@ _COLOURS = {
     "k1": "#010105",
     "k2": "#010106",
     "k3": "#010107",
-    "rest": "#010108",
+    "k4": "#010108",
+    "rest": "#010109",
 }
-INK, MUTED, LINE, FIRST, SECOND, THIRD, FOURTH, REST = _COLOURS.values()
-SERIES = (FIRST, SECOND, THIRD, FOURTH)
+INK, MUTED, LINE, FIRST, SECOND, THIRD, FOURTH, FIFTH, REST = _COLOURS.values()
+SERIES = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 
 _STYLE: Any = {
     "svg.fonttype": "none",  # Text stays text.
@@ -106,7 +107,7 @@ def line_chart(
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("")
         if len(series) > 1:
-            axes.legend(fontsize="small")
+            axes.legend()
     return figure
 
 

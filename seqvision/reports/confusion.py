@@ -43,5 +43,5 @@ def confusion_words(confusion: Confusion, names: Sequence[str]) -> str:
     truth, predicted, times, total = confusion
     return (
         f"{names[truth]} was taken for {names[predicted]}: {times:,} of {total:,} times"
-        f" ({times / total:.1%})."
+        f" ({times / total:.2%})."
     )

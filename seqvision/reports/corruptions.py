@@ -12,6 +12,18 @@ from seqvision.inference.corruption_report import (
 from seqvision.reports.page import Section, fill
 from seqvision.runs.saved_run import Run
 
+# Of n steps, or of the picture; the strength is in the table.
+_WORDS = {
+    "drop": "steps are lost, and those behind them move up",
+    "repeat": "steps come twice",
+    "swap": "neighbouring steps change places",
+    "delay": "from some step on, all come later, after empty ones",
+    "gain_drift": "brightness drifts up or down from the first step to the last",
+    "noise": "each value gets noise of its own",
+    "shift": "the picture moves to one side",
+    "occlusion": "a black square covers a part",
+}
+
 
 def corruption_sections(run: Run) -> Iterator[Section]:
     """One section about all splits that were evaluated so; none where none was."""
@@ -43,12 +55,13 @@ def _table(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         "words": " ".join(words),
         "head": head,
         "rows": list(_cells(rows, shares)),
+        "kinds": [(row[0], _WORDS[row[0]]) for row in rows],
     }
 
 
 def _shares(errors: Iterable[float]) -> list[str]:
     """How dark the cells of some errors are: an error of 1 % is to be seen beside one of 90 %."""
-    return [f"{0.6 * min(1.0, error) ** 0.5:.2f}" for error in errors]
+    return [f"{0.5 * min(1.0, error) ** 0.5:.2f}" for error in errors]
 
 
 def _cells(

@@ -17,6 +17,11 @@ _NAMES = {
 _NO_CURVE = ("step", "seconds", "count", "unfit", "boundary_f1", "latency_median", "latency_p95")
 
 
+def metric_label(name: str) -> str:
+    """A metric in a heading, by its recorded name."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
 def curve_names(rows: list[dict[str, Any]]) -> dict[str, str]:
     """What has a learning curve, with its label: metrics that are known here first."""
     found = {
@@ -25,8 +30,8 @@ def curve_names(rows: list[dict[str, Any]]) -> dict[str, str]:
         for name, value in row.items()
         if isinstance(value, int | float) and name not in _NO_CURVE
     }
-    others = {name: name.replace("_", " ") for name in sorted(found - _NAMES.keys())}
-    return {name: label for name, label in (_NAMES | others).items() if name in found}
+    names = [name for name in _NAMES if name in found] + sorted(found - _NAMES.keys())
+    return {name: metric_label(name) for name in names}
 
 
 def curve_figure(rows: list[dict[str, Any]], name: str) -> Figure:

@@ -10,10 +10,12 @@ from seqvision.reports.beliefs import sureness_words
 from seqvision.reports.examined import Examined, example_arrays, example_names
 from seqvision.reports.film import Film, draw_film
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
-from seqvision.reports.pictures import picture_of, picture_uri
+from seqvision.reports.pictures import frames_of, picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
-_MOST_NAMES = 4
+_RIVALS = ("k2", "k3", "k4")
+_LEAST_SCALE = 0.05
+"""Of the bars: changes of a few points are small."""
 
 
 class Chip(NamedTuple):
@@ -46,10 +48,14 @@ class Example(NamedTuple):
     words: list[str]
 
 
-def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Example]:
-    """Reads examples of the split by their numbers, and looks at each more closely."""
+def read_examples(run: Run, examined: Examined, numbers: list[int]) -> tuple[list[Example], float]:
+    """Reads examples of the split by their numbers, and looks at each more closely.
+
+    Returns:
+      The examples, and the scale of their bars: the change of a probability that fills the room.
+    """
     if not numbers:
-        return []
+        return [], 1.0
     arrays = example_arrays(examined.split, numbers)
     predictor = Predictor(run)
     probabilities = [prediction["probabilities"] for prediction in predictor(arrays)]
@@ -61,7 +67,9 @@ def read_examples(run: Run, examined: Examined, numbers: list[int]) -> list[Exam
     beliefs = [_beliefs(run, array) if examined.step_name else None for array in arrays]
     labels, names = examined.labels[numbers].tolist(), example_names(examined.split, numbers)
     parts = zip(names, labels, arrays, probabilities, beliefs, changes, strict=True)
-    return [_described(run, examined, bands, *part) for part in parts]
+    largest = [float(np.abs(one).max()) for one in changes if one is not None]
+    most = max(_LEAST_SCALE, *largest, 0.0)
+    return [_described(run, examined, bands, most, *part) for part in parts], most
 
 
 def _beliefs(run: Run, array: np.ndarray) -> np.ndarray:
@@ -77,6 +85,7 @@ def _described(
     run: Run,
     examined: Examined,
     bands: Bands | None,
+    most: float,
     name: str,
     label: int,
     array: np.ndarray,
@@ -85,14 +94,22 @@ def _described(
     changes: np.ndarray | None,
 ) -> Example:
     names, winner = run.data.class_names, int(probabilities.argmax())
-    kinds = _kinds(probabilities, beliefs, winner, label)
+    kinds = class_kinds(probabilities, beliefs, winner, label)
     # A film in words and in the drawing: of the frames that it is of.
     shown = array[: len(beliefs)] if beliefs is not None and array.ndim == 4 else array
     picture = picture_of(shown)
     if changes is not None and bands is not None and shown.ndim == 4:
         changes = changes[: bands.count(len(shown))]
     runs_down = bands is None or (bands.axis == 0 and shown.ndim == 3)
-    film = draw_film(picture.shape[:2], runs_down, beliefs, kinds, changes)
+    film = draw_film(
+        picture.shape[:2],
+        runs_down,
+        beliefs,
+        kinds,
+        changes,
+        most=most,
+        frames=frames_of(shown),
+    )
     words = []
     if beliefs is not None:
         words.append(sureness_words(beliefs, names, examined.step_name))
@@ -103,7 +120,7 @@ def _described(
         words.append(f"The film is of the first window of {len(shown)} frames, of {len(array)}.")
     is_right = winner == label
     said = names[winner]
-    title = f"{said}, as it is" if is_right else f"taken for {said}, is {names[label]}"
+    title = f"{said}, right" if is_right else f"taken for {said}, is {names[label]}"
     return Example(
         name=name,
         title=title,
@@ -115,15 +132,14 @@ def _described(
     )
 
 
-def _kinds(
+def class_kinds(
     probabilities: np.ndarray, beliefs: np.ndarray | None, winner: int, label: int
 ) -> list[tuple[int, str]]:
-    """The classes to draw: what was said, what it is, and what else was believed most."""
+    """The classes to draw: what was said, what it is, the runner-up, what was believed most."""
     most = probabilities if beliefs is None else beliefs.max(axis=0)
-    first = [winner] if winner == label else [winner, label]
-    others = [n for n in np.argsort(-most, kind="stable").tolist() if n not in first]
-    named = dict(zip(first, ("k0", "k1"), strict=False))
-    for number, kind in zip(others[: _MOST_NAMES - len(first)], ("k2", "k3"), strict=False):
-        if most[number] >= 0.01:
-            named[number] = kind
-    return list(named.items())
+    named = {label: "k1"} | {winner: "k0"}
+    runner_up = np.argsort(-probabilities, kind="stable")[1:2].tolist()
+    believed = [n for n in np.argsort(-most, kind="stable").tolist() if most[n] >= 0.01]
+    rivals = [n for n in dict.fromkeys(runner_up + believed) if n not in named]
+    named |= dict(zip(rivals, _RIVALS, strict=False))
+    return sorted(named.items(), key=lambda item: item[1])

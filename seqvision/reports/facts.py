@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from seqvision.config.schema import Settings
 from seqvision.config.validation import flatten
 from seqvision.profiling.throughput import flops_text
+from seqvision.reports.curves import metric_label
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.files import ENVIRONMENT
 from seqvision.runs.records import read_metrics, read_record, read_status
@@ -86,15 +87,14 @@ def changed_fields(settings: Settings) -> dict[str, Any]:
     }
 
 
-def result_rows(records: Records) -> list[tuple[str, dict[str, str]]]:
-    """The final metrics of each split as text, the test split first."""
-    metrics: Mapping[str, Any] = records.status.get("metrics", {})
+def result_rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
+    """The metrics of each split as text, the test split first."""
     rows = []
-    for split in sorted(metrics, key=("test", "validation").index):
+    for split in sorted(metrics, key=("test", "validation", "train").index):
         words = format_row(metrics[split])
         words.pop("count", None)
         names = sorted(words, key=lambda name: _FIRST.index(name) if name in _FIRST else 9)
-        rows.append((split, {name.replace("_", " "): words[name] for name in names}))
+        rows.append((split, {metric_label(name): words[name] for name in names}))
     return rows
 
 

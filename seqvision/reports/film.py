@@ -14,7 +14,9 @@ _MOST_STEPS = 112
 _PICTURE, _WIDEST, _TALLEST = 168.0, 320.0, 200.0
 _NARROWEST = 62.0
 """Room for a title."""
-_BELIEF, _TRUTH, _CHANGE, _GAP = 120.0, 20.0, 56.0, 10.0
+_FRAME, _NUMBERED, _NUMBERS = 40.0, 16, 13.0
+"""The least width of a frame, so many of them have this and a number, and the room for these."""
+_BELIEF, _TRUTH, _CHANGE, _GAP = 124.0, 20.0, 64.0, 10.0
 
 
 _Part = tuple[np.ndarray, str]
@@ -36,6 +38,7 @@ class Film(NamedTuple):
       picture: x, y, width and height.
       shapes: areas of the probabilities and bars of the changes.
       titles: x, y and text above each part.
+      numbers: x, y and number below some frames.
     """
 
     width: float
@@ -43,6 +46,7 @@ class Film(NamedTuple):
     picture: tuple[float, float, float, float]
     shapes: list[Shape]
     titles: list[tuple[float, float, str]]
+    numbers: list[tuple[float, float, int]]
 
 
 def draw_film(
@@ -52,6 +56,8 @@ def draw_film(
     kinds: Sequence[tuple[int, str]],
     changes: np.ndarray | None,
     truths: np.ndarray | None = None,
+    most: float = 1.0,
+    frames: Sequence[int] = (),
 ) -> Film:
     """Lays out a film.
 
@@ -62,10 +68,13 @@ def draw_film(
       kinds: numbers of the classes that are drawn, and the classes of their colours.
       changes: (bands,) of a probability, see `occlusion`; None where nothing is blanked.
       truths: (T, K), 1 of the class that each step is; None where a step has none of its own.
+      most: the change that fills its part.
+      frames: numbers of the frames that lie beside each other in the picture.
     """
     height, width = _PICTURE, _PICTURE * size[1] / size[0]
-    if width > _WIDEST or not runs_down:
-        height, width = _WIDEST * size[0] / size[1], _WIDEST
+    widest = max(_WIDEST, _FRAME * min(len(frames), _NUMBERED))
+    if width > widest or not runs_down:
+        height, width = widest * size[0] / size[1], widest
         if height > _TALLEST:
             height, width = _TALLEST, _TALLEST * size[1] / size[0]
     top, titles = 16.0, [(0.0, 11.0, "what it saw")]
@@ -74,13 +83,15 @@ def draw_film(
     # Where the next part begins, across the steps; parts below each other have a title between.
     gap = _GAP if runs_down else _GAP + top
     begin = (max(across, _NARROWEST) if runs_down else across) + gap
+    numbers = _numbers(frames, width, top + height + 10)
+    begin += _NUMBERS * bool(numbers)
     parts: list[tuple[str, float, list[_Part]]] = []
     if beliefs is not None:
         parts.append(("belief after each step", _BELIEF, _areas(beliefs, kinds, along)))
     if truths is not None:
         parts.append(("what it is", _TRUTH, _areas(truths, kinds, along)))
     if changes is not None:
-        parts.append(("if blanked", _CHANGE, _bars(changes, along)))
+        parts.append(("if blanked", _CHANGE, _bars(changes, along, most)))
     for title, extent, drawn in parts:
         extent *= 1.0 if runs_down else 0.7
         x, y = (begin, top) if runs_down else (0.0, top + begin)
@@ -89,7 +100,15 @@ def draw_film(
         begin += extent + gap
     end = begin - gap
     whole = (end, top + along) if runs_down else (along, top + end)
-    return Film(*whole, (0.0, top, width, height), shapes, titles)
+    return Film(*whole, (0.0, top, width, height), shapes, titles, numbers)
+
+
+def _numbers(frames: Sequence[int], width: float, y: float) -> list[tuple[float, float, int]]:
+    """Of all frames; of many of the first, middle and last one."""
+    chosen = np.arange(len(frames))
+    if len(frames) > _NUMBERED:
+        chosen = np.array([0, len(frames) // 2, len(frames) - 1])
+    return [(float((one + 0.5) * width / len(frames)), y, frames[one]) for one in chosen]
 
 
 def _areas(beliefs: np.ndarray, kinds: Sequence[tuple[int, str]], length: float) -> list[_Part]:
@@ -106,12 +125,11 @@ def _areas(beliefs: np.ndarray, kinds: Sequence[tuple[int, str]], length: float)
     return parts
 
 
-def _bars(changes: np.ndarray, length: float) -> list[_Part]:
+def _bars(changes: np.ndarray, length: float, most: float) -> list[_Part]:
     """A bar for each band: how far the probability falls, or rises."""
     edges = np.linspace(0, length, len(changes) + 1)
-    largest = max(0.05, float(np.abs(changes).max()))
     parts = [(_polygon(edges[[0, -1]], np.zeros(1), np.ones(1)), "ground")]
-    for number, change in enumerate(changes / largest):
+    for number, change in enumerate(changes / most):
         if abs(change) > 0.005:
             bar = _polygon(edges[number : number + 2], np.zeros(1), np.array([abs(change)]))
             parts.append((bar, "falls" if change < 0 else "rises"))

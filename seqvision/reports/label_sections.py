@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 
 from seqvision.data.dataset import Split
 from seqvision.data.targets import UNKNOWN
+from seqvision.metrics.scores import defined
 from seqvision.reports.charts import FIRST, SECOND, chart_style, new_figure, svg
 from seqvision.reports.examined import as_it_reads, example_arrays, example_names, predictions_of
 from seqvision.reports.examples import Chip, Example
 from seqvision.reports.film import draw_film
 from seqvision.reports.page import Section, fill
-from seqvision.reports.pictures import picture_of, picture_uri
+from seqvision.reports.pictures import frames_of, picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
 _EXAMPLES = 6
@@ -33,8 +34,13 @@ def label_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]
     chosen = sorted(found, key=lambda name: found[name]["average_precision"] or 0.0)[:_MOST_LABELS]
     found = {name: found[name] for name in found if name in chosen}
     words = label_words(found)
-    body = fill("labels.html", words=words, chart=svg(label_figure(found), words), rows=found)
-    yield Section("labels", "Labels", body)
+    body = fill(
+        "labels.html",
+        words=words,
+        chart=svg(label_figure(found), "AUC and average precision of each label"),
+        rows=found,
+    )
+    yield Section("labels", "Labels", body, defined(scores.values()))
     truths = np.array([label for _, label in examples])
     probabilities = np.array([one["probabilities"] for one, _ in examples])
     yield _examples(run, split, split_name, truths, probabilities)
@@ -61,11 +67,11 @@ def label_figure(found: Mapping[str, Any]) -> Figure:
         ):
             values = [one[name] or 0.0 for one in found.values()]
             axes.barh(places + shift, values, 0.36, color=colour, label=title)
-        axes.set_yticks(places, list(found), fontsize="small")
+        axes.set_yticks(places, list(found))
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         figure.set_figheight(max(figure.get_figheight(), 0.8 + 0.28 * len(found)))
-        figure.legend(loc="outside upper center", ncols=2, fontsize="small")
+        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -103,7 +109,7 @@ def _shown(
     order = np.lexsort((-probabilities, ~(said | (truths == 1))))[:_MOST_CHIPS].tolist()
     chips = [Chip(names[one], float(probabilities[one]), str(kinds[one])) for one in order]
     title = f"{_listed(names, said)}; it has {_listed(names, truths == 1)}"
-    film = draw_film(picture.shape[:2], array.ndim == 3, None, [], None)
+    film = draw_film(picture.shape[:2], array.ndim == 3, None, [], None, frames=frames_of(array))
     uri = picture_uri(picture, array.ndim == 4)
     return Example(name, f"said {title}", bool(right.all()), uri, film, chips, [])
 

@@ -11,7 +11,7 @@ from seqvision.reports.examined import as_it_reads, example_arrays, example_name
 from seqvision.reports.examples import Example
 from seqvision.reports.film import draw_film
 from seqvision.reports.page import Section, fill
-from seqvision.reports.pictures import picture_of, picture_uri
+from seqvision.reports.pictures import frames_of, picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
 _EXAMPLES = 6
@@ -24,11 +24,13 @@ def number_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
     truths, values = read_numbers(run, split)
     words = number_words(truths, values)
     figures = number_figure(truths, values), residual_figure(truths, values)
-    alts = words, "The error of each prediction against the true number."
+    alts = "Each prediction against the true number", "The error of each against the true number"
     charts = [svg(figure, alt) for figure, alt in zip(figures, alts, strict=True)]
     body = fill("charts.html", words=[words], charts=charts)
-    yield Section("numbers", "Predicted and true", body)
-    errors = np.abs(np.where(np.isfinite(truths), values - truths, 0))
+    known = np.isfinite(truths)
+    errors = np.abs(np.where(known, values - truths, 0))
+    metrics = {"mae": float(errors[known].mean())} if known.any() else {}
+    yield Section("numbers", "Predicted and true", body, metrics)
     worst = np.argsort(-errors, kind="stable")[:_EXAMPLES].tolist()
     names, arrays = example_names(split, worst), example_arrays(split, worst)
     shown = [
@@ -87,6 +89,6 @@ def residual_figure(truths: np.ndarray, values: np.ndarray) -> Figure:
 
 def _shown(name: str, array: np.ndarray, truth: float, value: float) -> Example:
     picture = picture_of(array)
-    film = draw_film(picture.shape[:2], array.ndim == 3, None, [], None)
+    film = draw_film(picture.shape[:2], array.ndim == 3, None, [], None, frames=frames_of(array))
     title, words = f"{value:.4g}, is {truth:.4g}", [f"Off by {value - truth:+.4g}."]
     return Example(name, title, False, picture_uri(picture, array.ndim == 4), film, [], words)

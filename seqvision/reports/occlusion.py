@@ -106,4 +106,4 @@ def occlusion_words(changes: np.ndarray, name: str, bands: Bands, length: int) -
     if abs(change) < 1:
         return f"No single {bands.name} matters: blanking one changes {name} by less than a point."
     way = "lowers" if change < 0 else "raises"
-    return f"Blanking {where} {way} {name} most, by {abs(change):.1f} points."
+    return f"Blanking {where} {way} {name} most, by {abs(change):.2f} points."

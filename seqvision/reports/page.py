@@ -1,6 +1,8 @@
 """The page itself: templates filled in. They need jinja2."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,11 +30,13 @@ class Section(NamedTuple):
       anchor: its name in addresses.
       title: its heading.
       body: HTML.
+      metrics: what it measured, by the names of `metrics.jsonl`.
     """
 
     anchor: str
     title: str
     body: Markup
+    metrics: Mapping[str, float] = MappingProxyType({})
 
 
 def fill(template: str, **values: Any) -> Markup:

@@ -21,6 +21,20 @@ def picture_of(array: np.ndarray) -> np.ndarray:
     return columns(array) if array.dtype == np.float32 else strip(array)
 
 
+def frames_of(array: np.ndarray) -> list[int]:
+    """Numbers of the frames of a clip that are beside each other, from 1; of an image none."""
+    if array.ndim == 3:
+        return []
+    shown = range(len(array)) if array.dtype == np.float32 else chosen_frames(len(array))
+    return [number + 1 for number in shown]
+
+
+def chosen_frames(length: int) -> list[int]:
+    """All frames, or the middle one of each part of a long clip."""
+    count = min(length, _MOST_FRAMES)
+    return ((np.arange(count) + 0.5) * length / count).astype(int).tolist()
+
+
 def picture_uri(picture: np.ndarray, of_clip: bool) -> str:
     """Its address; frames beside each other may be wider than an image."""
     return data_uri(picture, largest=1280 if of_clip else _LARGEST)
@@ -53,11 +67,10 @@ def strip(clip: np.ndarray) -> np.ndarray:
       clip: uint8 (T, height, width, channels).
 
     Returns:
-      (height, n * width, channels) of n frames, each the middle one of its part of the clip.
+      (height, n * width, channels) of n frames, see `chosen_frames`.
     """
-    count = min(len(clip), _MOST_FRAMES)
-    chosen = ((np.arange(count) + 0.5) * len(clip) / count).astype(int)
-    frames = clip[chosen]
+    frames = clip[chosen_frames(len(clip))]
+    count = len(frames)
     step = -(-max(frames.shape[1:3]) // _LARGEST_FRAME)
     if step > 1:  # By means of squares of pixels; what is left at the borders is cut off.
         height, width = (size // step * step for size in frames.shape[1:3])

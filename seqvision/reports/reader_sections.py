@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqvision.data.dataset import Split
-from seqvision.reports.calibration import calibration_words, reliability
+from seqvision.reports.calibration import calibration_section
 from seqvision.reports.charts import FIRST, chart_style, new_figure, svg
-from seqvision.reports.classifier_sections import reliability_figure
 from seqvision.reports.examined import example_names, predictions_of
 from seqvision.reports.line_drawing import LineDrawing, draw_lines
 from seqvision.reports.page import Section, fill
@@ -43,6 +42,7 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
     """Reads a split and describes what was found."""
     lines = read_split(run, split)
     found, num_symbols = mistakes(lines), sum(len(line.truth) for line in lines)
+    error_rate = sum(line.edits for line in lines) / max(1, num_symbols)
     lengths = errors_by_length(lines)
     words = length_words(lengths)
     body = fill(
@@ -52,24 +52,16 @@ def reader_sections(run: Run, split: Split, split_name: str) -> Iterator[Section
         number=len(found),
         total=len(lines),
         split=split_name,
-        error_rate=sum(line.edits for line in lines) / max(1, num_symbols),
+        error_rate=error_rate,
         right=sum(line.text == line.truth for line in lines),
     )
-    yield Section("confusions", "Confusions of symbols", body)
+    yield Section("confusions", "Confusions of symbols", body, {"cer": error_rate})
     yield _lines(run, split, split_name, lines)
-    chart = svg(length_figure(lengths), words)
+    chart = svg(length_figure(lengths), "Character error rate by symbols in the line")
     yield Section("lengths", "Errors by length", fill("charts.html", words=[words], charts=[chart]))
     sure, right = symbol_marks(lines)
     if len(sure):
-        marks = reliability(sure, right)
-        sentence = calibration_words(marks)
-        chart = svg(reliability_figure(marks), sentence)
-        body = fill(
-            "charts.html",
-            words=[f"Of symbols that were read: {sentence[0].lower()}{sentence[1:]}"],
-            charts=[chart],
-        )
-        yield Section("calibration", "Is it as right as it is sure?", body)
+        yield calibration_section(sure, right, "Of the symbols that were read")
 
 
 def read_split(run: Run, split: Split) -> list[ReadLine]:

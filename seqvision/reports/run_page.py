@@ -1,6 +1,6 @@
 """The page of one run: which sections it has, in their order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from seqvision.data.dataset import Dataset, Split
@@ -33,6 +33,7 @@ from seqvision.tasks.reading import TextReading
 from seqvision.tasks.regression import Regression
 from seqvision.tasks.step_classification import StepClassification
 
+_LONGEST = 60
 _CURVES = 4
 """So many are seen at once."""
 
@@ -46,6 +47,15 @@ TASK_SECTIONS: dict[type[Task], tuple[Sections, ...]] = {
     StepClassification: (step_sections,),
     MultiLabel: (label_sections,),
     Regression: (number_sections,),
+}
+
+# What each is to say of an example.
+_TASKS: dict[type[Task], str] = {
+    Classification: "a class for each {}",
+    TextReading: "the text of each line",
+    StepClassification: "a class for each frame",
+    MultiLabel: "several labels for each {}",
+    Regression: "a number for each {}",
 }
 
 
@@ -63,23 +73,39 @@ def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
     """
     records = Records.read(run.workdir)
     of_seed = f", seed {run.seed}" if run.settings.num_seeds > 1 else ""
-    sections = [_headline(records), *_curves(records)]
-    for of_task in TASK_SECTIONS.get(type(run.task), ()):
-        sections += of_task(run, dataset.split(split), split)
+    of_task: list[Section] = []
+    for examined in TASK_SECTIONS.get(type(run.task), ()):
+        of_task += examined(run, dataset.split(split), split)
+    found = {name: value for section in of_task for name, value in section.metrics.items()}
+    sections = [_headline(records, run, split, found), *_curves(records), *of_task]
     sections += corruption_sections(run)
     sections.append(_costs(records, run, dataset))
     subtitle = (
-        f"{dataset.title}, {len(dataset.split(split)):,} {split} examples; weights of step"
-        f" {run.step:,}{of_seed}"
+        f"{dataset.title}: {_task_words(run, dataset)}. {len(dataset.split(split)):,} {split}"
+        f" examples, weights of step {run.step:,}{of_seed}"
     )
     write_page(path, run.workdir.absolute().name, subtitle, sections)
 
 
-def _headline(records: Records) -> Section:
+def _task_words(run: Run, dataset: Dataset) -> str:
+    """What the network is to say."""
+    words = _TASKS[type(run.task)].format("clip" if len(dataset.input_shape) == 4 else "image")
+    names = ", ".join(run.data.class_names)
+    return f"{words} ({names})" if 0 < len(names) <= _LONGEST else words
+
+
+def _headline(records: Records, run: Run, split: str, found: Mapping[str, float]) -> Section:
+    """The final result; where there is none yet, what this page found."""
+    metrics, pending = records.status.get("metrics", {}), ""
+    if not metrics:
+        metrics = {split: found} if found else {}
+        pending = f"The run has no final result yet: it is {status_words(records)}."
+        if found:
+            pending += f" The figures above are by this page, at step {run.step:,}."
     body = fill(
         "headline.html",
-        results=result_rows(records),
-        status=status_words(records),
+        results=result_rows(metrics),
+        pending=pending,
         network=network_words(records.settings),
         command=command_of(records),
         changed=changed_fields(records.settings),

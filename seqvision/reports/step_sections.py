@@ -7,9 +7,9 @@ import numpy as np
 
 from seqvision.data.dataset import Split
 from seqvision.data.targets import UNKNOWN
-from seqvision.reports.calibration import calibration_words, reliability
+from seqvision.reports.calibration import calibration_section
 from seqvision.reports.charts import line_chart, svg
-from seqvision.reports.classifier_sections import confusions, reliability_figure
+from seqvision.reports.classifier_sections import confusions
 from seqvision.reports.examined import (
     Examined,
     as_it_reads,
@@ -20,7 +20,7 @@ from seqvision.reports.examined import (
 from seqvision.reports.examples import Chip, Example
 from seqvision.reports.film import draw_film
 from seqvision.reports.page import Section, fill
-from seqvision.reports.pictures import picture_of, picture_uri
+from seqvision.reports.pictures import frames_of, picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
 _EXAMPLES = 6
@@ -73,13 +73,10 @@ def step_sections(run: Run, split: Split, split_name: str) -> Iterator[Section]:
     places = (np.flatnonzero(counts) + 1).tolist()
     figure = line_chart({"accuracy": (places, accuracy[counts > 0].tolist())}, "frame", "accuracy")
     figure.axes[0].set_ylim(0, 1.02)
-    body = fill("charts.html", words=[words], charts=[svg(figure, words)])
+    body = fill("charts.html", words=[words], charts=[svg(figure, "Accuracy in each frame")])
     yield Section("positions", "Accuracy by position", body)
     yield _examples(run, split, split_name, clips)
-    found = reliability(sure, labels == predicted)
-    words = calibration_words(found)
-    body = fill("charts.html", words=[words], charts=[svg(reliability_figure(found), words)])
-    yield Section("calibration", "Is it as right as it is sure?", body)
+    yield calibration_section(sure, labels == predicted)
 
 
 def read_clips(run: Run, split: Split) -> list[ReadClip]:
@@ -108,8 +105,8 @@ def position_words(accuracy: np.ndarray, counts: np.ndarray) -> str:
     if accuracy[worst] == 1:
         return f"All are right, in frame {last + 1}, the last, too, which {counts[last]:,} have."
     return (
-        f"In frame {first + 1} {accuracy[first]:.1%} are right, in frame {last + 1}, the last,"
-        f" {accuracy[last]:.1%} of {counts[last]:,}; the fewest, {accuracy[worst]:.1%}, in frame"
+        f"In frame {first + 1} {accuracy[first]:.2%} are right, in frame {last + 1}, the last,"
+        f" {accuracy[last]:.2%} of {counts[last]:,}; the fewest, {accuracy[worst]:.2%}, in frame"
         f" {worst + 1}."
     )
 
@@ -145,7 +142,9 @@ def _shown(run: Run, name: str, array: np.ndarray, clip: ReadClip) -> Example:
     # Those that are there most, in the order of their names: alike in all clips if they are few.
     most = np.argsort(-(is_of + clip.probabilities).sum(axis=0), kind="stable")[: len(_KINDS)]
     kinds = list(zip(sorted(most.tolist()), _KINDS, strict=False))
-    film = draw_film(picture.shape[:2], False, clip.probabilities, kinds, None, is_of)
+    film = draw_film(
+        picture.shape[:2], False, clip.probabilities, kinds, None, is_of, frames=frames_of(array)
+    )
     right = int(clip.known.sum() - clip.wrong.sum())
     last = clip.probabilities[-1]
     return Example(
@@ -162,7 +161,7 @@ def _shown(run: Run, name: str, array: np.ndarray, clip: ReadClip) -> Example:
 def _wrong_words(clip: ReadClip, names: tuple[str, ...]) -> str:
     wrong = np.flatnonzero(clip.wrong)
     if not len(wrong):
-        return f"In each frame it was at least {clip.sure:.1%} sure."
+        return f"In each frame it was at least {clip.sure:.2%} sure."
     first = int(wrong[0])
     return (
         f"First wrong in frame {first + 1} of {len(clip.truths)}: taken for"

@@ -27,9 +27,9 @@ def check_step_page(text: str, rows: Rows, names: tuple[str, ...]) -> None:
     right = int(np.trace(matrix))
     assert f"{right:,} of {matrix.sum():,} test frames are right" in page.text
     last = max(places)
-    words = f"in frame {last}, the last, {np.mean(places[last]):.1%} of {len(places[last]):,}; "
+    words = f"in frame {last}, the last, {np.mean(places[last]):.2%} of {len(places[last]):,}; "
     least = min(sorted(places), key=lambda place: np.mean(places[place]))
-    assert f"{words}the fewest, {np.mean(places[least]):.1%}, in frame {least}." in page.text
+    assert f"{words}the fewest, {np.mean(places[least]):.2%}, in frame {least}." in page.text
     # The films: those with the most wrong frames first, each with the class that a frame is.
     wrong = sorted(
         (sum(t not in (None, s) for t, s in zip(row["truth"], row["label"], strict=True)), n)
@@ -60,7 +60,7 @@ def check_label_page(text: str, rows: Rows, names: tuple[str, ...], truths: np.n
     off = np.where(np.isfinite(truths), np.abs(probabilities - truths), 0).max(axis=1)
     for one in np.argsort(-off, kind="stable")[:6]:
         for name, probability in zip(names, probabilities[one], strict=True):
-            assert f"{name}: {100 * probability:.1f} %" in page.text
+            assert f"{name}: {probability:.2%}" in page.text
 
 
 def check_number_page(text: str, truths: np.ndarray, values: np.ndarray) -> None:

@@ -75,7 +75,7 @@ def test_the_calibration_is_that_of_the_predictions(classifier_page: str, rows: 
         if inside.any():
             ece += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
     text = Page(classifier_page).text
-    assert f"it is {confidence.mean():.1%} sure and {right.mean():.1%} right" in text
+    assert f"it is {confidence.mean():.2%} sure and {right.mean():.2%} right" in text
     assert f"Expected calibration error: {ece:.2%}." in text
 
 
@@ -90,8 +90,8 @@ def test_the_accuracy_after_each_step_is_that_of_the_predictions(
     found = examine(run, split, "test")
     assert found.beliefs is not None
     np.testing.assert_allclose(step_accuracy(found.beliefs).accuracy, expected)
-    words = f"With all 8 rows {expected[-1]:.1%} are right. With the first 4, it is"
-    assert f"{words} {expected[3]:.1%}" in Page(classifier_page).text
+    words = f"With all 8 rows {expected[-1]:.2%} are right. With the first 4, it is"
+    assert f"{words} {expected[3]:.2%}" in Page(classifier_page).text
     np.testing.assert_array_equal(found.predicted, [row["classes"] for row in rows])
 
 

@@ -12,8 +12,10 @@ from seqvision.metrics.confusion import confusion_matrix
 from seqvision.reports.beliefs import SURE, sureness_words
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import line_chart, svg
+from seqvision.reports.classifier_sections import shades
 from seqvision.reports.confusion import Confusion, commonest
 from seqvision.reports.curves import curve_figure, curve_names, curve_words
+from seqvision.reports.examples import class_kinds
 from seqvision.reports.film import draw_film
 from seqvision.reports.number_sections import number_figure, number_words
 from seqvision.reports.occlusion import Bands, bands_of, occlusion, occlusion_words
@@ -26,7 +28,7 @@ def test_bins_by_hand() -> None:
     np.testing.assert_allclose(found.accuracy[[7, 8, 14]], [1, 0, 1])
     np.testing.assert_allclose(found.confidence[[7, 8, 14]], [0.5, 0.55, 0.98])
     np.testing.assert_allclose(found.ece, (0.5 + 0.55 + 2 * 0.02) / 4)
-    assert "75.2% sure and 75.0% right: about as sure as it is right." in calibration_words(found)
+    assert "75.25% sure and 75.00% right: about as sure as it is right." in calibration_words(found)
 
 
 def test_confusions_in_order() -> None:
@@ -81,11 +83,11 @@ def test_blanking_the_row_that_matters() -> None:
     np.testing.assert_allclose(of_first, [0, 0, -0.8, 0, 0], atol=1e-12)
     np.testing.assert_allclose(of_second, -of_first, atol=1e-12)
     words = occlusion_words(of_first, "cat", bands, 5)
-    assert words == "Blanking row 3 lowers cat most, by 80.0 points."
+    assert words == "Blanking row 3 lowers cat most, by 80.00 points."
     [pairs] = occlusion(brightness, [image], [0], Bands(0, "row", 2))
     np.testing.assert_allclose(pairs, [0, -0.8, 0], atol=1e-12)
     words = occlusion_words(pairs, "cat", Bands(0, "row", 2), 5)
-    assert words == "Blanking rows 3 to 4 lowers cat most, by 80.0 points."
+    assert words == "Blanking rows 3 to 4 lowers cat most, by 80.00 points."
     assert occlusion_words(np.zeros(5), "cat", bands, 5).startswith("No single row matters")
 
 
@@ -121,20 +123,59 @@ def test_a_picture_of_features() -> None:
 
 def test_a_film_by_hand() -> None:
     beliefs = np.array([[0.25, 0.75], [1.0, 0.0]])
-    film = draw_film((10, 20), True, beliefs, [(0, "k0")], np.array([-0.5, 0.25]))
+    film = draw_film((10, 20), True, beliefs, [(0, "k0")], np.array([-0.5, 0.25]), most=0.8)
     # 168 units high and 320 at most wide: here 160 by 320; two steps of 80 from y 16.
     assert film.picture == (0.0, 16.0, 320.0, 160.0)
     rest, first, _, falls, rises = film.shapes
     assert [shape.kind for shape in film.shapes] == ["rest", "k0", "ground", "falls", "rises"]
-    assert first.path == "M360.0 16.0L360.0 96.0L450.0 96.0L450.0 176.0L330.0 176.0L330.0 16.0Z"
-    assert rest.path == "M450.0 16.0L450.0 176.0L330.0 176.0L330.0 16.0Z"
-    assert falls.path.startswith("M516.0 16.0L516.0 96.0")
-    assert rises.path.startswith("M488.0 96.0L488.0 176.0")
-    assert (film.width, film.height) == (516.0, 176.0)
+    assert first.path == "M361.0 16.0L361.0 96.0L454.0 96.0L454.0 176.0L330.0 176.0L330.0 16.0Z"
+    assert rest.path == "M454.0 16.0L454.0 176.0L330.0 176.0L330.0 16.0Z"
+    # Of 64 units that stand for a change of 0.8.
+    assert falls.path.startswith("M504.0 16.0L504.0 96.0")
+    assert rises.path.startswith("M484.0 96.0L484.0 176.0")
+    assert (film.width, film.height) == (528.0, 176.0)
     across = draw_film((10, 20), False, beliefs, [(0, "k0")], None)
     assert [shape.kind for shape in across.shapes] == ["rest", "k0"]
-    # Beside each other: 84 units high below the picture, probabilities upwards.
-    assert across.shapes[1].path.startswith("M0.0 265.0L160.0 265.0L160.0 202.0L320.0 202.0")
+    # Beside each other: 86.8 units high below the picture, probabilities upwards.
+    assert across.shapes[1].path.startswith("M0.0 267.1L160.0 267.1L160.0 202.0L320.0 202.0")
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "numbers"),
+    [(4, 320, [1, 2, 3, 4]), (16, 640, [*range(1, 17)]), (40, 640, [1, 21, 40])],
+)
+def test_frames_are_wide_enough_and_numbered(count: int, width: int, numbers: list[int]) -> None:
+    names = range(1, count + 1)
+    film = draw_film((10, 10 * count), False, np.ones((count, 1)), [], None, frames=names)
+    _, y, *size = film.picture
+    assert size == [width, width / count]
+    assert [number for *_, number in film.numbers] == numbers
+    for place, below, number in film.numbers:
+        assert place == (number - 0.5) * width / count
+        assert y + width / count < below < min(y for _, y, _ in film.titles[1:])
+
+
+def test_the_runner_up_and_what_was_believed_have_colours() -> None:
+    """Of class 7 the network was sure on the way, and of 5 a little; 3 and 1 came close."""
+    beliefs = np.zeros((3, 10))
+    beliefs[0, [7, 5, 8]] = 0.9, 0.06, 0.04
+    beliefs[1, [7, 8, 3]] = 0.3, 0.3, 0.4
+    beliefs[2, [8, 1, 3, 7]] = 0.47, 0.31, 0.21, 0.01
+    of_right = class_kinds(beliefs[-1], beliefs, 8, 8)
+    assert of_right == [(8, "k0"), (1, "k2"), (7, "k3"), (3, "k4")]
+    of_wrong = class_kinds(beliefs[-1], beliefs, 8, 2)
+    assert of_wrong == [(8, "k0"), (2, "k1"), (1, "k2"), (7, "k3"), (3, "k4")]
+    # A runner-up is named however improbable it is, others from 1 % on; none twice.
+    sure = np.array([0.998, 0.0015, 0.0005])
+    assert class_kinds(sure, None, 0, 0) == [(0, "k0"), (1, "k2")]
+    assert class_kinds(sure, None, 0, 1) == [(0, "k0"), (1, "k1")]
+
+
+def test_the_largest_confusion_is_the_darkest() -> None:
+    matrix = np.array([[60, 40, 0], [1, 99, 0], [0, 10, 90]])
+    expected = np.sqrt(np.array([[0, 0.4, 0], [0.01, 0, 0], [0, 0.1, 0]]) / 0.4)
+    np.testing.assert_allclose(shades(matrix), expected)
+    assert not shades(np.diag([3, 4])).any()
 
 
 def test_frames_beside_each_other() -> None:
