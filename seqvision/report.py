@@ -25,6 +25,7 @@ from seqvision.runs.saved_run import load_run
 from seqvision.runs.trained_data import load_trained_on
 from seqvision.runtime.console import say
 from seqvision.sweeps.plan import Plan
+from seqvision.sweeps.table import declared_runs
 
 PAGE = "report.html"
 
@@ -77,12 +78,15 @@ def write_report(
     return target
 
 
-def compare_runs(folders: Sequence[str | Path], output: str | Path) -> Path:
+def compare_runs(
+    folders: Sequence[str | Path], output: str | Path, missing: Sequence[str] = ()
+) -> Path:
     """Writes a page that puts runs side by side, from their records alone.
 
     Args:
       folders: of the runs, at least one.
       output: the `.html` file.
+      missing: names of planned runs that have no folder.
 
     Returns:
       The file, written whole or not at all.
@@ -107,16 +111,18 @@ def compare_runs(folders: Sequence[str | Path], output: str | Path) -> Path:
         raise UserError(left_out[0])
     for line in left_out:
         say(f"left out: {line}")
-    return write_plans(target, root.name, list(plans_of(runs)), root)
+    return write_plans(target, root.name, plans_of(runs, root), root, missing)
 
 
-def write_plans(target: Path, title: str, plans: Sequence[Plan], root: Path) -> Path:
+def write_plans(
+    target: Path, title: str, plans: Mapping[str, Plan], root: Path, missing: Sequence[str] = ()
+) -> Path:
     """Writes a page of planned runs, those of a sweep; see `reports.comparison`."""
     _check_installed()
     from seqvision.reports.comparison import write_comparison
 
     with _explained(target):
-        write_comparison(target, title, plans, root)
+        write_comparison(target, title, plans, root, missing)
     return target
 
 
@@ -227,7 +233,15 @@ def run(
         if inputs and not output:
             raise UserError("--output: missing; name the .html file for the runs of --inputs")
         folders = _matching(inputs or f"{glob.escape(str(workdir))}/*")
-        say(f"report    {compare_runs(folders, output or workdir / PAGE)}")
+        missing = []
+        if not inputs:
+            from seqvision.sweeps.scheduler import TABLE
+
+            declared = declared_runs(workdir / TABLE)
+            places = {name: place for place, name in enumerate(declared)}
+            folders.sort(key=lambda path: places.get(path.name, len(places)))
+            missing = [name for name in declared if name not in {path.name for path in folders}]
+        say(f"report    {compare_runs(folders, output or workdir / PAGE, missing)}")
         return 0
     from absl.flags import FLAGS
 

@@ -51,7 +51,7 @@ def train_sweep(
         from seqvision.report import PAGE, report_at_end, write_plans
 
         title = workdir.absolute().name
-        report_at_end(lambda: write_plans(workdir / PAGE, title, [plan], workdir))
+        report_at_end(lambda: write_plans(workdir / PAGE, title, {"": plan}, workdir))
     return code
 
 

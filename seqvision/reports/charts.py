@@ -54,6 +54,11 @@ _STYLE: Any = {
 }
 
 
+def in_css(colour: str) -> str:
+    """A colour of a chart, for a style sheet."""
+    return {value: f"var(--{name})" for name, value in _COLOURS.items()}.get(colour, colour)
+
+
 @contextlib.contextmanager
 def chart_style() -> Iterator[None]:
     """Figures that are made and saved inside have the colours of the page."""
@@ -78,8 +83,8 @@ def svg(figure: Figure, alt: str) -> Markup:
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    for name, colour in _COLOURS.items():
-        text = text.replace(colour, f"var(--{name})")
+    for colour in _COLOURS.values():
+        text = text.replace(colour, in_css(colour))
     # Names of groups would be there once for each chart of the page.
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px var(--font)", text)

@@ -160,6 +160,6 @@ def seen_figure(examined: Examined) -> Figure:
             points = decided_when_sure(examined.beliefs)
             decided = [(share * steps, right) for share, right in points]
             axes.plot(*zip(*decided, strict=True), color=SECOND, label="each stops when sure")
-            axes.legend(loc="lower right")
+            axes.legend(loc="best")
         axes.set_ylim(0, 1.02)
     return figure

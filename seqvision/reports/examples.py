@@ -14,6 +14,8 @@ from seqvision.reports.pictures import frames_of, picture_of, picture_uri
 from seqvision.runs.saved_run import Run
 
 _RIVALS = ("k2", "k3", "k4")
+_NEAR = 0.1
+"""A second rival that is so probable in the end is named, too."""
 _LEAST_SCALE = 0.05
 """Of the bars: changes of a few points are small."""
 
@@ -138,8 +140,9 @@ def class_kinds(
     """The classes to draw: what was said, what it is, the runner-up, what was believed most."""
     most = probabilities if beliefs is None else beliefs.max(axis=0)
     named = {label: "k1"} | {winner: "k0"}
-    runner_up = np.argsort(-probabilities, kind="stable")[1:2].tolist()
+    rivals = np.argsort(-probabilities, kind="stable")[1:3].tolist()
+    rivals = rivals[: 1 + (probabilities[rivals[-1]] >= _NEAR)]
     believed = [n for n in np.argsort(-most, kind="stable").tolist() if most[n] >= 0.01]
-    rivals = [n for n in dict.fromkeys(runner_up + believed) if n not in named]
+    rivals = [n for n in dict.fromkeys(rivals + believed) if n not in named]
     named |= dict(zip(rivals, _RIVALS, strict=False))
     return sorted(named.items(), key=lambda item: item[1])

@@ -105,10 +105,9 @@ def draw_film(
 
 def _numbers(frames: Sequence[int], width: float, y: float) -> list[tuple[float, float, int]]:
     """Of all frames; of many of the first, middle and last one."""
-    chosen = np.arange(len(frames))
-    if len(frames) > _NUMBERED:
-        chosen = np.array([0, len(frames) // 2, len(frames) - 1])
-    return [(float((one + 0.5) * width / len(frames)), y, frames[one]) for one in chosen]
+    count = len(frames)
+    chosen = range(count) if count <= _NUMBERED else (0, count // 2, count - 1)
+    return [((one + 0.5) * width / count, y, frames[one]) for one in chosen]
 
 
 def _areas(beliefs: np.ndarray, kinds: Sequence[tuple[int, str]], length: float) -> list[_Part]:

@@ -118,6 +118,15 @@ def csv_text(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     return text.getvalue()
 
 
+def declared_runs(table: Path) -> list[str]:
+    """The names of all runs of a sweep, in their order, by its `csv_text`; [] without one."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            return [row["run"] for row in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error):
+        return []
+
+
 def table_lines(plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> Iterator[str]:
     """The table as lines of text, then the reasons of failures, then the best run."""
     metric = plan.metric

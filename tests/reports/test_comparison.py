@@ -11,8 +11,10 @@ from seqvision import report
 from seqvision.config.validation import flatten, nest
 from seqvision.errors import UserError
 from seqvision.report import PAGE, compare_runs, report_at_end, write_plans, write_report
-from seqvision.runs.files import CONFIG, write_json
+from seqvision.runs.files import CONFIG, ENVIRONMENT, write_json
+from seqvision.sweeps.scheduler import TABLE
 from seqvision.sweeps.search_space import grid
+from seqvision.sweeps.table import csv_text, outcome_of
 from tests.data.making import says
 from tests.reports.parsing import Page
 from tests.sweeps.plans import base, plan_of
@@ -65,13 +67,69 @@ def test_a_sweep_has_a_page_of_all_its_runs(tmp_path: Path) -> None:
     plan = plan_of(*grid({"model.cell": ["lstm", "gru"], "optimizer.learning_rate": [1e-3, 1e-1]}))
     write_run(tmp_path / plan.runs[0].name, [0.5, 0.75], test=0.5)
     write_run(tmp_path / plan.runs[1].name, [0.5], "diverged")
-    page = Page(write_plans(tmp_path / PAGE, "cells", [plan], tmp_path).read_text())
+    page = Page(write_plans(tmp_path / PAGE, "cells", {"": plan}, tmp_path).read_text())
     [table] = page.tables
     assert [row[5] for row in table[1:]] == ["done", "diverged", "missing", "missing"]
     assert [row[6:] for row in table[1:3]] == [["lstm", "0.001"], ["lstm", "0.1"]]
     assert "loss or gradient is not finite in step 2" in page.text
+    assert "2 of 4 runs; 2 are missing" in page.text
     charts = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert len(charts) == 3
+
+
+def test_a_sweep_that_was_stopped_names_its_missing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their declared order, which is not that of the folders."""
+    plan = plan_of(*grid({"model.cell": ["lstm", "gru", "janet"]}))
+    for run in (plan.runs[0], plan.runs[1]):
+        write_run(tmp_path / run.name, [0.5], test=0.5)
+        write_json(tmp_path / run.name / CONFIG, nest(flatten(run.settings)))
+    outcomes = [outcome_of(tmp_path / run.name, plan) for run in plan.runs]
+    (tmp_path / TABLE).write_text(csv_text(plan, outcomes))
+    assert main_here(monkeypatch, "--mode=report", f"--workdir={tmp_path}") == 0
+    page = Page((tmp_path / PAGE).read_text())
+    assert "2 of 3 runs; 1 is missing" in page.text
+    assert [row[0].split()[0] for row in page.tables[0][1:]] == [
+        "model.cell=lstm",
+        "model.cell=gru",
+    ]
+    assert "Missing runs model.cell=janet" in page.text
+
+
+def group_of(folder: Path, classes: list[str], **changes: object) -> None:
+    """A run on data with these classes."""
+    write_run(folder, [0.5, 0.75 if "best" in folder.name else 0.625], test=0.5)
+    fields = flatten(base()) | changes
+    write_json(folder / CONFIG, nest(fields))
+    prints = {"train": "ab" * 32, "test": "-".join(classes)}
+    data = {"name": "set", "version": "1", "input_shape": [8, 8, 1], "class_names": classes}
+    write_json(
+        folder / ENVIRONMENT, {"data": data | {"background": "dark", "fingerprints": prints}}
+    )
+
+
+def test_runs_on_other_data_are_not_ranked_together(tmp_path: Path) -> None:
+    many = {"model.hidden_size": 9, "data.batch_size": 3, "seed": 1, "log_every": "7 steps"}
+    many |= {"model.cell": "gru", "model.num_layers": 2, "optimizer.learning_rate": 0.5}
+    group_of(tmp_path / "a", ["x", "y"])
+    group_of(tmp_path / "a_best", ["x", "y"], **many)
+    group_of(tmp_path / "b_best", ["z", "y"])
+    target = tmp_path / "all.html"
+    compare_runs([tmp_path / name for name in ("a", "a_best", "b_best")], target)
+    page = Page(target.read_text())
+    assert page.problems == []
+    results, fields, others = page.tables
+    assert [row[0] for row in results] == ["run", "a", "a_best best"]
+    assert [row[0] for row in others] == ["run", "b_best"]
+    # Six fields (log_every is none of them) for two runs: the runs across.
+    assert fields[0] == ["field", "a", "a_best"] and len(fields) == 7
+    assert ["hidden_size", str(base().model.hidden_size), "9"] in fields
+    assert "Best by validation accuracy: a_best with 75.00%, test 50.00%." in page.text
+    for group in ("set (x, y), by accuracy", "set (z, y), by accuracy"):
+        assert f"Results: {group}" in page.text
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert links == {"#results-1", "#curves-1", "#results-2", "#curves-2"}
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,9 @@ def test_the_runner_up_and_what_was_believed_have_colours() -> None:
     beliefs[1, [7, 8, 3]] = 0.3, 0.3, 0.4
     beliefs[2, [8, 1, 3, 7]] = 0.47, 0.31, 0.21, 0.01
     of_right = class_kinds(beliefs[-1], beliefs, 8, 8)
-    assert of_right == [(8, "k0"), (1, "k2"), (7, "k3"), (3, "k4")]
+    assert of_right == [(8, "k0"), (1, "k2"), (3, "k3"), (7, "k4")]
     of_wrong = class_kinds(beliefs[-1], beliefs, 8, 2)
-    assert of_wrong == [(8, "k0"), (2, "k1"), (1, "k2"), (7, "k3"), (3, "k4")]
+    assert of_wrong == [(8, "k0"), (2, "k1"), (1, "k2"), (3, "k3"), (7, "k4")]
     # A runner-up is named however improbable it is, others from 1 % on; none twice.
     sure = np.array([0.998, 0.0015, 0.0005])
     assert class_kinds(sure, None, 0, 0) == [(0, "k0"), (1, "k2")]
