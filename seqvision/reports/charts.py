@@ -88,6 +88,7 @@ def svg(figure: Figure, alt: str) -> Markup:
     # Names of groups would be there once for each chart of the page.
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px var(--font)", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
     text = re.sub(r"\s*\n\s*", "\n", text)
     label = Markup('<svg role="img" aria-label="{}" class="chart"').format(alt)

@@ -13,7 +13,7 @@ from seqvision.reports.page import Section, fill
 from seqvision.runs.saved_run import Run
 
 # Of n steps, or of the picture; the strength is in the table.
-_WORDS = {
+WORDS = {
     "drop": "steps are lost, and those behind them move up",
     "repeat": "steps come twice",
     "swap": "neighbouring steps change places",
@@ -55,7 +55,7 @@ def _table(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         "words": " ".join(words),
         "head": head,
         "rows": list(_cells(rows, shares)),
-        "kinds": [(row[0], _WORDS[row[0]]) for row in rows],
+        "kinds": [(row[0], WORDS[row[0]]) for row in rows],
     }
 
 

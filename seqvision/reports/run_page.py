@@ -77,7 +77,7 @@ def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
     for examined in TASK_SECTIONS.get(type(run.task), ()):
         of_task += examined(run, dataset.split(split), split)
     found = {name: value for section in of_task for name, value in section.metrics.items()}
-    sections = [_headline(records, run, split, found), *_curves(records), *of_task]
+    sections = [headline(records, run, split, found), *_curves(records), *of_task]
     sections += corruption_sections(run)
     sections.append(_costs(records, run, dataset))
     subtitle = (
@@ -94,7 +94,7 @@ def _task_words(run: Run, dataset: Dataset) -> str:
     return f"{words} ({names})" if 0 < len(names) <= _LONGEST else words
 
 
-def _headline(records: Records, run: Run, split: str, found: Mapping[str, float]) -> Section:
+def headline(records: Records, run: Run, split: str, found: Mapping[str, float]) -> Section:
     """The final result; where there is none yet, what this page found."""
     metrics, pending = records.status.get("metrics", {}), ""
     if not metrics:

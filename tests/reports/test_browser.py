@@ -50,3 +50,37 @@ def test_a_page_is_complete(
         assert box["width"] > 100 and box["height"] > 50
         assert box["x"] + box["width"] <= width
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 300])
+def test_tab_leads_to_what_scrolls(
+    browser: Any, classifier: Path, classifier_page: str, width: int
+) -> None:
+    """And to nothing that does not scroll, but for links and what unfolds."""
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((classifier / "report.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    find = "[...document.querySelectorAll('.wide, pre')]"
+    scrolling = page.evaluate(f"{find}.map(one => one.scrollWidth > one.clientWidth + 1)")
+    found = set()
+    for _ in range(page.locator("a, summary, .wide, pre").count()):
+        page.keyboard.press("Tab")
+        found.add(page.evaluate(f"{find}.indexOf(document.activeElement)"))
+    assert found - {-1} == {place for place, scrolls in enumerate(scrolling) if scrolls}
+    assert any(scrolling) == (width == 300)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_letters_of_charts_are_large_enough(
+    browser: Any, classifier: Path, classifier_page: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((classifier / "report.html").as_uri())
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('svg.chart text')].filter(one => one.textContent.trim())"
+        ".map(one => [one.getScreenCTM(), parseFloat(getComputedStyle(one).fontSize)])"
+        ".map(([turned, size]) => size * Math.hypot(turned.a, turned.b))"
+    )
+    assert len(sizes) > 20 and min(sizes) >= 11
+    page.close()

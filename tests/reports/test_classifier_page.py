@@ -74,7 +74,15 @@ def test_the_calibration_is_that_of_the_predictions(classifier_page: str, rows: 
         inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
         if inside.any():
             ece += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    text = Page(classifier_page).text
+    page = Page(classifier_page)
+    [bins] = [table for table in page.tables if table[0][0] == "how sure"]
+    for edges, count, mean, fraction in bins[1:]:
+        low, high = (float(end.rstrip("%")) / 100 for end in edges.split(" to "))
+        inside = (confidence > low - 1e-4) & (confidence <= high - 1e-4)
+        assert (int(count), fraction) == (inside.sum(), f"{right[inside].mean():.2%}")
+        assert float(mean.rstrip("%")) == pytest.approx(100 * confidence[inside].mean(), abs=0.02)
+    assert sum(int(row[1]) for row in bins[1:]) == len(rows)
+    text = page.text
     assert f"it is {confidence.mean():.2%} sure and {right.mean():.2%} right" in text
     assert f"Expected calibration error: {ece:.2%}." in text
 
@@ -116,6 +124,8 @@ def test_the_examples_are_the_surest_mistakes_and_the_least_sure(
 def test_a_page_needs_nothing_else(classifier_page: str) -> None:
     page = Page(classifier_page)
     assert page.problems == []
+    task = f"a class for each image ({', '.join(NAMES)}). 61 test examples, weights of step"
+    assert task in page.text
     assert len(classifier_page) < 3_000_000
     for tag, attributes in page.tags:
         assert tag not in ("script", "iframe", "object", "i")

@@ -8,12 +8,14 @@ import pytest
 
 from configs import default
 from seqvision.config.validation import validate
+from seqvision.data.corruptions import STRENGTHS
 from seqvision.metrics.confusion import confusion_matrix
 from seqvision.reports.beliefs import SURE, sureness_words
 from seqvision.reports.calibration import calibration_words, reliability
 from seqvision.reports.charts import line_chart, svg
 from seqvision.reports.classifier_sections import shades
 from seqvision.reports.confusion import Confusion, commonest
+from seqvision.reports.corruptions import WORDS
 from seqvision.reports.curves import curve_figure, curve_names, curve_words
 from seqvision.reports.examples import class_kinds
 from seqvision.reports.film import draw_film
@@ -219,3 +221,8 @@ def test_a_chart_takes_the_colours_of_the_page() -> None:
     assert "var(--k0)" in chart and "var(--muted)" in chart
     assert "#0101" not in chart and "mathdefault" not in chart and "<metadata" not in chart
     assert " id=" not in chart.replace('<clipPath id="', "").replace('<path id="m', "")
+    assert "DejaVu" not in chart
+
+
+def test_each_corruption_is_explained() -> None:
+    assert WORDS.keys() == STRENGTHS.keys()

@@ -12,7 +12,10 @@ import pytest
 
 from seqvision.predict import predict_files
 from seqvision.report import write_report
+from seqvision.reports.facts import Records
 from seqvision.reports.line_drawing import draw_lines
+from seqvision.reports.reader_sections import reader_sections
+from seqvision.reports.run_page import headline
 from seqvision.reports.symbols import (
     ReadLine,
     TextMistake,
@@ -61,6 +64,7 @@ def test_the_texts_and_errors_are_those_of_the_predictions(page: Page, rows: Any
         assert f"read as '{row['text']}', {end}" in page.text
     [table] = [table for table in page.tables if table[0] == ["written", "read as", "times"]]
     assert sum(int(times) for *_, times in table[1:]) == sum(edits.values())
+    assert all(cell.strip() for row in table for cell in row)  # A space is ␣.
     for half, name in (([1], "1 symbol"), ([2, 5], "2 to 5 symbols")):
         chosen = [row["truth"] for row in rows if len(row["truth"]) in half]
         rate = sum(edits[text] for text in chosen) / sum(map(len, chosen))
@@ -70,6 +74,23 @@ def test_the_texts_and_errors_are_those_of_the_predictions(page: Page, rows: Any
     words = f"of the 4 train lines: {rate:.2%}; {right} lines are without an error"
     assert words in page.text
     assert page.problems == []
+
+
+def test_an_interrupted_run_has_the_result_of_the_page(lines: Path, rows: Any) -> None:
+    run = load_run(lines / "run")
+    split = load_trained_on(run, run.settings).split("train")
+    metrics = next(reader_sections(run, split, "train")).metrics
+    edits = sum(distance(row["text"], row["truth"]) for row in rows)
+    rate = edits / sum(len(row["truth"]) for row in rows)
+    assert metrics == {"cer": pytest.approx(rate)}
+    records = Records.read(run.workdir)
+    records = records._replace(status={"status": "interrupted", "step": 60})
+    text = Page(headline(records, run, "train", metrics).body).text
+    assert text.startswith(f"train character error rate{rate:.2%}")
+    assert "it is interrupted after 60 steps" in text
+    assert "The figures above are by this page, at step 60." in text
+    without = Page(headline(records, run, "train", {}).body).text
+    assert "character error rate" not in without and "by this page" not in without
 
 
 def test_letters_stand_where_their_columns_are(lines: Path) -> None:
