@@ -24,6 +24,7 @@ from seqvision.reports.number_sections import number_sections
 from seqvision.reports.page import Section, fill, write_page
 from seqvision.reports.reader_sections import reader_sections
 from seqvision.reports.step_sections import step_sections
+from seqvision.reports.symbols import visible
 from seqvision.runs.header import parameter_table, residence
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.base import Task
@@ -90,7 +91,7 @@ def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
 def _task_words(run: Run, dataset: Dataset) -> str:
     """What the network is to say."""
     words = _TASKS[type(run.task)].format("clip" if len(dataset.input_shape) == 4 else "image")
-    names = ", ".join(run.data.class_names)
+    names = ", ".join(map(visible, run.data.class_names))
     return f"{words} ({names})" if 0 < len(names) <= _LONGEST else words
 
 

@@ -73,6 +73,7 @@ def test_the_texts_and_errors_are_those_of_the_predictions(page: Page, rows: Any
     right = list(edits.values()).count(0)
     words = f"of the 4 train lines: {rate:.2%}; {right} lines are without an error"
     assert words in page.text
+    assert "own: the text of each line (␣, a, b). 4 train examples" in page.text
     assert page.problems == []
 
 
