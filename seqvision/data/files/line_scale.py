@@ -40,7 +40,8 @@ def to_scale(pixels: Pixels, looks: Looks) -> Pixels:
     their height. Otherwise ruled lines are taken away, and a tilted line is turned; letters too
     large, too small, too high or too low are brought to the middle of their range; strokes too thin
     or too thick come half of the way from its end to its middle, since more would close loops or
-    open them; letters are then smaller by what their strokes grow. Columns before and after the ink are kept, at the same scale.
+    open them; letters are then smaller by what their strokes grow. Columns before and after the ink
+    are kept, at the same scale.
 
     Args:
       pixels: light ink on dark, of any size; see `line_ink.inked_line`.
