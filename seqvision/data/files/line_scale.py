@@ -136,7 +136,10 @@ def _growth(pixels: Pixels, looks: Looks) -> float:
         return 0.0
     least, middle, most = looks.thickness
     end = least if now < middle else most
-    return min(end + (middle - end) / 2 - now, looks.size.middle / 2)
+    size = looks.size.middle
+    # Letters are then scaled to `size` less the growth, and their strokes with them.
+    growth = (end + (middle - end) / 2 - now) * size / max(size - now, 1)
+    return min(max(growth, -size), size / 2)
 
 
 def _grown(pixels: Pixels, growth: float, height: int) -> Pixels:
