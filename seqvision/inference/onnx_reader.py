@@ -34,11 +34,17 @@ class OnnxReader(StreamNetwork):
           num_lines: S.
           height: rows of a column.
         """
-        self._model, self._params, self._height = model, params, height
         self._numpy = HostReader(model, params)
         self.memory = self._start = self._numpy.start(num_lines, height)
         self._structure = jax.tree.structure(self._start)
-        self._sessions: dict[bool, Any] = {}
+
+        def session(with_lengths: bool) -> tuple[Any, list[str]]:
+            graph = live_step(model, params, height, with_lengths)
+            made = load(graph.model().SerializeToString(), num_threads=1)
+            return made, [given.name for given in made.get_inputs()]
+
+        # Now, since the first push is to take no longer than others. One line has all columns.
+        self._sessions = [session(number > 0) for number in range(min(num_lines, 2))]
 
     def size_of(self, num_steps: int) -> int:
         return min(num_steps, _MOST_STEPS)
@@ -48,16 +54,8 @@ class OnnxReader(StreamNetwork):
         if steps.shape[2] == 1:
             logits, self.memory = self._numpy.read(steps, self.memory, given)
             return logits
-        session, names = self._session(given is not None)
+        session, names = self._sessions[given is not None]
         arrays = [steps, *([] if given is None else [given]), *jax.tree.leaves(self.memory)]
         outputs, *after = session.run(None, dict(zip(names, arrays, strict=True)))
         self.memory = jax.tree.unflatten(self._structure, after)
         return self._numpy.logits(outputs)
-
-    def _session(self, with_lengths: bool) -> tuple[Any, list[str]]:
-        if with_lengths not in self._sessions:
-            graph = live_step(self._model, self._params, self._height, with_lengths)
-            session = load(graph.model().SerializeToString(), num_threads=1)
-            names = [given.name for given in session.get_inputs()]
-            self._sessions[with_lengths] = session, names
-        return self._sessions[with_lengths]

@@ -24,6 +24,7 @@ class HostLayers:
         """
         self._layers = [params[f"layer_{n}"]["cell"] for n in range(recurrent.num_layers)]
         self._hidden_size = recurrent.hidden_size
+        _OPERATIONS.sigmoid(np.zeros(1, np.float32))  # Loads scipy now, not in the first step.
         self._cell, self._refine = CELLS[recurrent.cell], recurrent.options.refine_gates
 
     def start(self, num_sequences: int) -> tuple[Any, ...]:
