@@ -43,8 +43,8 @@ class PenLine:
     def __init__(self, looks: Looks | None, top: float, foot: float, behind: float = 1.0) -> None:
         if looks is None:
             raise ValueError(
-                "looks: there are none; this run does not know how its training lines look, as runs"
-                " of version 0.2.0 and before: train it again, or push columns of your own"
+                "looks: there are none; this run does not know how its training lines look, as"
+                " older runs: train it again, or push columns of your own"
             )
         if not -np.inf < top < np.inf or not -np.inf < foot < np.inf:
             raise ValueError(f"top, foot: {top}, {foot}; give finite numbers")

@@ -124,12 +124,14 @@ def _check_engine(engine: str, model: LineReader) -> None:
         )
     if engine == "onnxruntime" and not _has_onnxruntime():
         raise ValueError(
-            "engine: onnxruntime is not installed: pip install 'seqvision[export]', or choose numpy"
+            "engine: onnxruntime, or onnx, is not installed: pip install 'seqvision[export]', or"
+            " choose numpy"
         )
     if engine == "onnxruntime" and not _can_step(model):
+        others = "numpy or jax" if in_float32(model.dtype) else "jax"
         raise ValueError(
             "engine: onnxruntime reads lstm and gru in float32, without refine gates, and this"
-            " run is another; choose jax"
+            f" run is another; choose {others}"
         )
 
 

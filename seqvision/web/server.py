@@ -178,11 +178,14 @@ async def serve(server: PageServer, host: str, port: int) -> signal.Signals:
         places = [address[0] for address in runner.addresses]
         server.is_open = not all(ipaddress.ip_address(place).is_loopback for place in places)
         name = f"[{host}]" if ":" in host else host
-        say(f"page      http://{name}:{runner.addresses[0][1]}/")
+        port = runner.addresses[0][1]
+        is_any = all(ipaddress.ip_address(place).is_unspecified for place in places)
+        say(f"page      http://{'localhost' if is_any else name}:{port}/")
         if server.is_open:
             say(
-                f"open      whoever reaches {host} can use this page: without a password, not"
-                " encrypted; leave out --host to serve this machine alone"
+                f"open      whoever reaches {'this machine' if is_any else host} can use this page"
+                f" at port {port}: without a password, not encrypted; leave out --host to serve"
+                " this machine alone"
             )
         ended: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
         with _told_of_ends(ended):

@@ -289,8 +289,9 @@ def test_it_ends_with_a_signal(
     assert mode.serve_run(Path(), host, 0) == {"SIGINT": 130, "SIGTERM": 143}[number.name]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     signal.signal(signal.SIGTERM, before)
-    assert said[0].startswith(f"page      http://{host}:")
-    assert (f"whoever reaches {host} can use this page" in said[1]) == (host == "0.0.0.0")
+    address = "localhost" if host == "0.0.0.0" else host
+    assert said[0].startswith(f"page      http://{address}:")
+    assert ("whoever reaches this machine can use this page" in said[1]) == (host == "0.0.0.0")
     assert len(said) == (3 if host == "0.0.0.0" else 2)
     assert capsys.readouterr().out.endswith(f"ended by {number.name}\n")
 
