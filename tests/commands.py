@@ -7,6 +7,7 @@ import sys
 import pytest
 from absl.testing import flagsaver
 
+import seqvision.config.flags  # noqa: F401  (defined here, they outlast `flagsaver`)
 from seqvision.__main__ import main as run_main
 from tests.conftest import QUICK_COMPILATION
 
