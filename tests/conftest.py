@@ -59,7 +59,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # first two do not wait for the same data.
 LONGEST = (
     *("runtime/test_training_together.py", "test_main.py", "test_notebook.py", "test_train.py"),
-    *("training/test_replicas.py", "test_explain.py", "training/test_steps.py"),
+    *("training/test_seed_runs.py", "training/test_replicas.py", "test_explain.py"),
+    *("training/test_steps.py", "test_train_end.py"),
     *("models/test_line_reader.py", "sweeps/test_sweep.py", "models/test_sequences.py"),
     *("test_own_runs.py", "config/test_installed.py", "runtime/test_compilation_cache.py"),
 )

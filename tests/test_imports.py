@@ -98,6 +98,11 @@ def test_files_and_functions_are_short() -> None:
                 assert count <= 60 or has_reason, f"{path}: {node.name} has {count} lines"
 
 
+def test_files_of_tests_are_short() -> None:
+    for path in Path("tests").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
 def test_configs_import_only_ml_collections_combinators_and_each_other() -> None:
     for path in Path("configs").rglob("*.py"):
         described = ("seqvision.sweeps.search_space", "seqvision.tables.rows")

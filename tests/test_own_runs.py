@@ -16,7 +16,7 @@ from seqvision.evaluate import evaluate_run
 from seqvision.predict import predict_files
 from seqvision.train import train_and_evaluate
 from tests.data.making import save_animation, save_frames, save_npz, save_video
-from tests.test_train import assert_same_run, interrupt_at
+from tests.same_run import assert_same_run, interrupt_at
 
 CLASSES = ("nach unten", "vers la gauche", "右へ")
 HEIGHT, WIDTH = 8, 12

@@ -9,7 +9,7 @@ import pytest
 
 from seqvision.config import shipped
 from seqvision.errors import UserError
-from tests.test_main import environment
+from tests.commands import environment
 
 OWN = """
 from configs import default

@@ -103,6 +103,12 @@ def grey_source(train: np.ndarray, test: np.ndarray, symbols: Iterable[str] = "0
     return Dataset("digits", "1", tuple(symbols), splits, train.shape[1:], fingerprints)
 
 
+def as_multiset(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    return sorted(
+        image.tobytes() + bytes([label]) for image, label in zip(images, labels, strict=True)
+    )
+
+
 def assert_equal(left: Dataset, right: Dataset) -> None:
     assert left.class_names == right.class_names
     assert left.input_shape == right.input_shape

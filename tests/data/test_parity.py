@@ -16,7 +16,7 @@ from seqvision.errors import UserError
 from seqvision.runs.trained_data import check_trained_with
 from tests.data.making import grey_source, says
 from tests.data.test_moving_digits import ELBOWS, MOTION, Clips, clips_of, split_of
-from tests.inference.test_stream_classifier import run_of
+from tests.inference.classifier_runs import run_of
 
 PARITY = dataclasses.replace(
     MOTION, task="parity", num_frames=11, min_frames=3, turn=0.0, noise=0.02

@@ -11,7 +11,7 @@ from seqvision.config.validation import validate
 from seqvision.data.synthetic.clip_recipe import ShellGame
 from seqvision.data.synthetic.shell_game import ShellGameSplit, shell_game
 from seqvision.runs.evaluations import evaluation_changes, save_evaluation
-from tests.inference.test_stream_classifier import run_of
+from tests.inference.classifier_runs import run_of
 
 RECIPE = ShellGame(
     cups=3,

@@ -26,7 +26,7 @@ from seqvision.train import train_and_evaluate
 from seqvision.training import streamed
 from tests.data.making import folders as load
 from tests.data.making import npz, says
-from tests.test_train import assert_same_run, interrupt_at
+from tests.same_run import assert_same_run, interrupt_at
 
 
 def silent(line: str) -> None: ...

@@ -13,7 +13,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.synthetic.digit_lines import digit_lines
 from seqvision.data.synthetic.moving_digits import moving_digits
 from tests.conftest import optimized
-from tests.data import test_digit_lines as lines
+from tests.data import soft_digits as lines
 from tests.data import test_moving_digits as clips
 from tests.data.making import grey_source
 

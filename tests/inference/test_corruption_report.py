@@ -28,8 +28,8 @@ from seqvision.runtime.progress import Progress
 from seqvision.tasks.classification_metrics import ClassificationMetrics
 from tests.data import slow_corruptions as slow
 from tests.data.test_corrupted_split import streamed
+from tests.inference.classifier_runs import CLASSES, run_of
 from tests.inference.lines import config_of
-from tests.inference.test_stream_classifier import CLASSES, run_of
 from tests.reports.parsing import Page
 
 

@@ -12,7 +12,7 @@ from seqvision.inference.decision import DecisionRule
 from seqvision.inference.decision_curve import THRESHOLDS, decision_curve
 from seqvision.inference.stream_classifier import StreamClassifier
 from seqvision.runs.saved_run import Run
-from tests.inference.test_stream_classifier import examples, run_of
+from tests.inference.classifier_runs import examples, run_of
 
 
 def live(run: Run, split: ArraySplit, rule: DecisionRule | None) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from seqvision.inference.belief_screen import BeliefScreen
 from seqvision.inference.predictor import Predictor
 from seqvision.read import _classify, read_files
 from seqvision.train import train_and_evaluate
-from tests.inference.test_stream_classifier import examples, run_of
+from tests.inference.classifier_runs import examples, run_of
 
 
 @pytest.fixture

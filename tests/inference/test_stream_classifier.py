@@ -1,8 +1,5 @@
 """Live classification says after each step what the network says of all steps so far."""
 
-import dataclasses
-import pickle
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,75 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import default
-from seqvision.config.validation import validate
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
-from seqvision.inference.decision import DecisionRule
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_classifier import Belief, StreamClassifier
 from seqvision.inference.stream_network import DeviceNetwork, HostNetwork
-from seqvision.models import create_model
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.readouts import READOUTS
-from seqvision.runs.data_facts import DataFacts
 from seqvision.runs.saved_run import Run
-from seqvision.tasks.classification import Classification
+from tests.inference.classifier_runs import (
+    CLASSES,
+    examples,
+    probabilities,
+    pushed,
+    run_of,
+    steps_of,
+)
 from tests.models import numpy_cells
-
-CLASSES = tuple("abcde")
-SHAPES = {"rows": (7, 5, 1), "columns": (5, 6, 2), "pixels": (3, 4, 2), "frames": (6, 5, 7, 3)}
-
-
-def run_of(sequence: str = "rows", window: int = 0, **fields: Any) -> Run:
-    """A run of random weights, large enough that beliefs differ from step to step."""
-    config, shape = default.get_config(), SHAPES.get(sequence, (7, 5, 1))
-    config.model.sequence = sequence
-    config.data.window = window
-    if window:
-        config.data.source, config.data.path, config.data.kind = "npz", "clips.npz", "clips"
-    options = {"hidden_size": 6, "cnn_channels": (3, 4)} | fields
-    model = create_model(num_classes=len(CLASSES), sequence=sequence, **options)
-    rng = np.random.default_rng(5)
-    inputs = jnp.zeros((1, *shape), jnp.float32)
-    shapes: Any = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    params = jax.tree.map(
-        lambda leaf: rng.normal(0, 0.7, leaf.shape).astype(np.float32), shapes["params"]
-    )
-    facts = DataFacts("made", "1.0.0", shape, CLASSES, "dark", {})
-    per_step = options.get("readout") == "per_step"
-    task = Classification(CLASSES, per_step=per_step)
-    return Run(Path("run"), validate(config), facts, task, model, params, step=1, seed=0)
-
-
-@pytest.fixture(scope="module")
-def rows() -> Run:
-    return run_of()
-
-
-def steps_of(run: Run, example: np.ndarray) -> np.ndarray:
-    """An image or clip, its steps along its first axis."""
-    sequence = run.settings.model.sequence
-    if sequence == "pixels":
-        return example.reshape(-1, example.shape[-1])
-    return example.swapaxes(0, 1) if sequence == "columns" else example
-
-
-def pushed(run: Run, steps: np.ndarray) -> np.ndarray:
-    """Steps as they are pushed."""
-    return steps.swapaxes(0, 1) if run.settings.model.sequence == "columns" else steps
-
-
-def probabilities(beliefs: list[Belief]) -> np.ndarray:
-    return np.array([belief.probabilities for belief in beliefs])
-
-
-def examples(rng: np.random.Generator, run: Run, count: int) -> np.ndarray:
-    """Noise; frames differ in brightness, or to the network they would be much the same."""
-    inputs = rng.integers(0, 256, (count, *run.data.input_shape), np.uint8)
-    if run.data.of_clips:
-        inputs = (inputs * rng.random((*inputs.shape[:2], 1, 1, 1))).astype(np.uint8)
-    return inputs
 
 
 def expected_of(run: Run, clips: np.ndarray) -> np.ndarray:
@@ -226,162 +171,6 @@ def test_bfloat16_is_compiled(rng: np.random.Generator) -> None:
     clips = examples(rng, run, 32)
     found = in_pieces(rng, run, StreamClassifier(run, 32), clips)
     np.testing.assert_allclose(found, expected_of(run, clips), atol=1e-5)
-
-
-@pytest.mark.parametrize("rule", ["probability:0.4", "margin:0.2"])
-def test_a_class_is_decided_on_once(rng: np.random.Generator, rows: Run, rule: str) -> None:
-    classifier, decided_early = StreamClassifier(rows, rule=rule), 0
-    for image in examples(rng, rows, 20):
-        beliefs = [belief for row in image for belief in classifier.push(row[None])]
-        first, second = np.sort(probabilities(beliefs))[:, :-3:-1].T
-        sure = {"probability:0.4": first >= 0.4, "margin:0.2": first - second >= 0.2}[rule]
-        at = int(sure.argmax()) if sure.any() else 6
-        decided_early += at < 6
-        assert [belief.decided for belief in beliefs] == [step >= at for step in range(7)]
-        decision = beliefs[at].classes
-        assert [b.decision for b in beliefs] == [None] * at + [decision] * (7 - at)
-        assert classifier.finish()[0].decision == decision
-    assert decided_early > 3
-    classifier.push(image[:3])
-    [last] = classifier.finish()
-    assert (last.step, last.decided) == (3, True)
-
-
-@pytest.mark.parametrize(
-    ("rule", "message"),
-    [
-        ("probability", "'probability' is not understood; write probability or margin, a colon"),
-        (0.9, "decision rule 0.9 is not understood; .* such as probability:0.95"),
-        (("probability", 0.9), "is not understood"),
-        ("margin:x", "'margin:x' is not understood"),
-        ("entropy:0.9", "'entropy' is not known; choose probability or margin"),
-        ("margin:1.5", "margin:1.5: the threshold must be above 0 and at most 1"),
-        ("margin:nan", "the threshold must be above 0"),
-        ("margin:0", "the threshold must be above 0"),
-    ],
-)
-def test_rules_that_are_none(rows: Run, rule: Any, message: str) -> None:
-    classifier = StreamClassifier(rows, rule="margin:0.5")
-    with pytest.raises(UserError, match=message):
-        classifier.rule = rule
-    assert classifier.rule == DecisionRule("margin", 0.5)
-    classifier.rule = None
-    assert classifier.rule is None
-
-
-@pytest.mark.parametrize("num_streams", [2, 18])
-def test_saved_restored_and_reset(rng: np.random.Generator, rows: Run, num_streams: int) -> None:
-    rule = DecisionRule("probability", 0.35)
-    first, second = (StreamClassifier(rows, num_streams, rule) for _ in range(2))
-    images = examples(rng, rows, 2)
-    expected = probabilities(first.push({0: images[0], 1: images[1][:5]}))
-    decisions = [belief.decision for belief in first.finish([0, 1])]
-    beliefs = first.push({0: images[0][:4], 1: images[1][:2]})
-    saved = pickle.dumps(first.save())
-    first.push({0: images[1][:1]})
-    second.push({1: images[0][:5]})
-    for classifier in (first, second):
-        classifier.restore(pickle.loads(saved))
-        found = beliefs + classifier.push({1: images[1][2:5], 0: images[0][4:]})
-        found.sort(key=lambda belief: belief.stream)
-        np.testing.assert_allclose(probabilities(found), expected, atol=1e-6)
-        assert [belief.decision for belief in classifier.finish([0, 1])] == decisions
-    second.push({0: images[1][:3], 1: images[1][:3]})
-    second.reset(0)
-    again = second.push({0: images[0], 1: images[1][3:5]})
-    np.testing.assert_allclose(probabilities(again[:7]), expected[:7], atol=1e-6)
-    np.testing.assert_allclose(probabilities(again[7:]), expected[-2:], atol=1e-6)
-    state = second.save()
-    for damaged in (
-        state._replace(memory=state.memory[0]),
-        *(
-            state._replace(streams=(seen,) * num_streams)
-            for seen in (
-                (1, None, None),
-                (99, np.full(5, 0.2, np.float32), None),
-                (3, np.full(5, 0.2, np.float32), 5),
-                (3, np.full(5, 20, np.float32), None),
-                (3, np.full(5, np.nan, np.float32), None),
-                (3, np.full(5, 0.2), None),
-                (True, np.full(5, 0.2, np.float32), None),
-                (0, None, 2),
-                "seven",
-                None,
-            )
-        ),
-        state._replace(streams=None),
-        state._replace(memory=jax.tree.map(lambda leaf: leaf * np.nan, state.memory)),
-    ):
-        with pytest.raises(ValueError, match="the state is damaged"):
-            second.restore(damaged)
-    with pytest.raises(ValueError, match="streams; this classifier has 3"):
-        StreamClassifier(rows, 3).restore(state)
-    with pytest.raises(ValueError, match="the state is of another network than this classifier"):
-        StreamClassifier(run_of(cell="gru"), num_streams).restore(state)
-
-
-def test_bad_steps_change_nothing(rng: np.random.Generator, rows: Run) -> None:
-    image = examples(rng, rows, 1)[0]
-    classifier = StreamClassifier(rows, 2)
-    expected = probabilities(classifier.push({0: image, 1: image[:2]}))
-    classifier.reset([0, 1])
-    classifier.push({0: image[:4], 1: image[:2, :, 0]})
-    floats = image / np.float32(255)
-    floats[3, 2] = np.nan
-    for steps, message in [
-        ({1: image[:1], 0: image[:, :4]}, r"uint8 \(7, 4, 1\); this run reads uint8 \(any number"),
-        ({1: image[:1], 0: image[0, :, 0]}, r"rows are uint8 \(5,\); .* of rows, 5, 1\)"),
-        ({1: image[:1], 0: np.repeat(image, 3, axis=2)}, r"\(7, 5, 3\)"),
-        ({1: image[:1], 0: image / 255}, r"rows are float64 \(7, 5, 1\)"),
-        ({1: image[:1], 0: floats}, "NaN in row 3 of them"),
-        ({1: image[:1], 0: image[:4]}, r"stream 0: 4 more rows after 4 of 7; .* call finish\(0\)"),
-        ({1: image[:1], 2: image}, "stream 2: this classifier has streams 0 to 1"),
-        ({1: image[:1], "0": image}, "stream '0'"),
-        (image, "rows of which stream"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            classifier.push(steps)
-    assert classifier.push({0: image[:0], 1: np.zeros((0, 5))}) == []
-    beliefs = classifier.push({0: image[4:]})
-    np.testing.assert_allclose(probabilities(beliefs), expected[4:7], atol=1e-6)
-    np.testing.assert_allclose(classifier.finish(1)[0].probabilities, expected[-1], atol=1e-6)
-    with pytest.raises(ValueError, match="stream 5"):
-        classifier.reset(5)
-    with pytest.raises(ValueError, match="whole number from 1"):
-        StreamClassifier(rows, 0)
-
-
-def test_a_window_is_the_end(rng: np.random.Generator) -> None:
-    run = run_of("frames", window=4)
-    clip = examples(rng, run, 1)[0]
-    classifier = StreamClassifier(run)
-    beliefs = classifier.push(clip[:4])
-    assert beliefs[-1].decided
-    with pytest.raises(ValueError, match=r"1 more frames after 4 of 4; .*config\.data\.window"):
-        classifier.push(clip[4:5])
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"bidirectional": True}, "it reads in both directions, and needs the whole input"),
-        ({"sequence": "cnn"}, "CNNFeatures"),
-        ({"sequence": "cnn_rows"}, "CNNRows"),
-        ({"sequence": "patches", "patch_size": 1}, "Patches"),
-        ({"sequence": "permuted_pixels"}, r"Pixels.*from Python: Predictor"),
-    ],
-)
-def test_what_needs_whole_images_says_so(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=rf"^run: .*{message}"):
-        StreamClassifier(run_of(**fields))
-
-
-def test_a_run_that_reads_text_says_so(rows: Run) -> None:
-    config = default.get_config()
-    config.model.sequence, config.model.readout = "columns", "per_step"
-    config.data.source = "digit_lines"
-    with pytest.raises(UserError, match=r"reads text and knows no classes; .* StreamReader"):
-        StreamClassifier(dataclasses.replace(rows, settings=validate(config)))
 
 
 def test_much_work_is_not_for_the_host() -> None:

@@ -17,17 +17,25 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from seqvision.models import create_model
-from seqvision.models.cells import CELLS
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution import choose, measured_times
-from seqvision.models.execution.choose import choose_execution
-from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from seqvision.models.recurrent import Recurrent, RecurrentStack
 from seqvision.runtime.mesh import create_mesh
 from tests.models import numpy_cells
+from tests.models.random_layers import (
+    CELL_NAMES,
+    PATHS,
+    as_float64,
+    assert_roughly,
+    random_array,
+    random_carry,
+    random_params,
+    random_weights,
+    spread_lengths,
+    total,
+    with_nan_padding,
+)
 
-CELL_NAMES, PATHS = ("lstm", "gru"), ("scan", "fused")
 YNN = "xla_cpu_experimental_ynn_fusion_type"
 YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
 
@@ -62,59 +70,12 @@ LONG = [
 """So many steps that the gradient of the weights is that of eight at once."""
 
 
-def random_array(rng: np.random.Generator, *shape: int) -> Any:
-    return jnp.asarray(0.7 * rng.normal(size=shape), jnp.float32)
-
-
-def random_params(rng: np.random.Generator, layer: Any, input_size: int) -> Any:
-    shapes = jax.eval_shape(layer.init, jax.random.key(0), jnp.zeros((1, 1, input_size)))
-    return jax.tree.map(lambda leaf: random_array(rng, *leaf.shape), shapes["params"])
-
-
-def random_carry(rng: np.random.Generator, cell: str, batch: int, hidden: int) -> Any:
-    first, second = (random_array(rng, batch, hidden) for _ in range(2))
-    return (first, second) if cell == "lstm" else second
-
-
-def spread_lengths(batch: int, num_steps: int) -> np.ndarray:
-    return np.linspace(num_steps, 0, batch).round().astype(np.int32)
-
-
-def with_nan_padding(inputs: Any, lengths: np.ndarray) -> Any:
-    padding = np.arange(inputs.shape[1])[None] >= lengths[:, None]
-    return jnp.where(padding[..., None], np.float32(np.nan), inputs)
-
-
-def as_float64(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
-
-
 def assert_close(found: Any, expected: Any, tolerance: float = 2e-5) -> None:
     """Equal but for `tolerance` times the largest entry (or 1) of each array."""
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         scale = max(1.0, np.abs(np.asarray(other, np.float64)).max(initial=0))
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
-
-
-def assert_roughly(found: Any, expected: Any, share: float) -> None:
-    """The difference is a small share of each array, in Euclidean length."""
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        one, other = np.float64(one), np.float64(other)
-        assert np.linalg.norm(one - other) <= share * np.linalg.norm(other)
-
-
-def total(outputs: Any, end: Any, weights: Any, asked: str) -> Any:
-    """A different multiple of every number that is asked for."""
-    read = {"outputs": outputs, "carry": end, "both": (outputs, end)}[asked]
-    used = {"outputs": weights[0], "carry": weights[1], "both": weights}[asked]
-    return sum(
-        (a * b).sum() for a, b in zip(jax.tree.leaves(read), jax.tree.leaves(used), strict=True)
-    )
-
-
-def random_weights(rng: np.random.Generator, outputs: Any, end: Any) -> Any:
-    return jax.tree.map(lambda leaf: random_array(rng, *leaf.shape), (outputs, end))
 
 
 # --- one layer, against each other and against float64 ---
@@ -303,78 +264,6 @@ def test_a_network_behind_a_cnn_has_the_same_gradients(rng: np.random.Generator)
     assert_roughly(fused, scan, 1e-4)
 
 
-# --- precision ---
-
-
-@pytest.mark.parametrize(
-    ("cell", "input_size", "option"),
-    [
-        ("lstm", 3, ""),
-        ("lstm", 3, "lengths"),
-        ("lstm", 3, "reverse"),
-        ("lstm", 3, "dropout"),
-        ("gru", 30, ""),
-    ],
-)
-def test_bfloat16_products(
-    rng: np.random.Generator, cell: str, input_size: int, option: str
-) -> None:
-    inputs = random_array(rng, 4, 6, input_size).astype(jnp.bfloat16)
-    rough, exact = jnp.dtype("bfloat16"), jnp.dtype("float32")
-    layers = [
-        Recurrent(
-            cell,
-            5,
-            recurrent_dropout=0.4 if option == "dropout" else 0.0,
-            reverse=option == "reverse",
-            execution=path,
-            dtype=dtype,
-        )
-        for path, dtype in (*((path, rough) for path in PATHS), ("fused", exact))
-    ]
-    lengths = jnp.asarray(spread_lengths(4, 6)) if option == "lengths" else None
-    params = random_params(rng, layers[0], input_size)
-    params = jax.tree.map(lambda leaf: leaf / np.float32(np.sqrt(input_size)), params)
-    weights = random_weights(rng, jnp.zeros((4, 6, 5)), random_carry(rng, cell, 4, 5))
-
-    def loss(params: Any, inputs: Any, layer: Recurrent) -> Any:
-        outputs, end = layer.apply(
-            {"params": params}, inputs, lengths, train=True, rngs={"dropout": jax.random.key(1)}
-        )
-        return total(outputs, end, weights, "both"), (outputs, end)
-
-    def read(params: Any, inputs: Any) -> Any:
-        return [jax.grad(loss, (0, 1), has_aux=True)(params, inputs, layer) for layer in layers]
-
-    scan, fused, float32 = jax.jit(read)(params, inputs)
-    # A bfloat16 has 8 binary digits: one rounding is up to 0.4 % off.
-    assert_roughly(fused, scan, 0.03)
-    assert_roughly(fused, float32, 0.03)
-    (of_params, of_inputs), (outputs, end) = fused
-    assert {leaf.dtype for leaf in jax.tree.leaves((of_params, outputs, end))} == {exact}
-    assert of_inputs.dtype == rough
-    assert not np.array_equal(outputs, float32[1][0])
-
-
-@pytest.mark.parametrize("cell", CELL_NAMES)
-@pytest.mark.parametrize("input_size", [3, 30])
-def test_every_product_is_of_bfloat16(cell: str, input_size: int) -> None:
-    layer = Recurrent(cell, 5, execution="fused", dtype=jnp.dtype("bfloat16"))
-    inputs = jnp.zeros((4, 6, input_size), jnp.bfloat16)
-    params = jax.eval_shape(layer.init, jax.random.key(0), inputs)
-
-    def loss(params: Any, inputs: Any) -> Any:
-        return layer.apply(params, inputs)[0].sum()
-
-    program = jax.make_jaxpr(jax.grad(loss, (0, 1)))(params, inputs)
-    products = equations(program, "dot_general")
-    assert {var.aval.dtype for product in products for var in product.invars} == {
-        np.dtype("bfloat16")
-    }
-    (*_, back) = equations(program, "scan")
-    assert {np.dtype("float32")} == {var.aval.dtype for var in back.outvars}
-
-
 # --- many seeds, many devices ---
 
 
@@ -437,102 +326,3 @@ def test_devices_that_share_a_batch_or_a_layer(
         check_vma=False,
     )
     assert_close(jax.jit(shared)(params, inputs, lengths), (value, of_params, of_inputs))
-
-
-# --- what is computed, and what is chosen ---
-
-
-def equations(program: Any, name: str) -> list[Any]:
-    """All of that name, inside loops as well."""
-    found = []
-    for equation in program.jaxpr.eqns:
-        found += [equation] if equation.primitive.name == name else []
-        for part in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")
-        ):
-            if hasattr(part, "jaxpr"):
-                found += equations(part, name)
-    return found
-
-
-@pytest.mark.parametrize("cell", CELL_NAMES)
-def test_what_no_one_asks_for_is_not_computed(cell: str) -> None:
-    layer, inputs = Recurrent(cell, 5, execution="fused"), jnp.zeros((3, 8, 2))
-    params = jax.eval_shape(layer.init, jax.random.key(0), inputs)
-
-    def program(asked: str, *argnums: int) -> Any:
-        def loss(params: Any, inputs: Any) -> Any:
-            outputs, end = layer.apply(params, inputs)
-            return outputs.sum() if asked == "outputs" else jax.tree.leaves(end)[-1].sum()
-
-        return jax.make_jaxpr(jax.grad(loss, argnums))(params, inputs)
-
-    # Two steps stand in the body of the loop, and each needs one product for its inputs' gradient.
-    products = [len(equations(program("last", *of), "dot_general")) for of in ((0,), (0, 1))]
-    assert products[1] - products[0] == 2
-    # The loop back reads a gradient of the outputs only where there is one.
-    sizes = [len(equations(program(asked, 0), "scan")[-1].invars) for asked in ("last", "outputs")]
-    assert sizes[1] - sizes[0] == 1
-
-
-def test_the_choice_of_a_path() -> None:
-    for cell in CELLS:
-        can_fuse = cell in CELL_NAMES
-        assert CellOptions(refine_gates=True).needs_scan
-        assert not CellOptions("chrono", 2.0, recurrent_init="identity").needs_scan
-        assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
-        assert choose_execution("auto", cell, 512, "float32", needs_scan=True) == "scan"
-        assert choose_execution("scan", cell, 512, "float32", needs_scan=True) == "scan"
-        if can_fuse:
-            assert choose_execution("fused", cell, 16, "float32") == "fused"
-        for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
-            for refine in (True,) if fits else (False, True):
-                with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
-                    choose_execution(path, cell, 16, "float32", refine)
-    with pytest.raises(ValueError, match="execution 'cudnn' multiplies in float32 or TF32"):
-        choose_execution("cudnn", "lstm", 16, "bfloat16")
-    with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
-        choose_execution("fast", "lstm", 16, "float32")
-
-
-def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rows = [
-        ((0, 9), "lstm", "float32", 64, 1.0, 2.0),
-        ((0, 9), "lstm", "float32", 256, 2.0, 1.0),
-        ((0, 9), "lstm", "bfloat16", 64, 2.0, 1.0),
-        ((0, 9), "gru", "float32", 64, 2.0, 1.0),
-        ((0, 12), "lstm", "float32", 64, 2.0, 1.0),
-    ]
-    monkeypatch.setattr(measured_times, "ON_CPU", [StepTimes(*row) for row in rows])
-    for version, cell, hidden_size, faster in [
-        ((0, 9, 2), "lstm", 64, "scan"),
-        ((0, 9, 2), "lstm", 127, "scan"),
-        ((0, 9, 2), "lstm", 129, "fused"),
-        ((0, 9, 2), "gru", 4096, "fused"),
-        ((0, 8, 0), "lstm", 1, "scan"),
-        ((0, 11, 9), "lstm", 64, "scan"),
-        ((0, 12, 0, 1), "lstm", 64, "fused"),
-        ((1, 0, 0), "lstm", 256, "fused"),
-    ]:
-        assert faster_on_cpu(cell, hidden_size, "float32", version) == faster
-    assert faster_on_cpu("lstm", 64, "bfloat16", (0, 9, 2)) == "fused"
-    assert faster_on_cpu("lstm", 64, "float16", (0, 9, 2)) == "scan"  # Never measured.
-
-
-def test_auto_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_execution("auto", "lstm", 64, "float32") == "scan"  # None that was measured.
-    for capability in ("8.0", "10.0"):
-        monkeypatch.setattr(choose, "compute_capability", lambda name=capability: name)
-        assert choose_execution("auto", "lstm", 64, "bfloat16") == "scan"
-    monkeypatch.setattr(choose, "compute_capability", lambda: "9.0")
-    assert choose_execution("auto", "lstm", 128, "float32") == "persistent"
-    assert choose_execution("auto", "lstm", 100, "bfloat16") == "persistent"
-    assert choose_execution("auto", "lstm", 129, "bfloat16") == "fused"
-    assert choose_execution("auto", "lstm", 128, "float32", needs_scan=True) == "scan"
-    assert choose_execution("auto", "gru", 128, "float32") == "scan"
-    with jax.default_matmul_precision("highest"):
-        assert choose_execution("auto", "lstm", 128, "float32") == "fused"
-        assert choose_execution("auto", "lstm", 128, "bfloat16") == "persistent"

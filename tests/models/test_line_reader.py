@@ -22,7 +22,7 @@ from seqvision.models.line_reader import LineReader
 from seqvision.models.line_steps import read_lines, start_lines
 from seqvision.train import train_and_evaluate
 from tests.data.test_line_images import save
-from tests.test_train import assert_same_run, interrupt_at, rows
+from tests.same_run import assert_same_run, interrupt_at, rows
 
 HEIGHT, WIDTH, DELAY, CLASSES = 7, 9, 3, 4
 

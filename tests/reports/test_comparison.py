@@ -15,11 +15,11 @@ from seqvision.runs.files import CONFIG, ENVIRONMENT, write_json
 from seqvision.sweeps.scheduler import TABLE
 from seqvision.sweeps.search_space import grid
 from seqvision.sweeps.table import csv_text, outcome_of
+from tests.commands import main_here
 from tests.data.making import says
 from tests.reports.parsing import Page
 from tests.sweeps.plans import base, plan_of
 from tests.sweeps.pretended import write_run
-from tests.test_main import main_here
 
 
 @pytest.fixture

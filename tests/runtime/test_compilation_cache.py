@@ -8,9 +8,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from seqvision.runtime.compilation_cache import enable_compilation_cache
+from tests.commands import main
 from tests.conftest import as_arguments
-from tests.test_main import main
-from tests.test_train import assert_same_run
+from tests.same_run import assert_same_run
 
 NAMES = (
     "JAX_COMPILATION_CACHE_DIR",

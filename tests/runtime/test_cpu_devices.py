@@ -25,7 +25,7 @@ from seqvision.runtime.cpu_devices import (
 )
 from seqvision.train import train_and_evaluate
 from seqvision.training import from_config
-from tests.test_train import interrupt_at, rows
+from tests.same_run import interrupt_at, rows
 
 COUNT, THREADS = "--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen"
 

@@ -18,7 +18,7 @@ from seqvision.runtime import processes
 from seqvision.train import train_and_evaluate
 from tests.conftest import as_arguments
 from tests.runtime.launching import Ends, codes, free_address, run_all
-from tests.test_train import arrays, assert_same_run, rows
+from tests.same_run import arrays, assert_same_run, rows
 
 
 def together(

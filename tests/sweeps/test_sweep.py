@@ -16,12 +16,12 @@ from seqvision.runs.records import read_record
 from seqvision.sweep import train_sweep
 from seqvision.sweeps import scheduler
 from seqvision.sweeps.process import OUTPUT
+from tests.commands import environment, main_here
 from tests.conftest import QUICK_COMPILATION
 from tests.data.making import says
 from tests.sweeps.pretended import Machine
 from tests.sweeps.test_process import wait_for
 from tests.sweeps.test_scheduler import pure
-from tests.test_main import environment, main_here
 
 BODY = "from configs.default import get_config\n"
 

@@ -31,7 +31,7 @@ from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.replicas import Replicas
 from seqvision.training.resident import ResidentFeed
 from seqvision.training.state import TrainState
-from tests.test_train import assert_same_run, interrupt_at
+from tests.same_run import assert_same_run, interrupt_at
 
 
 def table(lines: list[str], title: str) -> dict[str, float]:
