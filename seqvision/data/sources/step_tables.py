@@ -3,7 +3,7 @@
 A folder of frames has `targets.csv` in it; a video or animation `NAME.ext` has `NAME.csv` beside
 it. The table has a header with a column `target`, the classes by name, and a row for each frame in
 order; or also a column `frame`, their numbers from 0 on, in any order and as many as are known. An
-empty target is unknown.
+empty target is unknown, and so is -1.
 """
 
 import csv
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seqvision.data.files.paths import shown
+from seqvision.data.targets import UNKNOWN
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runtime.regular_file import read_regular
 
@@ -114,6 +115,8 @@ def read_step_table(path: Path) -> StepTable:
             f"{where}: no column 'target'; its first line has {found}; write target, or"
             " frame,target, above the rows"
         )
+    for row in rows:
+        row["target"] = "" if row["target"] == str(UNKNOWN) else row["target"]
     if "frame" not in columns:
         return StepTable(path, [row["target"] for row in rows], numbered=False)
     return StepTable(path, _by_number(where, rows), numbered=True)
