@@ -23,12 +23,13 @@ _KEPT = 2**16
 
 
 class NiftiHeader(NamedTuple):
-    """Frames of a file, their size, and the kind of their values, see `Tones.kinds`."""
+    """Frames of a file, their size, the kind of their values, see `Tones.kinds`, and of voxels."""
 
     num_frames: int
     height: int
     width: int
     kind: str
+    voxel: tuple[float, ...]
 
 
 def is_nifti(path: Path) -> bool:
@@ -49,10 +50,11 @@ def _header(path: Path, _size: int, _changed: int) -> NiftiHeader:
     width, height, slices, times = _axes(image)
     is_small = image.get_data_dtype().itemsize == 1 and image.dataobj.slope == 1
     kind = "NIfTI of 8 bits" if is_small else "NIfTI"
+    voxel = tuple(float(f"{size:.3g}") for size in image.header.get_zooms()[:3])
     if times == 1:
-        return NiftiHeader(slices, height, width, kind)
+        return NiftiHeader(slices, height, width, kind, voxel)
     columns = _columns(slices)
-    return NiftiHeader(times, height * -(-slices // columns), width * columns, kind)
+    return NiftiHeader(times, height * -(-slices // columns), width * columns, kind, voxel)
 
 
 def nifti_pictures(path: Path) -> list[Image.Image]:

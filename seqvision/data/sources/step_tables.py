@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from seqvision.data.files.paths import shown
+from seqvision.data.files.paths import bare_name, shown
 from seqvision.data.targets import UNKNOWN
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runtime.regular_file import read_regular
@@ -58,7 +58,10 @@ class StepTable:
 
 def table_path(clip: Path) -> Path:
     """Where the targets of a clip would lie."""
-    return clip / IN_FOLDER if clip.is_dir() else clip.with_suffix(".csv")
+    if clip.is_dir():
+        return clip / IN_FOLDER
+    own = clip.with_suffix(".csv")  # Of x.nii.gz x.csv is taken as well.
+    return own if own.is_file() else clip.with_name(f"{bare_name(clip)}.csv")
 
 
 def step_tables(clips: Sequence[Path], asked: str) -> list[StepTable] | None:

@@ -186,3 +186,22 @@ def test_class_folders_of_volumes(tmp_path: Path) -> None:
     largest = arrays(found).inputs.max(axis=(1, 2, 3, 4)).tolist()
     assert largest == [round(value * 255 / 110) for value in (59, 60, 109, 110)]
     assert found.tones.kinds == ("NIfTI",)
+
+
+def test_voxel_sizes_that_differ_are_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    for number, name in enumerate("aabb"):
+        affine = np.diag([0.7, 0.9, 4, 1]) if number == 3 else None
+        save(tmp_path / name / f"{number}.nii", VOLUME + number, affine)
+    folders(tmp_path, reads_clips=True, say=said.append)
+    [line] = [line for line in said if "voxel" in line]
+    assert line.startswith("voxel sizes differ, and none is resampled: 3 of 1 x 1 x 1, such as ")
+    assert "; 1 of 0.7 x 0.9 x 4, such as" in line
+
+
+def test_a_table_of_targets_has_the_name_without_both_suffixes(tmp_path: Path) -> None:
+    for name in "ab":
+        save(tmp_path / "ward" / f"{name}.nii.gz", VOLUME + ord(name))
+        (tmp_path / f"ward/{name}.csv").write_text(f"frame,target\n0,{name}\n")
+    found = folders(tmp_path, reads_clips=True)
+    assert found.targets.kind == "steps" and found.class_names == ("a", "b")
