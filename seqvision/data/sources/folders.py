@@ -17,7 +17,7 @@ from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
-from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.files.tones import FILE_BY_FILE, Range, Tones
 from seqvision.data.files.volumes import is_volume, voxel_size
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.folder_layout import Row, find_examples
@@ -33,7 +33,7 @@ from seqvision.data.sources.scan_cache import (
     save_scan,
     scan_path,
 )
-from seqvision.data.sources.set_tones import tones_of
+from seqvision.data.sources.set_tones import extremes_of, tones_of
 from seqvision.data.sources.step_tables import StepTable, step_tables
 from seqvision.data.targets import CLASSES, UNKNOWN, Targets
 from seqvision.errors import UserError
@@ -72,7 +72,10 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
     _say_voxel_sizes(rows, loading.say)
     given = _examples(rows, class_names, loading, of_clips, tables)
     targets = CLASSES if tables is None else Targets("steps")
-    dataset = make_dataset(path, class_names, given, of_clips, loading, targets=targets)
+    values = functools.partial(_values, rows)
+    dataset = make_dataset(
+        path, class_names, given, of_clips, loading, targets=targets, values=values
+    )
     return dataclasses.replace(dataset, tones=loading.tones)
 
 
@@ -94,6 +97,10 @@ def _tones(rows: list[Row], loading: Loading) -> Tones:
     return tones_of(
         files, loading.tones, kept, loading.say, loading.percentiles, loading.show_progress
     )
+
+
+def _values(rows: list[Row]) -> Range | None:
+    return extremes_of(list(_all_files([row for row in rows if row.split == "train"])))
 
 
 def _training_rows(rows: list[Row], loading: Loading) -> list[Row]:
