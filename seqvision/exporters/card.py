@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from seqvision.data.files.tones import Tones
+from seqvision.data.files.tones import FORMULA, Tones
 from seqvision.exporters.card_code import code
 from seqvision.exporters.scoring import Scoring, scoring_of
 from seqvision.runs.files import ENVIRONMENT, IMPORTED
@@ -175,9 +175,10 @@ def _of_values(facts: dict[str, Any], tones: Tones) -> list[str]:
     """How values of more than 8 bits become bytes."""
     if not tones.ranges:
         return []
+    recipe = tones.recipe.replace(FORMULA, f"`{FORMULA}`")
     text = (
         f"It was trained on values of more than 8 bits ({'; '.join(tones.kinds) or 'deep pictures'}"
-        f"). Bring yours to bytes in the same way: a value v becomes `{tones.recipe}`; NaN and"
+        f"). Bring yours to bytes in the same way: a value v becomes {recipe}; NaN and"
         " padding are low (`inputs` of `network.json` has `ranges` and `formula`)."
     )
     if facts["inputs"]["inverted"]:

@@ -142,10 +142,10 @@ def test_the_range_of_deep_values_is_named(tmp_path: Path) -> None:
     facts, text = written(run, tmp_path)
     run, inputs = dataclasses.replace(run, workdir=tmp_path), facts["inputs"]
     assert inputs["ranges"] == [[0, 80], [-20, 180], [-800, 2000]]
-    recipe = f"{inputs['formula']} with low to high 0 to 80, -20 to 180, -800 to 2000"
-    assert f"a value v becomes `{recipe} (a channel for each)`" in text
+    recipe = f"`{inputs['formula']}` with low to high 0 to 80, -20 to 180, -800 to 2000"
+    assert f"a value v becomes {recipe} (a channel for each)" in text
     assert "Of MONOCHROME1, take 255 minus that" in text
-    assert f"`{recipe}" in "\n".join(introduction(run, describe_whole(run), {}))
+    assert recipe in "\n".join(introduction(run, describe_whole(run), {}))
     with pytest.raises(ValueError, match=r"is float32 .* 0 to 255; values v .* by round\(255"):
         next(Predictor(run)([np.zeros((7, 8, 3), np.float32)]))
     values = np.linspace(-900, 2100, 99, dtype=np.float32)[:, None]
