@@ -184,7 +184,7 @@ def _rows(task: Task, split: Split, examples: list[Example]) -> list[dict[str, A
     """A row for each example: its name or number, its label, its prediction."""
     names = split.names or range(len(split))
     return [
-        {"file": name, "truth": task.truth(label), **task.prediction_row(prediction)}
+        {"file": name, **task.truth_fields(label), **task.prediction_row(prediction)}
         for name, (prediction, label) in zip(names, examples, strict=True)
     ]
 

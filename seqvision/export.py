@@ -140,7 +140,7 @@ def _write(
     write_whole(folder / "README.md", card(run, facts, status, rows, score, split, count))
     _write_facts(folder, run, facts)
     if score is not None:
-        for line in table(rows, scoring, score, split, count):
+        for line in table(rows, scoring, score, split, count, facts.get("window", 0)):
             say(line)
     return rows
 

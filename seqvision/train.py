@@ -14,13 +14,13 @@ recorded behind its checkpoint and goes on with 3.
 
 import contextlib
 import dataclasses
+import functools
 import time
 from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
-from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import is_due
 from seqvision.config.user_path import expanded
@@ -46,7 +46,11 @@ from seqvision.tasks.base import Metrics
 from seqvision.tasks.metric_text import final_line
 from seqvision.training.best import Evaluations
 from seqvision.training.dispatch import StepDispatcher
-from seqvision.training.from_config import create_dispatcher, create_training
+from seqvision.training.from_config import (
+    check_trainable,
+    create_dispatcher,
+    create_training,
+)
 from seqvision.training.profiled import ProfiledSteps, check_folder
 from seqvision.training.state import TrainState
 
@@ -125,13 +129,8 @@ class _Training:
     ) -> None:
         self._start = time.perf_counter()
         self._settings, self._workdir = settings, workdir
-        self._dataset = load_dataset(settings, say, on_terminal())
-        wanting = wants_validation(settings)
-        if wanting and not self._has_validation:
-            raise UserError(
-                f"config.{wanting}: it needs a validation split, but {self._dataset.name} has none;"
-                " set config.data.validation_fraction or switch it off"
-            )
+        check = functools.partial(check_trainable, settings)
+        self._dataset = load_dataset(settings, say, on_terminal(), check=check)
         self._setup = create_training(settings, self._dataset)
         self._profile, self._peak_flops = profile, None
         if measure_peak or profile is not None:

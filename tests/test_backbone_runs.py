@@ -91,6 +91,16 @@ def test_frozen(config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         evaluate_run(config, run, "test", corrupt="all")
 
 
+def test_what_training_refuses_is_said_before_features_are_computed(
+    config: ConfigDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Extractor, "start", lambda *_: pytest.fail("features are computed"))
+    config.duration, config.schedule.warmup = "1 epochs", "3 steps"
+    config.schedule.name = "one_cycle"
+    with pytest.raises(UserError, match="3 steps of warm-up do not fit the 3 steps"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
 def load_run_state(workdir: Path) -> set[str]:
     """The parts of the network that the checkpoints hold."""
     [*_, newest] = sorted((workdir / "checkpoints").iterdir())

@@ -207,6 +207,9 @@ def test_several_labels_at_once(
     evaluate_run(config, workdir, "test", str(rows_file))
     rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
     truths = np.where(split.labels < 0, np.nan, split.labels)
+    for row, truth in zip(rows, split.labels, strict=True):
+        said = [row["truth"].count(n) - row["unknown"].count(n) for n in names]
+        assert said == truth.tolist()  # 1, 0, or -1 where it is unknown.
     check_label_page(write_report(workdir).read_text(), rows, names, truths)
     np.savez(tmp_path / "some.npz", images=images[:3].astype(np.uint8))
     output = tmp_path / "rows.csv"

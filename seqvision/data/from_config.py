@@ -54,6 +54,7 @@ def load_dataset(
     say: Callable[[str], None] = print,
     show_progress: bool = False,
     compute: bool = True,
+    check: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Dataset:
     """Loads, or makes, the examples of all splits; of a frozen backbone, its features of them.
 
@@ -62,6 +63,7 @@ def load_dataset(
       say: called with lines about what takes time or went wrong.
       show_progress: draw progress bars.
       compute: False leaves features 0 that a backbone would have to compute.
+      check: called with the set before features of it are computed.
 
     Raises:
       UserError: an unknown source, data that cannot be had or that does not fit the network: one
@@ -93,6 +95,7 @@ def load_dataset(
     dataset = _SOURCES[source](settings, loading)
     _check_fits(settings, dataset)
     check_targets(settings, dataset)
+    check(dataset)
     if not settings.model.computes_features_once:
         return dataset
     if not compute:

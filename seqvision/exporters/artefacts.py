@@ -132,10 +132,10 @@ def _engine(artefact: Artefact, model: Network, parts: list[Any]) -> Engine:
 
 def _check(artefact: Artefact, found: Found, score: float, scoring: Scoring) -> None:
     most = MOST_LOSS * scoring.unit
-    if artefact.is_int8 and not abs(found.score - score) <= most:
+    if artefact.is_int8 and not scoring.loss(found.score, score) <= most:
         raise UserError(
             f"{artefact.name}: {scoring.text(found.score)} where JAX has {scoring.metric}"
-            f" {scoring.text(score)}, a difference of {scoring.text(most)} is allowed; nothing was"
+            f" {scoring.text(score)}, a loss of {scoring.text(most)} is allowed; nothing was"
             " written. Leave the 8-bit files out with --int8=false"
         )
     if not artefact.is_int8 and not found.difference <= MOST_DIFFERENCE:  # NaN is refused too.

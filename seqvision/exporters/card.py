@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from seqvision.data.files.tones import FORMULA, Tones
 from seqvision.exporters.card_code import code
 from seqvision.exporters.scoring import Scoring, scoring_of
 from seqvision.runs.files import ENVIRONMENT, IMPORTED
@@ -50,19 +51,30 @@ def card(
       split, num_examples: what was checked.
     """
     is_reader, scoring = facts["kind"] == "reader", scoring_of(run)
+    window = facts.get("window", 0)
+    # The check reads first windows, which is not what the split is measured by.
+    whole = _of_training(run, status, scoring.metric, split) if window and rows else score
     text = [
-        *_metadata(run, scoring.metric, is_reader, score, split),
+        *_metadata(run, scoring.metric, is_reader, whole, split),
         "",
         *introduction(run, facts, status),
     ]
     if rows:
-        text += [*table(rows, scoring, score or 0.0, split, num_examples), ""]
+        text += [*table(rows, scoring, score or 0.0, split, num_examples, window), ""]
     text += ["## In Python", ""]
     for number, block in enumerate(code(facts)):
         if number:
             text += [f"The same, a few {facts['steps']} at a time:", ""]
         text += ["```python", block.rstrip(), "```", ""]
     return "\n".join(text)
+
+
+def _of_training(run: Run, status: dict[str, Any], metric: str, split: str) -> float | None:
+    """A metric of whole clips at the end of a training; None where it has none."""
+    metrics = status.get("metrics", {}).get(split, {})
+    each = metrics.get("each", {}).get(metric)
+    value = metrics.get(metric) if each is None else each[run.seed - run.settings.seed]
+    return None if value is None else float(value)
 
 
 def name_of(run: Run) -> str:
@@ -89,6 +101,7 @@ def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> lis
         f" {_shape_text(facts)}. {_background_text(facts)} `network.json` has all names, shapes"
         " and classes or symbols.",
         "",
+        *_of_values(facts, run.data.tones),
         *(_of_reader(facts) if is_reader else _of_classifier(facts)),
     ]
     for name_of_split, metrics in status.get("metrics", {}).items():
@@ -100,13 +113,22 @@ def introduction(run: Run, facts: dict[str, Any], status: dict[str, Any]) -> lis
 
 
 def table(
-    rows: Sequence[Any], scoring: Scoring, score: float, split: str, num_examples: int
+    rows: Sequence[Any],
+    scoring: Scoring,
+    score: float,
+    split: str,
+    num_examples: int,
+    window: int = 0,
 ) -> list[str]:
-    """The check as lines of a Markdown table."""
+    """The check as lines of a Markdown table; `window`: of how many frames, 0 for none."""
+    whose, note = f"the {num_examples} examples", ""
+    if window:
+        whose = f"the first windows, of {window} frames at most, of {whose}"
+        note = " That is not the metric of whole clips, which takes all their windows."
     lines = [
-        f"Checked by onnxruntime on the {num_examples} examples of the {split} split, where JAX has"
-        f" {scoring.metric} {scoring.text(score)}. Times are medians on this machine's CPU; of a"
-        " step, of one step of each input.",
+        f"Checked by onnxruntime on {whose} of the {split} split, where JAX has"
+        f" {scoring.metric} {scoring.text(score)}.{note} Times are medians on this machine's"
+        " CPU; of a step, of one step of each input.",
         "",
         f"| file | bytes | largest difference of logits | answers that differ | {scoring.metric} |"
         " ms, batch 1 | ms, batch 128 |",
@@ -147,6 +169,21 @@ def _shape_text(facts: dict[str, Any]) -> str:
     if facts["kind"] == "reader":
         sizes[1] = "any number of columns"
     return ", ".join(sizes)
+
+
+def _of_values(facts: dict[str, Any], tones: Tones) -> list[str]:
+    """How values of more than 8 bits become bytes."""
+    if not tones.ranges:
+        return []
+    recipe = tones.recipe.replace(FORMULA, f"`{FORMULA}`")
+    text = (
+        f"It was trained on values of more than 8 bits ({'; '.join(tones.kinds) or 'deep pictures'}"
+        f"). Bring yours to bytes in the same way: a value v becomes {recipe}; NaN and"
+        " padding are low (`inputs` of `network.json` has `ranges` and `formula`)."
+    )
+    if facts["inputs"]["inverted"]:
+        text += " Of MONOCHROME1, take 255 minus that."
+    return [text, ""]
 
 
 def _background_text(facts: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from seqvision.config.data_schema import MADE_SOURCES
+from seqvision.data.files.tones import FORMULA
 from seqvision.errors import UserError
 from seqvision.models.line_reader import LineReader
 from seqvision.models.steps import step_axis
@@ -31,8 +32,13 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def describe_whole(run: Run) -> dict[str, Any]:
-    """The same of a file that only reads whole inputs."""
+    """The same of a file that only reads whole inputs.
+
+    Of a run on values of more than 8 bits, `inputs` has the `ranges` (low, high) of one channel or
+    of each, the `formula` by which values become bytes, and which kinds are `inverted` after it.
+    """
     settings, is_reader = run.settings, isinstance(run.model, LineReader)
+    tones = run.data.tones
     shape = input_shape(settings, run.data.input_shape)
     facts: dict[str, Any] = {
         "kind": "reader" if is_reader else "classifier",
@@ -44,6 +50,12 @@ def describe_whole(run: Run) -> dict[str, Any]:
             "background": _background(run),
         },
     }
+    if tones.ranges:
+        facts["inputs"] |= {
+            "ranges": [list(one) for one in tones.ranges],
+            "formula": FORMULA,
+            "inverted": [kind for kind in tones.kinds if "MONOCHROME1" in kind],
+        }
     if is_reader:
         facts |= {
             "symbols": list(run.data.class_names),

@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.decoding import greedy_decode
+from seqvision.metrics.scores import LOWER_IS_BETTER
 from seqvision.runs.saved_run import Run
 from seqvision.tasks.regression import Regression
 from seqvision.tasks.scored import ScoredTask, WindowPart
@@ -42,6 +43,11 @@ class Scoring(abc.ABC):
     @abc.abstractmethod
     def score(self, answers: Sequence[Any], labels: Sequence[Any]) -> float:
         """The metric; NaN where it is undefined."""
+
+    def loss(self, score: float, reference: float) -> float:
+        """How much worse a score is than another: negative where it is better."""
+        is_lower_better = self.metric in (*LOWER_IS_BETTER, TextScoring.metric)
+        return score - reference if is_lower_better else reference - score
 
     def differ(self, one: Any, other: Any) -> bool:
         return bool(one != other)

@@ -127,8 +127,11 @@ class Predictor(BatchReader):
             kind, wanted = "clip", f"(frames, {', '.join(map(str, shape[1:]))})"
             fits = array.ndim == len(shape) and array.shape[1:] == shape[1:] and len(array) > 0
         if not fits or array.dtype != np.uint8:
+            recipe = self.data.tones.recipe
+            made = f"; values v of more than 8 bits become that by {recipe}" if recipe else ""
             raise ValueError(
                 f"{kind} is {array.dtype} {array.shape}; this run reads uint8 {wanted}, 0 to 255"
+                f"{made}"
             )
         if error := self._wrong_length(array):
             raise ValueError(error)

@@ -141,6 +141,10 @@ class Task(abc.ABC):
     def truth(self, label: Any) -> Any:
         """A label as text, or as plain values."""
 
+    def truth_fields(self, label: Any) -> dict[str, Any]:
+        """What a row of an output says of a label."""
+        return {"truth": self.truth(label)}
+
     def scores(self, examples: Sequence[tuple[Any, Any]]) -> Scores | None:
         """Each prediction with its label as what all metrics are computed from; None for texts."""
         return None

@@ -131,3 +131,7 @@ class MultiLabel(ScoredTask):
     def truth(self, label: Any) -> list[str]:
         """The labels that an example has."""
         return [name for name, one in zip(self.class_names, label, strict=True) if one == 1]
+
+    def truth_fields(self, label: Any) -> dict[str, Any]:
+        pairs = zip(self.class_names, label, strict=True)
+        return {"truth": self.truth(label), "unknown": [n for n, one in pairs if one == UNKNOWN]}

@@ -10,6 +10,7 @@ import jax
 import optax
 from jax.sharding import Mesh
 
+from seqvision.config.rules import wants_validation
 from seqvision.config.schema import Settings
 from seqvision.config.step_counts import Steps
 from seqvision.data.class_balance import Draws, balanced_draws, class_weights, train_labels
@@ -114,6 +115,23 @@ def create_training(settings: Settings, dataset: Dataset) -> TrainingSetup:
         ),
         evaluate=replicas.evaluation(evaluate),
     )
+
+
+def check_trainable(settings: Settings, dataset: Dataset) -> None:
+    """Refuses what training cannot do with a data set, before features of it are computed.
+
+    Raises:
+      UserError: no validation split where one is needed, durations that do not fit, or devices that
+        cannot share a batch evenly.
+    """
+    wanting = wants_validation(settings)
+    if wanting and "validation" not in dataset.splits:
+        raise UserError(
+            f"config.{wanting}: it needs a validation split, but {dataset.name} has none; set"
+            " config.data.validation_fraction or switch it off"
+        )
+    _check_devices(settings, Replicas(settings.seeds).mesh(settings.data.batch_size))
+    Steps.of(settings, len(dataset.split("train")))
 
 
 def create_dispatcher(settings: Settings, setup: TrainingSetup, dataset: Dataset) -> StepDispatcher:

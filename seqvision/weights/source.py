@@ -49,32 +49,33 @@ class Source:
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, kinds: str = _KINDS) -> Source:
     """Tells by the content, then by the name, who stored the weights, and reads their names.
 
     Args:
       path: a file, a model directory of an Estimator, the prefix of a checkpoint, or a workdir.
+      kinds: what to do where it is none of these, for the error.
 
     Raises:
       UserError: it is damaged, missing or of a kind that is not read.
     """
     with reading(path):
         if path.is_dir():
-            return _folder(path)
+            return _folder(path, kinds)
         if is_part(path) or not path.exists():
             return _checkpoint(path)
         if not path.is_file():
-            raise refused(path, "neither a file nor a folder", _KINDS)
-        return _bounded(_file(path), path.stat().st_size)
+            raise refused(path, "neither a file nor a folder", kinds)
+        return _bounded(_file(path, kinds), path.stat().st_size)
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path, kinds: str) -> Source:
     if is_own_run(path):
         return Source("seqvision", StoredArrays({}))
     try:
         return _checkpoint(path)
     except FileNotFoundError:
-        raise refused(path, "a folder without a checkpoint", _KINDS) from None
+        raise refused(path, "a folder without a checkpoint", kinds) from None
 
 
 def _checkpoint(path: Path) -> Source:
@@ -99,11 +100,11 @@ def _bounded(source: Source, size: int) -> Source:
     return source
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path, kinds: str) -> Source:
     with path.open("rb") as file:
         head = file.read(16)
     if head[:4] == b"PK\3\4":
-        return _zip(path)
+        return _zip(path, kinds)
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return _keras(path, is_zip=False)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
@@ -120,10 +121,13 @@ def _file(path: Path) -> Source:
     if head and (0x81 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
         tree = FlaxFile(path)
         return Source("flax", tree.arrays, skipped=tree.skipped)
-    raise refused(path, "empty" if not head else "of no known kind", _KINDS)
+    found = "of no known kind" if head else "empty"
+    if head.lstrip()[:1] == b"<":
+        found = "a page of the web (HTML), perhaps of a download that failed"
+    raise refused(path, found, kinds)
 
 
-def _zip(path: Path) -> Source:
+def _zip(path: Path, kinds: str) -> Source:
     names = StoredZip(path).names
     if {CONFIG, WEIGHTS} <= set(names):
         return _keras(path, is_zip=True)
@@ -131,7 +135,7 @@ def _zip(path: Path) -> Source:
         stored = TorchFile(path)
         facts = {"inside": stored.inside} if stored.inside else {}
         return Source("torch", stored.arrays, facts, stored.skipped)
-    raise refused(path, "a zip file, but neither Keras nor PyTorch saved it", _KINDS)
+    raise refused(path, "a zip file, but neither Keras nor PyTorch saved it", kinds)
 
 
 def _keras(path: Path, is_zip: bool) -> Source:

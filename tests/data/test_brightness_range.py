@@ -1,5 +1,6 @@
 """Training images that use a fraction of 0 to 255 are named; those of one value are refused."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,28 @@ def test_padding_of_clips_is_no_pixel(tmp_path: Path, rng: np.random.Generator) 
     clips = [np.full_like(clip, 200) for clip in clips_of(rng, 4)]
     save_npz(tmp_path / "x.npz", clips, [0, 1, 0, 1])
     says(lambda: npz(tmp_path / "x.npz"), "are 200, so")
+
+
+def test_a_range_that_leaves_all_black_is_named_beside_the_values(tmp_path: Path) -> None:
+    images = np.linspace(-50, 60, 8 * 240).reshape(8, 16, 15).astype(np.float32)
+    for infinite in (False, True):
+        if infinite:
+            images[3, 2, 1] = np.inf
+        np.savez(tmp_path / "x.npz", images=images, labels=np.arange(8) % 2)
+        for number, image in enumerate(images):
+            place = tmp_path / "set" / "ab"[number % 2] / f"{number}.npy"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            np.save(place, image)
+        words = "(black): config.data.value_range reads 5000 to 6000 as black to white; the"
+        words += " training values are -50 to 60; choose a range that these fill"
+        tones = Tones((5000.0, 6000.0))
+        for read, path in ((npz, tmp_path / "x.npz"), (load, tmp_path / "set")):
+            if not infinite:
+                says(partial(read, path, tones=tones), f"all training pixels are 0 {words}")
+                continue
+            lines: list[str] = []
+            read(path, say=lines.append, tones=tones)
+            assert any(f": 99.94 % of the training pixels are 0 {words}" in line for line in lines)
 
 
 def test_deep_pictures_are_to_have_another_range(tmp_path: Path) -> None:

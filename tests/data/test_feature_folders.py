@@ -162,6 +162,7 @@ def test_leaks_are_counted(tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", **parts)
     loading = dataclasses.replace(LOADING, say=said.append, validation_fraction=0.0)
     load_features(tmp_path / "f.npz", loading)
+    said.remove("groups: 6 examples are of 3 groups: a, b, c")
     content, group = said
     assert "leak: 1 of 2 test examples have the same content as train examples" in content
     assert "test_features[0]" in content and "train_features[3]" in content

@@ -120,6 +120,28 @@ def test_a_bare_name_of_two_files_is_refused(tmp_path: Path, rng: np.random.Gene
     says(lambda: folders(tmp_path), "'1.png' may be a/1.png or b/1.png")
 
 
+def test_rows_of_no_example_are_counted_and_both_suffixes_may_be_left_out(tmp_path: Path) -> None:
+    files = [tmp_path / "a/v01.nii.gz", tmp_path / "b/v02.nii.gz", tmp_path / "b/v03.NII.GZ"]
+    said: list[str] = []
+    rows = "v01,one\nb/v02,one\nb,one\nv04,one\nc/v01.nii.gz,two\n"
+    (tmp_path / "groups.csv").write_text(rows)
+    assert groups_of(tmp_path, files, "", said.append) == ["one"] * 3
+    assert said[0].endswith("groups.csv: rows of no example, 2 of 5: v04, c/v01.nii.gz")
+    assert said[1] == "groups: 3 examples are of 1 group: one"
+
+
+def test_groups_of_arrays_are_counted_and_none_is_empty(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    arrays = {"images": rng.integers(0, 256, (8, 6, 5)).astype(np.uint8), "labels": [0, 1] * 4}
+    said: list[str] = []
+    np.savez(tmp_path / "x.npz", **arrays, groups=list("ppqqrrss"))
+    npz(tmp_path / "x.npz", say=said.append)
+    assert "groups: 8 examples are of 4 groups: p, q, r and 1 more" in said
+    np.savez(tmp_path / "x.npz", **arrays, groups=["p", "", *"ppqqrr"])
+    says(lambda: npz(tmp_path / "x.npz"), "groups is empty for 1 of 8 examples, such as number 1")
+
+
 def test_too_few_groups_for_a_split(tmp_path: Path, rng: np.random.Generator) -> None:
     pictures(tmp_path, rng, NAMES[:40])
     says(

@@ -153,7 +153,7 @@ def test_tables_beside_clips_give_each_frame_a_class(tmp_path: Path) -> None:
     tables = [
         "target\nfall\nrun\n\nrun\n",
         "frame,target\n3,run\n1,fall\n",
-        "target\nfall\n\n\n\n",
+        "target\nfall\n-1\n\n\n",
     ]
     said: list[str] = []
     root = save_clips(tmp_path / "set", tables)
@@ -187,6 +187,16 @@ def test_wrong_tables_are_one_line(
     with pytest.raises(UserError) as error:
         folders(root, reads_clips=True, validation_fraction=0, test_fraction=0)
     assert all(part in str(error.value) for part in parts), str(error.value)
+
+
+def test_a_class_of_the_test_tables_alone_names_the_clip(tmp_path: Path) -> None:
+    for split, names in (("train", "ab"), ("test", "ac")):
+        for number, name in enumerate(names):
+            clip = save_frames(tmp_path / split / "ward" / f"clip{number}", CLIPS[number])
+            rows = "".join(f"{name}\n" for _ in CLIPS[number])
+            (clip / "targets.csv").write_text(f"target\n{rows}")
+    with pytest.raises(UserError, match=r"class c has no .*test/ward/clip1 of test has it"):
+        folders(tmp_path, reads_clips=True, validation_fraction=0)
 
 
 def test_balanced_weights_are_those_of_scikit_learn(rng: np.random.Generator) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqvision.data.files.tones import Tones, in_channels
 from seqvision.exporters import artefacts
-from seqvision.exporters.card import card
-from seqvision.exporters.description import describe
+from seqvision.exporters.card import card, introduction
+from seqvision.exporters.check import Found
+from seqvision.exporters.description import describe, describe_whole
 from seqvision.inference.predictor import Predictor
 from seqvision.inference.stream_reader import StreamReader
 from seqvision.models.parameters import on_host
@@ -124,6 +126,33 @@ def test_windows_are_named(tmp_path: Path) -> None:
     assert (facts["window"], facts["window_stride"]) == (5, 2)
     assert facts["inputs"]["shape"] == [5, 7, 8, 1]
     assert "A stream ends after 5 frames" in text and "begin every 2 frames" in text
+    run = dataclasses.replace(run, workdir=tmp_path)
+    row = artefacts.Checked("network.onnx", 9, Found(0.0, 0.25, 0), (0.1, 0.2))
+    status = {"metrics": {"test": {"accuracy": 0.75}, "train": {}}}
+    text = card(run, facts, status, [row], 0.25, "test", 4)
+    assert "metrics: [{type: accuracy, value: 0.750000}]" in text
+    assert "on the first windows, of 5 frames at most, of the 4 examples of the test split" in text
+    assert "model-index" not in card(run, facts, status, [row], 0.25, "train", 4)
+
+
+def test_the_range_of_deep_values_is_named(tmp_path: Path) -> None:
+    run = classifier((7, 8, 3))
+    tones = Tones((0, 80), "", ((-20, 180), (-800, 2000)), ("CT in HU, MONOCHROME1, signed",))
+    run = dataclasses.replace(run, data=dataclasses.replace(run.data, tones=tones))
+    facts, text = written(run, tmp_path)
+    run, inputs = dataclasses.replace(run, workdir=tmp_path), facts["inputs"]
+    assert inputs["ranges"] == [[0, 80], [-20, 180], [-800, 2000]]
+    recipe = f"`{inputs['formula']}` with low to high 0 to 80, -20 to 180, -800 to 2000"
+    assert f"a value v becomes {recipe} (a channel for each)" in text
+    assert "Of MONOCHROME1, take 255 minus that" in text
+    assert recipe in "\n".join(introduction(run, describe_whole(run), {}))
+    with pytest.raises(ValueError, match=r"is float32 .* 0 to 255; values v .* by round\(255"):
+        next(Predictor(run)([np.zeros((7, 8, 3), np.float32)]))
+    values = np.linspace(-900, 2100, 99, dtype=np.float32)[:, None]
+    for number, (low, high) in enumerate(inputs["ranges"]):  # The formula, as it stands.
+        names = {"v": values[:, 0], "low": low, "high": high, "clip": np.clip, "round": np.rint}
+        found = eval(inputs["formula"], names)
+        np.testing.assert_array_equal(in_channels(values, tones.ranges)[:, number], found)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from ml_collections import ConfigDict
 
 from seqvision import export
 from seqvision.config.validation import validate
+from seqvision.data.alphabet import Alphabet
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
 from seqvision.exporters import artefacts
 from seqvision.exporters.check import Examples, Found
+from seqvision.exporters.scoring import ClassScoring, Scoring, TextScoring
 from seqvision.onnx.graph import Graph
 from seqvision.runs.saved_run import load_run
 from seqvision.runs.trained_data import load_trained_on
@@ -89,6 +91,18 @@ def test_a_file_that_is_not_equal_is_an_error_and_nothing_is_written(
     )
     with pytest.raises(UserError, match=r"network.int8.onnx: 0.00% where JAX has"):
         export.export_run(run_of_rows, str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("scoring", "better", "worse"),
+    [(ClassScoring(), 0.9, 0.4), (TextScoring(Alphabet(("a",))), 0.1, 0.9)],
+)
+def test_8_bits_that_are_better_are_no_loss(scoring: Scoring, better: float, worse: float) -> None:
+    file = artefacts.Artefact("network.int8.onnx", b"", is_int8=True)
+    artefacts._check(file, Found(0.3, better, 9), (better + worse) / 2, scoring)
+    for score in (worse, float("nan")):
+        with pytest.raises(UserError, match=r"a loss of 1\.00% is allowed"):
+            artefacts._check(file, Found(0.3, score, 9), (better + worse) / 2, scoring)
 
 
 def test_bfloat16_is_exported_in_float32(

@@ -126,6 +126,20 @@ def test_refused_in_one_line(case: str, words: tuple[str, ...], tmp_path: Path) 
         assert word in line
 
 
+@pytest.mark.parametrize("kind", ["empty", "a page of the web (HTML)", "a folder", "of no known"])
+def test_what_is_no_file_of_weights_names_what_is(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    if kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text({"e": "", "a": "\n<!DOCTYPE html><p>404", "o": "version 1"}[kind[0]])
+    with pytest.raises(UserError) as refusal:
+        load_backbone(path, "resnet18")
+    for word in (kind, "config.model.backbone_weights takes", ".safetensors, .pth"):
+        assert word in str(refusal.value)
+    assert "Keras" not in str(refusal.value)
+
+
 def test_kept_parameters_are_the_same_bits(tmp_path: Path) -> None:
     source = saved(tmp_path / "w.safetensors", "mobilenet_v3_small", "torchvision")
     params = load_backbone(source, "mobilenet_v3_small")

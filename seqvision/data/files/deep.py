@@ -20,6 +20,7 @@ from PIL import Image, TiffImagePlugin
 _LOW = "low bytes"
 _SECOND = "_second_of_seqvision"
 # TIFF tags.
+_NEEDED, _STRIPS, _TILES = {256, 257}, 273, 324  # Width, height, and where the pixels lie.
 _PHOTOMETRIC, _BITS, _SAMPLES, _PLANAR, _SAMPLE_FORMAT = 262, 258, 277, 284, 339
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _NAMES = {_UNSIGNED: "whole numbers", _SIGNED: "signed numbers", _FLOAT: "floats",
@@ -85,7 +86,10 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
 
     def _setup(self) -> None:
         with _more_in_table():
-            super()._setup()
+            try:
+                super()._setup()
+            except ValueError as error:  # It has no size, for one: nothing that opens.
+                raise SyntaxError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -116,12 +120,14 @@ def unknown_tiff(path: Path) -> str:
     """What the values of a TIFF are that Pillow does not open, by its header; "" of other files."""
     with path.open("rb") as file:
         head = file.read(8)
-        if head[:4] not in (b"II*\0", b"MM\0*"):
+        if head[:4] not in (b"II*\0", b"MM\0*") or len(head) < 8:
             return ""
         tags = TiffImagePlugin.ImageFileDirectory_v2(head)
         try:
             file.seek(tags.next)
             tags.load(file)
+            if not set(tags) >= _NEEDED or not {_STRIPS, _TILES} & set(tags):
+                return ""  # It is cut short.
             bits, samples = int(tags.get(_BITS, (1,))[0]), int(tags.get(_SAMPLES, 1))
             name = _NAMES[tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0]]
         except (OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, struct.error):

@@ -1,7 +1,11 @@
 """NIfTI files: their headers, and their slices or times as pictures of physical values."""
 
+import contextlib
 import functools
+import gzip
 import math
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +23,13 @@ _KEPT = 2**16
 
 
 class NiftiHeader(NamedTuple):
-    """Frames of a file, their size, and the kind of their values, see `Tones.kinds`."""
+    """Frames of a file, their size, the kind of their values, see `Tones.kinds`, and of voxels."""
 
     num_frames: int
     height: int
     width: int
     kind: str
+    voxel: tuple[float, ...]
 
 
 def is_nifti(path: Path) -> bool:
@@ -45,10 +50,11 @@ def _header(path: Path, _size: int, _changed: int) -> NiftiHeader:
     width, height, slices, times = _axes(image)
     is_small = image.get_data_dtype().itemsize == 1 and image.dataobj.slope == 1
     kind = "NIfTI of 8 bits" if is_small else "NIfTI"
+    voxel = tuple(float(f"{size:.3g}") for size in image.header.get_zooms()[:3])
     if times == 1:
-        return NiftiHeader(slices, height, width, kind)
+        return NiftiHeader(slices, height, width, kind, voxel)
     columns = _columns(slices)
-    return NiftiHeader(times, height * -(-slices // columns), width * columns, kind)
+    return NiftiHeader(times, height * -(-slices // columns), width * columns, kind, voxel)
 
 
 def nifti_pictures(path: Path) -> list[Image.Image]:
@@ -57,10 +63,11 @@ def nifti_pictures(path: Path) -> list[Image.Image]:
     A volume is its axial slices from the foot to the head, shown as DICOM shows them: the patient's
     right on the left, the front on top. Of several times each is one frame; it shows all slices of
     its time side by side, rows of a square from its upper left (as scanners store mosaics).
+    Places of the square without a slice are NaN, as padding of DICOM is.
 
     Raises:
       UnreadableImageError: it is no NIfTI file, damaged or cut short, has more than four axes,
-        colours or complex numbers, or contradicts itself about its orientation.
+        colours or complex numbers, or an orientation that is none or contradicts itself.
       UserError: nibabel is not installed.
     """
     with reading():
@@ -68,10 +75,10 @@ def nifti_pictures(path: Path) -> list[Image.Image]:
         width, height, slices, times = _axes(image)
         header = nifti_header(path)
         check_size(header.num_frames, header.height, header.width)
-        try:
+        with _reading_values():
             values = np.asanyarray(image.dataobj)
-        except (OSError, EOFError, ValueError) as error:
-            raise UnreadableImageError("its values are damaged or cut short") from error
+            if path.name.lower().endswith(".gz"):
+                _check_sum(path)
         values = values.reshape(width, height, slices, times)
         # (T, slices, height, width), from the back-left corner to the front-right one.
         frames = values[::-1, ::-1].transpose(3, 2, 1, 0)
@@ -84,14 +91,31 @@ def _columns(slices: int) -> int:
 
 
 def _mosaic(volume: np.ndarray) -> np.ndarray:
-    """All slices (slices, height, width) in one picture; what is over is the smallest value."""
+    """All slices (slices, height, width) in one picture; what is over is NaN."""
     slices, height, width = volume.shape
     columns = _columns(slices)
     rows = -(-slices // columns)
-    tiles = np.full((rows * columns, height, width), volume.min(), volume.dtype)
-    tiles[:slices] = volume
-    tiles = tiles.reshape(rows, columns, height, width)
+    over = rows * columns - slices
+    if over:
+        nothing = np.full((over, height, width), np.nan, np.float32)
+        volume = np.concatenate([volume.astype(np.float32), nothing])
+    tiles = volume.reshape(rows, columns, height, width)
     return tiles.swapaxes(1, 2).reshape(rows * height, columns * width)
+
+
+@contextlib.contextmanager
+def _reading_values() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UnreadableImageError("its values are damaged or cut short") from error
+
+
+def _check_sum(path: Path) -> None:
+    """Raises OSError where a compressed file does not have its checksum: nibabel stops before."""
+    with gzip.open(regular(path)) as file:
+        while file.read(2**20):
+            pass
 
 
 def _axes(image: Any) -> tuple[int, int, int, int]:
@@ -120,7 +144,7 @@ def _canonical(path: Path) -> Any:
     try:
         image: Any = nibabel.load(regular(path))
         _check_orientation(nibabel, image)
-    except (nibabel.filebasedimages.ImageFileError, EOFError) as error:
+    except nibabel.filebasedimages.ImageFileError as error:
         raise UnreadableImageError("no NIfTI file, or a damaged one") from error
     if not isinstance(image, nibabel.spatialimages.SpatialImage):
         raise UnreadableImageError("a CIFTI file, of surfaces; volumes of NIfTI are read")
@@ -128,11 +152,17 @@ def _canonical(path: Path) -> Any:
         raise UnreadableImageError(
             f"its values are {image.get_data_dtype()}; real numbers are read, one a voxel"
         )
-    return nibabel.as_closest_canonical(image)
+    with _reading_values():  # Where axes are turned.
+        return nibabel.as_closest_canonical(image)
 
 
 def _check_orientation(nibabel: Any, image: Any) -> None:
-    header = image.header
+    header, axes = image.header, image.affine[:3, :3]
+    if not (np.isfinite(axes).all() and np.linalg.det(axes)):
+        raise UnreadableImageError(
+            "its orientation is none: the affine has an axis without a length, or numbers that are"
+            " not finite; repair it (nibabel: set_sform, set_qform)"
+        )
     if not hasattr(header, "get_sform"):
         return
     (one, one_code), (other, other_code) = (

@@ -1,8 +1,10 @@
 """Opening of image files: which formats are tried, and how large they may be."""
 
 import contextlib
+import gzip
 import importlib.util
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,11 +66,15 @@ def reading() -> Iterator[None]:
             f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that are read; cut"
             " it, or make it smaller"
         ) from error
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, SyntaxError) as error:
         raise UnreadableImageError("it is no image, or a damaged one") from error
+    except (zlib.error, gzip.BadGzipFile, EOFError) as error:
+        raise UnreadableImageError("its compressed data are damaged or cut short") from error
     except Exception as error:
         reason = getattr(error, "strerror", None)  # Of the operating system and of FFmpeg.
         lines = (reason or str(error)).splitlines()
+        if lines and lines[0].startswith("decoder error"):  # Of libtiff, with a number.
+            raise UnreadableImageError("its compressed data are damaged or cut short") from error
         raise UnreadableImageError(lines[0] if lines else type(error).__name__) from error
 
 

@@ -22,6 +22,11 @@ def visible(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: natural_key(entry.name))
 
 
+def bare_name(path: Path) -> str:
+    """A file's name without its suffix, which of `.nii.gz` is both."""
+    return re.sub(r"\.nii$", "", path.stem, flags=re.IGNORECASE) if path.suffix else path.name
+
+
 def shown(path: Path | str) -> str:
     """A path as part of one printable line, whatever bytes its name is made of."""
     return "".join(c if c.isprintable() else "?" for c in str(path))

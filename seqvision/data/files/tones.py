@@ -14,6 +14,8 @@ _FULL_OF_A_FILE = tuple(full for full in _FULL if full not in (1023.0, 16383.0))
 # Values that are scaled at once.
 _CHUNK = 2**20
 
+FORMULA = "round(255 * clip((v - low) / (high - low), 0, 1))"
+"""How values v become bytes, over a range from low to high; see `as_bytes`."""
 
 Range = tuple[float, float]
 
@@ -41,6 +43,13 @@ class Tones:
     def ranges(self) -> tuple[Range, ...]:
         """Of all channels; () where each file has its own."""
         return (self.value_range, *self.more_ranges) if self.value_range else ()
+
+    @property
+    def recipe(self) -> str:
+        """How values v become bytes, with all ranges; "" where each file has its own."""
+        each = [f"{low:.9g} to {high:.9g}" for low, high in self.ranges]
+        one_each = " (a channel for each)" if self.more_ranges else ""
+        return f"{FORMULA} with low to high {', '.join(each)}{one_each}" if each else ""
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "Tones":

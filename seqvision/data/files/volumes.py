@@ -46,7 +46,7 @@ def volume_header(path: Path) -> VolumeHeader:
       UserError: what reads such files is not installed.
     """
     if is_nifti(path):
-        return VolumeHeader(*nifti_header(path))
+        return VolumeHeader(*nifti_header(path)[:4])
     if is_numpy(path):
         return VolumeHeader(*numpy_header(path))
     if is_tiff_series(path):
@@ -62,6 +62,18 @@ def volume_pictures(path: Path) -> list[Image.Image]:
     if is_tiff_series(path):
         return tiff_series_pictures(path)
     return numpy_pictures(path) if is_numpy(path) else dicom_pictures(path)
+
+
+def voxel_size(path: Path) -> tuple[float, ...] | None:
+    """Of NIfTI its voxels, of DICOM the pixels of a slice, in millimetres; None where unknown.
+
+    Raises:
+      UnreadableImageError: it cannot be read.
+    """
+    if is_nifti(path):
+        return nifti_header(path).voxel
+    spacing = dicom_header(path).place.spacing if is_dicom(path) else None
+    return spacing and tuple(float(f"{size:.3g}") for size in spacing)
 
 
 def holds_picture(path: Path) -> bool:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from seqvision.data.files.paths import shown
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
 from seqvision.data.sources.array_values import are_deep, fraction_of_values, tones_of_arrays
-from seqvision.data.sources.groups import fraction_of_group
+from seqvision.data.sources.groups import fraction_of_group, groups_line
 from seqvision.data.sources.hash_split import fraction_of, side_of
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile
@@ -44,14 +44,17 @@ def places_of(file: NpzFile, clips: Clips, loading: Loading) -> dict[str, list[P
     contents = {prefix: [0.0] * len(found) for prefix, found in clips.items()}
     if loading.validation_fraction or loading.test_fraction or len(clips) > 1:
         contents = _contents(file, clips, loading)
-    places = {}
+    places, every = {}, list[str]()
     for prefix, found in contents.items():
         where = shown(file.path)
         groups = groups_of_array(where, f"{prefix}groups", file.arrays, len(found))
+        every += groups
         places[prefix] = [
             Place(fraction_of_group(group) if group else content, content, group)
             for content, group in zip(found, groups, strict=True)
         ]
+    if any(every):
+        loading.say(groups_line([group for group in every if group]))
     return places
 
 
@@ -114,7 +117,7 @@ def groups_of_array(
     """The groups of a split's examples; "" for each where there is no such array.
 
     Raises:
-      UserError: groups of another number or type.
+      UserError: groups of another number or type, or an empty one.
     """
     array = arrays.get(name)
     if array is None:
@@ -124,4 +127,10 @@ def groups_of_array(
             f"{where}: {name} is {array.dtype} {array.shape}; a whole number or a string for each"
             f" of {count} examples is needed"
         )
-    return [f"{one.decode() if isinstance(one, bytes) else one}" for one in array.ravel().tolist()]
+    texts = [f"{one.decode() if isinstance(one, bytes) else one}" for one in array.ravel().tolist()]
+    if "" in texts:
+        raise UserError(
+            f"{where}: {name} is empty for {texts.count('')} of {count} examples, such as number"
+            f" {texts.index('')}; name a group for each, or leave {name} out"
+        )
+    return texts

@@ -1,20 +1,28 @@
 """The values that the pixels of a training split take: images that are nearly black are named."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from seqvision.data.dataset import ArraySplit, Split
+from seqvision.data.files.tones import FILE_BY_FILE, Range, Tones
 from seqvision.errors import UserError
 
 # A quarter of 0 to 255: masks of 0 and 1, and pictures of 16 or 64 levels, use less.
 _LEAST_RANGE = 64
 # Of a streamed split so many examples are looked at.
 _MOST_STREAMED = 8
+# Of all pixels: a single infinite voxel is white among black ones.
+_NEARLY_ALL = 0.995
 
 
 def check_values(
-    where: str, train: Split, say: Callable[[str], None], is_scaled: bool = False
+    where: str,
+    train: Split,
+    say: Callable[[str], None],
+    tones: Tones = FILE_BY_FILE,
+    values: Callable[[], Range | None] = lambda: None,
 ) -> None:
     """Says where the pixels of a training split use a small part of 0 to 255.
 
@@ -22,7 +30,9 @@ def check_values(
       where: the set, for the line.
       train: of images or clips; of a streamed one, some examples are looked at.
       say: called with the line.
-      is_scaled: whether the set has a range of values, which may be chosen otherwise.
+      tones: of the set, whose range of values may be chosen otherwise.
+      values: the smallest and the largest of the training values before that; called where all or
+        nearly all pixels are one end of the range.
 
     Raises:
       UserError: all pixels of all examples are equal.
@@ -36,7 +46,13 @@ def check_values(
     parts = [inputs] if lengths is None else [c[:n] for c, n in zip(inputs, lengths, strict=True)]
     low = min(int(part.min()) for part in parts)
     high = max(int(part.max()) for part in parts)
-    if low == high and count == len(train):
+    all_equal = low == high and count == len(train)
+    if tones.ranges and (line := _at_one_end(parts, tones, values)):
+        if all_equal:
+            raise UserError(f"{where}: {line}")
+        say(f"{where}: {line}")
+        return
+    if all_equal:
         raise _all_equal(where, low)
     if high - low < _LEAST_RANGE:
         formula = f"(images - {low})" if low else "images"
@@ -44,12 +60,35 @@ def check_values(
             f"if {high} is white, save"
             f" np.round({formula} * (255 / {max(high - low, 1)})).astype(np.uint8)"
         )
-        if is_scaled:
+        if tones.ranges:
             instead = "choose a narrower config.data.value_range"
         say(
             f"{where}: the training pixels are {low} to {high}, of 0 (black) to 255 (white), which"
             f" is hard to learn from; {instead}"
         )
+
+
+def _at_one_end(
+    parts: Sequence[np.ndarray], tones: Tones, values: Callable[[], Range | None]
+) -> str:
+    """What to say where nearly all pixels are black, or white; "" where they are not."""
+    total = sum(part.size for part in parts)
+    for level, name in ((0, "black"), (255, "white")):
+        count = sum(np.count_nonzero(part == level) for part in parts)
+        if count < _NEARLY_ALL * total:
+            continue
+        percent = math.floor(10_000 * count / total) / 100
+        share = "all" if count == total else f"{percent:g} % of the"
+        found = values()
+        if found and found[0] == found[1]:  # No range helps.
+            return ""
+        of_values = f"; the training values are {found[0]:g} to {found[1]:g}" if found else ""
+        ranges = ", ".join(f"{low:g} to {high:g}" for low, high in tones.ranges)
+        return (
+            f"{share} training pixels are {level} ({name}): config.data.value_range reads {ranges}"
+            f" as black to white{of_values}; choose a range that these fill"
+        )
+    return ""
 
 
 def check_differ(where: str, frames: Iterable[np.ndarray]) -> None:

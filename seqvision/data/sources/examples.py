@@ -12,6 +12,7 @@ import numpy as np
 from seqvision.data.dataset import ArraySplit, Dataset, StreamedSplit
 from seqvision.data.files.paths import shown
 from seqvision.data.files.pixels import HostFrames, fit
+from seqvision.data.files.tones import Range
 from seqvision.data.sources.brightness_range import check_differ, check_values
 from seqvision.data.sources.hash_split import cut
 from seqvision.data.sources.leaks import HasContent, leaks
@@ -151,6 +152,7 @@ def make_dataset(
     stands_for: tuple[str, str] | None = None,
     check: Callable[[], None] = lambda: None,
     targets: Targets = CLASSES,
+    values: Callable[[], Range | None] = lambda: None,
 ) -> Dataset:
     """Makes a data set of examples.
 
@@ -165,6 +167,7 @@ def make_dataset(
         its content; None takes what is known of each example.
       check: of a set that is streamed, called before each batch is read.
       targets: what the labels are.
+      values: see `check_values`.
 
     Raises:
       UserError: fewer than two classes, a class without training examples, an empty split,
@@ -194,7 +197,7 @@ def make_dataset(
         given.clear()
         splits = _in_memory(where, parts, form)
         fingerprints = {name: split.fingerprint() for name, split in splits.items()}
-    check_values(where, splits["train"], loading.say, bool(loading.tones.ranges))
+    check_values(where, splits["train"], loading.say, loading.tones, values)
     name = shown(path.stem if path.is_file() else path.resolve().name)
     return Dataset(
         name, "own", class_names, splits, form.input_shape, fingerprints, targets=targets

@@ -11,7 +11,7 @@ from seqvision.data.files.feature_files import checked_features
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
 from seqvision.data.sources.array_splits import groups_of_array
-from seqvision.data.sources.groups import fraction_of_group
+from seqvision.data.sources.groups import fraction_of_group, groups_line
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile
 from seqvision.data.sources.npz_labels import read_labels
@@ -98,6 +98,8 @@ def features_of_file(path: Path, loading: Loading) -> Given:
         given[_PREFIXES[prefix]] = [
             clip._replace(group=group) for clip, group in zip(clips, groups, strict=True)
         ]
+    if every := [clip.group for clips in given.values() for clip in clips if clip.group]:
+        loading.say(groups_line(every))
     return Given(given, found.class_names, targets)
 
 

@@ -17,7 +17,8 @@ from seqvision.data.files.headers import header_of
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, natural_key, shown
 from seqvision.data.files.pixels import HostFrames
-from seqvision.data.files.tones import FILE_BY_FILE, Tones
+from seqvision.data.files.tones import FILE_BY_FILE, Range, Tones
+from seqvision.data.files.volumes import is_volume, voxel_size
 from seqvision.data.sources.examples import Example, fit_known, known_shape, make_dataset
 from seqvision.data.sources.folder_layout import Row, find_examples
 from seqvision.data.sources.groups import fraction_of_group, groups_of
@@ -32,7 +33,7 @@ from seqvision.data.sources.scan_cache import (
     save_scan,
     scan_path,
 )
-from seqvision.data.sources.set_tones import tones_of
+from seqvision.data.sources.set_tones import extremes_of, tones_of
 from seqvision.data.sources.step_tables import StepTable, step_tables
 from seqvision.data.targets import CLASSES, UNKNOWN, Targets
 from seqvision.errors import UserError
@@ -68,9 +69,13 @@ def load_folders(path: Path, loading: Loading) -> Dataset:
         )
     loading = dataclasses.replace(loading, tones=_tones(rows, loading))
     _say_order(rows, loading.say)
+    _say_voxel_sizes(rows, loading.say)
     given = _examples(rows, class_names, loading, of_clips, tables)
     targets = CLASSES if tables is None else Targets("steps")
-    dataset = make_dataset(path, class_names, given, of_clips, loading, targets=targets)
+    values = functools.partial(_values, rows)
+    dataset = make_dataset(
+        path, class_names, given, of_clips, loading, targets=targets, values=values
+    )
     return dataclasses.replace(dataset, tones=loading.tones)
 
 
@@ -92,6 +97,10 @@ def _tones(rows: list[Row], loading: Loading) -> Tones:
     return tones_of(
         files, loading.tones, kept, loading.say, loading.percentiles, loading.show_progress
     )
+
+
+def _values(rows: list[Row]) -> Range | None:
+    return extremes_of(list(_all_files([row for row in rows if row.split == "train"])))
 
 
 def _training_rows(rows: list[Row], loading: Loading) -> list[Row]:
@@ -154,6 +163,22 @@ def _say_order(rows: list[Row], say: Callable[[str], None]) -> None:
             continue
     if without:
         say(f"slices without positions, in the order of their instance numbers: {few(without)}")
+
+
+def _say_voxel_sizes(rows: list[Row], say: Callable[[str], None]) -> None:
+    """Says which voxel sizes there are, where they differ: nothing is resampled."""
+    of_size: dict[str, list[str]] = {}
+    for row in rows:
+        first = next(iter(frame_files(row.path)), None) if row.path.is_dir() else row.path
+        try:
+            size = voxel_size(first) if first and is_volume(first) else None
+        except UnreadableImageError:
+            continue
+        if size:
+            of_size.setdefault(" x ".join(f"{one:g}" for one in size), []).append(shown(row.path))
+    if len(of_size) > 1:
+        found = [f"{len(names)} of {size}, such as {names[0]}" for size, names in of_size.items()]
+        say(f"voxel sizes differ, and none is resampled: {few(found, between='; ')}")
 
 
 def _all_files(rows: list[Row]) -> Iterator[Path]:

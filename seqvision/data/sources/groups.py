@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seqvision.data.files.paths import few, shown
+from seqvision.data.files.paths import bare_name, few, shown
 from seqvision.errors import UserError, explain_os_error, first_line
 from seqvision.runtime.regular_file import open_regular
 
@@ -21,11 +21,11 @@ def groups_of(
     Args:
       root: the folder of the set, which may hold the table `groups.csv`: a name and a group a line.
         A name is an example's path below `root`, that of a folder around it, or its own name, with
-        or without its suffix.
+        or without its suffix (both of `.nii.gz`).
       files: the examples.
       pattern: a regular expression, searched for in these paths; its first bracket, or all of it,
         is the group. "" is none.
-      say: called with a line about how many groups there are.
+      say: called with lines about how many groups there are, and rows without an example.
 
     Raises:
       UserError: both are there; an example has no group, a name two groups or two meanings; or the
@@ -41,7 +41,7 @@ def groups_of(
         return [""] * len(files)
     paths = [file.relative_to(table.parent if table else root) for file in files]
     if table:
-        groups, missing = _by_table(table, paths), shown(table)
+        groups, missing = _by_table(table, paths, say), shown(table)
         hint = "it has no line there; add one"
     else:
         groups, missing = _by_pattern(paths, re.compile(pattern)), "config.data.group_pattern"
@@ -52,9 +52,19 @@ def groups_of(
             f"{missing}: {len(lacking)} of {len(paths)} examples have no group, such as"
             f" {lacking[0]}: {hint}"
         )
-    names = few([shown(name) for name in dict.fromkeys(groups)])
-    say(f"groups: {len(paths)} examples are of {len(set(groups))} groups: {names}")
+    say(groups_line(groups))
     return groups
+
+
+def groups_line(groups: Sequence[str]) -> str:
+    """How many groups examples have, of which each has one."""
+    names = [shown(name) for name in dict.fromkeys(groups)]
+    return f"groups: {len(groups)} examples are of {num_groups(len(names))}: {few(names)}"
+
+
+def num_groups(count: int) -> str:
+    """So many groups, in words."""
+    return f"{count} group{'' if count == 1 else 's'}"
 
 
 def fraction_of_group(group: str) -> float:
@@ -78,24 +88,24 @@ def _by_pattern(paths: Sequence[Path], pattern: re.Pattern[str]) -> list[str]:
     return [((pattern.groups and one[1]) or one[0]) if one else "" for one in found]
 
 
-def _by_table(table: Path, paths: Sequence[Path]) -> list[str]:
+def _by_table(table: Path, paths: Sequence[Path], say: Callable[[str], None]) -> list[str]:
     given = _rows(table)
     meant: dict[str, Path] = {}
-    groups = []
+    groups, known = [], set[str]()
     for path in paths:
         around = [parent.as_posix() for parent in path.parents if parent.name]
-        own = [path.name, path.stem]
-        name = next(
-            (n for n in (path.as_posix(), path.with_suffix("").as_posix(), *own, *around)
-             if n in given),
-            "",
-        )  # fmt: skip
+        own = [path.name, path.stem, bare_name(path)]
+        names = [*(path.with_name(name).as_posix() for name in own), *own, *around]
+        known.update(names)
+        name = next((name for name in names if name in given), "")
         if name in own and "/" in path.as_posix() and meant.setdefault(name, path) != path:
             raise UserError(
                 f"{shown(table)}: '{shown(name)}' may be {shown(meant[name])} or {shown(path)};"
                 " write the paths"
             )
         groups.append(given.get(name, ""))
+    if others := [shown(name) for name in given if name not in known]:
+        say(f"{shown(table)}: rows of no example, {len(others)} of {len(given)}: {few(others)}")
     return groups
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from seqvision.data.files.content import Content
 from seqvision.data.files.pixels import HostFrames, without_colour
+from seqvision.data.sources.groups import num_groups
 from seqvision.errors import UserError
 
 
@@ -78,7 +79,7 @@ def cut(
             count, different = len(given["train"]), len({one.fraction for one in given["train"]})
             found = f" ({different} different ones: equal ones stay together)"
             if of_groups:
-                found = f" (in {different} groups, each of which stays together)"
+                found = f" (in {num_groups(different)}, each of which stays together)"
             raise UserError(
                 f"config.data.{split}_fraction: {fraction} of {count} examples"
                 f"{found if different < count else ''} left none for {split}; choose a larger"

@@ -19,6 +19,7 @@ from seqvision.data.sources.examples import Example, fit_known, known_shape, mak
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.npz_file import NpzFile, example_frames, read_npz
 from seqvision.data.sources.npz_labels import read_labels
+from seqvision.data.sources.npz_memory_map import extremes
 from seqvision.data.sources.npz_targets import check_steps
 from seqvision.data.sources.scan_cache import load_json, save_json, scan_path
 from seqvision.errors import UserError
@@ -90,6 +91,8 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
             " config.data.kind, or save both alike"
         )
     given, tones = _examples(file, splits, labels, clips, loading)
+    loading = dataclasses.replace(loading, tones=tones)
+    key = next(f"{prefix}images" for prefix, split in splits.items() if split == "train")
     checksums = file.checksums
     if tones.ranges:  # The same file under another scale is another set.
         checksums = hashlib.sha256(f"{checksums} {tones.ranges}".encode()).hexdigest()
@@ -102,8 +105,18 @@ def load_arrays(file: NpzFile, loading: Loading) -> Dataset:
         ("file by CRC-32", checksums),
         file.check_unchanged,
         targets,
+        functools.partial(_values, path, key),
     )
     return dataclasses.replace(dataset, tones=tones)
+
+
+def _values(path: Path, key: str) -> tuple[float, float] | None:
+    """The extremes of an array, which is read again; None of another kind of file."""
+    try:
+        low, high = extremes(read_npz(path, [key], [key]).arrays[key])
+    except (UserError, KeyError):
+        return None
+    return (low, high) if low <= high else None
 
 
 def _examples(

@@ -11,7 +11,7 @@ from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.regular_file import read_regular
 
 # To be raised when the same files come to be scanned otherwise.
-_VERSION = 6
+_VERSION = 7
 
 
 class FileScan(NamedTuple):

@@ -1,8 +1,9 @@
 """Tones of the user's training files, decided once for the whole set."""
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from seqvision.errors import UserError
 
 # What percentiles are taken of: so many files in equal steps, and values in equal steps of each.
 SAMPLED_FILES, SAMPLED_VALUES = 1000, 10_000
+_LOOKED_AT = 100  # So many files, where all pixels are black.
 # Of red, green and blue in grey (ITU-R BT.601), as Pillow has them.
 _GREY = np.array([0.299, 0.587, 0.114])
 
@@ -221,6 +223,17 @@ def _range_of_percentiles(
                 if is_deep(image) and (values := deep_pixels(image).seen.ravel()).size:
                     sample.append(values[:: len(values) // num_sampled + 1].astype(np.float64))
     return percentiles_of(sample, percentiles)
+
+
+def extremes_of(files: Sequence[Path]) -> Range | None:
+    """The extremes of the finite values of deep files, of a hundred in equal steps."""
+    seen = _Seen()
+    for path in files[:: (len(files) - 1) // _LOOKED_AT + 1]:
+        with contextlib.suppress(UnreadableImageError):
+            for image, depth in _special(path):
+                if is_deep(image):
+                    seen.see(image, depth)
+    return (seen.smallest, seen.largest) if seen.smallest <= seen.largest else None
 
 
 def percentiles_of(sample: list[np.ndarray], percentiles: tuple[float, float]) -> Range:

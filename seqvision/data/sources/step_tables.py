@@ -3,7 +3,7 @@
 A folder of frames has `targets.csv` in it; a video or animation `NAME.ext` has `NAME.csv` beside
 it. The table has a header with a column `target`, the classes by name, and a row for each frame in
 order; or also a column `frame`, their numbers from 0 on, in any order and as many as are known. An
-empty target is unknown.
+empty target is unknown, and so is -1.
 """
 
 import csv
@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from seqvision.data.files.paths import shown
+from seqvision.data.files.paths import bare_name, shown
+from seqvision.data.targets import UNKNOWN
 from seqvision.errors import UserError, explain_os_error
 from seqvision.runtime.regular_file import read_regular
 
@@ -57,7 +58,10 @@ class StepTable:
 
 def table_path(clip: Path) -> Path:
     """Where the targets of a clip would lie."""
-    return clip / IN_FOLDER if clip.is_dir() else clip.with_suffix(".csv")
+    if clip.is_dir():
+        return clip / IN_FOLDER
+    own = clip.with_suffix(".csv")  # Of x.nii.gz x.csv is taken as well.
+    return own if own.is_file() else clip.with_name(f"{bare_name(clip)}.csv")
 
 
 def step_tables(clips: Sequence[Path], asked: str) -> list[StepTable] | None:
@@ -114,6 +118,8 @@ def read_step_table(path: Path) -> StepTable:
             f"{where}: no column 'target'; its first line has {found}; write target, or"
             " frame,target, above the rows"
         )
+    for row in rows:
+        row["target"] = "" if row["target"] == str(UNKNOWN) else row["target"]
     if "frame" not in columns:
         return StepTable(path, [row["target"] for row in rows], numbered=False)
     return StepTable(path, _by_number(where, rows), numbered=True)

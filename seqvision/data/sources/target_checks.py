@@ -46,7 +46,9 @@ def checked_targets(
         counts = np.bincount(train[known(train)], minlength=len(class_names))
         missing = [name for name, count in zip(class_names, counts, strict=True) if not count]
         if missing:
-            raise _missing(where, [shown(name) for name in missing])
+            number = class_names.index(missing[0])
+            found = _such_as(splits, labels, number)
+            raise _missing(where, [shown(name) for name in missing], found)
     if targets.kind == "labels":
         never = [
             n for n, column in zip(class_names, train.T, strict=True) if not (column > 0).any()
@@ -61,9 +63,20 @@ def checked_targets(
     return fitted
 
 
-def _missing(where: str, missing: list[str]) -> UserError:
+def _such_as(
+    splits: Mapping[str, Sequence[Any]], labels: Mapping[str, np.ndarray], number: int
+) -> str:
+    """Where a class is, in words; "" where it is nowhere."""
+    for name, array in labels.items():
+        has = (array == number).any(axis=tuple(range(1, array.ndim)))
+        if has.any():
+            return f" ({shown(splits[name][int(has.argmax())].name)} of {name} has it)"
+    return ""
+
+
+def _missing(where: str, missing: list[str], found: str) -> UserError:
     named = f"classes {few(missing)} have" if len(missing) > 1 else f"class {missing[0]} has"
     return UserError(
-        f"{where}: {named} no training examples; add some, choose a smaller"
+        f"{where}: {named} no training examples{found}; add some, choose a smaller"
         " config.data.validation_fraction or config.data.test_fraction, or leave the class out"
     )

@@ -24,6 +24,11 @@ from seqvision.weights.stored_arrays import StoredArrays
 OWN = ".npz"
 """Of files in which a run keeps its backbone."""
 
+_KINDS = (
+    "config.model.backbone_weights takes the file of a state_dict (.safetensors, .pth, .pt); name"
+    " or download it again"
+)
+
 
 def load_backbone(path: Path, name: str) -> dict[str, Any]:
     """The parameters of `Backbone(name)`, in numpy, out of a file.
@@ -39,7 +44,7 @@ def load_backbone(path: Path, name: str) -> dict[str, Any]:
     shapes = shapes_of(name)
     if path.suffix == OWN:
         return _nested(_own(path, name, shapes))
-    arrays = open_source(path).arrays
+    arrays = open_source(path, _KINDS).arrays
     naming = _naming(path, name, arrays)
     found = dict[str, np.ndarray]()
     for ours, theirs in naming.layers.items():

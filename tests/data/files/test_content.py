@@ -102,7 +102,7 @@ def test_different_ones_are_counted_as_decoded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"12 examples \(9 different ones"):
         folders(tmp_path, test_fraction=1e-9, tones=Tones((0, 65535)))
     # A range that makes all of them one value is named.
-    with pytest.raises(UserError, match="all pixels of all training examples are 0"):
+    with pytest.raises(UserError, match=r"all training pixels are 0 .* values are 0 to 1008"):
         folders(tmp_path, tones=Tones((60000, 65535)))
 
 

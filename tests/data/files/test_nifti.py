@@ -17,6 +17,7 @@ from tests.data.making import arrays, folders
 nibabel = pytest.importorskip("nibabel")
 
 VOLUME = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
+LARGE = np.random.default_rng(0).integers(0, 99, (8, 9, 10)).astype(np.int16)
 
 
 def save(path: Path, values: np.ndarray, affine: Any = None, **header: Any) -> Path:
@@ -87,12 +88,28 @@ def test_each_time_is_a_mosaic_of_all_slices(tmp_path: Path) -> None:
     assert found.shape == (2, 2 * 4, 3 * 3)
     for time in range(2):
         slices = levels(save(tmp_path / f"{time}.nii", values[..., time]))
-        tiles = [*slices, np.full((4, 3), values[..., time].min())]
+        tiles = [*slices, np.zeros((4, 3), np.uint8)]
         rows = [np.concatenate(tiles[n : n + 3], axis=1) for n in (0, 3)]
         np.testing.assert_array_equal(found[time], np.concatenate(rows))
     film = levels(save(tmp_path / "film.nii", values[:, :, :1]))
     assert film.shape == (2, 4, 3) and film[1, 3, 2] == values[0, 0, 0, 1]
     assert kind_of(save(tmp_path / "one.nii", VOLUME[..., 0])) == "image"
+
+
+def test_places_without_a_slice_are_black_and_count_in_no_percentile(tmp_path: Path) -> None:
+    """As padding of DICOM does, also where frames and files have other extremes."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(100, 20, (3, 4, 5, 2)).astype(np.float32)
+    values[0, 0, 0, 0] = np.nan
+    for name in "ab":
+        for number in range(3):
+            shifted = values[..., ::-1] if name == "b" else values
+            save(tmp_path / name / f"{number}.nii", shifted + np.float32(number * 10))
+    found = folders(tmp_path, reads_clips=True, percentiles=(5, 95))
+    finite = [values[np.isfinite(values)] + np.float32(number * 10) for number in range(3)]
+    expected = np.percentile(np.concatenate(finite * 2).astype(np.float64), (5, 95))
+    np.testing.assert_allclose(found.tones.value_range, expected, rtol=1e-6)
+    assert (arrays(found).inputs[:, :, 4:, 6:] == 0).all()
 
 
 def broken(folder: Path, kind: str) -> Path:
@@ -106,6 +123,16 @@ def broken(folder: Path, kind: str) -> Path:
     elif kind == "gz":
         path = save(folder / "x.nii.gz", VOLUME)
         path.write_bytes(path.read_bytes()[:-20])
+    elif kind == "checksum":
+        path = save(folder / "x.nii.gz", LARGE)
+        content = bytearray(path.read_bytes())
+        content[-8] ^= 1
+        path.write_bytes(content)
+    elif kind == "turned":  # nibabel reads its values to turn them.
+        path = save(folder / "x.nii.gz", LARGE, np.diag([-1.0, 1, 1, 1]))
+        path.write_bytes(path.read_bytes()[:-200])
+    elif kind == "affine":
+        path.write_bytes(path.read_bytes()[:280] + bytes(48) + path.read_bytes()[328:])
     elif kind == "axes":
         save(path, VOLUME[..., None, None].repeat(2, axis=-1))
     elif kind == "complex":
@@ -127,6 +154,9 @@ def broken(folder: Path, kind: str) -> Path:
         ("no", "no NIfTI file, or a damaged one"),
         ("short", "damaged or cut short"),
         ("gz", "no NIfTI file, or a damaged one"),
+        ("checksum", "its values are damaged or cut short"),
+        ("turned", "its values are damaged or cut short"),
+        ("affine", "its orientation is none: the affine has an axis without a length"),
         ("axes", "5 axes, of 3 x 4 x 5 x 1 x 2"),
         ("complex", "its values are complex64; real numbers are read"),
         ("nan", "it has no finite value"),
@@ -156,3 +186,22 @@ def test_class_folders_of_volumes(tmp_path: Path) -> None:
     largest = arrays(found).inputs.max(axis=(1, 2, 3, 4)).tolist()
     assert largest == [round(value * 255 / 110) for value in (59, 60, 109, 110)]
     assert found.tones.kinds == ("NIfTI",)
+
+
+def test_voxel_sizes_that_differ_are_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    for number, name in enumerate("aabb"):
+        affine = np.diag([0.7, 0.9, 4, 1]) if number == 3 else None
+        save(tmp_path / name / f"{number}.nii", VOLUME + number, affine)
+    folders(tmp_path, reads_clips=True, say=said.append)
+    [line] = [line for line in said if "voxel" in line]
+    assert line.startswith("voxel sizes differ, and none is resampled: 3 of 1 x 1 x 1, such as ")
+    assert "; 1 of 0.7 x 0.9 x 4, such as" in line
+
+
+def test_a_table_of_targets_has_the_name_without_both_suffixes(tmp_path: Path) -> None:
+    for name in "ab":
+        save(tmp_path / "ward" / f"{name}.nii.gz", VOLUME + ord(name))
+        (tmp_path / f"ward/{name}.csv").write_text(f"frame,target\n0,{name}\n")
+    found = folders(tmp_path, reads_clips=True)
+    assert found.targets.kind == "steps" and found.class_names == ("a", "b")

@@ -114,3 +114,20 @@ def test_an_mpo_of_a_phone_is_a_jpeg(tmp_path: Path) -> None:
     image = Image.new("RGB", (16, 16), (90, 90, 90))
     image.save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=[image])
     assert read_frames(tmp_path / "x.jpg").shape[0] == 1
+
+
+def test_a_cut_tiff_is_named_as_damaged(tmp_path: Path) -> None:
+    """Wherever it ends: no words of a library, and no other kind of file."""
+    raw = ("unpack", "Missing", "decoder error", "zlib", "which is not read")
+    pixels = np.random.default_rng(0).integers(0, 60_000, (6, 6)).astype(np.uint16)
+    for compression in (None, "tiff_deflate"):
+        Image.fromarray(pixels).save(tmp_path / "x.tif", compression=compression)
+        content, found = (tmp_path / "x.tif").read_bytes(), list[str]()
+        for end in range(1, len(content), 3):
+            (tmp_path / "x.tif").write_bytes(content[:end])
+            try:
+                read_frames(tmp_path / "x.tif")
+            except UnreadableImageError as error:
+                found.append(str(error))
+        assert len(found) > len(content) / 4
+        assert not [line for line in found for word in raw if word in line]
