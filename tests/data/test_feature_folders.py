@@ -242,7 +242,7 @@ def test_targets_in_one_file_and_class_folders_that_only_hold_clips(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("kind", "changed", "target", "words"), [
-    ("steps", {"targets": [0, 1]}, "auto", "example 0 has 2 targets and 3 frames"),
+    ("steps", {"targets": [0, 1]}, "auto", "npz has 2 targets and 3 frames"),
     ("steps", {"targets": np.eye(3)}, "auto", "(3, 3); a class for each frame, (3,), is needed:"
      " these are one-hot rows"),
     ("steps", {"targets": [0.5, 1, 1]}, "auto", "classes are whole numbers from 0 to K - 1"),
