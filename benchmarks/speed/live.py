@@ -12,6 +12,7 @@ in each of these cases.
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ CASES = ((1, 1), (1, 8), (1, 64), (8, 1), (8, 8), (256, 1), (256, 8))
 _NUM_LINES = 200
 _APART = 1e-5
 """Of two confidences."""
+_SETTLE = 0.5
+"""Seconds after a contender, whose threads may still wait for work and take a core."""
 
 
 def start(
@@ -142,6 +145,7 @@ def _measure(
     for _ in range(rounds):
         progress.show(f"{streams} lines, {columns} columns of each in a push")
         for name, worker in workers.items():
+            time.sleep(_SETTLE)
             found[name].append(worker.ask({"do": "measure"} | request))
         progress.advance()
     medians = {

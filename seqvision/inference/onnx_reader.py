@@ -13,13 +13,12 @@ from seqvision.onnx.live_step import live_step
 from seqvision.onnx.session import load
 
 _MOST_STEPS = 64
+_MOST_FOR_ONE_THREAD = 16
+"""Lines; for so few, threads wait for each other longer than they compute."""
 
 
 class OnnxReader(StreamNetwork):
-    """Columns of a few lines in onnxruntime, on one thread: more wait longer than they compute.
-
-    A single column of each is read in numpy, which is called sooner.
-    """
+    """Columns of lines in onnxruntime, on the cores of the host."""
 
     _time_axis = 2
 
@@ -40,7 +39,8 @@ class OnnxReader(StreamNetwork):
 
         def session(with_lengths: bool) -> tuple[Any, list[str]]:
             graph = live_step(model, params, height, with_lengths)
-            made = load(graph.model().SerializeToString(), num_threads=1)
+            num_threads = 1 if num_lines <= _MOST_FOR_ONE_THREAD else 0
+            made = load(graph.model().SerializeToString(), num_threads)
             return made, [given.name for given in made.get_inputs()]
 
         # Now, since the first push is to take no longer than others. One line has all columns.
@@ -51,9 +51,6 @@ class OnnxReader(StreamNetwork):
 
     def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
         given = self._where_fewer(steps, lengths)
-        if steps.shape[2] == 1:
-            logits, self.memory = self._numpy.read(steps, self.memory, given)
-            return logits
         session, names = self._sessions[given is not None]
         arrays = [steps, *([] if given is None else [given]), *jax.tree.leaves(self.memory)]
         outputs, *after = session.run(None, dict(zip(names, arrays, strict=True)))

@@ -9,6 +9,7 @@ import jax
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
 from seqvision.inference.stream_network import (
+    BySize,
     DeviceNetwork,
     HostNetwork,
     StreamNetwork,
@@ -47,24 +48,36 @@ def create_network(
     Raises:
       ValueError: that engine cannot read it.
     """
+    multiplications = _multiplications(params, (height, 1))
     if engine == "auto":
-        engine = _fastest(model, num_streams, _multiplications(params, (height, 1)))
+        engine = _fastest(model, num_streams, multiplications)
     else:
         _check_engine(engine, model)
-    if engine == "jax":
-        start = start_lines(model, params, num_streams, height)
-
-        def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
-            return read_lines(model, params, to_unit_range(columns), lengths, carry)
-
-        return DeviceNetwork(read, params, start, num_streams, sizes_of(model.dtype), time_axis=2)
-    weights = on_host(params)
-    if engine == "numpy":
-        reader = HostReader(model, weights)
-        return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
+    if engine != "onnxruntime":
+        return _plain_network(model, params, height, num_streams, engine)
     from seqvision.inference.onnx_reader import OnnxReader
 
-    return OnnxReader(model, weights, num_streams, height)
+    # For a single column onnxruntime takes longer than the others.
+    single = "numpy" if _on_host(model.dtype, num_streams, multiplications) else "jax"
+    return BySize(
+        _plain_network(model, params, height, num_streams, single),
+        OnnxReader(model, on_host(params), num_streams, height),
+    )
+
+
+def _plain_network(
+    model: LineReader, params: Any, height: int, num_streams: int, engine: str
+) -> StreamNetwork:
+    """By `numpy` or `jax`."""
+    if engine == "numpy":
+        reader = HostReader(model, on_host(params))
+        return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
+    start = start_lines(model, params, num_streams, height)
+
+    def read(params: Any, carry: Any, columns: Any, lengths: Any) -> Any:
+        return read_lines(model, params, to_unit_range(columns), lengths, carry)
+
+    return DeviceNetwork(read, params, start, num_streams, sizes_of(model.dtype), time_axis=2)
 
 
 def create_classifier_network(
@@ -110,9 +123,11 @@ def classifier_steps(run: Run) -> tuple[int, str]:
 
 
 def _fastest(model: LineReader, num_streams: int, multiplications: int) -> str:
-    if not _on_host(model.dtype, num_streams, multiplications):
-        return "jax"
-    return "onnxruntime" if _has_onnxruntime() and _can_step(model) else "numpy"
+    on_host = _on_host(model.dtype, num_streams, multiplications)
+    is_near = on_host or jax.default_backend() == "cpu"
+    if is_near and _has_onnxruntime() and _can_step(model):
+        return "onnxruntime"
+    return "numpy" if on_host else "jax"
 
 
 def _check_engine(engine: str, model: LineReader) -> None:

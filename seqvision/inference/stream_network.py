@@ -25,7 +25,6 @@ class StreamNetwork(abc.ABC):
       memory: a tree of arrays (S, ...), on the host or the devices.
     """
 
-    memory: Any
     _start: Any
     """The memory before the first step, as numpy arrays."""
     _time_axis: int
@@ -123,6 +122,36 @@ class DeviceNetwork(StreamNetwork):
 
     def restore(self, memory: Any) -> None:
         self.memory = jax.device_put(memory, self._sharding)
+
+
+class BySize(StreamNetwork):
+    """Single steps by one network and several by another, which keep the same memory."""
+
+    def __init__(self, single: StreamNetwork, several: StreamNetwork) -> None:
+        """Takes two networks of the same streams, at their start."""
+        self._single, self._several = single, several
+        self._now = several
+
+    @property
+    def memory(self) -> Any:
+        return self._now.memory
+
+    def size_of(self, num_steps: int) -> int:
+        return 1 if num_steps == 1 else self._several.size_of(num_steps)
+
+    def read(self, steps: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        is_single = steps.shape[self._now._time_axis] == 1
+        chosen = self._single if is_single else self._several
+        if chosen is not self._now:
+            chosen.restore(jax.device_get(self._now.memory))
+            self._now = chosen
+        return chosen.read(steps, lengths)
+
+    def start(self, streams: list[int]) -> None:
+        self._now.start(streams)
+
+    def restore(self, memory: Any) -> None:
+        self._now.restore(memory)
 
 
 def sizes_of(dtype: Any) -> tuple[int, ...]:

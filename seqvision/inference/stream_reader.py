@@ -30,11 +30,12 @@ class StreamReader(Streams[Event]):
     of all final events, joined, without spaces at its ends (see `text`, which also puts writing
     from right to left in order).
 
-    Up to 16 lines are read on the host if a column of all of them is little work: by onnxruntime
-    where the extra `export` is installed, else in numpy. Others are read on the devices by JAX,
-    where pushes of 1, 8 or 64 columns waste no time; the first of each size compiles a program, and
-    so does the first of each size in which some line has fewer columns. `engine` chooses otherwise.
-    Logits differ by rounding; what one engine saved, another goes on from.
+    What computes, `engine`, is by default (`auto`) the fastest that is there. Single columns are
+    read in numpy, of up to 16 lines that are little work, else by JAX on the devices. Several
+    columns are read by onnxruntime, where the extra `export` is installed and the devices are those
+    of a CPU. JAX's pushes of 1, 8 or 64 columns waste no time; the first of each size compiles a
+    program, and so does the first of each size in which some line has fewer columns. Logits differ
+    by rounding; what one engine saved, another goes on from.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.
