@@ -9,7 +9,8 @@ computed in float64 with these libraries alone:
     DICOM, grey:     v = modality LUT, or stored value * slope + intercept (dose: * DoseGridScaling)
     DICOM, colours:  pydicom's RGB (palettes: its colour LUT), * 255 / (2^bits - 1)
     NIfTI:           v = get_fdata() of the closest canonical image; row r, column c of slice z is
-                     voxel (X - 1 - c, Y - 1 - r, z); of several times, a mosaic of all slices
+                     voxel (X - 1 - c, Y - 1 - r, z); of several times, a mosaic of all slices,
+                     black where there is none
     TIFF, PNG, .npy: v = the values that were written
     grey:            255 * clip((v - low) / (high - low), 0, 1), MONOCHROME1: 255 minus that
 

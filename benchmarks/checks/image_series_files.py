@@ -69,7 +69,8 @@ def all_cases(written: Path) -> Iterator[Case]:
 
 
 def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    return 255 * np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
+    # NaN, where there is no slice, is black.
+    return np.nan_to_num(255 * np.clip((values.astype(np.float64) - low) / (high - low), 0, 1))
 
 
 def _grey(frames: np.ndarray, ranges: Any, inverted: bool = False) -> np.ndarray:
@@ -82,7 +83,7 @@ def _grey_case(path: Path, library: str, of_clips: bool, frames: np.ndarray) -> 
 
 
 def _range(frames: np.ndarray) -> tuple[tuple[float, float]]:
-    low, high = np.percentile(frames, (1, 99)).tolist()
+    low, high = np.nanpercentile(frames, (1, 99)).tolist()
     return ((low, high if high > low else low + 1),)
 
 
@@ -147,8 +148,7 @@ def _nifti(path: Path) -> np.ndarray:
         return pictures[0]
     columns = math.ceil(math.sqrt(slices))
     rows = math.ceil(slices / columns)
-    mosaics = np.empty((times, rows * height, columns * width))
-    mosaics[:] = pictures.min(axis=(1, 2, 3))[:, None, None]
+    mosaics = np.full((times, rows * height, columns * width), np.nan)
     for number in range(slices):
         top, left = number // columns * height, number % columns * width
         mosaics[:, top : top + height, left : left + width] = pictures[:, number]

@@ -161,10 +161,7 @@ def _can_step(model: LineReader) -> bool:
 
 
 def _on_host(dtype: Any, num_streams: int, multiplications: int) -> bool:
-    """Whether the host reads streams whose steps take so many multiplications each.
-
-    Decided once: what the host and a compiled program remember of a line has other shapes.
-    """
+    """Whether numpy reads streams sooner, whose steps take so many multiplications each."""
     is_little = num_streams * multiplications <= _MOST_MULTIPLICATIONS
     return in_float32(dtype) and num_streams <= _MOST_ON_HOST and is_little
 

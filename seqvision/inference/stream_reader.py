@@ -33,9 +33,9 @@ class StreamReader(Streams[Event]):
     What computes, `engine`, is by default (`auto`) the fastest that is there. Single columns are
     read in numpy, of up to 16 lines that are little work, else by JAX on the devices. Several
     columns are read by onnxruntime, where the extra `export` is installed and the devices are those
-    of a CPU. JAX's pushes of 1, 8 or 64 columns waste no time; the first of each size compiles a
-    program, and so does the first of each size in which some line has fewer columns. Logits differ
-    by rounding; what one engine saved, another goes on from.
+    of a CPU, or the lines are few. JAX's pushes of 1, 8 or 64 columns waste no time; the first of
+    each size compiles a program, and so does the first of each size in which some line has fewer
+    columns. Logits differ by rounding; what one engine saved, another goes on from.
 
     Attributes:
       num_streams: S, how many lines it reads side by side.

@@ -90,7 +90,9 @@ def write_run_page(path: Path, run: Run, dataset: Dataset, split: str) -> None:
 
 def _task_words(run: Run, dataset: Dataset) -> str:
     """What the network is to say."""
-    words = _TASKS[type(run.task)].format("clip" if len(dataset.input_shape) == 4 else "image")
+    words = _TASKS.get(type(run.task), "what is asked of each {}").format(
+        "clip" if len(dataset.input_shape) == 4 else "image"
+    )
     names = ", ".join(map(visible, run.data.class_names))
     return f"{words} ({names})" if 0 < len(names) <= _LONGEST else words
 

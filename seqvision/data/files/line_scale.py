@@ -119,10 +119,12 @@ def _in_place(pixels: Pixels, looks: Looks, moved: bool, growth: float = 0.0) ->
     if not moved and looks.foot.has(scale * foot) and looks.size.has(scale * size):
         return resized(pixels, FINE * looks.height)
     top, bottom = band_of(ink)
-    rows = max(looks.height * size / (looks.size.middle - growth), bottom - top)
+    rows = looks.height * size / (looks.size.middle - growth)
+    # All ink has to be in it, and what its strokes will grow.
+    rows = max(rows, (bottom - top) / (1 - max(growth, 0) / looks.height))
     first = foot - rows * (looks.foot.middle - growth / 2) / looks.height
-    # All ink has to be in it.
-    first = round(max(min(first, top), bottom - rows))
+    more = max(growth, 0) / 2 * rows / looks.height
+    first = round(max(min(first, top - more), bottom + more - rows))
     last = first + round(rows)
     above, below = max(0, -first), max(0, last - pixels.shape[0])
     padded = np.pad(pixels, ((above, below), (0, 0)))

@@ -143,11 +143,11 @@ def _canonical(path: Path) -> Any:
     check_not_empty(path)
     try:
         image: Any = nibabel.load(regular(path))
+        if not isinstance(image, nibabel.spatialimages.SpatialImage):
+            raise UnreadableImageError("a CIFTI file, of surfaces; volumes of NIfTI are read")
         _check_orientation(nibabel, image)
     except nibabel.filebasedimages.ImageFileError as error:
         raise UnreadableImageError("no NIfTI file, or a damaged one") from error
-    if not isinstance(image, nibabel.spatialimages.SpatialImage):
-        raise UnreadableImageError("a CIFTI file, of surfaces; volumes of NIfTI are read")
     if image.get_data_dtype().kind not in "biuf":
         raise UnreadableImageError(
             f"its values are {image.get_data_dtype()}; real numbers are read, one a voxel"
