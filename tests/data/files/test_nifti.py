@@ -169,6 +169,17 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, kind: str, words: str) -> Non
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_cifti_is_named(tmp_path: Path) -> None:
+    axes = (
+        nibabel.cifti2.SeriesAxis(0, 1, 2),
+        nibabel.cifti2.BrainModelAxis.from_mask(np.ones((2, 2, 2)), affine=np.eye(4)),
+    )
+    image = nibabel.Cifti2Image(np.zeros((2, 8), np.float32), axes)
+    image.to_filename(tmp_path / "a.dtseries.nii")
+    with pytest.raises(UnreadableImageError, match="a CIFTI file, of surfaces"):
+        read_frames(tmp_path / "a.dtseries.nii")
+
+
 def test_nifti_without_nibabel_names_the_extra(tmp_path: Path, monkeypatch: Any) -> None:
     path = save(tmp_path / "x.nii.gz", VOLUME)
     monkeypatch.setitem(sys.modules, "nibabel", None)
