@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 _READ = 256
 _EVENT = ("stream", "symbol", "columns", "confidence", "final", "ends_word", "column")
@@ -63,10 +64,11 @@ def create_push(contender: str, workdir: Path, folder: Path, num_streams: int) -
     if contender in ("seqvision", "without"):
         from seqvision import StreamReader
 
-        options: dict[str, Any] = {}
-        if contender == "without":  # What `auto` takes without onnxruntime.
-            options["engine"] = "numpy" if num_streams <= 16 else "jax"
-        return StreamReader.from_run(workdir, num_streams, **options).push
+        if contender == "without":
+            from seqvision.inference import stream_engines
+
+            mock.patch.object(stream_engines, "_has_onnxruntime", lambda: False).start()
+        return StreamReader.from_run(workdir, num_streams).push
     from benchmarks.speed.live_contenders import OnnxStep, TorchStep, with_events
 
     if contender == "onnxruntime":

@@ -53,6 +53,8 @@ def create_network(
         engine = _fastest(model, num_streams, multiplications)
     else:
         _check_engine(engine, model)
+    if engine != "jax":
+        params = on_host(params)
     if engine != "onnxruntime":
         return _plain_network(model, params, height, num_streams, engine)
     from seqvision.inference.onnx_reader import OnnxReader
@@ -61,7 +63,7 @@ def create_network(
     single = "numpy" if _on_host(model.dtype, num_streams, multiplications) else "jax"
     return BySize(
         _plain_network(model, params, height, num_streams, single),
-        OnnxReader(model, on_host(params), num_streams, height),
+        OnnxReader(model, params, num_streams, height),
     )
 
 
@@ -70,7 +72,7 @@ def _plain_network(
 ) -> StreamNetwork:
     """By `numpy` or `jax`."""
     if engine == "numpy":
-        reader = HostReader(model, on_host(params))
+        reader = HostReader(model, params)
         return HostNetwork(reader, reader.start(num_streams, height), time_axis=2)
     start = start_lines(model, params, num_streams, height)
 

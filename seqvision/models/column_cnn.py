@@ -26,6 +26,9 @@ ColumnMap = Float[Array, "_ _ _"]
 RowMaps = Float[Array, "_ 2 _ _"]  # channels; even and odd rows; half the height; width
 Gradients = tuple[Array, Array, ColumnMap | None]  # kernel (3 * channels, 3 * C), bias, image
 
+COLUMNS_BEFORE = 2
+"""A column of a block's maps depends on so many columns before its own."""
+
 
 class ColumnBlock(nn.Module):
     """Convolution 3x3, ReLU, and the maximum of each two rows; for lines read column by column.
@@ -64,7 +67,7 @@ class ColumnCNN(nn.Module):
     @staticmethod
     def context_of(channels: tuple[int, ...]) -> int:
         """How many columns of the images a column of the last maps depends on besides its own."""
-        return 2 * len(channels)
+        return COLUMNS_BEFORE * len(channels)
 
     @nn.compact
     def __call__(self, images: Images) -> Sequence:

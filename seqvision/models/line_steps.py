@@ -11,11 +11,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from seqvision.models.column_cnn import COLUMNS_BEFORE
 from seqvision.models.line_reader import LineReader
 from seqvision.models.parameters import convolutions
 
-_BEFORE = 2
-"""A column of a block's maps depends on so many columns before its own."""
 _GROUP_SIZE = 4
 """Lines that a CPU reads at once: of 2 to 32, the fastest."""
 
@@ -33,10 +32,12 @@ def start_lines(
     channels, rows = 1, height
     memory: Any = []
     for block in blocks:
-        memory.append(np.zeros((1, channels, rows, _BEFORE), np.float32 if not memory else dtype))
+        memory.append(
+            np.zeros((1, channels, rows, COLUMNS_BEFORE), np.float32 if not memory else dtype)
+        )
         channels, rows = block["bias"].shape[0], -(-rows // 2)
     if blocks:  # The maps of a block are right two columns after those that it reads.
-        empty = np.zeros((1, height, _BEFORE * len(blocks), 1), np.float32)
+        empty = np.zeros((1, height, COLUMNS_BEFORE * len(blocks), 1), np.float32)
         _, memory = jax.jit(_columns_to_steps, static_argnums=1)(blocks, dtype, empty, None, memory)
     steps = jax.ShapeDtypeStruct((num_lines, 1, rows * channels), jnp.float32)
     read = jax.eval_shape(model.recurrent.apply, {"params": params["recurrent"]}, steps)
@@ -118,7 +119,7 @@ def _block(
     """`models.column_cnn.ColumnBlock` of G lines, which come last: a shift copies whole rows."""
     channels, height, width, count = columns.shape
     padded = jnp.pad(columns, ((0, 0), (1, 1 + height % 2), (0, 0), (0, 0)))
-    height, width = height + height % 2, width - _BEFORE
+    height, width = height + height % 2, width - COLUMNS_BEFORE
     neighbours = [
         padded[:, down : down + height, right : right + width]
         for down in range(3)
@@ -136,9 +137,9 @@ def _block(
 def _last_columns(columns: Float[Array, "C height _ G"], lengths: Array | None) -> Array:
     """(G, C, height, 2): of (C, height, 2 + n, G), those before column 2 + length of each line."""
     if lengths is None:
-        return columns[:, :, -_BEFORE:].transpose(3, 0, 1, 2)
+        return columns[:, :, -COLUMNS_BEFORE:].transpose(3, 0, 1, 2)
 
     def of_line(line: Array, length: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(line, length, _BEFORE, axis=2)
+        return jax.lax.dynamic_slice_in_dim(line, length, COLUMNS_BEFORE, axis=2)
 
     return jax.vmap(of_line, in_axes=(3, 0))(columns, lengths)

@@ -2,15 +2,13 @@
 
 import numpy as np
 
+from seqvision.models.column_cnn import COLUMNS_BEFORE
 from seqvision.models.line_reader import LineReader
 from seqvision.models.parameters import convolutions
 from seqvision.onnx.graph import Graph, Value
 from seqvision.onnx.layers import Carry, carry_names, has_operator, layers
 from seqvision.onnx.network import Params, in_unit_range
 from seqvision.onnx.sequences import column_block, columns, maps_to_steps
-
-_BEFORE = 2
-"""A column of a block's maps depends on so many columns before its own."""
 
 
 def can_step(model: LineReader) -> bool:
@@ -44,7 +42,7 @@ def live_step(model: LineReader, params: Params, height: int, with_lengths: bool
     if blocks:
         maps = graph.reshape(values, 0, 1, height, -1)
         for number, block in enumerate(blocks):
-            shape = ("lines", block["kernel"].shape[2], height, _BEFORE)
+            shape = ("lines", block["kernel"].shape[2], height, COLUMNS_BEFORE)
             before = graph.input(f"columns_{number}", "float32", shape)
             both = graph.concat(before, maps, axis=3)
             memory.append((f"new_columns_{number}", shape, _last(graph, both, lengths)))
@@ -67,9 +65,9 @@ def live_step(model: LineReader, params: Params, height: int, with_lengths: bool
 def _last(graph: Graph, maps: Value, lengths: Value | None) -> Value:
     """The last two columns of each line, of (S, C, height, 2 + n)."""
     if lengths is None:
-        return graph.slice(maps, -_BEFORE, np.iinfo(np.int64).max, axis=3)
+        return graph.slice(maps, -COLUMNS_BEFORE, np.iinfo(np.int64).max, axis=3)
     places = graph.unsqueeze(graph.cast(lengths, "int64"), 1)
-    places = graph.op("Add", places, np.arange(_BEFORE)[None])
+    places = graph.op("Add", places, np.arange(COLUMNS_BEFORE)[None])
     by_column = graph.transpose(maps, 0, 3, 1, 2)
     kept = graph.op("GatherND", by_column, graph.unsqueeze(places, 2), batch_dims=1)
     return graph.transpose(kept, 0, 2, 3, 1)

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from seqvision.models.column_cnn import COLUMNS_BEFORE
 from seqvision.models.host.convolution import products_3x3
 from seqvision.models.parameters import convolutions
-
-_BEFORE = 2
-"""A column of a block's maps depends on so many columns before its own."""
 
 Memory = tuple[np.ndarray, ...]
 """For each block of the CNN, (S, channels, height, 2): the last columns of what it reads."""
@@ -33,7 +31,7 @@ class HostColumns:
 
     def start(self, num_lines: int, height: int) -> Memory:
         """The memory before the first column: that of empty columns."""
-        memory, maps = [], np.zeros((1, height, _BEFORE, 1), np.float32)
+        memory, maps = [], np.zeros((1, height, COLUMNS_BEFORE, 1), np.float32)
         for kernel, bias in zip(self._kernels, self._biases, strict=True):
             before = maps.transpose(0, 3, 1, 2)
             memory.append(np.repeat(before, num_lines, axis=0))
@@ -82,11 +80,11 @@ def _block(
       (S, height / 2, n, channels), rounded up, and the last two columns of each line.
     """
     num_lines, height, num_columns, channels = columns.shape
-    even, width = height + height % 2, num_columns + _BEFORE
+    even, width = height + height % 2, num_columns + COLUMNS_BEFORE
     padded = np.zeros((num_lines, even + 2, width, channels), np.float32)
     read = padded[:, 1 : height + 1]
-    read[:, :, :_BEFORE] = before.transpose(0, 2, 3, 1)
-    read[:, :, _BEFORE:] = columns
+    read[:, :, :COLUMNS_BEFORE] = before.transpose(0, 2, 3, 1)
+    read[:, :, COLUMNS_BEFORE:] = columns
     products = products_3x3(padded, kernel)
     rows = products.reshape(num_lines, even // 2, 2, num_columns, -1)
     maps = np.maximum(rows[:, :, 0], rows[:, :, 1])
@@ -94,5 +92,5 @@ def _block(
     np.maximum(maps, 0, out=maps)
     if lengths is None:
         return maps, read[:, :, num_columns:].transpose(0, 3, 1, 2)
-    places = lengths[:, None, None, None] + np.arange(_BEFORE)[:, None]
+    places = lengths[:, None, None, None] + np.arange(COLUMNS_BEFORE)[:, None]
     return maps, np.take_along_axis(read, places, axis=2).transpose(0, 3, 1, 2)
