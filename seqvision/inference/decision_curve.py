@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from seqvision.data.dataset import ArraySplit, Dataset, Split
-from seqvision.data.device_feed import arrays_spec, evaluation_batches
+from seqvision.data.device_feed import arrays_spec
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.errors import UserError
 from seqvision.inference.decision import DecisionRule, check_measure
@@ -22,12 +22,10 @@ from seqvision.runs.saved_run import Run, check_targets
 from seqvision.runtime.console import aligned
 from seqvision.runtime.mesh import (
     BATCH_SPEC,
-    batch_sharding,
     create_mesh,
-    replicated,
     shard_function,
 )
-from seqvision.runtime.transfer import to_devices, to_host
+from seqvision.tasks.split_results import split_results
 
 _DECADES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 THRESHOLDS = tuple(round(1 - n * unit, 7) for unit in _DECADES for n in range(9, 0, -1))
@@ -130,13 +128,11 @@ def read_beliefs(
     """
     mesh = create_mesh()
     step = _belief_step(run, split, measure, mesh)
-    params = to_devices(run.params, replicated(mesh))
     found: list[tuple[np.ndarray, ...]] = []
-    for arrays, indices, mask in evaluation_batches(split, run.settings.data.eval_batch_size, mesh):
-        placed = to_devices(mask, batch_sharding(mesh))
-        outputs = to_host(step(params, arrays, indices, placed))
-        found.append(tuple(array[: int(mask.sum())] for array in outputs))
-        advance(int(mask.sum()))
+    size = run.settings.data.eval_batch_size
+    for outputs, count in split_results(step, run.params, split, size, mesh):
+        found.append(tuple(array[:count] for array in outputs))
+        advance(count)
     sures, winners, labels, lengths = zip(*found, strict=True)
     return Beliefs(
         _joined(sures, 0), _joined(winners, -1), np.concatenate(labels), np.concatenate(lengths)

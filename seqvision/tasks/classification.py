@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
 from seqvision.data.dataset import Split
-from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.preprocessing import Windows
 from seqvision.metrics.scores import ClassScores
 from seqvision.models import create_model
-from seqvision.runtime.mesh import batch_sharding, replicated
-from seqvision.runtime.transfer import to_devices, to_host
 from seqvision.shapes import Logits, Mask, PerExample, StepLogits
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.classification_metrics import ClassificationMetrics, ClassSums
@@ -29,6 +25,7 @@ from seqvision.tasks.predictions import (
     prediction_row,
     window_predictions,
 )
+from seqvision.tasks.split_results import split_results
 from seqvision.tasks.target_losses import ClassWeights, weights_of
 
 Examples = Sequence[tuple[Prediction, int]]
@@ -135,22 +132,17 @@ class Classification(Task):
             return dataclasses.replace(metrics, metric=self.metric, values=values)
 
         def summed(params: Any, split: Split, keep: Keep | None) -> ClassificationMetrics:
-            params = to_devices(params, replicated(mesh))
             eval_step = step(split.is_streamed, keep is not None)
             sums: list[ClassSums] = []
-            for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
-                placed_mask = to_devices(mask, batch_sharding(mesh))
-                batch_sums, outputs = eval_step(params, arrays, indices, placed_mask)
-                # Waits for the batch before, lest batches that were read pile up on the devices.
-                jax.block_until_ready(sums[-1:])
+            results = split_results(eval_step, params, split, batch_size, mesh)
+            for (batch_sums, outputs), count in results:
                 sums.append(batch_sums)
                 if keep is not None:
-                    output, lengths, labels = to_host(outputs)
-                    count = int(mask.sum())
+                    output, lengths, labels = outputs
                     found = self.predictions(output, lengths, count)
                     for prediction, label in zip(found, labels[:count].tolist(), strict=True):
                         keep(prediction, label)
-            return ClassificationMetrics.of(*jax.device_get(sums))
+            return ClassificationMetrics.of(*sums)
 
         return evaluate
 

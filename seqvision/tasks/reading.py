@@ -15,14 +15,12 @@ from jaxtyping import Float32
 
 from seqvision.data.alphabet import Alphabet
 from seqvision.data.dataset import Split
-from seqvision.data.device_feed import evaluation_batches
 from seqvision.data.files.paths import few, shown
 from seqvision.data.preprocessing import to_unit_range
 from seqvision.decoding import Decoded, beam_decode, greedy_decode, letter_ends
 from seqvision.errors import UserError
 from seqvision.models import create_reader
-from seqvision.runtime.mesh import replicated, shard_batch
-from seqvision.runtime.transfer import to_devices, to_host
+from seqvision.runtime.mesh import shard_batch
 from seqvision.shapes import ByteImages, Lengths, Mask, PerExample, StepLogits
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.losses import ctc, is_feasible
@@ -30,6 +28,7 @@ from seqvision.tasks.metric_text import format_metric
 from seqvision.tasks.predictions import Transcription
 from seqvision.tasks.priors import load_prior
 from seqvision.tasks.reading_metrics import ReadingMetrics, ScoredLine, TextSums, reading_metrics
+from seqvision.tasks.split_results import split_results
 
 Decoder = Callable[[Any, Any], Decoded]
 
@@ -145,13 +144,13 @@ class TextReading(Task):
     def create_evaluation(
         self, model: nn.Module, mesh: Mesh, take: Take, batch_size: int
     ) -> Evaluation:
-        step = make_read_step(model, mesh, take, self, self.decoder())
+        read_step = make_read_step(model, mesh, take, self, self.decoder())
+
+        def step(params: Any, arrays: Any, indices: Any, _: Any) -> ReadOutput:
+            return read_step(params, arrays, indices)
 
         def scored_lines(params: Any, split: Split, keep: Keep | None) -> Iterator[ScoredLine]:
-            params = to_devices(params, replicated(mesh))
-            for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
-                output = to_host(step(params, arrays, indices))
-                count = int(mask.sum())
+            for output, count in split_results(step, params, split, batch_size, mesh):
                 lines = [
                     _scored_line(output, number, self.read_symbols(output.decoded, number))
                     for number in range(count)

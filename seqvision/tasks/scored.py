@@ -14,15 +14,15 @@ from flax import struct
 from jax.sharding import Mesh, PartitionSpec
 
 from seqvision.data.dataset import Split
-from seqvision.data.device_feed import arrays_spec, evaluation_batches
+from seqvision.data.device_feed import arrays_spec
 from seqvision.data.preprocessing import Windows, frame_ranges
 from seqvision.metrics.scores import Scores, Values, defined, score_of
 from seqvision.models import create_model
-from seqvision.runtime.mesh import BATCH_SPEC, replicated, shard_batch, shard_function
-from seqvision.runtime.transfer import to_devices, to_host
+from seqvision.runtime.mesh import BATCH_SPEC, shard_batch, shard_function
 from seqvision.shapes import BatchIndices, ByteInputs, Lengths, Mask, PerExample
 from seqvision.tasks.base import Evaluation, Keep, Take, Task
 from seqvision.tasks.classification_steps import WindowLogits, window_logits
+from seqvision.tasks.split_results import split_results
 
 
 class WindowPart(NamedTuple):
@@ -173,14 +173,13 @@ class ScoredTask(Task):
     ) -> Evaluation:
         @functools.cache
         def step(streamed: bool) -> Any:
-            return _output_step(model, mesh, take, self.windows, streamed)
+            compiled = _output_step(model, mesh, take, self.windows, streamed)
+            return lambda params, arrays, indices, _: compiled(params, arrays, indices)
 
         def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ScoredMetrics:
-            params = to_devices(params, replicated(mesh))
             examples: list[tuple[Any, Any]] = []
-            for arrays, indices, mask in evaluation_batches(split, batch_size, mesh):
-                outputs, lengths, labels = to_host(step(split.is_streamed)(params, arrays, indices))
-                count = int(mask.sum())
+            results = split_results(step(split.is_streamed), params, split, batch_size, mesh)
+            for (outputs, lengths, labels), count in results:
                 found = self.predictions(outputs, lengths, count)
                 pairs = zip(found, labels[:count], strict=True)
                 examples += ((one, self.own_label(label, one)) for one, label in pairs)
