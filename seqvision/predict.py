@@ -16,6 +16,7 @@ from seqvision.config.schema import Settings
 from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
 from seqvision.errors import UserError
+from seqvision.inference.input_processes import file_processes, read_in_processes
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.predictor import Predictor
@@ -58,27 +59,26 @@ def predict_files(
     """
     check_inversion(invert)
     target = checked_output(output)
-    check_pattern(inputs)
-    trained = with_decoding(load_run(workdir, seed), decoding)
-    if calibrated and trained.task.reads_lines:
-        raise UserError(
-            f"--calibrated: it has no effect on {workdir}, which reads text; leave it out"
-        )
-    if not to_scale:
-        check_lines_are_scaled(trained)
-        trained = dataclasses.replace(trained, data=dataclasses.replace(trained.data, looks=None))
-    paths = tqdm(
-        find_inputs(inputs, trained.data.of_clips),
-        unit="file",
-        disable=not on_terminal(),
-        leave=False,
-    )
-    predictor: Transcriber | Predictor
-    if trained.task.reads_lines:
-        predictor = Transcriber(trained)
-    else:
-        predictor = Predictor(trained, calibrated=calibrated)
-    rows = _rows(predictor.read_files(paths, invert), predictor, trained.task.prediction_row)
+    with file_processes(check_pattern(inputs)) as pool:
+        trained = with_decoding(load_run(workdir, seed), decoding)
+        if calibrated and trained.task.reads_lines:
+            raise UserError(
+                f"--calibrated: it has no effect on {workdir}, which reads text; leave it out"
+            )
+        if not to_scale:
+            check_lines_are_scaled(trained)
+            trained = dataclasses.replace(
+                trained, data=dataclasses.replace(trained.data, looks=None)
+            )
+        paths = find_inputs(inputs, trained.data.of_clips)
+        predictor: Transcriber | Predictor
+        if trained.task.reads_lines:
+            predictor = Transcriber(trained)
+        else:
+            predictor = Predictor(trained, calibrated=calibrated)
+        with tqdm(total=len(paths), unit="file", disable=not on_terminal(), leave=False) as bar:
+            found = read_in_processes(predictor.file_reader(invert), paths, pool, bar.update)
+            rows = _rows(found, predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target, csv_guard)
     if target is not None:

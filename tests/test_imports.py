@@ -149,7 +149,7 @@ def test_peers_do_without_seqvision() -> None:
     own = ["seqvision_steps.py", "seqvision_features.py", "__init__.py"]
     benchmarks = Path("benchmarks")
     peers = [*benchmarks.glob("accuracy/*.py"), *benchmarks.glob("speed/contenders/*.py")]
-    assert len(peers) == 13
+    assert len(peers) == 16
     for path in [path for path in peers if path.name not in own]:
         assert not {name for name in imported(path) if name.split(".")[0] == "seqvision"}
 

@@ -50,15 +50,15 @@ class Input(NamedTuple):
     doubt: str | None = None
 
 
-def check_pattern(pattern: str) -> None:
-    """Refuses a pattern that is a mistake for every run.
+def check_pattern(pattern: str) -> int:
+    """The number of files and folders that match; refuses what is a mistake for every run.
 
     Raises:
       UserError: the pattern is empty, or nothing matches it.
     """
     if not pattern:
         raise UserError("--inputs: missing; name what to read, such as --inputs='digits/*.png'")
-    if not _matching(pattern):
+    if not (matching := _matching(pattern)):
         parts = [part for part in re.split(r"[\s,;'\"\[\]()]+", pattern) if part]
         found = [bool(_matching(part)) for part in parts]
         named = [bool(Path(part).suffix) or "*" in part for part in parts]
@@ -68,6 +68,7 @@ def check_pattern(pattern: str) -> None:
                 " into one folder, such as --inputs='digits/*.png', or run again for each"
             )
         raise _no_match(pattern, "file", "digits/*.png")
+    return len(matching)
 
 
 def find_inputs(pattern: str, of_clips: bool) -> list[Path]:
@@ -158,7 +159,7 @@ def read_inputs(
       paths: from `find_inputs`.
       input_shape: ends in the height, width and channels that the network reads.
       of_clips: whether it reads clips, or images.
-      read_image_file: reads one image (see `data.files.images.read_image`); called for images only.
+      read_image_file: reads one image and refuses clips (see `data.files.images.read_image`).
       background: of the training images, for arrays.
       invert: of arrays and clips: `always`, `never`; of arrays also `auto`: where the borders of
         most of its images are light and those of the training images dark, or the other way round.
@@ -187,7 +188,7 @@ def read_inputs(
                 array = read_clip(path, input_shape, tones, doubts)
                 array = 255 - array if invert == "always" else array
             else:
-                if path.suffix.lower() in VIDEO_SUFFIXES or is_animated(path):
+                if path.suffix.lower() in VIDEO_SUFFIXES:
                     raise UnreadableImageError("a clip; this run reads single images")
                 array = read_image_file(path)
             yield Input(name, array, None, doubts.taken())

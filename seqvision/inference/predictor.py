@@ -1,18 +1,18 @@
 """Classes and probabilities of the user's images and clips."""
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.feature_files import checked_features
-from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.errors import UserError
 from seqvision.inference.batch_reader import BatchReader
-from seqvision.inference.inputs import Input, read_feature_inputs, read_inputs
+from seqvision.inference.file_reader import FileReader, FrameCount
+from seqvision.inference.inputs import Input, read_feature_inputs
 from seqvision.runs.evaluations import load_temperature
 from seqvision.runs.saved_run import Run, load_run
 
@@ -57,8 +57,10 @@ class Predictor(BatchReader):
         self._trained_size = None if asked.height else (height, width)
         # Where the user chose the range, most values may have been outside in training, too.
         self._most_cut = 0.5 if asked.value_range == "auto" else 1.0
-        self._cnn_per_frame = run.settings.model.cnn_per_frame
-        self._window = asked.window
+        self._frame_count = FrameCount()
+        if run.settings.model.cnn_per_frame:
+            window = asked.window
+            self._frame_count = FrameCount(window or self.data.input_shape[0], bool(window))
         self._reads_features = run.settings.model.sequence == "features"
 
     @classmethod
@@ -98,20 +100,22 @@ class Predictor(BatchReader):
           paths: see `inputs.find_inputs`.
           invert: see `data.files.images.read_image`, and `inputs.read_inputs`.
         """
+        return self.file_reader(invert)(paths)
+
+    def file_reader(self, invert: str) -> Callable[[Iterable[Path]], Iterator[Input]]:
+        """`read_files` as a function that other processes can call."""
         if self._reads_features:
-            yield from read_feature_inputs(paths, self.data.input_shape[-1])
-            return
-        data, doubts = self.data, Doubts(self._trained_size, self._most_cut)
-        background, tones = data.background, data.tones
-
-        def image_of(path: Path) -> np.ndarray:
-            return read_image(path, data.input_shape[-3:], background, invert, tones, doubts)
-
-        for one in read_inputs(
-            paths, data.input_shape, data.of_clips, image_of, background, invert, tones, doubts
-        ):
-            error = "" if one.array is None else self._wrong_length(one.array)
-            yield one._replace(array=None, error=error, doubt=None) if error else one
+            return functools.partial(read_feature_inputs, num_features=self.data.input_shape[-1])
+        data = self.data
+        return FileReader(
+            input_shape=data.input_shape,
+            background=data.background,
+            tones=data.tones,
+            invert=invert,
+            trained_size=self._trained_size,
+            most_cut=self._most_cut,
+            frame_count=self._frame_count,
+        )
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         array, shape = np.asarray(array), self.data.input_shape
@@ -133,19 +137,6 @@ class Predictor(BatchReader):
                 f"{kind} is {array.dtype} {array.shape}; this run reads uint8 {wanted}, 0 to 255"
                 f"{made}"
             )
-        if error := self._wrong_length(array):
-            raise ValueError(error)
+        if fault := self._frame_count.fault(array):
+            raise ValueError(fault)
         return array
-
-    def _wrong_length(self, array: np.ndarray) -> str:
-        """Why a network with a CNN for each frame position cannot read a clip; "" where it can."""
-        num_frames, needed = len(array), self._window or self.data.input_shape[0]
-        if (
-            not self._cnn_per_frame
-            or num_frames == needed
-            or (self._window and num_frames > needed)
-        ):
-            return ""
-        found = f"a clip of {num_frames} frame{'s' if num_frames > 1 else ''}"
-        at_least = "at least " if self._window else ""
-        return f"{found}; this run reads clips of {at_least}{needed} (config.model.cnn_per_frame)"

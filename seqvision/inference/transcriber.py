@@ -1,6 +1,7 @@
 """Texts of the user's lines of writing, read as a whole."""
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,12 @@ class Transcriber(BatchReader):
 
         They are brought to the scale of the training lines, where the run knows their looks.
         """
+        return self.file_reader(invert)(paths)
+
+    def file_reader(self, invert: str) -> Callable[[Iterable[Path]], Iterator[Input]]:
+        """`read_files` as a function that other processes can call."""
         invert = self._invert if invert == "auto" else invert
-        yield from read_lines(paths, self.height, invert, self._looks)
+        return functools.partial(read_lines, height=self.height, invert=invert, looks=self._looks)
 
     def _checked(self, line: np.ndarray) -> np.ndarray:
         """A line as (height, n, 1)."""

@@ -4,20 +4,22 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 
 from seqvision.config.data_schema import INVERSIONS
 from seqvision.data.files.doubts import Doubts
+from seqvision.data.files.headers import has_frames
 from seqvision.data.files.opening import UnreadableImageError, opened_image
 from seqvision.data.files.paper_light import levelled
-from seqvision.data.files.pixels import border, fit, in_mode, upright
+from seqvision.data.files.pixels import border, fit, in_mode, median, upright
+from seqvision.data.files.stacks import check_stack
 from seqvision.data.files.tones import FILE_BY_FILE, Tones
-from seqvision.data.files.volumes import is_volume, volume_pictures
+from seqvision.data.files.volumes import is_volume, volume_header, volume_pictures
 from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
 
-
+_CLIP = "a clip; this run reads single images"
 _DARK, _LIGHT = 64, 192
 _LEAST_CONTRAST = 16
 
@@ -53,7 +55,8 @@ def read_image(
       uint8 of `shape`. A file of just that size and kind comes back as it is.
 
     Raises:
-      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
+      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only; or it
+        is a clip.
     """
     height, width, channels = shape
     pixels = read_unscaled(path, channels, background, invert, tones, doubts)
@@ -88,9 +91,10 @@ def read_unscaled(
       uint8 (height, width, channels).
 
     Raises:
-      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only.
+      UnreadableImageError: the file cannot be read, is no whole image, or shows paper only; or it
+        is a clip.
     """
-    image = read_upright(path, channels, tones, doubts)
+    image = read_upright(path, channels, tones, doubts, may_be_clip=False)
     is_scan = background != "mixed" and invert != "never" and channels == 1
     pixels = toned(levelled(image) if is_scan else image, background, invert)
     if doubts:
@@ -102,15 +106,28 @@ def read_unscaled(
 
 
 def read_upright(
-    path: Path, channels: int, tones: Tones = FILE_BY_FILE, doubts: Doubts | None = None
+    path: Path,
+    channels: int,
+    tones: Tones = FILE_BY_FILE,
+    doubts: Doubts | None = None,
+    may_be_clip: bool = True,
 ) -> Image.Image:
-    """Reads an image, turned upright and made grey or RGB; see `read_unscaled`."""
+    """Reads an image, turned upright and made grey or RGB; see `read_unscaled`.
+
+    Of a GIF or another picture file of several frames it reads the first, or refuses it.
+    """
     if is_volume(path):
+        if not may_be_clip and volume_header(path).num_frames > 1:
+            raise UnreadableImageError(_CLIP)
         [image] = in_mode(
             _one_of(volume_pictures(path)), "L" if channels == 1 else "RGB", tones, doubts
         )
         return image
     with opened_image(path) as opened:
+        if not may_be_clip:
+            check_stack(opened)
+            if has_frames(opened):
+                raise UnreadableImageError(_CLIP)
         [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones, doubts)
     return image
 
@@ -123,37 +140,36 @@ def _one_of(pictures: list[Image.Image]) -> list[Image.Image]:
 
 def toned(image: Image.Image, background: str, invert: str = "auto") -> HostImage:
     """Ink and paper of an image as those of the training images; see `read_unscaled`."""
-    brightness = float(np.median(border(np.asarray(image)[None])))
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+    brightness = median(border(pixels[None]))
     opposite = (background == "dark" and brightness > 127.5) or (
         background == "light" and brightness < 127.5
     )
     if invert == "always" or (invert == "auto" and opposite):
-        image = ImageOps.invert(image)
+        pixels = 255 - pixels
     if background != "mixed" and invert != "never":
-        image = _with_full_contrast(image, light=background == "light")
-    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+        pixels = _with_full_contrast(pixels, light=background == "light")
     if background != "mixed" and (pixels == pixels[0, 0]).all():
         raise UnreadableImageError("it is blank: all its pixels are alike")
     return pixels
 
 
-def _with_full_contrast(image: Image.Image, light: bool) -> Image.Image:
+def _with_full_contrast(pixels: HostImage, light: bool) -> HostImage:
     """Paper to 0 and ink to 255 (the other way round for `light`); clean images are left alone."""
-    values = np.asarray(ImageOps.invert(image) if light else image, np.float64)
+    values = 255 - pixels if light else pixels
     edge = border(values[None])
-    paper = np.median(edge)
+    paper = median(edge)
     # Three standard deviations of the paper's grain, from its median absolute deviation.
-    paper += 3 * 1.4826 * np.median(np.abs(edge - paper))
-    ink = values.max()
+    paper += 3 * 1.4826 * median(np.abs(edge - paper))
+    ink = float(values.max())
     if ink - paper < _LEAST_CONTRAST:
         raise UnreadableImageError(
             "no ink stands out from its border: it is blank, or its paper is unevenly lit"
         )
     if paper == 0 and ink > 127.5:
-        return image
+        return pixels
     stretched = ((values - paper) * 255 / (ink - paper)).clip(0, 255).round().astype(np.uint8)
-    result = Image.fromarray(stretched)
-    return ImageOps.invert(result) if light else result
+    return 255 - stretched if light else stretched
 
 
 def background_of(images: np.ndarray) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from seqvision.data.files.images import toned
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paper_light import levelled
-from seqvision.data.files.pixels import border
+from seqvision.data.files.pixels import border, median
 from seqvision.data.files.writing_rows import PAGE_ROWS, num_rows_of_writing
 
 Pixels = UInt8[np.ndarray, "height width"]
@@ -67,7 +67,7 @@ def inked_line(image: Image.Image, invert: str = "auto") -> InkedLine:
     image = levelled(image)
     pixels = np.asarray(image, np.uint8)
     edge = border(pixels[None])
-    around = float(np.median(edge))
+    around = median(edge)
     by_border = around > 127.5
     paper = _paper_of(pixels, edge, around)
     dark_ink = True if invert == "always" else _has_dark_ink(pixels, paper, by_border)

@@ -29,7 +29,10 @@ def bare_name(path: Path) -> str:
 
 def shown(path: Path | str) -> str:
     """A path as part of one printable line, whatever bytes its name is made of."""
-    return "".join(c if c.isprintable() else "?" for c in str(path))
+    text = str(path)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def few(names: list[str], count: int = 3, between: str = ", ") -> str:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from seqvision.data.files.clips import is_animated, kind_of, read_frames
+from seqvision.data.files.images import read_image
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.inference.inputs import read_inputs
 
@@ -61,9 +62,11 @@ def test_unclear_stacks_are_refused(
         with pytest.raises(UnreadableImageError) as error:
             call(path)
         assert all(part in str(error.value) for part in parts), error.value
+    shape = (3, *SHAPE, 1)
     for of_clips in (False, True):
-        shape = (3, *SHAPE, 1)
-        [row] = read_inputs([path], shape, of_clips, lambda path: np.zeros(SHAPE, np.uint8))
+        [row] = read_inputs(
+            [path], shape, of_clips, lambda path: read_image(path, shape[1:], "mixed")
+        )
         assert row.array is None and parts[0] in str(row.error)
 
 
