@@ -11,6 +11,6 @@ def write_csv(paths: Sequence[str], probabilities: np.ndarray, output: Path) -> 
     """A row for each file: its name, its class and the probability (N, K) of each."""
     with output.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["file", "class", *map(str, range(probabilities.shape[1]))])
+        writer.writerow(["file", "classes", *map(str, range(probabilities.shape[1]))])
         for path, row in zip(paths, probabilities.tolist(), strict=True):
             writer.writerow([path, row.index(max(row)), *row])
