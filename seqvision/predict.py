@@ -35,6 +35,7 @@ def predict_files(
     csv_guard: bool = True,
     to_scale: bool = True,
     calibrated: bool = False,
+    in_processes: bool = False,
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -50,6 +51,8 @@ def predict_files(
       to_scale: whether lines are brought to the scale of the training lines; see
         `data.files.line_scale`.
       calibrated: whether probabilities are at the temperature that was fitted to the run.
+      in_processes: whether processes of their own may read many files. They import the main module,
+        so a script that calls this needs `if __name__ == "__main__":`.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -59,7 +62,8 @@ def predict_files(
     """
     check_inversion(invert)
     target = checked_output(output)
-    with file_processes(check_pattern(inputs)) as pool:
+    num_files = check_pattern(inputs)
+    with file_processes(num_files if in_processes else 0) as pool:
         trained = with_decoding(load_run(workdir, seed), decoding)
         if calibrated and trained.task.reads_lines:
             raise UserError(
@@ -139,6 +143,15 @@ def run(
         if f"reading.{name}" in overrides
     }
     failed = predict_files(
-        workdir, inputs, output, invert, seed, decoding, csv_guard, to_scale, calibrated
+        workdir,
+        inputs,
+        output,
+        invert,
+        seed,
+        decoding,
+        csv_guard,
+        to_scale,
+        calibrated,
+        in_processes=True,
     )
     return min(1, failed)
