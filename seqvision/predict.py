@@ -16,7 +16,7 @@ from seqvision.config.schema import Settings
 from seqvision.data.files.doubts import NOTHING_READ
 from seqvision.data.files.images import check_inversion
 from seqvision.errors import UserError
-from seqvision.inference.input_processes import file_processes, read_in_processes
+from seqvision.inference.input_processes import FileProcesses, file_processes, read_in_processes
 from seqvision.inference.inputs import Input, check_pattern, find_inputs
 from seqvision.inference.output_file import checked_output, write_rows
 from seqvision.inference.predictor import Predictor
@@ -35,7 +35,7 @@ def predict_files(
     csv_guard: bool = True,
     to_scale: bool = True,
     calibrated: bool = False,
-    in_processes: bool = False,
+    processes: FileProcesses | None = None,
 ) -> int:
     """Classifies (or transcribes) files and writes one row for each, in the order of their names.
 
@@ -51,8 +51,7 @@ def predict_files(
       to_scale: whether lines are brought to the scale of the training lines; see
         `data.files.line_scale`.
       calibrated: whether probabilities are at the temperature that was fitted to the run.
-      in_processes: whether processes of their own may read many files. They import the main module,
-        so a script that calls this needs `if __name__ == "__main__":`.
+      processes: that read the files; by default this one does.
 
     Returns:
       The number of inputs that could not be read; each has a row with its error.
@@ -62,27 +61,24 @@ def predict_files(
     """
     check_inversion(invert)
     target = checked_output(output)
-    num_files = check_pattern(inputs)
-    with file_processes(num_files if in_processes else 0) as pool:
-        trained = with_decoding(load_run(workdir, seed), decoding)
-        if calibrated and trained.task.reads_lines:
-            raise UserError(
-                f"--calibrated: it has no effect on {workdir}, which reads text; leave it out"
-            )
-        if not to_scale:
-            check_lines_are_scaled(trained)
-            trained = dataclasses.replace(
-                trained, data=dataclasses.replace(trained.data, looks=None)
-            )
-        paths = find_inputs(inputs, trained.data.of_clips)
-        predictor: Transcriber | Predictor
-        if trained.task.reads_lines:
-            predictor = Transcriber(trained)
-        else:
-            predictor = Predictor(trained, calibrated=calibrated)
-        with tqdm(total=len(paths), unit="file", disable=not on_terminal(), leave=False) as bar:
-            found = read_in_processes(predictor.file_reader(invert), paths, pool, bar.update)
-            rows = _rows(found, predictor, trained.task.prediction_row)
+    check_pattern(inputs)
+    trained = with_decoding(load_run(workdir, seed), decoding)
+    if calibrated and trained.task.reads_lines:
+        raise UserError(
+            f"--calibrated: it has no effect on {workdir}, which reads text; leave it out"
+        )
+    if not to_scale:
+        check_lines_are_scaled(trained)
+        trained = dataclasses.replace(trained, data=dataclasses.replace(trained.data, looks=None))
+    paths = find_inputs(inputs, trained.data.of_clips)
+    predictor: Transcriber | Predictor
+    if trained.task.reads_lines:
+        predictor = Transcriber(trained)
+    else:
+        predictor = Predictor(trained, calibrated=calibrated)
+    with tqdm(total=len(paths), unit="file", disable=not on_terminal(), leave=False) as bar:
+        found = read_in_processes(predictor.file_reader(invert), paths, processes, bar.update)
+        rows = _rows(found, predictor, trained.task.prediction_row)
     failed = sum(1 for row in rows if row["error"])
     write_rows(rows, target, csv_guard)
     if target is not None:
@@ -142,16 +138,18 @@ def run(
         for name in DECODING_FIELDS
         if f"reading.{name}" in overrides
     }
-    failed = predict_files(
-        workdir,
-        inputs,
-        output,
-        invert,
-        seed,
-        decoding,
-        csv_guard,
-        to_scale,
-        calibrated,
-        in_processes=True,
-    )
+    # A pattern that is wrong is refused before processes are started.
+    with file_processes(check_pattern(inputs)) as processes:
+        failed = predict_files(
+            workdir,
+            inputs,
+            output,
+            invert,
+            seed,
+            decoding,
+            csv_guard,
+            to_scale,
+            calibrated,
+            processes,
+        )
     return min(1, failed)

@@ -13,6 +13,8 @@ from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
+from seqvision.inference import input_processes
+from seqvision.inference.input_processes import file_processes
 from seqvision.predict import predict_files
 from seqvision.train import train_and_evaluate
 from tests.data.making import save_animation, save_frames, save_npz, save_video
@@ -128,7 +130,11 @@ def test_every_form_evaluates_the_same_run(
     assert evaluate_run(config_of(home, "gifs"), runs["gifs"], "test") == metrics
 
 
-def test_every_form_is_predicted_alike(home: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_every_form_is_predicted_alike(
+    home: Path, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them in several processes."""
+    monkeypatch.setattr(input_processes, "usable_cores", lambda: 2)
     predicted = {}
     for form, pattern in {
         "npz": str(home / "test.npz"),
@@ -140,7 +146,9 @@ def test_every_form_is_predicted_alike(home: Path, runs: dict[str, Path], tmp_pa
             with np.load(home / "set.npz") as whole:
                 np.savez(pattern, images=whole["test_images"], lengths=whole["test_lengths"])
         output = tmp_path / f"{form}.csv"
-        assert predict_files(runs["npz"], pattern, str(output), "auto") == 0
+        with file_processes(1000 if form == "gifs" else 0) as processes:
+            arguments = runs["npz"], pattern, str(output), "auto"
+            assert predict_files(*arguments, processes=processes) == 0
         with output.open() as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 60

@@ -9,8 +9,8 @@ the accuracy on the 10,000 test images of MNIST, whose decoded arrays seqvision 
 the peers unpack from MNIST's files; seqvision computes all other metrics, too. `predict` writes a
 CSV of classes and probabilities of the same images as 10,000 PNG files, which PyTorch decodes by a
 DataLoader with a process for each core, Keras by `image_dataset_from_directory` (which needs
-TensorFlow). What compiles finds its programs in a cache; the first round fills it, and is not
-counted. All must find the same classes.
+TensorFlow). JAX finds its programs in a cache; the first round fills it, and is not counted. All
+must find the same classes.
 """
 
 import argparse
@@ -116,6 +116,7 @@ def measure(chosen: argparse.Namespace, made: Made) -> dict[str, dict[str, list[
         for task in TASKS:
             for contender in chosen.contenders:
                 progress.show(f"{task}, {contender}")
+                made.output.unlink(missing_ok=True)
                 begun = time.monotonic()
                 output = _run(
                     command_of(contender, task, chosen, made), _variables(contender, made)

@@ -111,7 +111,7 @@ def evaluation_batches(
     """A whole split for `step(params, arrays, indices, ...)`, each example once, in order.
 
     The last batch is filled up. Closing the iterator ends the threads that read streamed examples.
-    Wait for each step before taking the next batch, lest streamed ones pile up on the devices.
+    Wait for a step before taking the batch after the next, lest streamed ones pile up on devices.
 
     Args:
       split: of any kind.

@@ -14,7 +14,7 @@ from seqvision.data.files.clips import frame_files, is_animated, kind_of, read_c
 from seqvision.data.files.deep import DeepPixels
 from seqvision.data.files.doubts import Doubts
 from seqvision.data.files.feature_files import read_features
-from seqvision.data.files.images import background_of
+from seqvision.data.files.images import A_CLIP, background_of
 from seqvision.data.files.line_look import Looks
 from seqvision.data.files.opening import UnreadableImageError
 from seqvision.data.files.paths import few, shown
@@ -48,6 +48,10 @@ class Input(NamedTuple):
     array: np.ndarray | None
     error: str | None
     doubt: str | None = None
+
+
+ReadFiles = Callable[[Iterable[Path]], Iterator[Input]]
+"""Reads files one by one, as they are asked for; it can be pickled."""
 
 
 def check_pattern(pattern: str) -> int:
@@ -189,7 +193,7 @@ def read_inputs(
                 array = 255 - array if invert == "always" else array
             else:
                 if path.suffix.lower() in VIDEO_SUFFIXES:
-                    raise UnreadableImageError("a clip; this run reads single images")
+                    raise UnreadableImageError(A_CLIP)
                 array = read_image_file(path)
             yield Input(name, array, None, doubts.taken())
         except UnreadableImageError as error:

@@ -1,7 +1,7 @@
 """Classes and probabilities of the user's images and clips."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from seqvision.data.files.opening import UnreadableImageError
 from seqvision.errors import UserError
 from seqvision.inference.batch_reader import BatchReader
 from seqvision.inference.file_reader import FileReader, FrameCount
-from seqvision.inference.inputs import Input, read_feature_inputs
+from seqvision.inference.inputs import Input, ReadFiles, read_feature_inputs
 from seqvision.runs.evaluations import load_temperature
 from seqvision.runs.saved_run import Run, load_run
 
@@ -102,7 +102,7 @@ class Predictor(BatchReader):
         """
         return self.file_reader(invert)(paths)
 
-    def file_reader(self, invert: str) -> Callable[[Iterable[Path]], Iterator[Input]]:
+    def file_reader(self, invert: str) -> ReadFiles:
         """`read_files` as a function that other processes can call."""
         if self._reads_features:
             return functools.partial(read_feature_inputs, num_features=self.data.input_shape[-1])

@@ -1,13 +1,13 @@
 """Texts of the user's lines of writing, read as a whole."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqvision.inference.batch_reader import BatchReader
-from seqvision.inference.inputs import Input, read_lines
+from seqvision.inference.inputs import Input, ReadFiles, read_lines
 from seqvision.runs.saved_run import Run, check_reads_text
 from seqvision.tasks.predictions import Transcription
 
@@ -60,7 +60,7 @@ class Transcriber(BatchReader):
         """
         return self.file_reader(invert)(paths)
 
-    def file_reader(self, invert: str) -> Callable[[Iterable[Path]], Iterator[Input]]:
+    def file_reader(self, invert: str) -> ReadFiles:
         """`read_files` as a function that other processes can call."""
         invert = self._invert if invert == "auto" else invert
         return functools.partial(read_lines, height=self.height, invert=invert, looks=self._looks)

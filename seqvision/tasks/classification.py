@@ -134,8 +134,8 @@ class Classification(Task):
         def summed(params: Any, split: Split, keep: Keep | None) -> ClassificationMetrics:
             eval_step = step(split.is_streamed, keep is not None)
             sums: list[ClassSums] = []
-            results = split_results(eval_step, params, split, batch_size, mesh)
-            for (batch_sums, outputs), count in results:
+            given = eval_step, params, split, batch_size, mesh
+            for (batch_sums, outputs), count in split_results(*given):
                 sums.append(batch_sums)
                 if keep is not None:
                     output, lengths, labels = outputs

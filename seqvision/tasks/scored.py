@@ -178,8 +178,8 @@ class ScoredTask(Task):
 
         def evaluate(params: Any, split: Split, keep: Keep | None = None) -> ScoredMetrics:
             examples: list[tuple[Any, Any]] = []
-            results = split_results(step(split.is_streamed), params, split, batch_size, mesh)
-            for (outputs, lengths, labels), count in results:
+            given = step(split.is_streamed), params, split, batch_size, mesh
+            for (outputs, lengths, labels), count in split_results(*given):
                 found = self.predictions(outputs, lengths, count)
                 pairs = zip(found, labels[:count], strict=True)
                 examples += ((one, self.own_label(label, one)) for one, label in pairs)

@@ -4,7 +4,7 @@
     python -m benchmarks.speed.contenders.torch_commands predict WEIGHTS.npz FOLDER OUTPUT.csv
 
 WEIGHTS are those of an export with `--format=torch`. The folder is decoded by a DataLoader with a
-process for each core, as its documentation advises.
+process for each core that this one may use.
 """
 
 import json
@@ -62,7 +62,7 @@ def evaluate(network: Network) -> float:
 @torch.inference_mode()
 def predict(network: Network, folder: Path, output: Path) -> None:
     paths = sorted(map(str, folder.glob("*.png")))
-    loader = DataLoader(Pictures(paths), _BATCH, num_workers=os.cpu_count() or 1)
+    loader = DataLoader(Pictures(paths), _BATCH, num_workers=len(os.sched_getaffinity(0)))
     probabilities = torch.cat([network(batch).softmax(1) for batch in loader])
     write_csv(paths, probabilities.numpy(), output)
 

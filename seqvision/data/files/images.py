@@ -19,7 +19,7 @@ from seqvision.errors import UserError, did_you_mean
 
 HostImage = UInt8[np.ndarray, "_ _ _"]
 
-_CLIP = "a clip; this run reads single images"
+A_CLIP = "a clip; this run reads single images"
 _DARK, _LIGHT = 64, 192
 _LEAST_CONTRAST = 16
 
@@ -118,7 +118,7 @@ def read_upright(
     """
     if is_volume(path):
         if not may_be_clip and volume_header(path).num_frames > 1:
-            raise UnreadableImageError(_CLIP)
+            raise UnreadableImageError(A_CLIP)
         [image] = in_mode(
             _one_of(volume_pictures(path)), "L" if channels == 1 else "RGB", tones, doubts
         )
@@ -127,7 +127,7 @@ def read_upright(
         if not may_be_clip:
             check_stack(opened)
             if has_frames(opened):
-                raise UnreadableImageError(_CLIP)
+                raise UnreadableImageError(A_CLIP)
         [image] = in_mode([upright(opened)], "L" if channels == 1 else "RGB", tones, doubts)
     return image
 
