@@ -1,5 +1,6 @@
 """A limit on the time of a run: one that would take longer is stopped, and its estimate kept."""
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,18 +49,22 @@ class LimitedRun:
 
 
 def measured_seconds(workdir: Path, output: str) -> float | None:
-    """Seconds of a whole training at the speed of its last steps; None before it is known.
+    """Seconds of a whole training at its best speed so far; None before it is known.
+
+    The best, since a computer that slept, or did other things for a while, is not slow.
 
     Args:
       workdir: of the run, whose `metrics.jsonl` says when each step was done.
       output: what the run printed, which says how many steps there are.
     """
     step_of_all = last_step(output)
-    rows = [row for row in read_metrics(workdir) if row["split"] == "train"][-2:]
-    if step_of_all is None or len(rows) < 2 or rows[0]["step"] >= rows[1]["step"]:
-        return None
-    seconds = rows[1]["seconds"] - rows[0]["seconds"]
-    return step_of_all[1] * seconds / (rows[1]["step"] - rows[0]["step"])
+    rows = [row for row in read_metrics(workdir) if row["split"] == "train"]
+    speeds = [
+        (after["seconds"] - before["seconds"]) / (after["step"] - before["step"])
+        for before, after in itertools.pairwise(rows)
+        if after["step"] > before["step"]
+    ]
+    return step_of_all[1] * min(speeds) if step_of_all and speeds else None
 
 
 def known_estimate(workdir: Path) -> float | None:
