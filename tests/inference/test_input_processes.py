@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -27,23 +26,9 @@ from seqvision.inference.input_processes import (
 from seqvision.inference.inputs import Input, ReadFiles, read_lines
 from tests.commands import CONFIG, main_here
 from tests.data.making import save_png
+from tests.inference.told_files import told
 
 NUMBER = 150
-
-
-def told(paths: Iterable[Path], error: bool = False) -> Iterator[Input]:
-    """Of each file its number, and the process that reads it."""
-    for path in paths:
-        if error and path.name == "100":
-            raise UserError(f"{path}: not installed")
-        time.sleep(0.002)
-        yield Input(path.name, np.array([int(path.name), os.getpid()]), None)
-
-
-def slow(paths: Iterable[Path]) -> Iterator[Input]:
-    for path in paths:
-        time.sleep(60)
-        yield Input(path.name, None, "slow")
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +139,7 @@ def test_the_processes_end_with_the_command(tmp_path: Path, end: str) -> None:
         "import os, time\n"
         "from pathlib import Path\n"
         "from seqvision.inference import input_processes\n"
-        "from tests.inference.test_input_processes import slow\n"
+        "from tests.inference.told_files import slow\n"
         "input_processes.usable_cores = lambda: 2\n"
         "if __name__ == '__main__':\n"
         "    with input_processes.file_processes(1000) as processes:\n"
