@@ -4,14 +4,14 @@ import collections
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
 
 from seqvision.errors import UserError
 from seqvision.inference.inputs import Input, ReadFiles
@@ -27,11 +27,63 @@ _AHEAD_FILES, _AHEAD_BYTES = 4096, 2**26
 _NPZ = ".npz"
 
 
-class FileProcesses(NamedTuple):
-    """A pool, and how many processes it has."""
+class FileProcesses:
+    """Processes that read files, each at the end of a pipe of its own.
 
-    pool: ProcessPoolExecutor
-    number: int
+    `concurrent.futures` has one pipe for the answers of all; a process that is ended while it
+    writes to it would be waited for without end.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Starts them.
+
+        Raises:
+          OSError: the system starts no more.
+        """
+        self.number = number
+        # What is forked may hold locks of jax's threads.
+        context = multiprocessing.get_context("spawn")
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._processes = []
+        self._threads = ThreadPoolExecutor(number)
+        try:
+            with _ctrl_c_is_for_this_process():
+                for _ in range(number):
+                    ours, theirs = context.Pipe()
+                    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+                    process.start()
+                    theirs.close()
+                    self._processes.append(process)
+                    self._idle.put(ours)
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, read: ReadFiles, paths: list[Path]) -> Future[list[Input]]:
+        """Reads files in the next process that is free; see `read_in_processes`."""
+        return self._threads.submit(self._ask, read, paths)
+
+    def close(self) -> None:
+        """Ends them, whatever they are doing."""
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _ask(self, read: ReadFiles, paths: list[Path]) -> list[Input]:
+        connection = self._idle.get()
+        try:
+            connection.send((read, paths))
+            answer = connection.recv()
+        except (EOFError, OSError):
+            raise UserError(
+                "a process that reads files has ended, perhaps for want of memory; make some free,"
+                " or name fewer files with --inputs"
+            ) from None
+        finally:
+            self._idle.put(connection)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 @contextlib.contextmanager
@@ -45,29 +97,22 @@ def file_processes(num_files: int) -> Iterator[FileProcesses | None]:
     They import the main module, so only a command may call this: a script without
     `if __name__ == "__main__":` would be run once more by each.
     """
-    count = min(usable_cores(), _MOST_PROCESSES, num_files // _FILES_EACH)
-    if count < 2:
-        yield None
-        return
-    # What is forked may hold locks of jax's threads.
-    context = multiprocessing.get_context("spawn")
-    with contextlib.ExitStack() as stack:
-        try:
-            reader, writer = context.Pipe(duplex=False)
-            stack.callback(writer.close)
-            pool = ProcessPoolExecutor(count, context, _end_with, (reader,))
-            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            with _ctrl_c_is_for_this_process():
-                for _ in range(count):
-                    pool.submit(os.getpid)
-        except OSError:  # Without shared memory, or at a limit of processes.
-            pool = None
-        yield None if pool is None else FileProcesses(pool, count)
+    number = min(usable_cores(), _MOST_PROCESSES, num_files // _FILES_EACH)
+    processes = None
+    if number > 1:
+        with contextlib.suppress(OSError):
+            processes = FileProcesses(number)
+    try:
+        yield processes
+    finally:
+        if processes is not None:
+            processes.close()
 
 
 @contextlib.contextmanager
 def _ctrl_c_is_for_this_process() -> Iterator[None]:
     """Blocks SIGINT in processes that are started now: a terminal sends it to all."""
+    resource_tracker.ensure_running()  # When it starts, it unblocks this signal.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -75,14 +120,27 @@ def _ctrl_c_is_for_this_process() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with(reader: Connection) -> None:
-    """In a started process: ends it when the other end of the pipe is closed, or its owner ends."""
+def _serve(connection: Connection) -> None:
+    """In a started process: reads files until the other one ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):  # The other one has ended.
+        while True:
+            read, paths = connection.recv()
+            connection.send(_answer(read, paths))
 
-    def wait() -> None:
-        reader.poll(None)
-        os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+def _answer(read: ReadFiles, paths: list[Path]) -> list[Input] | Exception:
+    try:
+        return list(read(paths))
+    except Exception as error:
+        return error
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def read_in_processes(
@@ -104,20 +162,14 @@ def read_in_processes(
       advance: called with the number of files that were read since the last call.
 
     Raises:
-      UserError: see `read`; or one of the processes was ended from outside.
+      UserError: see `read`; or one of the processes has ended.
     """
     if processes is None:
         for path in paths:
             yield from read([path])
             advance(1)
         return
-    try:
-        yield from _Reading(read, paths, processes).inputs(advance)
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that reads files was ended from outside, perhaps for want of memory; make"
-            " some free, or name fewer files with --inputs"
-        ) from None
+    yield from _Reading(read, paths, processes).inputs(advance)
 
 
 class _Reading:
@@ -152,10 +204,5 @@ class _Reading:
             else:
                 while self._paths and len(chunk) < size and self._paths[0].suffix.lower() != _NPZ:
                     chunk.append(self._paths.popleft())
-                future = self._processes.pool.submit(_all_of, self._read, chunk)
-                self._begun.append((len(chunk), future))
+                self._begun.append((len(chunk), self._processes.submit(self._read, chunk)))
             self._num_begun += len(chunk)
-
-
-def _all_of(read: ReadFiles, paths: list[Path]) -> list[Input]:
-    return list(read(paths))

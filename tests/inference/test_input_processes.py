@@ -3,6 +3,7 @@
 import errno
 import functools
 import itertools
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_this_process_reads_where_none_can_be_started(monkeypatch: pytest.Monkey
     def refused(*_: object) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(input_processes, "ProcessPoolExecutor", refused)
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refused)
     with file_processes(NUMBER) as processes:
         assert processes is None
 
@@ -113,15 +114,18 @@ def test_little_is_read_ahead(monkeypatch: pytest.MonkeyPatch, size: int) -> Non
     array = np.broadcast_to(np.uint8(0), size) if size else None
     begun: list[int] = []
 
-    class Pool:
-        def submit(self, _: object, read: ReadFiles, chunk: list[Path]) -> Future[list[Input]]:
+    class Processes(FileProcesses):
+        def __init__(self) -> None:
+            self.number = 2
+
+        def submit(self, read: ReadFiles, chunk: list[Path]) -> Future[list[Input]]:
             begun.append(len(chunk))
             future: Future[list[Input]] = Future()
             future.set_result([Input(path.name, array, None) for path in chunk])
             return future
 
     paths = [Path(str(number)) for number in range(20_000)]
-    inputs = read_in_processes(told, paths, FileProcesses(cast(Any, Pool()), 2))
+    inputs = read_in_processes(told, paths, Processes())
     most = 0
     for used, _ in enumerate(itertools.islice(inputs, 10_000)):
         most = max(most, sum(begun) - used)
@@ -131,21 +135,24 @@ def test_little_is_read_ahead(monkeypatch: pytest.MonkeyPatch, size: int) -> Non
     assert max(begun) == (32 if size == 1 else 1)
 
 
-@pytest.mark.parametrize("end", ["ctrl-c", "kill", "child killed"])
-def test_the_processes_end_with_the_command(tmp_path: Path, end: str) -> None:
-    """In the middle of slow files. Ctrl-C goes to all of a group; a kill nobody notices."""
+@pytest.mark.parametrize(
+    ("end", "files"),
+    [("ctrl-c", "slow"), ("ctrl-c", "large"), ("kill", "slow"), ("child killed", "slow")],
+)
+def test_the_processes_end_with_the_command(tmp_path: Path, end: str, files: str) -> None:
+    """In the middle of reading, or of an answer. Ctrl-C goes to all of a group."""
     script = tmp_path / "script.py"
     script.write_text(
         "import os, time\n"
         "from pathlib import Path\n"
         "from seqvision.inference import input_processes\n"
-        "from tests.inference.told_files import slow\n"
+        "from tests.inference import told_files\n"
         "input_processes.usable_cores = lambda: 2\n"
         "if __name__ == '__main__':\n"
         "    with input_processes.file_processes(1000) as processes:\n"
-        "        while len({processes.pool.submit(os.getpid).result() for _ in range(9)}) < 2: 0\n"
-        "        print(*processes.pool._processes, flush=True)\n"
-        "        list(input_processes.read_in_processes(slow, [Path('x')] * 1000, processes))\n"
+        "        print(*(process.pid for process in processes._processes), flush=True)\n"
+        f"        read, paths = told_files.{files}, [Path('x')] * 1000\n"
+        "        for _ in input_processes.read_in_processes(read, paths, processes): 0\n"
     )
     command = subprocess.Popen(
         [sys.executable, script],
@@ -158,13 +165,12 @@ def test_the_processes_end_with_the_command(tmp_path: Path, end: str) -> None:
     assert command.stdout is not None
     processes = [int(word) for word in command.stdout.readline().split()]
     assert len(processes) == 2
-    time.sleep(0.2)
     if end == "ctrl-c":
         os.killpg(command.pid, signal.SIGINT)
     else:
         os.kill(command.pid if end == "kill" else processes[0], signal.SIGKILL)
     errors = command.communicate(timeout=20)[1]
-    assert ("was ended from outside" in errors) == (end == "child killed"), errors
+    assert ("has ended, perhaps" in errors) == (end == "child killed"), errors
     assert errors.count("Traceback (most recent call last)") == (end != "kill"), errors
     deadline = time.monotonic() + 20
     while any(map(is_running, processes)) and time.monotonic() < deadline:

@@ -24,3 +24,8 @@ def slow(paths: Iterable[Path]) -> Iterator[Input]:
     for path in paths:
         time.sleep(60)
         yield Input(path.name, None, "slow")
+
+
+def large(paths: Iterable[Path]) -> Iterator[Input]:
+    for path in paths:
+        yield Input(path.name, np.zeros(2**23, np.uint8), None)
