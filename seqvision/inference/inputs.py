@@ -138,6 +138,9 @@ def _literal(text: str) -> str:
 def _no_match(pattern: str, kind: str, example: str) -> UserError:
     if Path(pattern).is_dir():
         example = f"{pattern.rstrip('/')}/*"
+        within = [Path(path) for path in glob.glob(f"{glob.escape(pattern)}/*")]
+        if kind == "file" and within and all(path.is_dir() for path in within):
+            example += "/*"
     return UserError(
         f"--inputs: no {kind} matches '{shown(pattern)}' in {Path.cwd()}; write a pattern, such as"
         f" '{shown(example)}'"

@@ -218,6 +218,17 @@ def test_a_list_of_inputs_is_no_pattern(tmp_path: Path, pattern: str) -> None:
     check_pattern(f"{tmp_path}/with, comma.png")
 
 
+@pytest.mark.parametrize(
+    ("of_clips", "inside", "pattern"),
+    [(False, "a.png", "/*'"), (False, "one/a.png", "/*/*'"), (True, "a.txt", "/*'")],
+)
+def test_a_folder_is_no_pattern(tmp_path: Path, of_clips: bool, inside: str, pattern: str) -> None:
+    (tmp_path / inside).parent.mkdir(exist_ok=True)
+    (tmp_path / inside).touch()
+    wanted = f"such as '{tmp_path}{pattern}"
+    says(lambda: find_inputs(str(tmp_path), of_clips), "matches", wanted)
+
+
 @pytest.mark.parametrize("pattern", ["old digits/*.png", "old, new", "old/a.png nowhere"])
 def test_a_path_with_a_space_is_no_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
