@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import commands
-from benchmarks.speed.contenders.rows_of_classes import write_csv
+from benchmarks.speed.contenders.peer_program import write_csv
 from seqvision.errors import UserError
 from seqvision.inference.output_file import write_rows
 

@@ -7,15 +7,13 @@ The weights are those of an export with `--format=keras`. `image_dataset_from_di
 TensorFlow, whatever the backend is.
 """
 
-import json
-import sys
 from pathlib import Path
 
 import h5py
 import keras
 
 from benchmarks.accuracy.mnist_files import read_split
-from benchmarks.speed.contenders.rows_of_classes import write_csv
+from benchmarks.speed.contenders.peer_program import run, write_csv
 
 _BATCH = 1000
 
@@ -54,13 +52,5 @@ def predict(network: keras.Model, folder: Path, output: Path) -> None:
     write_csv(pictures.file_paths, probabilities, output)
 
 
-def main() -> None:
-    network = network_of(sys.argv[2])
-    if sys.argv[1] == "evaluate":
-        print(json.dumps({"accuracy": evaluate(network)}))
-    else:
-        predict(network, Path(sys.argv[3]), Path(sys.argv[4]))
-
-
 if __name__ == "__main__":
-    main()
+    run(network_of, evaluate, predict)

@@ -7,9 +7,7 @@ WEIGHTS are those of an export with `--format=torch`. The folder is decoded by a
 process for each core that this one may use.
 """
 
-import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.accuracy.mnist_files import read_split
-from benchmarks.speed.contenders.rows_of_classes import write_csv
+from benchmarks.speed.contenders.peer_program import run, write_csv
 
 _BATCH = 1000
 
@@ -50,6 +48,11 @@ class Pictures(Dataset[torch.Tensor]):
             return torch.from_numpy(np.asarray(opened.convert("L"), np.float32) / 255)
 
 
+def network_of(weights: str) -> Network:
+    with np.load(weights) as file:
+        return Network(dict(file)).eval()
+
+
 @torch.inference_mode()
 def evaluate(network: Network) -> float:
     """The accuracy on the test set in %."""
@@ -67,14 +70,5 @@ def predict(network: Network, folder: Path, output: Path) -> None:
     write_csv(paths, probabilities.numpy(), output)
 
 
-def main() -> None:
-    with np.load(sys.argv[2]) as file:
-        network = Network(dict(file)).eval()
-    if sys.argv[1] == "evaluate":
-        print(json.dumps({"accuracy": evaluate(network)}))
-    else:
-        predict(network, Path(sys.argv[3]), Path(sys.argv[4]))
-
-
 if __name__ == "__main__":
-    main()
+    run(network_of, evaluate, predict)
