@@ -14,7 +14,7 @@ from seqvision.config.user_path import expanded
 from seqvision.data.from_config import load_dataset
 from seqvision.errors import UserError
 from seqvision.exporters.output_folder import checked_folder, write_folder
-from seqvision.runs.checkpoint import Checkpoints, check_path
+from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.environment import write_description
 from seqvision.runs.files import IMPORTED, write_json, write_status
 from seqvision.runs.imported import (
@@ -25,6 +25,7 @@ from seqvision.runs.imported import (
     with_weights,
 )
 from seqvision.runs.said import compare, load_said
+from seqvision.runs.saved_states import check_path
 from seqvision.runtime.console import on_terminal, say
 from seqvision.training.best import Evaluations
 from seqvision.training.from_config import create_training

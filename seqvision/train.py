@@ -28,7 +28,7 @@ from seqvision.config.validation import validate
 from seqvision.data.from_config import initial_backbone, load_dataset
 from seqvision.errors import UserError, explain_os_error, explain_out_of_memory, is_out_of_memory
 from seqvision.profiling import peak
-from seqvision.runs.checkpoint import Checkpoints, check_path
+from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import check_same_config
 from seqvision.runs.environment import write_description
 from seqvision.runs.files import progress_files, write_status
@@ -38,6 +38,7 @@ from seqvision.runs.reporting import TrainingReporter
 from seqvision.runs.result import Result, finished_result
 from seqvision.runs.resume import new_state, restore
 from seqvision.runs.saved_run import with_own_backbone
+from seqvision.runs.saved_states import check_path
 from seqvision.runtime import processes
 from seqvision.runtime.console import duration_text, on_terminal, say
 from seqvision.runtime.interruption import Interruption

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runs.saved_states import SavedStates
 from seqvision.training.dispatch import StepDispatcher
 
 
@@ -22,8 +22,7 @@ def rows(workdir: Path) -> list[dict[str, Any]]:
 
 def arrays(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the newest checkpoint by name."""
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        state, _ = checkpoints.restore_newest()
+    state, _ = SavedStates(workdir).restore_newest()
     return {
         jax.tree_util.keystr(path): np.asarray(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)

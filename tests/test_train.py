@@ -12,9 +12,9 @@ from ml_collections import ConfigDict
 
 from seqvision import train
 from seqvision.errors import UserError
-from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import load_run
+from seqvision.runs.saved_states import SavedStates
 from seqvision.train import train_and_evaluate
 from tests.same_run import assert_same_run, interrupt_at, rows
 
@@ -126,8 +126,7 @@ def test_a_signal_saves_and_the_rest_is_bit_identical(
         result = train_and_evaluate(small_config, tmp_path)
     assert (result.status, result.signal) == ("interrupted", number)
     assert json.loads((tmp_path / "status.json").read_text())["status"] == "interrupted"
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        assert checkpoints.steps[-1] == result.step >= step
+    assert SavedStates(tmp_path).steps[-1] == result.step >= step
     assert train_and_evaluate(small_config, tmp_path).status == "done"
     assert_same_run(tmp_path, finished)
 

@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 
 from seqvision import train
 from seqvision.errors import UserError
-from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.files import write_json
 from seqvision.runs.lock import exclusive
 from seqvision.runs.records import read_record
 from seqvision.runs.saved_run import load_run
+from seqvision.runs.saved_states import SavedStates
 from seqvision.runtime.interruption import Interruption
 from seqvision.train import train_and_evaluate
 from tests.same_run import arrays, interrupt_at
@@ -93,8 +93,7 @@ def test_early_stopping_and_keeping_the_best(
     result = train_and_evaluate(small_config, tmp_path)
     assert (result.status, result.step) == ("done", 10)
     assert "without a better one than at step 4" in capsys.readouterr().out
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        assert checkpoints.steps == [4, 10]
+    assert SavedStates(tmp_path).steps == [4, 10]
     assert load_run(tmp_path).step == 4
 
 

@@ -1,10 +1,7 @@
 """Checkpoints, by orbax: saved in the background; the newest and the best are kept."""
 
 import contextlib
-import hashlib
-import json
 import logging
-import re
 import sys
 import threading
 import time
@@ -13,49 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from seqvision.errors import UserError, explain_os_error, first_line, is_disk_full
+from seqvision.errors import UserError, explain_os_error, is_disk_full
 from seqvision.runs.files import gone
-from seqvision.runs.records import NUMBER, mismatch
+from seqvision.runs.saved_states import LoopFacts, SavedStates, check_path, digest
 from seqvision.runtime import processes
-from seqvision.runtime.regular_file import regular
 from seqvision.training.state import TrainState
 
 # orbax is imported where it is used: explaining a config and repeating a result do without it, a
 # third of a second faster.
-
-LoopFacts = dict[str, Any]
-"""What the training loop saves beside the state: best step so far, time spent, ..."""
-
-
-_NOTHING = type(None)
-_LOOP = {
-    "seconds": NUMBER,
-    "best_step?": (int, _NOTHING),
-    "best_score?": (*NUMBER, _NOTHING),
-    "evaluations_since_best?": int,
-}
-
-
-class TornCheckpointError(Exception):
-    """The files of a checkpoint are damaged; the message is the reason."""
-
-
-def check_path(workdir: Path, read_only: bool = False) -> None:
-    """Refuses a workdir in whose path orbax 0.12 loses the arrays that it writes.
-
-    It gives the path to `glob` when it saves, and tensorstore takes a backslash for a separator.
-
-    Raises:
-      UserError: the path has a backslash or, where checkpoints are written, a pair of brackets.
-    """
-    path = workdir.absolute().as_posix()
-    if "\\" in path or (not read_only and re.search(r"\[[^/]+\]", path)):
-        raise UserError(
-            f"--workdir: '{path}': checkpoints cannot be kept where a path has a pair of [ and ]"
-            " or a \\; choose another folder, or rename this one"
-        )
 
 
 class _Best:
@@ -67,33 +30,24 @@ class _Best:
         return [checkpoint.step == self.step for checkpoint in checkpoints]
 
 
-class Checkpoints:
-    """The checkpoints of one run, each a folder named by its step.
+class Checkpoints(SavedStates):
+    """The checkpoints of a run that trains.
 
     Args:
       workdir: the run's folder; the checkpoints are in its folder `checkpoints`.
       keep: number of the newest to keep, besides the best.
       say: called with a line for each torn checkpoint.
-      read_only: neither write nor move anything.
     """
 
-    def __init__(
-        self,
-        workdir: Path,
-        keep: int = 1,
-        say: Callable[[str], None] = print,
-        read_only: bool = False,
-    ) -> None:
+    def __init__(self, workdir: Path, keep: int = 1, say: Callable[[str], None] = print) -> None:
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
-        check_path(workdir, read_only)
+        super().__init__(workdir, say)
+        check_path(workdir)
         # What orbax logs, it also raises.
         for name in ("absl", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._folder = workdir.absolute() / "checkpoints"
-        self._say = say
-        self._read_only = read_only
         self._best = _Best()
         self._saved: int | None = None
         self._manager = ocp.CheckpointManager(
@@ -103,16 +57,15 @@ class Checkpoints:
                 "contents": ocp.JsonCheckpointHandler(),
             },
             options=ocp.CheckpointManagerOptions(
-                create=not read_only,
-                read_only=read_only,
-                cleanup_tmp_directories=not read_only,
+                create=True,
+                cleanup_tmp_directories=True,
                 preservation_policy=AnyPreservationPolicy([LatestN(keep), self._best]),
             ),
         )
 
     @property
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, oldest first."""
+        """The steps that have a checkpoint, oldest first, and those that are being saved."""
         return sorted(self._manager.all_steps())
 
     def save(self, state: TrainState, loop: LoopFacts, best_step: int | None) -> None:
@@ -129,101 +82,11 @@ class Checkpoints:
         from orbax.checkpoint import args
 
         self._best.step = best_step
-        contents = {"loop": loop, "sha256": _digest(state)}
+        contents = {"loop": loop, "sha256": digest(jax.tree.leaves(jax.device_get(state)))}
         items = args.Composite(state=args.StandardSave(state), contents=args.JsonSave(contents))
         with self._explained():
             self._manager.save(state.num_steps, args=items, force=True)
         self._saved = state.num_steps
-
-    def restore_newest(self, abstract: Any = None) -> tuple[Any, LoopFacts] | None:
-        """Restores the newest intact checkpoint; None where there is none.
-
-        Torn ones are reported and skipped, and moved aside once an older one is restored.
-
-        Args:
-          abstract: see `restore`.
-
-        Raises:
-          UserError: all checkpoints are torn, or one is from a different network.
-        """
-        steps, torn = self.steps, []
-        for step in reversed(steps):
-            try:
-                restored = self.restore(step, abstract)
-            except TornCheckpointError as error:
-                self._say(f"checkpoint {step} is torn ({error}); falling back to the one before")
-                torn.append(step)
-                continue
-            if not self._read_only:
-                self._move_aside(torn)
-            return restored
-        if steps:
-            raise UserError(
-                f"{self._folder}: none of its checkpoints can be read; delete the folder to train"
-                " afresh, or choose another --workdir"
-            )
-        return None
-
-    def restore_best(self, step: int | None, abstract: Any = None) -> Any | None:
-        """Restores the state of the best checkpoint; None, with a line, where it cannot be read."""
-        if step is None:
-            return None
-        try:
-            if step in self.steps:
-                return self.restore(step, abstract)[0]
-            reason = "it is gone"
-        except TornCheckpointError as error:
-            reason = f"it is torn: {error}"
-        self._say(f"the best checkpoint, of step {step}, is not used ({reason})")
-        return None
-
-    def restore(self, step: int, abstract: Any = None) -> tuple[Any, LoopFacts]:
-        """Restores one checkpoint.
-
-        Args:
-          step: of the checkpoint.
-          abstract: shapes, types and shardings of the state to return, see
-            `training.replicas.Replicas.abstract_state`; None returns nested dicts on the first
-            device.
-
-        Raises:
-          TornCheckpointError: its files are damaged.
-          UserError: it is intact, but from a different network.
-        """
-        try:
-            return self._restore(step, abstract)
-        except (MemoryError, PermissionError):
-            raise
-        except Exception as error:  # orbax, tensorstore and json each raise their own.
-            if abstract is None:
-                raise TornCheckpointError(first_line(error, width=100)) from error
-            self.restore(step)  # Raises for a torn one; an intact one has other shapes.
-            raise UserError(
-                f"{self._folder / str(step)}: intact, but from a different network:"
-                f" {first_line(error)}; use the config and the data it was trained with"
-            ) from error
-
-    def _restore(self, step: int, abstract: Any) -> tuple[Any, LoopFacts]:
-        from orbax.checkpoint import args
-
-        self._read_through(step)
-        if abstract is None:
-            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-            abstract = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-                dict(self._manager.item_metadata(step)["state"]),
-            )
-        restored = self._manager.restore(
-            step,
-            args=args.Composite(state=args.StandardRestore(abstract), contents=args.JsonRestore()),
-        )
-        state, contents = restored["state"], restored["contents"]
-        if _digest(state) != contents["sha256"]:
-            raise ValueError("its arrays do not have the checksum they were saved with")
-        problem = mismatch(contents["loop"], _LOOP)
-        if problem:
-            raise ValueError(problem)
-        return state, contents["loop"]
 
     def wait(self) -> None:
         """Waits until the save in progress is on the disk.
@@ -266,39 +129,14 @@ class Checkpoints:
                     raise
             raise UserError(explain_os_error(error, self._folder, "--workdir")) from error
 
-    def _read_through(self, step: int) -> None:
-        """Reads the files one by one, up to the first torn one: orbax would print all of them."""
-        import tensorstore
-
-        for file in (self._folder / str(step)).rglob("*"):
-            regular(file)
-        folder = self._folder / str(step) / "state"
-        # Of these, orbax prints tracebacks from its threads.
-        for file in (folder / "array_metadatas").glob("*"):
-            json.loads(file.read_bytes().decode())
-        # A path, not a URL, in which `#` and `%` would have a meaning.
-        files = {"driver": "file", "path": f"{folder}/"}
-        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": files}).result()
-        keys = store.list().result()
-        if not keys:
-            raise ValueError("it holds no arrays")
-        for key in keys:
-            store.read(key).result()
-
-    def _move_aside(self, steps: Sequence[int]) -> None:
-        if not steps:
+    def _set_aside(self, torn: Sequence[int]) -> None:
+        """Moves them out of the way of the steps that are saved again."""
+        if not torn:
             return
         processes.barrier()  # All processes have read the torn checkpoints.
-        for step in steps if processes.is_primary() else []:
+        for step in torn if processes.is_primary() else []:
             aside = self._folder.with_name("torn_checkpoints")
             aside.mkdir(exist_ok=True)
             (self._folder / str(step)).replace(aside / f"{step}-{time.time_ns()}")
         processes.barrier()  # The primary process has moved them.
         self._manager.reload()
-
-
-def _digest(state: Any) -> str:
-    """SHA-256 of all arrays in any order: orbax detects a short file, but no flipped bit."""
-    leaves = jax.tree.leaves(jax.device_get(state))
-    digests = sorted(hashlib.sha256(np.asarray(leaf).tobytes()).digest() for leaf in leaves)
-    return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 from seqvision.models.backbones.weights import load_backbone
-from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
 from seqvision.runs.files import BACKBONE
+from seqvision.runs.saved_states import SavedStates
 from seqvision.runtime.console import say
 from seqvision.tasks.base import Task
 from seqvision.tasks.from_config import create_network, create_task
@@ -74,14 +75,15 @@ def load_run(workdir: Path, seed: int | None = None) -> Run:
 def load_seeds(workdir: Path) -> list[Run]:
     """Loads each seed of a run as a run of its own; see `load_run`."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
-    with Checkpoints(workdir, say=say, read_only=True) as checkpoints:
-        restored = checkpoints.restore_newest() if checkpoints.steps else None
-        if restored is None:
-            raise UserError(f"{workdir}: this run has no checkpoint yet; train it first")
-        state, loop = restored
-        if settings.checkpoint.keep_best:
-            state = checkpoints.restore_best(loop["best_step"]) or state
+    saved = SavedStates(workdir, say)
+    restored = saved.restore_newest()
+    if restored is None:
+        raise UserError(f"{workdir}: this run has no checkpoint yet; train it first")
+    state, loop = restored
+    if settings.checkpoint.keep_best:
+        state = saved.restore_best(loop["best_step"]) or state
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
+    params = jax.device_put(params, jax.local_devices()[0])
     frozen = frozen_backbone(settings, workdir)
     # The execution path is chosen for this machine, not for the one that trained the network.
     here = dataclasses.replace(

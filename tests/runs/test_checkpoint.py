@@ -1,7 +1,9 @@
 """Checkpoints: what is kept, what is restored, what happens to a torn one."""
 
+import math
 import os
 import shutil
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from seqvision.errors import UserError
 from seqvision.models import create_model
 from seqvision.runs.checkpoint import Checkpoints
+from seqvision.runs.saved_states import SavedStates
 from seqvision.runtime.mesh import create_mesh
 from seqvision.tasks.classification_metrics import ClassSums
 from seqvision.training.optimizer import create_optimizer
@@ -62,9 +66,28 @@ def test_restored_bit_by_bit_onto_any_number_of_devices(state: Any, tmp_path: Pa
 
 def test_restored_without_knowing_its_shapes(state: Any, tmp_path: Path) -> None:
     save(tmp_path, state, [7])
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        restored, _ = checkpoints.restore_newest()
+    restored, _ = SavedStates(tmp_path).restore_newest()
     jax.tree.map(np.testing.assert_array_equal, restored["ema_params"], state.ema_params)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("bfloat16", (3, 5)), ("int32", ()), ("float16", (2, 1, 3))]
+)
+def test_read_as_orbax_reads_it(state: Any, tmp_path: Path, dtype: str, shape: Any) -> None:
+    more = jnp.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    save(tmp_path, state.replace(params={**state.params, "a": {"b c/d": more}}), [7])
+    found, _ = SavedStates(tmp_path).restore_newest()
+    with ocp.StandardCheckpointer() as checkpointer, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of shardings that are not given.
+        expected = checkpointer.restore(tmp_path / "checkpoints" / "7" / "state")
+    by_name = [
+        {jax.tree_util.keystr(path, simple=True): leaf for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (found, expected))
+    ]
+    assert by_name[0].keys() == by_name[1].keys()
+    for name, array in by_name[0].items():
+        assert array.dtype == by_name[1][name].dtype
+        np.testing.assert_array_equal(array, by_name[1][name], err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["a#b", "a%20b", "50%", "a?b c", "*", "a]b["])
@@ -87,8 +110,7 @@ def test_a_workdir_in_which_checkpoints_would_be_lost(state: Any, tmp_path: Path
             Checkpoints(tmp_path / name)
     save(tmp_path / "a", state, [7])
     (tmp_path / "a").rename(tmp_path / "[a]")  # It can still be read.
-    with Checkpoints(tmp_path / "[a]", read_only=True) as checkpoints:
-        assert int(checkpoints.restore_newest()[0]["step"]) == 7
+    assert int(SavedStates(tmp_path / "[a]").restore_newest()[0]["step"]) == 7
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
@@ -192,9 +214,6 @@ def test_all_torn_is_an_error_and_reading_moves_nothing(state: Any, tmp_path: Pa
     save(tmp_path, state, [3, 6])
     for step in (3, 6):
         (tmp_path / "checkpoints" / str(step) / "state" / "manifest.ocdbt").unlink()
-    with (
-        Checkpoints(tmp_path, read_only=True, say=lambda line: None) as checkpoints,
-        pytest.raises(UserError, match="none of its checkpoints can be read"),
-    ):
-        checkpoints.restore_newest()
+    with pytest.raises(UserError, match="none of its checkpoints can be read"):
+        SavedStates(tmp_path, say=lambda line: None).restore_newest()
     assert (tmp_path / "checkpoints" / "6").exists()
