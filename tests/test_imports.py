@@ -182,6 +182,14 @@ def test_modes_start_without_what_takes_long_to_import(tmp_path: Path) -> None:
     assert run_with_blocked(tmp_path, [], code).strip() == ""
 
 
+def test_only_what_writes_checkpoints_imports_orbax() -> None:
+    """Reading them starts sooner without."""
+    names = {path.stem: imported(path) for path in modules()}
+    assert {path for path, used in names.items() if "orbax.checkpoint" in used} == {"checkpoint"}
+    writers = {path for path, used in names.items() if "seqvision.runs.checkpoint" in used}
+    assert writers == {"train", "importing", "resume"}
+
+
 def test_the_public_names_come_without_jax_until_they_are_used(tmp_path: Path) -> None:
     code = (
         "import seqvision; from seqvision import UserError, prepare_host;"
