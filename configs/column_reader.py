@@ -54,7 +54,8 @@ def get_config(variant: str = "clean") -> ConfigDict:
     # Each digit is seen dozens of times, and without decay learnt by heart.
     config.optimizer.name = "adamw"
     config.optimizer.weight_decay = 0.1
-    config.optimizer.learning_rate = 5e-3
+    config.optimizer.learning_rate = 8e-3
+    config.optimizer.beta2 = 0.95
     config.optimizer.clip_norm = 1.0
     config.schedule.name = "one_cycle"
     config.schedule.warmup = "20 %"
@@ -69,7 +70,6 @@ def get_config(variant: str = "clean") -> ConfigDict:
     if "quick" in names:
         config.duration = "1400 steps"
         config.evaluate_every = config.checkpoint.every = "700 steps"
-        config.lines.train_width = 128
         config.model.hidden_size = 96
         config.ema_decay = 0.99
     return config
