@@ -35,7 +35,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
             " bidirectional, quick, or some of them, such as hard,bidirectional"
         )
     config = default.get_config()
-    config.duration = "6500 steps"
+    config.duration = "6300 steps"
     config.evaluate_every = "1000 steps"
     config.checkpoint.every = "500 steps"
     config.data.source = "digit_lines"
@@ -53,7 +53,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
     config.model.readout = "per_step"
     # Each digit is seen dozens of times, and without decay learnt by heart.
     config.optimizer.name = "adamw"
-    config.optimizer.weight_decay = 0.1
+    config.optimizer.weight_decay = 0.2
     config.optimizer.learning_rate = 8e-3
     config.optimizer.beta2 = 0.95
     config.optimizer.clip_norm = 1.0
