@@ -16,6 +16,7 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.sources import mnist_family
 from seqvision.data.sources import tfds as source
 from seqvision.data.sources.idx import read_idx
+from seqvision.data.sources.idx_folder import load_idx
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.tfds import format_of, load_tfds
 from tests.data.making import as_multiset, says
@@ -59,6 +60,26 @@ def test_a_damaged_shipped_file_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(mnist_family, "SHIPPED_MNIST", copy)
     line = says(lambda: load_tfds("mnist", str(tmp_path / "tfds"), Loading()), "reinstall")
     assert line.startswith(f"{damaged}: damaged")
+
+
+def test_files_compressed_anew_can_be_read_as_they_are(tmp_path: Path) -> None:
+    """As Debian has those of Fashion-MNIST, which TFDS does not take."""
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    images, labels = (array[:100] for array in official("t10k"))
+    for part in ("train", "t10k"):
+        header = struct.pack(">4I", 2051, *images.shape[:3])
+        whole = (
+            header + images.tobytes(),
+            struct.pack(">2I", 2049, 100) + labels.astype("u1").tobytes(),
+        )
+        for content, kind in zip(whole, ("images-idx3", "labels-idx1"), strict=True):
+            (manual / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+    line = says(lambda: load_tfds("fashion_mnist", str(tmp_path), Loading()), "compressed anew")
+    assert line.startswith(f"{manual}/") and line.endswith("and --config.data.path")
+    test = load_idx(manual, Loading()).splits["test"]
+    np.testing.assert_array_equal(test.inputs, images)
+    np.testing.assert_array_equal(test.labels, labels)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,11 @@ def _prepare_alone(
     except NonMatchingChecksumError as error:
         path = str(error).partition("downloaded to ")[2].partition(",")[0]
         remedy = (
-            "reinstall seqvision" if name == "mnist" else "delete it, then run the command again"
+            "reinstall seqvision"
+            if name == "mnist"
+            # Debian has the files of Fashion-MNIST compressed anew.
+            else "delete it, then run the command again; or, if it was only compressed anew, read"
+            " its folder with --config.data.source=idx and --config.data.path"
         )
         raise UserError(
             f"{path}: damaged: its SHA-256 is not the one TFDS registers for {name}; {remedy}"
