@@ -13,12 +13,17 @@ import jax
 
 from seqvision.errors import UserError, explain_os_error, is_disk_full
 from seqvision.runs.files import gone
-from seqvision.runs.saved_states import LoopFacts, SavedStates, check_path, digest
+from seqvision.runs.saved_states import (
+    LoopFacts,
+    SavedStates,
+    TornCheckpointError,
+    check_path,
+    digest,
+)
 from seqvision.runtime import processes
 from seqvision.training.state import TrainState
 
-# orbax is imported where it is used: explaining a config and repeating a result do without it, a
-# third of a second faster.
+# orbax is imported where it is used: explaining a config and repeating a result do without it.
 
 
 class _Best:
@@ -87,6 +92,18 @@ class Checkpoints(SavedStates):
         with self._explained():
             self._manager.save(state.num_steps, args=items, force=True)
         self._saved = state.num_steps
+
+    def restore(self, step: int, abstract: Any = None) -> tuple[Any, LoopFacts]:
+        """See `SavedStates.restore`; what is torn for one process is torn for all (collective)."""
+        torn, restored = None, None
+        try:
+            restored = super().restore(step, abstract)
+        except TornCheckpointError as error:
+            torn = error
+        if processes.all_reduce_max(int(torn is not None)):
+            raise torn or TornCheckpointError("another process cannot read it")
+        assert restored is not None
+        return restored
 
     def wait(self) -> None:
         """Waits until the save in progress is on the disk.

@@ -11,11 +11,10 @@ import jax.numpy as jnp
 from seqvision.config.user_path import expanded
 from seqvision.data.dataset import Dataset
 from seqvision.errors import UserError
-from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.data_facts import read_data_facts
 from seqvision.runs.files import ENVIRONMENT
 from seqvision.runs.imported import foreign_layers, is_foreign, with_weights
-from seqvision.runs.saved_states import LoopFacts
+from seqvision.runs.saved_states import LoopFacts, SavedStates
 from seqvision.runs.warm_start import warm_start
 from seqvision.runtime.console import say
 from seqvision.runtime.mesh import state_sharding
@@ -25,7 +24,7 @@ from seqvision.training.state import TrainState
 
 
 def restore(
-    checkpoints: Checkpoints, workdir: Path, dataset: Dataset, abstract: TrainState
+    checkpoints: SavedStates, workdir: Path, dataset: Dataset, abstract: TrainState
 ) -> tuple[TrainState, LoopFacts] | None:
     """Restores the newest intact checkpoint of a run that is resumed.
 

@@ -3,6 +3,8 @@
 import math
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -68,6 +70,26 @@ def test_restored_without_knowing_its_shapes(state: Any, tmp_path: Path) -> None
     save(tmp_path, state, [7])
     restored, _ = SavedStates(tmp_path).restore_newest()
     jax.tree.map(np.testing.assert_array_equal, restored["ema_params"], state.ema_params)
+
+
+def test_reading_does_without_orbax(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [7])
+    code = (
+        "import sys; from pathlib import Path; from seqvision.runs.saved_states import SavedStates;"
+        f"print(SavedStates(Path({str(tmp_path)!r})).restore_newest()[0]['step']);"
+        "assert not [name for name in sys.modules if name.startswith('orbax')]"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stdout.strip()) == (0, "7"), found.stderr
+
+
+def test_only_folders_of_steps_are_checkpoints(state: Any, tmp_path: Path) -> None:
+    save(tmp_path, state, [7])
+    for name in ("9.orbax-checkpoint-tmp", "08", "x"):
+        (tmp_path / "checkpoints" / name).mkdir()
+    (tmp_path / "checkpoints" / "10").write_text("")
+    assert SavedStates(tmp_path).steps == [7]
+    assert SavedStates(tmp_path / "nothing").steps == []
 
 
 @pytest.mark.parametrize(

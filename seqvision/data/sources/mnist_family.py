@@ -93,15 +93,16 @@ def _prepare_alone(
         Path(builder.data_path).replace(target)
     except NonMatchingChecksumError as error:
         path = str(error).partition("downloaded to ")[2].partition(",")[0]
-        remedy = (
-            "reinstall seqvision"
-            if name == "mnist"
-            # Debian has the files of Fashion-MNIST compressed anew.
-            else "delete it, then run the command again; or, if it was only compressed anew, read"
-            " its folder with --config.data.source=idx and --config.data.path"
-        )
+        damage, remedy = "damaged", "reinstall seqvision"
+        if name != "mnist":
+            # TFDS compares compressed bytes, which differ for the same images in Debian's package.
+            damage = "damaged, or compressed anew"
+            remedy = (
+                "delete it, then run the command again; or read its folder as it is, with"
+                " --config.data.source=idx and --config.data.path"
+            )
         raise UserError(
-            f"{path}: damaged: its SHA-256 is not the one TFDS registers for {name}; {remedy}"
+            f"{path}: {damage}: its SHA-256 is not the one TFDS registers for {name}; {remedy}"
         ) from error
     except (OSError, ValueError, RuntimeError, DownloadError) as error:
         raise _explained(error, name, data_dir) from error
