@@ -7,14 +7,13 @@
     python main.py --config=configs/column_reader.py:quick               # 3 minutes, to try
 
 Lines of 1 to 20 symbols, spaces included, are made of MNIST digits as they are needed. Training
-lines are half as long; for `clean` and `natural` they are of both in turn. Seed 0 on both cores of
-a 2-core CPU with AVX-512 (jax 0.12.0.1, Python 3.12), 10,000 lines of the test digits: trained in
-16:03 min, character error rate 0.56 % on `clean` lines and 0.87 % on `natural` ones. Beside other
-work: `hard` in 17:15 min, 2.51 %; `bidirectional` in 21:32 min (19:08 alone, seed 1), 0.54 % and
-0.77 %; `hard,bidirectional` in 21:09 min, 1.93 %.
+lines are shorter; for `clean` and `natural` they are of both in turn. Seed 0 on both cores of a
+2-core AMD EPYC (jax 0.9.2, Python 3.11.7), 10,000 lines of the test digits: the whole command took
+7:33 min, character error rate 0.63 % on `clean` lines and 0.93 % on `natural` ones; SEEDTEXT `quick` took 2:47 min, 1.66 % on `clean` lines.
 
-`quick`, seed 0 (jax 0.9.2, Python 3.11, both cores of a 2-core AMD EPYC): 1.66 % on `clean` lines;
-the whole command took 2:47 min.
+On jax 0.12.0.1 and Python 3.12, beside other work, with an evaluation every 500 steps: `hard` in
+17:15 min, 2.51 %; `bidirectional` in 21:32 min (19:08 alone, seed 1), 0.54 % and 0.77 %;
+`hard,bidirectional` in 21:09 min, 1.93 %.
 """
 
 from ml_collections import ConfigDict
@@ -43,7 +42,8 @@ def get_config(variant: str = "clean") -> ConfigDict:
     config.data.eval_batch_size = 500
     config.lines.level = levels[0]
     config.lines.train_level = _TRAIN_LEVELS[levels[0]]
-    # Twice the columns teach little more in as many steps, which then take twice as long.
+    # Twice the columns teach little more in as many steps, and take twice as long: see
+    # docs/text_lines.md.
     config.lines.train_width = 96
     config.lines.train_min_symbols = 5
     config.lines.validation_lines = 1000
@@ -61,7 +61,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
     config.schedule.warmup = "20 %"
     config.ema_decay = 0.999
     if {"hard", "bidirectional", "quick"} & set(names):
-        # Measured for the others alone: narrow, full lines, and beta2.
+        # Narrow, full lines and that beta2 were tried on `clean` and `natural` lines only.
         config.duration = "6500 steps"
         config.lines.train_width = 192
         config.lines.train_min_symbols = 0
