@@ -18,6 +18,7 @@ import pytest
 
 from seqvision.errors import UserError
 from seqvision.models import create_model
+from seqvision.runs import saved_states
 from seqvision.runs.checkpoint import Checkpoints
 from seqvision.runs.saved_states import SavedStates
 from seqvision.runtime.mesh import create_mesh
@@ -230,6 +231,51 @@ def test_a_whole_checkpoint_of_another_network_is_not_torn(state: Any, tmp_path:
         checkpoints.restore_newest(ONE.abstract_state(other, create_mesh()))
     assert (tmp_path / "checkpoints" / "6").exists()
     assert not (tmp_path / "torn_checkpoints").exists()
+
+
+def test_a_workdir_with_a_way_up(state: Any, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    save(tmp_path / "b" / ".." / "a", state, [7])
+    restored, _ = SavedStates(tmp_path / "b" / ".." / "a").restore_newest()
+    assert int(restored["step"]) == 7
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), ValueError("PERMISSION_DENIED: x")]
+)
+def test_what_may_not_be_read_is_not_torn(
+    state: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    save(tmp_path, state, [3, 6])
+
+    def refuse(folder: Path) -> Any:
+        raise error
+
+    monkeypatch.setattr(saved_states, "_read_arrays", refuse)
+    with pytest.raises(UserError, match=r"checkpoints/6.*ermission"):
+        SavedStates(tmp_path).restore_newest()
+    shutil.rmtree(tmp_path / "checkpoints")
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(UserError, match="checkpoints"):
+        SavedStates(tmp_path).restore_newest()
+
+
+def test_a_checkpoint_deleted_while_it_is_read(
+    state: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a training that goes on: the next one is read."""
+    save(tmp_path, state, [3])
+    whole = saved_states._read_arrays
+
+    def late(folder: Path) -> Any:
+        if folder.parent.name == "3":
+            (folder.parents[1] / "3").rename(folder.parents[1] / "4")
+        return whole(folder)
+
+    said: list[str] = []
+    monkeypatch.setattr(saved_states, "_read_arrays", late)
+    restored, _ = SavedStates(tmp_path, said.append).restore_newest()
+    assert int(restored["step"]) == 3 and not said
 
 
 def test_all_torn_is_an_error_and_reading_moves_nothing(state: Any, tmp_path: Path) -> None:
