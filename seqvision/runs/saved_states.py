@@ -49,7 +49,7 @@ def check_path(workdir: Path, is_read_only: bool = False) -> None:
     Raises:
       UserError: the path has a backslash or, where checkpoints are written, a pair of brackets.
     """
-    path = workdir.absolute().as_posix()
+    path = workdir.resolve().as_posix()  # As it is given to them.
     if "\\" in path or (not is_read_only and re.search(r"\[[^/]+\]", path)):
         raise UserError(
             f"--workdir: '{path}': checkpoints cannot be kept where a path has a pair of [ and ]"

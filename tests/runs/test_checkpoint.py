@@ -128,7 +128,8 @@ def test_a_workdir_of_any_name(state: Any, tmp_path: Path, name: str) -> None:
 
 
 def test_a_workdir_in_which_checkpoints_would_be_lost(state: Any, tmp_path: Path) -> None:
-    for name in ("[1]", "run [a]/b", "a\\b"):
+    (tmp_path / "link").symlink_to(tmp_path / "[1]")
+    for name in ("[1]", "run [a]/b", "a\\b", "link"):
         with pytest.raises(UserError, match=r"--workdir: .* choose another folder"):
             Checkpoints(tmp_path / name)
     save(tmp_path / "a", state, [7])
