@@ -261,8 +261,9 @@ def get_config() -> ConfigDict:
     # Precision of the matrix products: float32 or bfloat16. Weights, carry and loss stay float32.
     config.model.compute_dtype = "float32"
     # Implementation of the recurrent layers: scan (any cell), fused (lstm and gru, gradients
-    # written out by hand), cudnn or persistent (lstm on an NVIDIA GPU) or auto (the one that was
-    # measured to be faster, else scan). It changes speed, not results.
+    # written out by hand), native (lstm in C++ that is compiled once, on CPUs), cudnn or persistent
+    # (lstm on an NVIDIA GPU) or auto (the one that was measured to be fastest, else scan). It
+    # changes speed, not results.
     config.model.execution = "auto"
 
     config.loss = ConfigDict()

@@ -19,12 +19,15 @@ from benchmarks.speed.comparison_report import body, raw_cases
 from benchmarks.speed.process import WorkerError, WorkerProcess, worker_process
 from seqvision.errors import UserError
 
-CONTENDERS = ("seqvision", "seqvision_scan", "seqvision_fused", "flax", "torch", "keras")
+CONTENDERS = (
+    *("seqvision", "seqvision_scan", "seqvision_fused", "seqvision_native"),
+    *("flax", "torch", "keras"),
+)
 _DEFAULT = {
     "table": CONTENDERS,
     "scaling": ("seqvision",),
     "networks": ("seqvision", "seqvision_scan", "torch"),
-    "executions": ("seqvision_scan", "seqvision_fused"),
+    "executions": ("seqvision_scan", "seqvision_fused", "seqvision_native"),
 }
 
 

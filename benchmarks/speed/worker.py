@@ -100,7 +100,7 @@ def create_contender(name: str) -> Contender:
       ImportError: it is not installed.
     """
     match name:
-        case "seqvision" | "seqvision_scan" | "seqvision_fused":
+        case "seqvision" | "seqvision_scan" | "seqvision_fused" | "seqvision_native":
             from seqvision import prepare_host
 
             prepare_host()  # As seqvision's own commands do, before jax is imported.

@@ -57,7 +57,7 @@ REFINABLE_CELLS = ("lstm", "gru")
 FUSED_CELLS = ("lstm", "gru")
 CELLS_WITHOUT_RECURRENT_KERNEL = ("min_lstm", "min_gru")
 PERSISTENT_HIDDEN_SIZE = 128
-EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
+EXECUTIONS = ("auto", "scan", "fused", "native", "cudnn", "persistent")
 READOUTS = ("last", "mean", "max", "attention", "per_step")
 
 
@@ -99,8 +99,9 @@ class Model:
       compute_dtype: Precision of the matrix products: float32 or bfloat16. Weights, carry and loss
         stay float32.
       execution: Implementation of the recurrent layers: scan (any cell), fused (lstm and gru,
-        gradients written out by hand), cudnn or persistent (lstm on an NVIDIA GPU) or auto (the
-        one that was measured to be faster, else scan). It changes speed, not results.
+        gradients written out by hand), native (lstm in C++ that is compiled once, on CPUs), cudnn
+        or persistent (lstm on an NVIDIA GPU) or auto (the one that was measured to be fastest, else
+        scan). It changes speed, not results.
     """
 
     sequence: str = declare("rows", OneOf(SEQUENCES))

@@ -13,6 +13,7 @@ from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.cudnn_lstm import cudnn_lstm
 from seqvision.models.execution.fused_gru import fused_gru
 from seqvision.models.execution.fused_lstm import fused_lstm
+from seqvision.models.execution.native_lstm import native_lstm
 from seqvision.models.padding import reversed_steps, step_mask
 from seqvision.shapes import Features, Hidden, HiddenSequence, Lengths, Sequence, StepMask
 
@@ -113,7 +114,7 @@ class Recurrent(RecurrentFields):
                 raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
             kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
             return cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
-        if path in ("fused", "persistent"):
+        if path in ("fused", "native", "persistent"):
             return self._read_fused(path, cell, inputs, carry, mask, candidate_mask)
         return self._read_in_steps(cell, inputs, lengths, carry, mask, candidate_mask)
 
@@ -149,6 +150,8 @@ class Recurrent(RecurrentFields):
         if self.cell == "gru":
             parameters.append(cell.candidate_bias)
         fused: Any = fused_gru if self.cell == "gru" else fused_lstm
+        if path == "native":
+            fused = native_lstm
         if path == "persistent":
             # Pallas takes 0.3 s to import.
             from seqvision.models.execution.persistent_lstm import persistent_lstm

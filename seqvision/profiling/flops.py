@@ -46,9 +46,22 @@ def _count(jaxpr: core.Jaxpr) -> int:
                 total += parameters["mesh"].size * _count(parameters["jaxpr"])
             case "cond":
                 total += max(_count(branch.jaxpr) for branch in parameters["branches"])
+            case "ffi_call":
+                total += _count_native(parameters, shapes)
             case _:
                 total += sum(map(_count, _inner(parameters)))
     return total
+
+
+def _count_native(parameters: dict[str, Any], shapes: list[tuple[int, ...]]) -> int:
+    """Of the compiled LSTM, see `models.execution.native_lstm`: its products with the weights."""
+    steps = dict(parameters["attributes"]).get("steps", 0)
+    (features, gates), batch = shapes[0], shapes[-1][0]
+    forward = 2 * steps * batch * features * gates
+    if "lstm_forward" in parameters["target_name"]:
+        return forward
+    # The gradient of the weights, and that of the hidden state.
+    return forward + 2 * steps * batch * gates * (gates // 4)
 
 
 def _shape(variable: Any) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ def enable_compilation_cache(say: Callable[[str], None] = print) -> None:
         if cache is None:
             say(f"compiled anew at each start: no home folder is known here; set HOME or {_FOLDER}")
             return
-        folder = cache / "compiled" / _processor()
+        folder = cache / "compiled" / processor()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / ".writable").touch()
@@ -62,7 +62,7 @@ def _runs_on_cpu() -> bool:
     return not any(importlib.util.find_spec(name) for name in ("jax_plugins", "libtpu"))
 
 
-def _processor() -> str:
+def processor() -> str:
     """A name for the instruction set: jax's keys lack it, and machines may share a home folder."""
     features = {platform.processor()}
     try:

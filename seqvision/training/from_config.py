@@ -19,6 +19,7 @@ from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.models.backbones import is_frozen
 from seqvision.models.execution import nvidia
+from seqvision.models.execution.choose import why_not_native
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh
 from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_network, create_task, input_shape, windows_of
@@ -204,6 +205,8 @@ def _check_devices(settings: Settings, mesh: Mesh) -> None:
             f"config.model.execution: {execution} needs an NVIDIA GPU, and JAX sees none; choose"
             " auto"
         )
+    if execution == "native" and (reason := why_not_native(settings.model.compute_dtype)):
+        raise UserError(f"config.model.execution: native {reason}; choose auto")
 
 
 def _create_optimizer(

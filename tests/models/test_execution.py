@@ -1,4 +1,4 @@
-"""`scan` and `fused` give the same values and gradients, and those of equations in float64.
+"""`scan`, `fused` and `native` give the same values and gradients, those of equations in float64.
 
 YNN, the library to which XLA can hand products on CPUs, is switched on and off inside the tests;
 what jax does by default is neither everywhere.
@@ -37,6 +37,7 @@ from tests.models.random_layers import (
 )
 
 YNN = "xla_cpu_experimental_ynn_fusion_type"
+NATIVE = ("lstm", "native")
 YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
 
 GRID = """
@@ -55,7 +56,8 @@ gru  3x6x17x4 carry   .       reverse start .      dropout .   .
 """
 """Cell, B x T x D x H, what the loss reads, and what there is: lengths of T to 0 (NaN after them),
 reversal, an initial carry, a gradient of the inputs, recurrent dropout, YNN, and `scan` beside
-`fused`. In the last size the inputs are so wide that they meet their kernel before the loop."""
+`fused` (of the LSTM, `native` too). In the last size the inputs are so wide that they meet their
+kernel before the loop."""
 
 ROWS = [tuple(line.split()) for line in GRID.strip().splitlines()]
 ODD_AND_WIDE = [
@@ -102,8 +104,8 @@ def test_layers_equal_each_other_and_float64(
             reverse="reverse" in options,
             execution=path,
         )
-        for path in PATHS
-        if path == "fused" or "scan" in options
+        for path in (*PATHS, "native")
+        if path == "fused" or path in options or (path == "native" and cell == "lstm")
     ]
     lengths = spread_lengths(batch, num_steps) if "lengths" in options else None
     inputs = random_array(rng, batch, num_steps, input_size)
@@ -267,9 +269,11 @@ def test_a_network_behind_a_cnn_has_the_same_gradients(rng: np.random.Generator)
 # --- many seeds, many devices ---
 
 
-@pytest.mark.parametrize("cell", CELL_NAMES)
-def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str) -> None:
-    layer = Recurrent(cell, 4, CellOptions(recurrent_init="identity"), execution="fused")
+@pytest.mark.parametrize(("cell", "path"), [*((cell, "fused") for cell in CELL_NAMES), NATIVE])
+def test_seeds_side_by_side_equal_one_by_one(
+    cell: str, path: str, rng: np.random.Generator
+) -> None:
+    layer = Recurrent(cell, 4, CellOptions(recurrent_init="identity"), execution=path)
     inputs, lengths = random_array(rng, 3, 6, 2), jnp.asarray([6, 4, 0], jnp.int32)
 
     def one(seed: Any) -> Any:
@@ -285,11 +289,14 @@ def test_seeds_side_by_side_equal_one_by_one(rng: np.random.Generator, cell: str
         assert_close(jax.tree.map(lambda leaf, at=number: leaf[at], together), alone(number))
 
 
-@pytest.mark.parametrize(("cell", "split"), [("lstm", "batch"), ("gru", "gates")])
+@pytest.mark.parametrize(
+    ("cell", "path", "split"),
+    [("lstm", "fused", "batch"), ("gru", "fused", "gates"), (*NATIVE, "batch"), (*NATIVE, "gates")],
+)
 def test_devices_that_share_a_batch_or_a_layer(
-    rng: np.random.Generator, cell: str, split: str
+    rng: np.random.Generator, cell: str, path: str, split: str
 ) -> None:
-    layer, mesh = Recurrent(cell, 4, execution="fused"), create_mesh(2)
+    layer, mesh = Recurrent(cell, 4, execution=path), create_mesh(2)
     (axis,) = mesh.axis_names
     params, inputs = random_params(rng, layer, 2), random_array(rng, 4, 6, 2)
     lengths = np.array([6, 4, 0, 1], np.int32)

@@ -16,15 +16,20 @@ def test_the_choice_of_a_path() -> None:
         can_fuse = cell in CELL_NAMES
         assert CellOptions(refine_gates=True).needs_scan
         assert not CellOptions("chrono", 2.0, recurrent_init="identity").needs_scan
-        assert choose_execution("auto", cell, 512, "float32") == ("fused" if can_fuse else "scan")
+        fastest = "native" if cell == "lstm" else "fused" if can_fuse else "scan"
+        assert choose_execution("auto", cell, 512, "float32") == fastest
         assert choose_execution("auto", cell, 512, "float32", needs_scan=True) == "scan"
         assert choose_execution("scan", cell, 512, "float32", needs_scan=True) == "scan"
         if can_fuse:
             assert choose_execution("fused", cell, 16, "float32") == "fused"
-        for path, fits in (("fused", can_fuse), ("cudnn", cell == "lstm")):
+        fitting = ("fused", can_fuse), ("native", cell == "lstm"), ("cudnn", cell == "lstm")
+        for path, fits in fitting:
             for refine in (True,) if fits else (False, True):
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
                     choose_execution(path, cell, 16, "float32", refine)
+    assert choose_execution("auto", "lstm", 512, "bfloat16") == "fused"
+    with pytest.raises(ValueError, match="execution 'native' multiplies in float32, not in bflo"):
+        choose_execution("native", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'cudnn' multiplies in float32 or TF32"):
         choose_execution("cudnn", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
@@ -36,7 +41,7 @@ def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
 ) -> None:
     rows = [
         ((0, 9), "lstm", "float32", 64, 1.0, 2.0),
-        ((0, 9), "lstm", "float32", 256, 2.0, 1.0),
+        ((0, 9), "lstm", "float32", 256, 2.0, 1.0, 0.5),
         ((0, 9), "lstm", "bfloat16", 64, 2.0, 1.0),
         ((0, 9), "gru", "float32", 64, 2.0, 1.0),
         ((0, 12), "lstm", "float32", 64, 2.0, 1.0),
@@ -55,6 +60,9 @@ def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(
         assert faster_on_cpu(cell, hidden_size, "float32", version) == faster
     assert faster_on_cpu("lstm", 64, "bfloat16", (0, 9, 2)) == "fused"
     assert faster_on_cpu("lstm", 64, "float16", (0, 9, 2)) == "scan"  # Never measured.
+    # Compiled C++ was measured at one size, and does not depend on jax.
+    assert faster_on_cpu("lstm", 256, "float32", (0, 9, 2), has_native=True) == "native"
+    assert faster_on_cpu("lstm", 64, "float32", (0, 12), has_native=True) == "fused"
 
 
 def test_auto_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,17 @@
 
 import jax
 
+from seqvision.models.execution import native_lstm
 from seqvision.models.execution.measured_times import faster_on_cpu
 from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
 
-EXECUTIONS = ("auto", "scan", "fused", "cudnn", "persistent")
+EXECUTIONS = ("auto", "scan", "fused", "native", "cudnn", "persistent")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
-the GRU with their gradients written out by hand, see `fused_loop`. `cudnn` is the LSTM in one call
-of NVIDIA's library, see `cudnn_lstm`. `persistent` is the LSTM in one kernel on NVIDIA GPUs that
-keeps the weights on the chip, see `persistent_lstm`. `auto` is the one that was measured to be
-fastest: on the CPU see `measured_times`; for the LSTM on a GPU of `MEASURED_ON` it is `persistent`,
+the GRU with their gradients written out by hand, see `fused_loop`. `native` is the LSTM in compiled
+C++ on CPUs, see `native_lstm`. `cudnn` is the LSTM in one call of NVIDIA's library, see
+`cudnn_lstm`. `persistent` is the LSTM in one kernel on NVIDIA GPUs that keeps the weights on the
+chip, see `persistent_lstm`. `auto` is the one that was measured to be fastest, of those that are
+here: on the CPU see `measured_times`; for the LSTM on a GPU of `MEASURED_ON` it is `persistent`,
 and `fused` where that cannot be; where nothing was measured, it is `scan`."""
 
 MEASURED_ON = "9.0"
@@ -19,7 +21,12 @@ MEASURED_ON = "9.0"
 MAX_PERSISTENT_SIZE = 128
 """Four products of 128 x 128 in 16 bits are 128 KiB; a multiprocessor of an H100 has 227 KiB."""
 
-CELLS_OF = {"fused": ("lstm", "gru"), "cudnn": ("lstm",), "persistent": ("lstm",)}
+CELLS_OF = {
+    "fused": ("lstm", "gru"),
+    "native": ("lstm",),
+    "cudnn": ("lstm",),
+    "persistent": ("lstm",),
+}
 
 
 def choose_execution(
@@ -50,6 +57,8 @@ def choose_execution(
         raise ValueError(
             f"execution 'cudnn' multiplies in float32 or TF32, not {dtype}; choose scan or auto"
         )
+    if execution == "native" and (reason := why_not_native(dtype)):
+        raise ValueError(f"execution 'native' {reason}; choose auto")
     if execution == "persistent" and (reason := _why_not_persistent(hidden_size, dtype)):
         raise ValueError(reason)
     if execution != "auto":
@@ -57,10 +66,21 @@ def choose_execution(
     if cell not in CELLS_OF["fused"] or needs_scan:
         return "scan"
     if jax.default_backend() == "cpu":
-        return faster_on_cpu(cell, hidden_size, dtype)
+        has_native = cell in CELLS_OF["native"] and not why_not_native(dtype)
+        return faster_on_cpu(cell, hidden_size, dtype, has_native=has_native)
     if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
         return "scan"
     return "fused" if _why_not_persistent(hidden_size, dtype) else "persistent"
+
+
+def why_not_native(dtype: str) -> str:
+    """The reason that an LSTM cannot be run by `native` here; empty where it can."""
+    if dtype != "float32":
+        return f"multiplies in float32, not in {dtype}"
+    if jax.default_backend() != "cpu":
+        return f"runs on CPUs, and JAX computes on the {jax.default_backend()}"
+    reason = native_lstm.why_not()
+    return f"cannot be made here: {reason}" if reason else ""
 
 
 def _why_not_persistent(hidden_size: int, dtype: str) -> str:

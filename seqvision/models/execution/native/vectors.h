@@ -1,0 +1,59 @@
+// Vectors of floats as wide as the processor's registers, and memory for them.
+#ifndef SEQVISION_VECTORS_H_
+#define SEQVISION_VECTORS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace seqvision {
+
+// A tile's sums and one row of its panel fill the vector registers.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kRows = 6;
+#elif defined(__AVX__)
+constexpr int kLanes = 8, kRows = 3;
+#else
+constexpr int kLanes = 4, kRows = 6;
+#endif
+constexpr int kPanel = 4 * kLanes;
+typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+inline Vector& At(float* values) { return *reinterpret_cast<Vector*>(values); }
+inline const Vector& At(const float* values) { return *reinterpret_cast<const Vector*>(values); }
+
+// The rational function of Eigen and XLA; its error is a few units in the last place.
+inline Vector Tanh(Vector x) {
+  const Vector limit = Vector{} + 7.90531110763549805f;
+  x = x > limit ? limit : x;
+  x = x < -limit ? -limit : x;
+  const Vector x2 = x * x;
+  Vector p = x2 * -2.76076847742355e-16f + 2.00018790482477e-13f;
+  p = p * x2 + -8.60467152213735e-11f;
+  p = p * x2 + 5.12229709037114e-08f;
+  p = p * x2 + 1.48572235717979e-05f;
+  p = p * x2 + 6.37261928875436e-04f;
+  p = p * x2 + 4.89352455891786e-03f;
+  Vector q = x2 * 1.19825839466702e-06f + 1.18534705686654e-04f;
+  q = q * x2 + 2.26843463243900e-03f;
+  q = q * x2 + 4.89352518554385e-03f;
+  return x * p / q;
+}
+
+struct Free {
+  void operator()(float* values) const { std::free(values); }
+};
+using Scratch = std::unique_ptr<float, Free>;
+
+inline Scratch Zeros(int64_t size) {
+  const size_t bytes = (std::max<int64_t>(size, 1) * sizeof(float) + 63) / 64 * 64;
+  Scratch scratch(static_cast<float*>(std::aligned_alloc(64, bytes)));
+  std::memset(scratch.get(), 0, bytes);
+  return scratch;
+}
+
+}  // namespace seqvision
+
+#endif  // SEQVISION_VECTORS_H_

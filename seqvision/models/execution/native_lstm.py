@@ -1,0 +1,217 @@
+"""The LSTM of a whole batch in one call of compiled C++ (`native/`): the fastest on CPUs.
+
+XLA calls it through its foreign function interface (`jax.ffi`). It is compiled on the machine that
+runs it, see `runtime.native_library`. The call has a gradient, but no second one and no forward
+mode; under `jit` with a sharded batch, `shard_map` must divide it over devices.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
+
+from seqvision.models.cells.base import MemoryPair
+from seqvision.runtime.cpu_devices import usable_cores
+from seqvision.runtime.native_library import NoLibraryError, load_library
+from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
+
+_SOURCE = Path(__file__).parent / "native" / "lstm.cc"
+
+
+class Options(NamedTuple):
+    """What is fixed when the program of a layer is made.
+
+    Attributes:
+      reverse: the last step is read first.
+      blocks: into which the sequences are divided, each for a thread of its own.
+    """
+
+    reverse: bool
+    blocks: int
+
+
+class Given(NamedTuple):
+    """What no gradient is asked for; empty arrays where there is none."""
+
+    step_mask: Array
+    candidate_mask: Array
+
+
+def native_lstm(
+    input_kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array,
+    inputs: Sequence,
+    initial_carry: MemoryPair,
+    step_mask: StepMask | None = None,
+    candidate_mask: Hidden | None = None,
+    *,
+    reverse: bool = False,
+    dtype: jnp.dtype | None = None,
+) -> tuple[HiddenSequence, MemoryPair]:
+    """Reads sequences as `fused_lstm` does, which explains arguments and results.
+
+    Args:
+      dtype: float32.
+
+    Raises:
+      NoLibraryError: it cannot be compiled here, see `why_not`.
+    """
+    batch_size, num_steps, input_size = inputs.shape
+    hidden_size = recurrent_kernel.shape[0]
+    c, h = initial_carry
+    # The compiled code goes by these sizes and would read past the end of an array that is smaller.
+    for name, array, shape in (
+        ("input_kernel", input_kernel, (input_size, 4 * hidden_size)),
+        ("recurrent_kernel", recurrent_kernel, (hidden_size, 4 * hidden_size)),
+        ("bias", bias, (4 * hidden_size,)),
+        ("c", c, (batch_size, hidden_size)),
+        ("h", h, (batch_size, hidden_size)),
+        ("step_mask", step_mask, (batch_size, num_steps)),
+        ("candidate_mask", candidate_mask, (batch_size, hidden_size)),
+    ):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    threads = max(1, usable_cores() // jax.local_device_count("cpu"))
+    outputs, c, h = _read(
+        Options(reverse, max(1, min(threads, batch_size))),
+        jnp.concatenate([input_kernel, bias[None], recurrent_kernel]),
+        inputs.astype(jnp.float32),
+        c,
+        h,
+        Given(
+            jnp.zeros((0, 0), bool) if step_mask is None else step_mask,
+            jnp.zeros((0, 0), jnp.float32)
+            if candidate_mask is None
+            else jax.lax.stop_gradient(candidate_mask),
+        ),
+    )
+    return outputs, (c, h)
+
+
+class Calls(NamedTuple):
+    """Compiled functions, as XLA knows them.
+
+    Attributes:
+      forward, backward: their names.
+      lanes: to a multiple of which units are padded in what is kept for the way back.
+    """
+
+    forward: str
+    backward: str
+    lanes: int
+
+
+@functools.cache
+def why_not() -> str:
+    """The reason that there are no compiled functions here; "" where they are."""
+    try:
+        _calls()
+    except NoLibraryError as error:
+        return str(error)
+    return ""
+
+
+@functools.cache
+def _calls() -> Calls:
+    library = load_library(_SOURCE)
+
+    def register(symbol: str) -> str:
+        # The key keeps programs that jax stored for another version from calling this one.
+        name = f"{symbol}_{library.key}"
+        function = jax.ffi.pycapsule(getattr(library.functions, symbol))
+        jax.ffi.register_ffi_target(name, function, platform="cpu")
+        return name
+
+    return Calls(
+        register("seqvision_lstm_forward"),
+        register("seqvision_lstm_backward"),
+        library.functions.seqvision_lanes(),
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _read(
+    options: Options, weights: Array, inputs: Array, c: Array, h: Array, given: Given
+) -> tuple[Array, Array, Array]:
+    """Outputs (B, T, H), c and h; weights are (D + 1 + H, 4H), the inputs' first, then the bias."""
+    outputs, c, h, *_ = _call_forward(options, weights, inputs, c, h, given, keep=False)
+    return outputs, c, h
+
+
+def _call_forward(
+    options: Options,
+    weights: Array,
+    inputs: Array,
+    c: Array,
+    h: Array,
+    given: Given,
+    *,
+    keep: bool,
+) -> Any:
+    batch_size, num_steps, input_size = inputs.shape
+    hidden_size = c.shape[1]
+    calls = _calls()
+    padded = -(-hidden_size // calls.lanes) * calls.lanes
+    # Of every step: what meets the weights, the cells, the gates.
+    kept = (
+        (num_steps + 1) * batch_size * (input_size + 1 + padded),
+        (num_steps + 1) * batch_size * padded,
+        num_steps * batch_size * 4 * padded,
+    )
+    shapes = [(batch_size, num_steps, hidden_size), c.shape, h.shape]
+    shapes += [(size if keep else 0,) for size in kept]
+    arguments = weights, inputs, c, h, *given
+    return _call(calls.forward, shapes, num_steps, options, arguments)
+
+
+def _forward(options: Options, *arguments: Any) -> tuple[Any, Any]:
+    # With symbolic zeros, arguments come with a word on whether their gradients are wanted.
+    inputs_want_gradient = arguments[1].perturbed
+    values = jax.tree.map(
+        lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: isinstance(leaf, CustomVJPPrimal)
+    )
+    outputs, c, h, *kept = _call_forward(options, *values, keep=True)
+    weights, inputs, *_, given = values
+    # A backward rule takes no Python values: an empty tuple stands for True.
+    saved = weights, inputs, given, kept, () if inputs_want_gradient else None
+    return (outputs, c, h), saved
+
+
+def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
+    weights, inputs, given, kept, inputs_want_gradient = residuals
+    d_outputs, *d_carry = gradients
+    if isinstance(d_outputs, SymbolicZero):
+        d_outputs = jnp.zeros((0,), jnp.float32)
+    d_carry = [
+        jnp.zeros(leaf.shape, jnp.float32) if isinstance(leaf, SymbolicZero) else leaf
+        for leaf in d_carry
+    ]
+    num_steps, input_size = inputs.shape[1:]
+    wants_inputs = inputs_want_gradient is not None
+    d_gates_shape = (*inputs.shape[:2], weights.shape[1]) if wants_inputs else (0,)
+    shapes = [weights.shape, *(leaf.shape for leaf in d_carry), d_gates_shape]
+    arguments = weights, *given, *kept, d_outputs, *d_carry
+    d_weights, d_c, d_h, d_gates = _call(_calls().backward, shapes, num_steps, options, arguments)
+    d_inputs = d_gates @ weights[:input_size].T if wants_inputs else jnp.zeros_like(inputs)
+    return d_weights, d_inputs, d_c, d_h, None
+
+
+_read.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def _call(
+    name: str,
+    shapes: list[tuple[int, ...]],
+    num_steps: int,
+    options: Options,
+    arguments: tuple[Array, ...],
+) -> Any:
+    """float32 arrays of these shapes; under `vmap`, one network after another."""
+    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    call = jax.ffi.ffi_call(name, results, vmap_method="sequential")
+    return call(*arguments, steps=num_steps, **options._asdict())

@@ -1,0 +1,134 @@
+"""The compiled LSTM: sizes beyond one panel and one thread, what is refused, and NaN.
+
+Values and gradients in small sizes are held to float64 in `test_execution`.
+"""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from seqvision.errors import UserError
+from seqvision.models.execution import choose, native_lstm
+from seqvision.models.recurrent import Recurrent
+from seqvision.runtime.native_library import NoLibraryError
+from seqvision.train import train_and_evaluate
+from tests.models.random_layers import (
+    assert_roughly,
+    random_array,
+    random_carry,
+    random_weights,
+    spread_lengths,
+    total,
+)
+
+# B x T x D x H: of one row of a tile, of a panel and less, of several threads and steps a group.
+SIZES = ["1x3x2x16", "6x5x1x17", "13x9x5x70", "7x70x3x33", "300x3x90x20"]
+
+
+def read(execution: str, inputs: Any, lengths: Any, start: Any, weights: Any, options: Any) -> Any:
+    """Outputs, the last carry, and gradients of all that has one."""
+    layer = Recurrent("lstm", start[0].shape[1], execution=execution, **options)
+    params = Recurrent("lstm", start[0].shape[1]).init(jax.random.key(3), inputs)
+
+    @jax.jit
+    def loss(params: Any, inputs: Any, start: Any) -> Any:
+        outputs, end = layer.apply(
+            params, inputs, lengths, start, train=True, rngs={"dropout": jax.random.key(1)}
+        )
+        return total(outputs, end, weights, "both"), (outputs, end)
+
+    return jax.grad(loss, (0, 1, 2), has_aux=True)(params, inputs, start)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_sizes_and_threads(
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
+    sizes: str,
+    reverse: bool,
+    threads: int,
+) -> None:
+    monkeypatch.setattr(native_lstm, "usable_cores", lambda: threads * jax.local_device_count())
+    batch, num_steps, input_size, hidden = map(int, sizes.split("x"))
+    inputs = random_array(rng, batch, num_steps, input_size)
+    start = random_carry(rng, "lstm", batch, hidden)
+    weights = random_weights(rng, jnp.zeros((batch, num_steps, hidden)), start)
+    lengths = jnp.asarray(spread_lengths(batch, num_steps)) if threads == 1 else None
+    given = inputs, lengths, start, weights, {"reverse": reverse, "recurrent_dropout": 0.3}
+    scan, native = read("scan", *given), read("native", *given)
+    assert_roughly(native, scan, 1e-5)
+
+
+def test_a_nan_is_seen(rng: np.random.Generator) -> None:
+    layer = Recurrent("lstm", 4, execution="native")
+    inputs = random_array(rng, 3, 5, 2)
+    params = layer.init(jax.random.key(0), inputs)
+    outputs, (c, _) = layer.apply(params, inputs.at[1, 2, 0].set(jnp.nan))
+    assert np.isnan(outputs[1, 2:]).all() and np.isnan(c[1]).all()
+    assert np.isfinite(outputs[jnp.array([0, 2])]).all() and np.isfinite(outputs[1, :2]).all()
+
+
+def test_gates_that_are_full(rng: np.random.Generator) -> None:
+    """Inputs so large that every gate is open or shut."""
+    layer = Recurrent("lstm", 4, execution="native")
+    inputs = 1e4 * random_array(rng, 3, 5, 2)
+    params = layer.init(jax.random.key(0), inputs)
+    scan = Recurrent("lstm", 4, execution="scan").apply(params, inputs)
+    assert_roughly(layer.apply(params, inputs), scan, 1e-5)
+
+
+def test_arrays_that_do_not_fit() -> None:
+    kernels = jnp.zeros((2, 16)), jnp.zeros((4, 16)), jnp.zeros(16)
+    inputs, carry = jnp.zeros((3, 5, 2)), (jnp.zeros((3, 4)), jnp.zeros((3, 4)))
+    for name, arguments in {
+        "input_kernel": ((jnp.zeros((3, 16)), *kernels[1:]), inputs, carry),
+        "bias": ((*kernels[:2], jnp.zeros(15)), inputs, carry),
+        "h": (kernels, inputs, (carry[0], jnp.zeros((3, 5)))),
+        "step_mask": (kernels, inputs, carry, jnp.zeros((3, 4), bool)),
+    }.items():
+        parameters, *others = arguments
+        # Without the annotations, which only tests check.
+        with pytest.raises(ValueError, match=f"{name} has shape"):
+            inspect.unwrap(native_lstm.native_lstm)(*parameters, *others)
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What was found out about this machine is found out anew."""
+    caches = native_lstm.why_not, native_lstm._calls
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_where_it_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, tiny_config: ConfigDict, tmp_path: Path, forgotten: None
+) -> None:
+    def fails(source: Any) -> Any:
+        raise NoLibraryError("no C++ compiler is on the PATH (c++)")
+
+    monkeypatch.setattr(native_lstm, "load_library", fails)
+    assert choose.choose_execution("auto", "lstm", 128, "float32") == "fused"
+    with pytest.raises(ValueError, match=r"'native' cannot be made here: no C\+\+ compiler"):
+        choose.choose_execution("native", "lstm", 128, "float32")
+    tiny_config.model.execution = "native"
+    with pytest.raises(UserError, match=r"execution: native cannot be made here: no C\+\+ "):
+        train_and_evaluate(tiny_config, tmp_path / "run")
+
+
+def test_a_gpu_does_not_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose.choose_execution("native", "lstm", 128, "float32") == "native"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with pytest.raises(ValueError, match="'native' runs on CPUs, and JAX computes on the gpu"):
+        choose.choose_execution("native", "lstm", 128, "float32")
