@@ -148,3 +148,11 @@ def cpu_quota(own: str, folder: Path) -> float:
             if limit not in ("max", "-1"):
                 quota = min(quota, int(limit) / int(period))
     return quota
+
+
+def has_vectors(name: str) -> bool:
+    """Whether Linux lists these instructions, such as `avx512f`; False on other systems."""
+    try:
+        return f" {name} " in Path("/proc/cpuinfo").read_text().replace("\n", " ")
+    except OSError:
+        return False

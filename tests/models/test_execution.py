@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 from seqvision.models import create_model
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.dropout import Dropout
+from seqvision.models.execution import native_lstm
 from seqvision.models.recurrent import Recurrent, RecurrentStack
 from seqvision.runtime.mesh import create_mesh
 from tests.models import numpy_cells
@@ -37,7 +38,7 @@ from tests.models.random_layers import (
 )
 
 YNN = "xla_cpu_experimental_ynn_fusion_type"
-NATIVE = ("lstm", "native")
+NATIVE = [] if native_lstm.why_not() else [("lstm", "native")]
 YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
 
 GRID = """
@@ -105,7 +106,7 @@ def test_layers_equal_each_other_and_float64(
             execution=path,
         )
         for path in (*PATHS, "native")
-        if path == "fused" or path in options or (path == "native" and cell == "lstm")
+        if path == "fused" or path in options or (cell, path) in NATIVE
     ]
     lengths = spread_lengths(batch, num_steps) if "lengths" in options else None
     inputs = random_array(rng, batch, num_steps, input_size)
@@ -269,7 +270,7 @@ def test_a_network_behind_a_cnn_has_the_same_gradients(rng: np.random.Generator)
 # --- many seeds, many devices ---
 
 
-@pytest.mark.parametrize(("cell", "path"), [*((cell, "fused") for cell in CELL_NAMES), NATIVE])
+@pytest.mark.parametrize(("cell", "path"), [*((cell, "fused") for cell in CELL_NAMES), *NATIVE])
 def test_seeds_side_by_side_equal_one_by_one(
     cell: str, path: str, rng: np.random.Generator
 ) -> None:
@@ -291,7 +292,11 @@ def test_seeds_side_by_side_equal_one_by_one(
 
 @pytest.mark.parametrize(
     ("cell", "path", "split"),
-    [("lstm", "fused", "batch"), ("gru", "fused", "gates"), (*NATIVE, "batch"), (*NATIVE, "gates")],
+    [
+        ("lstm", "fused", "batch"),
+        ("gru", "fused", "gates"),
+        *((*native, split) for native in NATIVE for split in ("batch", "gates")),
+    ],
 )
 def test_devices_that_share_a_batch_or_a_layer(
     rng: np.random.Generator, cell: str, path: str, split: str

@@ -5,13 +5,15 @@ import pytest
 
 from seqvision.models.cells import CELLS
 from seqvision.models.cells.base import CellOptions
-from seqvision.models.execution import choose, measured_times
+from seqvision.models.execution import choose, measured_times, native_lstm
 from seqvision.models.execution.choose import choose_execution
 from seqvision.models.execution.measured_times import StepTimes, faster_on_cpu
 from tests.models.random_layers import CELL_NAMES
 
 
-def test_the_choice_of_a_path() -> None:
+def test_the_choice_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_lstm, "why_not", lambda: "")
+    monkeypatch.setattr(choose, "has_vectors", lambda name: name == "avx512f")
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
         assert CellOptions(refine_gates=True).needs_scan
@@ -34,6 +36,9 @@ def test_the_choice_of_a_path() -> None:
         choose_execution("cudnn", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'fast' is not known; choose one of auto, scan"):
         choose_execution("fast", "lstm", 16, "float32")
+    monkeypatch.setattr(choose, "has_vectors", lambda name: False)
+    assert choose_execution("auto", "lstm", 512, "float32") == "fused"
+    assert choose_execution("native", "lstm", 512, "float32") == "native"
 
 
 def test_auto_reads_the_nearest_size_of_the_newest_series_that_is_not_newer(

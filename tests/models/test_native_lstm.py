@@ -28,6 +28,8 @@ from tests.models.random_layers import (
     total,
 )
 
+pytestmark = pytest.mark.skipif(bool(native_lstm.why_not()), reason=native_lstm.why_not())
+
 # B x T x D x H: of one row of a tile, of a panel and less, of several threads and steps a group.
 SIZES = ["1x3x2x16", "6x5x1x17", "13x9x5x70", "7x70x3x33", "300x3x90x20"]
 

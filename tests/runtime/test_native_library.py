@@ -1,12 +1,17 @@
 """C++ that is compiled once, and what is said where it cannot be."""
 
 import ctypes
+import shutil
 from pathlib import Path
 
 import pytest
 
 from seqvision.runtime import native_library
 from seqvision.runtime.native_library import NoLibraryError
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, native_library.COMPILERS)), reason="there is no C++ compiler"
+)
 
 
 def load(source: Path) -> ctypes.CDLL:

@@ -5,6 +5,7 @@ import jax
 from seqvision.models.execution import native_lstm
 from seqvision.models.execution.measured_times import faster_on_cpu
 from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
+from seqvision.runtime.cpu_devices import has_vectors
 
 EXECUTIONS = ("auto", "scan", "fused", "native", "cudnn", "persistent")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
@@ -14,6 +15,9 @@ C++ on CPUs, see `native_lstm`. `cudnn` is the LSTM in one call of NVIDIA's libr
 chip, see `persistent_lstm`. `auto` is the one that was measured to be fastest, of those that are
 here: on the CPU see `measured_times`; for the LSTM on a GPU of `MEASURED_ON` it is `persistent`,
 and `fused` where that cannot be; where nothing was measured, it is `scan`."""
+
+NATIVE_VECTORS = "avx512f"
+"""With these vectors `native` was the fastest; with narrower ones `fused` is faster."""
 
 MEASURED_ON = "9.0"
 """The compute capability of the GPU on which paths were compared, an H200; that of an H100 too."""
@@ -66,7 +70,8 @@ def choose_execution(
     if cell not in CELLS_OF["fused"] or needs_scan:
         return "scan"
     if jax.default_backend() == "cpu":
-        has_native = cell in CELLS_OF["native"] and not why_not_native(dtype)
+        fits = cell in CELLS_OF["native"] and has_vectors(NATIVE_VECTORS)
+        has_native = fits and not why_not_native(dtype)
         return faster_on_cpu(cell, hidden_size, dtype, has_native=has_native)
     if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
         return "scan"

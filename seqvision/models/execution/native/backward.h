@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "call.h"
 #include "tiles.h"
@@ -11,10 +12,12 @@
 
 namespace seqvision {
 
-// Rows of the products that sum up the gradient of the weights: so many stay in the cache.
+// Rows of the products that sum up the gradient of the weights: so many stay in
+// the cache.
 constexpr int64_t kGradientRows = 256;
 
-// The recurrent weights, transposed, as panels (wide_panels, 4 padded, kPanel) of units.
+// The recurrent weights, transposed, as panels (wide_panels, 4 padded, kPanel)
+// of units.
 inline Scratch PackBackward(const Sizes& sizes, const float* weights) {
   Scratch packed = Zeros(sizes.wide_panels() * 4 * sizes.padded() * kPanel);
   for (int64_t to = 0; to < sizes.units; ++to)
@@ -33,83 +36,73 @@ struct BackwardCall : Call {
   Kept kept;
   float *d_cells, *d_hidden;
   float* d_gates;  // (batch, steps, 4 units), or null
+};
 
-  // Returns the gradient of the weights as panels (panels, features, kPanel).
-  Scratch Run(int64_t first, int64_t rows) const {
-    const int64_t width = sizes.features(), padded = sizes.padded(), wide = sizes.wide();
-    const int64_t slots = sizes.steps + 1, panels = sizes.panels();
-    const float* features = kept.features + first * slots * width;
-    const float* cells = kept.cells + first * slots * padded;
-    const float* gates = kept.gates + first * sizes.steps * 4 * padded;
-    const int64_t group = std::max<int64_t>(1, kGradientRows / rows), group_rows = group * rows;
-    Scratch gradient = Zeros(panels * width * kPanel), d_z = Zeros(panels * group_rows * kPanel);
-    Scratch d_c = Zeros(rows * padded), d_h = Zeros(rows * wide), d_h_before = Zeros(rows * wide);
-    Scratch mask;
-    if (candidate_mask) {
-      mask = Zeros(rows * padded);
-      Pad(candidate_mask, first, rows, sizes.units, mask.get(), padded);
+// The way back of some sequences of a call, step by step. "z" are the gates
+// before activation.
+class BackwardBlock {
+ public:
+  BackwardBlock(const BackwardCall& call, int64_t first, int64_t rows)
+      : call_(call),
+        sizes_(call.sizes),
+        first_(first),
+        rows_(rows),
+        group_(std::max<int64_t>(1, kGradientRows / rows)),
+        features_(call.kept.features + first * (sizes_.steps + 1) * sizes_.features()),
+        cells_(call.kept.cells + first * (sizes_.steps + 1) * sizes_.padded()),
+        gates_(call.kept.gates + first * sizes_.steps * 4 * sizes_.padded()),
+        gradient_(Zeros(sizes_.panels() * sizes_.features() * kPanel)),
+        d_z_(Zeros(sizes_.panels() * PanelStride())),
+        d_c_(Padded(call.d_final_cells, sizes_.padded())),
+        d_h_(Padded(call.d_final_hidden, sizes_.wide())),
+        d_h_before_(Zeros(rows * sizes_.wide())),
+        mask_(call.candidate_mask ? Padded(call.candidate_mask, sizes_.padded()) : nullptr) {}
+
+  // Writes the gradients of the first memory; returns that of the weights as
+  // panels (panels, features, kPanel).
+  Scratch Run() {
+    for (int64_t step = sizes_.steps - 1; step >= 0; --step) {
+      if (call_.d_outputs) AddOutputs(step);
+      for (int64_t row = 0; row < rows_; ++row) GatesBack(step, row);
+      HiddenBack(step);
+      if (step % group_ == 0) AddToGradient(step);
     }
-    Pad(d_final_cells, first, rows, sizes.units, d_c.get(), padded);
-    Pad(d_final_hidden, first, rows, sizes.units, d_h.get(), wide);
-    for (int64_t step = sizes.steps - 1; step >= 0; --step) {
-      // The steps of a group lie in the order of their features.
-      const int64_t at = step % group * rows;
-      for (int64_t row = 0; row < rows; ++row) {
-        if (!d_outputs || !reads(first + row, step)) continue;
-        const float* from = d_outputs + ((first + row) * sizes.steps + time(step)) * sizes.units;
-        float* to = d_h.get() + row * wide;
-        for (int64_t unit = 0; unit < sizes.units; ++unit) to[unit] += from[unit];
-      }
-      for (int64_t row = 0; row < rows; ++row) {
-        StepBack(reads(first + row, step), gates + (step * rows + row) * 4 * padded,
-                 cells + (step * rows + row) * padded, cells + ((step + 1) * rows + row) * padded,
-                 mask ? mask.get() + row * padded : nullptr, d_h.get() + row * wide,
-                 d_c.get() + row * padded, d_z.get() + (at + row) * kPanel, group_rows * kPanel);
-        if (d_gates)
-          Unpack(d_z.get() + (at + row) * kPanel, group_rows * kPanel, first + row, step);
-      }
-      for (int64_t to = 0; to < sizes.wide_panels(); ++to)
-        for (int64_t panel = 0; panel < panels; ++panel) {
-          const ProductTile tile{d_z.get() + (panel * group_rows + at) * kPanel,
-                                 kPanel,
-                                 1,
-                                 packed + (to * 4 * padded + panel * kPanel) * kPanel,
-                                 kPanel,
-                                 d_h_before.get() + to * kPanel,
-                                 wide,
-                                 panel > 0};
-          RunTiles<kRows>(0, rows, tile);
-        }
-      for (int64_t row = 0; row < rows; ++row)
-        if (!reads(first + row, step))
-          std::copy_n(d_h.get() + row * wide, wide, d_h_before.get() + row * wide);
-      std::swap(d_h, d_h_before);
-      if (step % group == 0) {
-        const int64_t count = std::min(group, sizes.steps - step) * rows;
-        for (int64_t panel = 0; panel < panels; ++panel) {
-          const ProductTile tile{features + step * rows * width,
-                                 1,
-                                 width,
-                                 d_z.get() + panel * group_rows * kPanel,
-                                 count,
-                                 gradient.get() + panel * width * kPanel,
-                                 kPanel,
-                                 true};
-          RunTiles<kRows>(0, width, tile);
-        }
-      }
-    }
-    Unpad(d_c.get(), padded, rows, sizes.units, d_cells, first);
-    Unpad(d_h.get(), wide, rows, sizes.units, d_hidden, first);
-    return gradient;
+    Unpad(d_c_.get(), sizes_.padded(), rows_, sizes_.units, call_.d_cells, first_);
+    Unpad(d_h_.get(), sizes_.wide(), rows_, sizes_.units, call_.d_hidden, first_);
+    return std::move(gradient_);
   }
 
-  // Gradients of one sequence's gates before their activation, of which panels are `stride` apart,
-  // and of its memory before the step.
-  void StepBack(bool is_read, const float* gates, const float* cells, const float* new_cells,
-                const float* mask, const float* d_h, float* d_c, float* d_z, int64_t stride) const {
-    for (int64_t unit = 0; unit < sizes.padded(); unit += kLanes, gates += kPanel, d_z += stride) {
-      if (!is_read) {
+ private:
+  Scratch Padded(const float* from, int64_t stride) const {
+    Scratch padded = Zeros(rows_ * stride);
+    Pad(from, first_, rows_, sizes_.units, padded.get(), stride);
+    return padded;
+  }
+
+  bool Reads(int64_t row, int64_t step) const { return call_.reads(first_ + row, step); }
+
+  // The steps of a group lie in each panel of d_z in the order of their
+  // features.
+  int64_t PanelStride() const { return group_ * rows_ * kPanel; }
+  float* DZ(int64_t step) const { return d_z_.get() + step % group_ * rows_ * kPanel; }
+
+  void AddOutputs(int64_t step) {
+    for (int64_t row = 0; row < rows_; ++row) {
+      if (!Reads(row, step)) continue;
+      const float* from = call_.d_outputs + call_.at(first_ + row, step) * sizes_.units;
+      float* to = d_h_.get() + row * sizes_.wide();
+      for (int64_t unit = 0; unit < sizes_.units; ++unit) to[unit] += from[unit];
+    }
+  }
+
+  // The gradients of one sequence's z, and of its cells before the step.
+  void GatesBack(int64_t step, int64_t row) {
+    const int64_t padded = sizes_.padded(), at = (step * rows_ + row) * padded;
+    const float *gates = gates_ + 4 * at, *cells = cells_ + at, *new_cells = cells + rows_ * padded;
+    const float* d_h = d_h_.get() + row * sizes_.wide();
+    float *d_c = d_c_.get() + row * padded, *d_z = DZ(step) + row * kPanel;
+    for (int64_t unit = 0; unit < padded; unit += kLanes, gates += kPanel, d_z += PanelStride()) {
+      if (!Reads(row, step)) {
         std::fill_n(d_z, kPanel, 0.0f);
         continue;
       }
@@ -117,22 +110,61 @@ struct BackwardCall : Call {
       const Vector g = At(gates + 2 * kLanes), o = At(gates + 3 * kLanes);
       const Vector tanh_c = Tanh(At(new_cells + unit)), d_hidden = At(d_h + unit);
       const Vector d_cell = At(d_c + unit) + d_hidden * o * (1.0f - tanh_c * tanh_c);
-      const Vector kept = mask ? At(mask + unit) : Vector{} + 1.0f;
-      At(d_z) = d_cell * kept * g * i * (1.0f - i);
+      const Vector d_written = mask_ ? d_cell * At(mask_.get() + row * padded + unit) : d_cell;
+      At(d_z) = d_written * g * i * (1.0f - i);
       At(d_z + kLanes) = d_cell * At(cells + unit) * f * (1.0f - f);
-      At(d_z + 2 * kLanes) = d_cell * kept * i * (1.0f - g * g);
+      At(d_z + 2 * kLanes) = d_written * i * (1.0f - g * g);
       At(d_z + 3 * kLanes) = d_hidden * tanh_c * o * (1.0f - o);
       At(d_c + unit) = d_cell * f;
     }
+    if (call_.d_gates) CopyGates(step, row);
   }
 
-  void Unpack(const float* d_z, int64_t stride, int64_t sequence, int64_t step) const {
-    float* to = d_gates + (sequence * sizes.steps + time(step)) * 4 * sizes.units;
-    for (int64_t unit = 0; unit < sizes.units; unit += kLanes, d_z += stride)
+  void CopyGates(int64_t step, int64_t row) const {
+    const float* from = DZ(step) + row * kPanel;
+    float* to = call_.d_gates + call_.at(first_ + row, step) * 4 * sizes_.units;
+    for (int64_t unit = 0; unit < sizes_.units; unit += kLanes, from += PanelStride())
       for (int gate = 0; gate < 4; ++gate)
-        std::copy_n(d_z + gate * kLanes, std::min<int64_t>(kLanes, sizes.units - unit),
-                    to + gate * sizes.units + unit);
+        std::copy_n(from + gate * kLanes, std::min<int64_t>(kLanes, sizes_.units - unit),
+                    to + gate * sizes_.units + unit);
   }
+
+  // The gradient of the hidden state before the step.
+  void HiddenBack(int64_t step) {
+    const int64_t wide = sizes_.wide();
+    for (int64_t to = 0; to < sizes_.wide_panels(); ++to)
+      for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
+        const Rows d_z{DZ(step) + panel * PanelStride(), kPanel, 1};
+        const float* weights = call_.packed + (to * sizes_.panels() + panel) * kPanel * kPanel;
+        const Target target{d_h_before_.get() + to * kPanel, wide,
+                            /*adds=*/panel > 0};
+        RunTiles<kRows>(0, rows_, ProductTile{d_z, weights, kPanel, target});
+      }
+    for (int64_t row = 0; row < rows_; ++row)
+      if (!Reads(row, step))
+        std::copy_n(d_h_.get() + row * wide, wide, d_h_before_.get() + row * wide);
+    std::swap(d_h_, d_h_before_);
+  }
+
+  // For all steps of the group that begins with this one.
+  void AddToGradient(int64_t step) {
+    const int64_t width = sizes_.features();
+    const int64_t depth = std::min(group_, sizes_.steps - step) * rows_;
+    for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
+      const Rows transposed{features_ + step * rows_ * width, 1, width};
+      const float* d_z = d_z_.get() + panel * PanelStride();
+      const Target target{gradient_.get() + panel * width * kPanel, kPanel,
+                          /*adds=*/true};
+      RunTiles<kRows>(0, width, ProductTile{transposed, d_z, depth, target});
+    }
+  }
+
+  const BackwardCall& call_;
+  const Sizes& sizes_;
+  const int64_t first_, rows_, group_;
+  const float *const features_, *const cells_, *const gates_;
+  Scratch gradient_, d_z_, d_c_, d_h_, d_h_before_;
+  const Scratch mask_;
 };
 
 }  // namespace seqvision

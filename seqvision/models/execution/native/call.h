@@ -1,4 +1,5 @@
-// What the forward and the backward call share: sizes, masks, what is kept between them.
+// What the forward and the backward call share: sizes, masks, what is kept
+// between them.
 #ifndef SEQVISION_CALL_H_
 #define SEQVISION_CALL_H_
 
@@ -14,7 +15,8 @@ struct Sizes {
 
   int64_t panels() const { return (units + kLanes - 1) / kLanes; }
   int64_t padded() const { return panels() * kLanes; }
-  // Of a row that meets the weights: the inputs, a one for the bias, the hidden state.
+  // Of a row that meets the weights: the inputs, a one for the bias, the hidden
+  // state.
   int64_t features() const { return inputs + 1 + padded(); }
   int64_t first_unit() const { return inputs + 1; }
   // Panels of units as columns, on the way back.
@@ -22,21 +24,26 @@ struct Sizes {
   int64_t wide() const { return wide_panels() * kPanel; }
 };
 
-// What is kept of a step for the way back, one block of sequences after another.
+// What is kept of a step for the way back, one block of sequences after
+// another.
 struct Kept {
   float *features, *cells, *gates;
 };
 
-// The arguments of a call that forward and backward share. Masks are null where there are none.
+// The arguments of a call that forward and backward share. Masks are null where
+// there are none.
 struct Call {
   Sizes sizes;
   const bool* step_mask;        // (batch, steps)
   const float* candidate_mask;  // (batch, units)
   bool reverse;
 
-  int64_t time(int64_t step) const { return reverse ? sizes.steps - 1 - step : step; }
+  // Where a step lies among all steps of all sequences.
+  int64_t at(int64_t sequence, int64_t step) const {
+    return sequence * sizes.steps + (reverse ? sizes.steps - 1 - step : step);
+  }
   bool reads(int64_t sequence, int64_t step) const {
-    return !step_mask || step_mask[sequence * sizes.steps + time(step)];
+    return !step_mask || step_mask[at(sequence, step)];
   }
 };
 

@@ -1,10 +1,13 @@
-// The LSTM over all steps of a batch of sequences, forward and backward, as two calls of XLA.
+// The LSTM over all steps of a batch of sequences, forward and backward, as two
+// calls of XLA.
 //
-// The columns of the weights are packed into panels: kLanes units, and of each the gates i, f, g, o
-// beside each other. A tile of kRows sequences and one panel is summed up in registers, where its
-// gates are activated too. The gradient of the weights is summed over several steps at a time.
+// The columns of the weights are packed into panels: kLanes units, and of each
+// the gates i, f, g, o beside each other. A tile of kRows sequences and one
+// panel is summed up in registers, where its gates are activated too. The
+// gradient of the weights is summed over several steps at a time.
 //
-// Padded units, up to a multiple of kLanes, have weights of 0, so that their memory stays 0.
+// Padded units, up to a multiple of kLanes, have weights of 0, so that their
+// memory stays 0.
 
 #include <cstdint>
 #include <thread>
@@ -21,7 +24,8 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-// Calls `run(block, first, rows)` for blocks of the sequences, each in a thread of its own.
+// Calls `run(block, first, rows)` for blocks of the sequences, each in a thread
+// of its own.
 template <typename Run>
 void InBlocks(int64_t batch, int64_t blocks, const Run& run) {
   std::vector<std::thread> threads;
@@ -56,13 +60,18 @@ ffi::Error Forward(Floats weights, Floats inputs, Floats cells, Floats hidden, B
   const Call call = CallOf(weights, cells, step_mask, candidate_mask, steps, reverse);
   const Scratch packed = PackForward(call.sizes, weights.typed_data());
   const ForwardCall forward{
-      call,         inputs.typed_data(),   cells.typed_data(),        hidden.typed_data(),
-      packed.get(), outputs->typed_data(), final_cells->typed_data(), final_hidden->typed_data()};
-  const Kept kept{kept_features->typed_data(), kept_cells->typed_data(), kept_gates->typed_data()};
-  const bool keeps = kept_gates->element_count() > 0;
-  InBlocks(call.sizes.batch, blocks, [&](int64_t, int64_t first, int64_t rows) {
-    forward.Run(first, rows, keeps ? &kept : nullptr);
-  });
+      call,
+      inputs.typed_data(),
+      cells.typed_data(),
+      hidden.typed_data(),
+      packed.get(),
+      outputs->typed_data(),
+      final_cells->typed_data(),
+      final_hidden->typed_data(),
+      {kept_features->typed_data(), kept_cells->typed_data(), kept_gates->typed_data()},
+      kept_gates->element_count() > 0};
+  InBlocks(call.sizes.batch, blocks,
+           [&](int64_t, int64_t first, int64_t rows) { ForwardBlock(forward, first, rows).Run(); });
   return ffi::Error::Success();
 }
 
@@ -85,7 +94,7 @@ ffi::Error Backward(Floats weights, Bools step_mask, Floats candidate_mask, Floa
       DataOrNull(*d_gates)};
   std::vector<Scratch> gradients(blocks);
   InBlocks(sizes.batch, blocks, [&](int64_t block, int64_t first, int64_t rows) {
-    gradients[block] = backward.Run(first, rows);
+    gradients[block] = BackwardBlock(backward, first, rows).Run();
   });
   float* to = d_weights->typed_data();
   for (int64_t row = 0; row < sizes.first_unit() + sizes.units; ++row)

@@ -1,4 +1,5 @@
-// Products of a few rows with one panel, summed up in registers.
+// Products of rows with one panel, a tile of rows at a time, summed up in
+// registers.
 #ifndef SEQVISION_TILES_H_
 #define SEQVISION_TILES_H_
 
@@ -8,25 +9,35 @@
 
 namespace seqvision {
 
-// rows (kept in registers) += left (rows, depth) @ panel (depth, kPanel).
+// Rows of a matrix, or columns, which are the rows of its transpose.
+struct Rows {
+  const float* values;
+  int64_t stride, depth_stride;
+
+  const float* at(int64_t row) const { return values + row * stride; }
+};
+
+// sums += rows (kCount, depth) @ panel (depth, kPanel), from row `first` on.
 template <int kCount>
-inline void Multiply(const float* left, int64_t row_stride, int64_t depth_stride,
-                     const float* panel, int64_t depth, Vector (&sums)[kCount][4]) {
+inline void Multiply(const Rows& rows, int64_t first, const float* panel, int64_t depth,
+                     Vector (&sums)[kCount][4]) {
+  const float* left = rows.at(first);
   for (int64_t k = 0; k < depth; ++k, panel += kPanel) {
-    const Vector i = At(panel), f = At(panel + kLanes);
-    const Vector g = At(panel + 2 * kLanes), o = At(panel + 3 * kLanes);
+    Vector factors[kCount];
 #pragma GCC unroll 6
-    for (int row = 0; row < kCount; ++row) {
-      const Vector factor = Vector{} + left[row * row_stride + k * depth_stride];
-      sums[row][0] += factor * i;
-      sums[row][1] += factor * f;
-      sums[row][2] += factor * g;
-      sums[row][3] += factor * o;
+    for (int row = 0; row < kCount; ++row)
+      factors[row] = Vector{} + left[row * rows.stride + k * rows.depth_stride];
+#pragma GCC unroll 4
+    for (int gate = 0; gate < 4; ++gate) {
+      const Vector weights = At(panel + gate * kLanes);
+#pragma GCC unroll 6
+      for (int row = 0; row < kCount; ++row) sums[row][gate] += factors[row] * weights;
     }
   }
 }
 
-// Calls `tile.Run<count>(first row)` for all rows, kRows at a time and then what is left.
+// Calls `tile.Run<count>(first row)` for all rows, kCount at a time and then
+// what is left.
 template <int kCount, typename Tile>
 void RunTiles(int64_t row, int64_t rows, const Tile& tile) {
   for (; row + kCount <= rows; row += kCount) tile.template Run<kCount>(row);
@@ -35,27 +46,31 @@ void RunTiles(int64_t row, int64_t rows, const Tile& tile) {
   }
 }
 
-// target (rows, kPanel) += left (rows, depth) @ panel (depth, kPanel), or = of it.
+// Where a product goes: rows (rows, kPanel), to which it is added or not.
+struct Target {
+  float* values;
+  int64_t stride;
+  bool adds;
+};
+
+// target = rows @ panel (depth, kPanel).
 struct ProductTile {
-  const float* left;
-  int64_t row_stride, depth_stride;
+  Rows rows;
   const float* panel;
   int64_t depth;
-  float* target;
-  int64_t target_stride;
-  bool adds;
+  Target target;
 
   template <int kCount>
-  void Run(int64_t row) const {
+  void Run(int64_t first) const {
     Vector sums[kCount][4] = {};
-    float* to = target + row * target_stride;
-    if (adds) {
-      for (int r = 0; r < kCount; ++r)
-        for (int j = 0; j < 4; ++j) sums[r][j] = At(to + r * target_stride + j * kLanes);
+    float* to = target.values + first * target.stride;
+    if (target.adds) {
+      for (int row = 0; row < kCount; ++row)
+        for (int j = 0; j < 4; ++j) sums[row][j] = At(to + row * target.stride + j * kLanes);
     }
-    Multiply<kCount>(left + row * row_stride, row_stride, depth_stride, panel, depth, sums);
-    for (int r = 0; r < kCount; ++r)
-      for (int j = 0; j < 4; ++j) At(to + r * target_stride + j * kLanes) = sums[r][j];
+    Multiply<kCount>(rows, first, panel, depth, sums);
+    for (int row = 0; row < kCount; ++row)
+      for (int j = 0; j < 4; ++j) At(to + row * target.stride + j * kLanes) = sums[row][j];
   }
 };
 

@@ -24,7 +24,8 @@ typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_ali
 inline Vector& At(float* values) { return *reinterpret_cast<Vector*>(values); }
 inline const Vector& At(const float* values) { return *reinterpret_cast<const Vector*>(values); }
 
-// The rational function of Eigen and XLA; its error is a few units in the last place.
+// The rational function of Eigen and XLA; its error is a few units in the last
+// place.
 inline Vector Tanh(Vector x) {
   const Vector limit = Vector{} + 7.90531110763549805f;
   x = x > limit ? limit : x;
