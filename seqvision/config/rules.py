@@ -144,9 +144,9 @@ def _cell_rules(settings: Settings) -> Iterator[str]:
     if model.execution == "fused" and cell not in FUSED_CELLS:
         yield f"""config.model.execution: fused runs {" and ".join(FUSED_CELLS)} without refine
             gates, not {cell}; choose auto or scan"""
-    if model.execution == "native" and (cell != "lstm" or model.compute_dtype != "float32"):
-        yield f"""config.model.execution: native runs lstm without refine gates, in float32, not
-            {cell} in {model.compute_dtype}; choose auto or scan"""
+    if model.execution == "native" and cell != "lstm":
+        yield f"""config.model.execution: native runs lstm without refine gates, not {cell}; choose
+            auto or scan"""
     if model.execution == "persistent" and (
         cell != "lstm" or model.hidden_size > PERSISTENT_HIDDEN_SIZE
     ):

@@ -12,7 +12,7 @@ from tests.models.random_layers import CELL_NAMES
 
 
 def test_the_choice_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_lstm, "why_not", lambda: "")
+    monkeypatch.setattr(native_lstm, "why_not", lambda dtype: "none" if dtype == "bfloat16" else "")
     monkeypatch.setattr(choose, "has_vectors", lambda name: name == "avx512f")
     for cell in CELLS:
         can_fuse = cell in CELL_NAMES
@@ -30,7 +30,9 @@ def test_the_choice_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
                 with pytest.raises(ValueError, match=f"execution '{path}' is for lstm"):
                     choose_execution(path, cell, 16, "float32", refine)
     assert choose_execution("auto", "lstm", 512, "bfloat16") == "fused"
-    with pytest.raises(ValueError, match="execution 'native' multiplies in float32, not in bflo"):
+    with pytest.raises(
+        ValueError, match="execution 'native' cannot be made here: none; choose auto"
+    ):
         choose_execution("native", "lstm", 16, "bfloat16")
     with pytest.raises(ValueError, match="execution 'cudnn' multiplies in float32 or TF32"):
         choose_execution("cudnn", "lstm", 16, "bfloat16")

@@ -70,6 +70,20 @@ def test_sizes_and_threads(
     assert_roughly(native, scan, 1e-5)
 
 
+@pytest.mark.skipif(bool(native_lstm.why_not("bfloat16")), reason=native_lstm.why_not("bfloat16"))
+@pytest.mark.parametrize("sizes", SIZES)
+def test_products_of_bfloat16(rng: np.random.Generator, sizes: str) -> None:
+    """As near to `fused` as two ways to round are, and far nearer than float32 is."""
+    batch, num_steps, input_size, hidden = map(int, sizes.split("x"))
+    inputs = random_array(rng, batch, num_steps, input_size)
+    start = random_carry(rng, "lstm", batch, hidden)
+    weights = random_weights(rng, jnp.zeros((batch, num_steps, hidden)), start)
+    lengths = jnp.asarray(spread_lengths(batch, num_steps))
+    rounded = {"dtype": jnp.dtype("bfloat16"), "recurrent_dropout": 0.3}
+    native = read("native", inputs, lengths, start, weights, rounded)
+    assert_roughly(native, read("fused", inputs, lengths, start, weights, rounded), 3e-3)
+
+
 def test_a_nan_is_seen(rng: np.random.Generator) -> None:
     layer = Recurrent("lstm", 4, execution="native")
     inputs = random_array(rng, 3, 5, 2)

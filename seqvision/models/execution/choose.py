@@ -80,11 +80,9 @@ def choose_execution(
 
 def why_not_native(dtype: str) -> str:
     """The reason that an LSTM cannot be run by `native` here; empty where it can."""
-    if dtype != "float32":
-        return f"multiplies in float32, not in {dtype}"
     if jax.default_backend() != "cpu":
         return f"runs on CPUs, and JAX computes on the {jax.default_backend()}"
-    reason = native_lstm.why_not()
+    reason = native_lstm.why_not(dtype)
     return f"cannot be made here: {reason}" if reason else ""
 
 

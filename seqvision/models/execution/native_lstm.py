@@ -28,10 +28,12 @@ class Options(NamedTuple):
     Attributes:
       reverse: the last step is read first.
       blocks: into which the sequences are divided, each for a thread of its own.
+      bfloat16: products are of bfloat16 and summed in float32.
     """
 
     reverse: bool
     blocks: int
+    bfloat16: bool
 
 
 class Given(NamedTuple):
@@ -55,12 +57,12 @@ def native_lstm(
 ) -> tuple[HiddenSequence, MemoryPair]:
     """Reads sequences as `fused_lstm` does, which explains arguments and results.
 
-    Args:
-      dtype: float32.
+    The products of wide inputs are summed in float32, too.
 
     Raises:
       NoLibraryError: it cannot be compiled here, see `why_not`.
     """
+    dtype = jnp.dtype(jnp.float32) if dtype is None else jnp.dtype(dtype)
     batch_size, num_steps, input_size = inputs.shape
     hidden_size = recurrent_kernel.shape[0]
     c, h = initial_carry
@@ -78,7 +80,7 @@ def native_lstm(
             raise ValueError(f"{name} has shape {array.shape}, not {shape}")
     threads = max(1, usable_cores() // jax.local_device_count("cpu"))
     outputs, c, h = _read(
-        Options(reverse, max(1, min(threads, batch_size))),
+        Options(reverse, max(1, min(threads, batch_size)), dtype == jnp.bfloat16),
         jnp.concatenate([input_kernel, bias[None], recurrent_kernel]),
         inputs.astype(jnp.float32),
         c,
@@ -99,20 +101,24 @@ class Calls(NamedTuple):
     Attributes:
       forward, backward: their names.
       lanes: to a multiple of which units are padded in what is kept for the way back.
+      has_bfloat16: whether they multiply bfloat16.
     """
 
     forward: str
     backward: str
     lanes: int
+    has_bfloat16: bool
 
 
 @functools.cache
-def why_not() -> str:
-    """The reason that there are no compiled functions here; "" where they are."""
+def why_not(dtype: str = "float32") -> str:
+    """The reason that this machine has no compiled functions for products in `dtype`, or ""."""
     try:
-        _calls()
+        calls = _calls()
     except NoLibraryError as error:
         return str(error)
+    if dtype == "bfloat16" and not calls.has_bfloat16:
+        return "this processor does not multiply bfloat16"
     return ""
 
 
@@ -131,6 +137,7 @@ def _calls() -> Calls:
         register("seqvision_lstm_forward"),
         register("seqvision_lstm_backward"),
         library.functions.seqvision_lanes(),
+        bool(library.functions.seqvision_has_bfloat16()),
     )
 
 
@@ -157,9 +164,10 @@ def _call_forward(
     hidden_size = c.shape[1]
     calls = _calls()
     padded = -(-hidden_size // calls.lanes) * calls.lanes
-    # Of every step: what meets the weights, the cells, the gates.
+    # Of every step: what meets the weights (of bfloat16, two in a float), the cells, the gates.
+    features = input_size + 1 + padded
     kept = (
-        (num_steps + 1) * batch_size * (input_size + 1 + padded),
+        num_steps * batch_size * (-(-features // 2) if options.bfloat16 else features),
         (num_steps + 1) * batch_size * padded,
         num_steps * batch_size * 4 * padded,
     )
@@ -197,7 +205,12 @@ def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
     shapes = [weights.shape, *(leaf.shape for leaf in d_carry), d_gates_shape]
     arguments = weights, *given, *kept, d_outputs, *d_carry
     d_weights, d_c, d_h, d_gates = _call(_calls().backward, shapes, num_steps, options, arguments)
-    d_inputs = d_gates @ weights[:input_size].T if wants_inputs else jnp.zeros_like(inputs)
+    d_inputs = jnp.zeros_like(inputs)
+    if wants_inputs:
+        factors = d_gates, weights[:input_size].T
+        if options.bfloat16:
+            factors = jax.tree.map(lambda factor: factor.astype(jnp.bfloat16), factors)
+        d_inputs = jnp.matmul(*factors, preferred_element_type=jnp.float32)
     return d_weights, d_inputs, d_c, d_h, None
 
 

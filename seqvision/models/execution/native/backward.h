@@ -12,34 +12,37 @@
 
 namespace seqvision {
 
-// Rows of the products that sum up the gradient of the weights: so many stay in
-// the cache.
+// Rows of the products that sum up the gradient of the weights: so many stay in the cache.
 constexpr int64_t kGradientRows = 256;
 
-// The recurrent weights, transposed, as panels (wide_panels, 4 padded, kPanel)
-// of units.
-inline Scratch PackBackward(const Sizes& sizes, const float* weights) {
-  Scratch packed = Zeros(sizes.wide_panels() * 4 * sizes.padded() * kPanel);
+// The recurrent weights, transposed, as panels (wide_panels, panels, Words(kPanel), kPanel).
+template <typename Numbers>
+Memory<Word> PackBackward(const Sizes& sizes, const float* weights) {
+  const int64_t block = Words<Numbers>(kPanel) * kPanel;
+  Memory<Word> packed = Zeros<Word>(sizes.wide_panels() * sizes.panels() * block);
+  weights += sizes.first_unit() * 4 * sizes.units;
   for (int64_t to = 0; to < sizes.units; ++to)
     for (int gate = 0; gate < 4; ++gate)
-      for (int64_t unit = 0; unit < sizes.units; ++unit) {
-        const int64_t row = unit / kLanes * kPanel + gate * kLanes + unit % kLanes;
-        packed.get()[(to / kPanel * 4 * sizes.padded() + row) * kPanel + to % kPanel] =
-            weights[(sizes.first_unit() + to) * 4 * sizes.units + gate * sizes.units + unit];
+      for (int64_t unit = 0; unit < sizes.units; ++unit, ++weights) {
+        const int64_t panel = to / kPanel * sizes.panels() + unit / kLanes;
+        const int64_t row = gate * kLanes + unit % kLanes;
+        Numbers::Store(*weights, packed.get() + panel * block,
+                       IndexInColumn<Numbers>(row, to % kPanel, kPanel));
       }
   return packed;
 }
 
 struct BackwardCall : Call {
   const float* d_outputs;  // (batch, steps, units), or null
-  const float *d_final_cells, *d_final_hidden, *packed;
+  const float *d_final_cells, *d_final_hidden;
+  const Word* packed;
   Kept kept;
   float *d_cells, *d_hidden;
   float* d_gates;  // (batch, steps, 4 units), or null
 };
 
-// The way back of some sequences of a call, step by step. "z" are the gates
-// before activation.
+// The way back of some sequences of a call, step by step. "z" are the gates before activation.
+template <typename Numbers>
 class BackwardBlock {
  public:
   BackwardBlock(const BackwardCall& call, int64_t first, int64_t rows)
@@ -48,18 +51,20 @@ class BackwardBlock {
         first_(first),
         rows_(rows),
         group_(std::max<int64_t>(1, kGradientRows / rows)),
-        features_(call.kept.features + first * (sizes_.steps + 1) * sizes_.features()),
+        features_(call.kept.features + first * sizes_.steps * Words<Numbers>(sizes_.features())),
         cells_(call.kept.cells + first * (sizes_.steps + 1) * sizes_.padded()),
         gates_(call.kept.gates + first * sizes_.steps * 4 * sizes_.padded()),
         gradient_(Zeros(sizes_.panels() * sizes_.features() * kPanel)),
-        d_z_(Zeros(sizes_.panels() * PanelStride())),
+        d_z_(Zeros<Word>(sizes_.panels() * PanelStride())),
+        transposed_d_z_(TransposedMemory<Numbers>(group_ * rows, kPanel)),
+        transposed_features_(TransposedMemory<Numbers>(group_ * rows, sizes_.features())),
         d_c_(Padded(call.d_final_cells, sizes_.padded())),
         d_h_(Padded(call.d_final_hidden, sizes_.wide())),
         d_h_before_(Zeros(rows * sizes_.wide())),
         mask_(call.candidate_mask ? Padded(call.candidate_mask, sizes_.padded()) : nullptr) {}
 
-  // Writes the gradients of the first memory; returns that of the weights as
-  // panels (panels, features, kPanel).
+  // Writes the gradients of the first memory; returns that of the weights as panels (panels,
+  // features, kPanel).
   Scratch Run() {
     for (int64_t step = sizes_.steps - 1; step >= 0; --step) {
       if (call_.d_outputs) AddOutputs(step);
@@ -73,6 +78,8 @@ class BackwardBlock {
   }
 
  private:
+  static constexpr int64_t kPanelWords = Words<Numbers>(kPanel);
+
   Scratch Padded(const float* from, int64_t stride) const {
     Scratch padded = Zeros(rows_ * stride);
     Pad(from, first_, rows_, sizes_.units, padded.get(), stride);
@@ -81,10 +88,9 @@ class BackwardBlock {
 
   bool Reads(int64_t row, int64_t step) const { return call_.reads(first_ + row, step); }
 
-  // The steps of a group lie in each panel of d_z in the order of their
-  // features.
-  int64_t PanelStride() const { return group_ * rows_ * kPanel; }
-  float* DZ(int64_t step) const { return d_z_.get() + step % group_ * rows_ * kPanel; }
+  // The steps of a group lie in each panel of d_z in the order of their features.
+  int64_t PanelStride() const { return group_ * rows_ * kPanelWords; }
+  Word* DZ(int64_t step) const { return d_z_.get() + step % group_ * rows_ * kPanelWords; }
 
   void AddOutputs(int64_t step) {
     for (int64_t row = 0; row < rows_; ++row) {
@@ -100,45 +106,43 @@ class BackwardBlock {
     const int64_t padded = sizes_.padded(), at = (step * rows_ + row) * padded;
     const float *gates = gates_ + 4 * at, *cells = cells_ + at, *new_cells = cells + rows_ * padded;
     const float* d_h = d_h_.get() + row * sizes_.wide();
-    float *d_c = d_c_.get() + row * padded, *d_z = DZ(step) + row * kPanel;
-    for (int64_t unit = 0; unit < padded; unit += kLanes, gates += kPanel, d_z += PanelStride()) {
-      if (!Reads(row, step)) {
-        std::fill_n(d_z, kPanel, 0.0f);
-        continue;
+    float* d_c = d_c_.get() + row * padded;
+    Word* words = DZ(step) + row * kPanelWords;
+    for (int64_t unit = 0; unit < padded; unit += kLanes, gates += kPanel, words += PanelStride()) {
+      Vector d_z[4] = {};
+      if (Reads(row, step)) {
+        const Vector i = At(gates), f = At(gates + kLanes);
+        const Vector g = At(gates + 2 * kLanes), o = At(gates + 3 * kLanes);
+        const Vector tanh_c = Tanh(At(new_cells + unit)), d_hidden = At(d_h + unit);
+        const Vector d_cell = At(d_c + unit) + d_hidden * o * (1.0f - tanh_c * tanh_c);
+        const Vector d_written = mask_ ? d_cell * At(mask_.get() + row * padded + unit) : d_cell;
+        d_z[0] = d_written * g * i * (1.0f - i);
+        d_z[1] = d_cell * At(cells + unit) * f * (1.0f - f);
+        d_z[2] = d_written * i * (1.0f - g * g);
+        d_z[3] = d_hidden * tanh_c * o * (1.0f - o);
+        At(d_c + unit) = d_cell * f;
       }
-      const Vector i = At(gates), f = At(gates + kLanes);
-      const Vector g = At(gates + 2 * kLanes), o = At(gates + 3 * kLanes);
-      const Vector tanh_c = Tanh(At(new_cells + unit)), d_hidden = At(d_h + unit);
-      const Vector d_cell = At(d_c + unit) + d_hidden * o * (1.0f - tanh_c * tanh_c);
-      const Vector d_written = mask_ ? d_cell * At(mask_.get() + row * padded + unit) : d_cell;
-      At(d_z) = d_written * g * i * (1.0f - i);
-      At(d_z + kLanes) = d_cell * At(cells + unit) * f * (1.0f - f);
-      At(d_z + 2 * kLanes) = d_written * i * (1.0f - g * g);
-      At(d_z + 3 * kLanes) = d_hidden * tanh_c * o * (1.0f - o);
-      At(d_c + unit) = d_cell * f;
+      for (int gate = 0; gate < 4; ++gate) Numbers::Store(d_z[gate], words, gate * kLanes);
+      if (call_.d_gates) CopyGates(d_z, step, row, unit);
     }
-    if (call_.d_gates) CopyGates(step, row);
   }
 
-  void CopyGates(int64_t step, int64_t row) const {
-    const float* from = DZ(step) + row * kPanel;
-    float* to = call_.d_gates + call_.at(first_ + row, step) * 4 * sizes_.units;
-    for (int64_t unit = 0; unit < sizes_.units; unit += kLanes, from += PanelStride())
-      for (int gate = 0; gate < 4; ++gate)
-        std::copy_n(from + gate * kLanes, std::min<int64_t>(kLanes, sizes_.units - unit),
-                    to + gate * sizes_.units + unit);
+  void CopyGates(const Vector (&d_z)[4], int64_t step, int64_t row, int64_t unit) const {
+    float* to = call_.d_gates + call_.at(first_ + row, step) * 4 * sizes_.units + unit;
+    for (int gate = 0; gate < 4; ++gate)
+      std::copy_n(reinterpret_cast<const float*>(&d_z[gate]),
+                  std::min<int64_t>(kLanes, sizes_.units - unit), to + gate * sizes_.units);
   }
 
   // The gradient of the hidden state before the step.
   void HiddenBack(int64_t step) {
     const int64_t wide = sizes_.wide();
-    for (int64_t to = 0; to < sizes_.wide_panels(); ++to)
-      for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
-        const Rows d_z{DZ(step) + panel * PanelStride(), kPanel, 1};
-        const float* weights = call_.packed + (to * sizes_.panels() + panel) * kPanel * kPanel;
-        const Target target{d_h_before_.get() + to * kPanel, wide,
-                            /*adds=*/panel > 0};
-        RunTiles<kRows>(0, rows_, ProductTile{d_z, weights, kPanel, target});
+    const Word* weights = call_.packed;
+    for (int64_t to = 0; to < wide; to += kPanel)
+      for (int64_t panel = 0; panel < sizes_.panels(); ++panel, weights += kPanelWords * kPanel) {
+        const Rows d_z{DZ(step) + panel * PanelStride(), kPanelWords, 1};
+        const Target target{d_h_before_.get() + to, wide, /*adds=*/panel > 0};
+        RunTiles<kRows>(0, rows_, ProductTile<Numbers>{d_z, weights, kPanelWords, target});
       }
     for (int64_t row = 0; row < rows_; ++row)
       if (!Reads(row, step))
@@ -149,21 +153,26 @@ class BackwardBlock {
   // For all steps of the group that begins with this one.
   void AddToGradient(int64_t step) {
     const int64_t width = sizes_.features();
-    const int64_t depth = std::min(group_, sizes_.steps - step) * rows_;
+    const int64_t count = std::min(group_, sizes_.steps - step) * rows_;
+    const Word* features = features_ + step * rows_ * Words<Numbers>(width);
+    const Rows rows{Transposed<Numbers>(features, count, width, transposed_features_.get()), 1,
+                    width};
     for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
-      const Rows transposed{features_ + step * rows_ * width, 1, width};
-      const float* d_z = d_z_.get() + panel * PanelStride();
-      const Target target{gradient_.get() + panel * width * kPanel, kPanel,
-                          /*adds=*/true};
-      RunTiles<kRows>(0, width, ProductTile{transposed, d_z, depth, target});
+      const Word* d_z = Transposed<Numbers>(d_z_.get() + panel * PanelStride(), count, kPanel,
+                                            transposed_d_z_.get());
+      const Target target{gradient_.get() + panel * width * kPanel, kPanel, /*adds=*/true};
+      RunTiles<kRows>(0, width, ProductTile<Numbers>{rows, d_z, Words<Numbers>(count), target});
     }
   }
 
   const BackwardCall& call_;
   const Sizes& sizes_;
   const int64_t first_, rows_, group_;
-  const float *const features_, *const cells_, *const gates_;
-  Scratch gradient_, d_z_, d_c_, d_h_, d_h_before_;
+  const Word* const features_;
+  const float *const cells_, *const gates_;
+  Scratch gradient_;
+  const Memory<Word> d_z_, transposed_d_z_, transposed_features_;
+  Scratch d_c_, d_h_, d_h_before_;
   const Scratch mask_;
 };
 

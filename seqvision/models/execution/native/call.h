@@ -1,11 +1,11 @@
-// What the forward and the backward call share: sizes, masks, what is kept
-// between them.
+// What the forward and the backward call share: sizes, masks, what is kept between them.
 #ifndef SEQVISION_CALL_H_
 #define SEQVISION_CALL_H_
 
 #include <algorithm>
 #include <cstdint>
 
+#include "numbers.h"
 #include "vectors.h"
 
 namespace seqvision {
@@ -15,8 +15,7 @@ struct Sizes {
 
   int64_t panels() const { return (units + kLanes - 1) / kLanes; }
   int64_t padded() const { return panels() * kLanes; }
-  // Of a row that meets the weights: the inputs, a one for the bias, the hidden
-  // state.
+  // Of a row that meets the weights: the inputs, a one for the bias, the hidden state.
   int64_t features() const { return inputs + 1 + padded(); }
   int64_t first_unit() const { return inputs + 1; }
   // Panels of units as columns, on the way back.
@@ -24,14 +23,13 @@ struct Sizes {
   int64_t wide() const { return wide_panels() * kPanel; }
 };
 
-// What is kept of a step for the way back, one block of sequences after
-// another.
+// What is kept of all steps for the way back, one block of sequences after another.
 struct Kept {
-  float *features, *cells, *gates;
+  Word* features;        // (steps, rows, Words(features))
+  float *cells, *gates;  // (steps + 1, rows, padded), (steps, rows, 4 padded)
 };
 
-// The arguments of a call that forward and backward share. Masks are null where
-// there are none.
+// The arguments of a call that forward and backward share. Masks are null where there are none.
 struct Call {
   Sizes sizes;
   const bool* step_mask;        // (batch, steps)
@@ -47,7 +45,7 @@ struct Call {
   }
 };
 
-// (rows, units) as (rows, stride), from sequence `first` on.
+// The units of some sequences of a call, (rows, units), with `stride` floats for each row.
 inline void Pad(const float* from, int64_t first, int64_t rows, int64_t units, float* to,
                 int64_t stride) {
   for (int64_t row = 0; row < rows; ++row)

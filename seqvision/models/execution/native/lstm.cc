@@ -1,13 +1,10 @@
-// The LSTM over all steps of a batch of sequences, forward and backward, as two
-// calls of XLA.
+// The LSTM over all steps of a batch of sequences, forward and backward, as two calls of XLA.
 //
-// The columns of the weights are packed into panels: kLanes units, and of each
-// the gates i, f, g, o beside each other. A tile of kRows sequences and one
-// panel is summed up in registers, where its gates are activated too. The
-// gradient of the weights is summed over several steps at a time.
+// The columns of the weights are packed into panels: kLanes units, and of each the gates i, f, g, o
+// beside each other. A tile of kRows sequences and one panel is summed up in registers, where its
+// gates are activated too. The gradient of the weights is summed over several steps at a time.
 //
-// Padded units, up to a multiple of kLanes, have weights of 0, so that their
-// memory stays 0.
+// Padded units, up to a multiple of kLanes, have weights of 0, so that their memory stays 0.
 
 #include <cstdint>
 #include <thread>
@@ -16,6 +13,7 @@
 #include "backward.h"
 #include "call.h"
 #include "forward.h"
+#include "numbers.h"
 #include "vectors.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -53,58 +51,85 @@ Call CallOf(Floats& weights, Floats& cells, Bools& step_mask, Floats& candidate_
   return {sizes, DataOrNull(step_mask), DataOrNull(candidate_mask), reverse};
 }
 
+Kept KeptIn(Floats& features, Floats& cells, Floats& gates) {
+  return {reinterpret_cast<Word*>(features.typed_data()), cells.typed_data(), gates.typed_data()};
+}
+
+template <typename Numbers>
+void RunForward(ForwardCall call, const float* weights, int64_t blocks) {
+  const Memory<Word> packed = PackForward<Numbers>(call.sizes, weights);
+  call.packed = packed.get();
+  InBlocks(call.sizes.batch, blocks, [&](int64_t, int64_t first, int64_t rows) {
+    ForwardBlock<Numbers>(call, first, rows).Run();
+  });
+}
+
 ffi::Error Forward(Floats weights, Floats inputs, Floats cells, Floats hidden, Bools step_mask,
                    Floats candidate_mask, int64_t steps, bool reverse, int64_t blocks,
-                   FloatsOut outputs, FloatsOut final_cells, FloatsOut final_hidden,
+                   bool bfloat16, FloatsOut outputs, FloatsOut final_cells, FloatsOut final_hidden,
                    FloatsOut kept_features, FloatsOut kept_cells, FloatsOut kept_gates) {
-  const Call call = CallOf(weights, cells, step_mask, candidate_mask, steps, reverse);
-  const Scratch packed = PackForward(call.sizes, weights.typed_data());
-  const ForwardCall forward{
-      call,
-      inputs.typed_data(),
-      cells.typed_data(),
-      hidden.typed_data(),
-      packed.get(),
-      outputs->typed_data(),
-      final_cells->typed_data(),
-      final_hidden->typed_data(),
-      {kept_features->typed_data(), kept_cells->typed_data(), kept_gates->typed_data()},
-      kept_gates->element_count() > 0};
-  InBlocks(call.sizes.batch, blocks,
-           [&](int64_t, int64_t first, int64_t rows) { ForwardBlock(forward, first, rows).Run(); });
+  const ForwardCall call{CallOf(weights, cells, step_mask, candidate_mask, steps, reverse),
+                         inputs.typed_data(),
+                         cells.typed_data(),
+                         hidden.typed_data(),
+                         nullptr,
+                         outputs->typed_data(),
+                         final_cells->typed_data(),
+                         final_hidden->typed_data(),
+                         KeptIn(*kept_features, *kept_cells, *kept_gates),
+                         kept_gates->element_count() > 0};
+#ifdef SEQVISION_BFLOAT16
+  if (bfloat16) {
+    RunForward<Bfloat16>(call, weights.typed_data(), blocks);
+    return ffi::Error::Success();
+  }
+#endif
+  if (bfloat16) return ffi::Error::Internal("no bfloat16 on this processor");
+  RunForward<Float32>(call, weights.typed_data(), blocks);
   return ffi::Error::Success();
+}
+
+template <typename Numbers>
+void RunBackward(BackwardCall call, const float* weights, int64_t blocks, float* d_weights) {
+  const Sizes& sizes = call.sizes;
+  const Memory<Word> packed = PackBackward<Numbers>(sizes, weights);
+  call.packed = packed.get();
+  std::vector<Scratch> gradients(blocks);
+  InBlocks(sizes.batch, blocks, [&](int64_t block, int64_t first, int64_t rows) {
+    gradients[block] = BackwardBlock<Numbers>(call, first, rows).Run();
+  });
+  for (int64_t row = 0; row < sizes.first_unit() + sizes.units; ++row)
+    for (int gate = 0; gate < 4; ++gate)
+      for (int64_t unit = 0; unit < sizes.units; ++unit, ++d_weights) {
+        const int64_t panel = unit / kLanes, lane = gate * kLanes + unit % kLanes;
+        *d_weights = 0.0f;
+        for (const Scratch& gradient : gradients)
+          *d_weights += gradient.get()[(panel * sizes.features() + row) * kPanel + lane];
+      }
 }
 
 ffi::Error Backward(Floats weights, Bools step_mask, Floats candidate_mask, Floats kept_features,
                     Floats kept_cells, Floats kept_gates, Floats d_outputs, Floats d_final_cells,
                     Floats d_final_hidden, int64_t steps, bool reverse, int64_t blocks,
-                    FloatsOut d_weights, FloatsOut d_cells, FloatsOut d_hidden, FloatsOut d_gates) {
-  const Call call = CallOf(weights, d_final_cells, step_mask, candidate_mask, steps, reverse);
-  const Sizes& sizes = call.sizes;
-  const Scratch packed = PackBackward(sizes, weights.typed_data());
-  const BackwardCall backward{
-      call,
-      DataOrNull(d_outputs),
-      d_final_cells.typed_data(),
-      d_final_hidden.typed_data(),
-      packed.get(),
-      {kept_features.typed_data(), kept_cells.typed_data(), kept_gates.typed_data()},
-      d_cells->typed_data(),
-      d_hidden->typed_data(),
-      DataOrNull(*d_gates)};
-  std::vector<Scratch> gradients(blocks);
-  InBlocks(sizes.batch, blocks, [&](int64_t block, int64_t first, int64_t rows) {
-    gradients[block] = BackwardBlock(backward, first, rows).Run();
-  });
-  float* to = d_weights->typed_data();
-  for (int64_t row = 0; row < sizes.first_unit() + sizes.units; ++row)
-    for (int gate = 0; gate < 4; ++gate)
-      for (int64_t unit = 0; unit < sizes.units; ++unit, ++to) {
-        const int64_t panel = unit / kLanes, lane = gate * kLanes + unit % kLanes;
-        *to = 0.0f;
-        for (const Scratch& gradient : gradients)
-          *to += gradient.get()[(panel * sizes.features() + row) * kPanel + lane];
-      }
+                    bool bfloat16, FloatsOut d_weights, FloatsOut d_cells, FloatsOut d_hidden,
+                    FloatsOut d_gates) {
+  const BackwardCall call{CallOf(weights, d_final_cells, step_mask, candidate_mask, steps, reverse),
+                          DataOrNull(d_outputs),
+                          d_final_cells.typed_data(),
+                          d_final_hidden.typed_data(),
+                          nullptr,
+                          KeptIn(kept_features, kept_cells, kept_gates),
+                          d_cells->typed_data(),
+                          d_hidden->typed_data(),
+                          DataOrNull(*d_gates)};
+#ifdef SEQVISION_BFLOAT16
+  if (bfloat16) {
+    RunBackward<Bfloat16>(call, weights.typed_data(), blocks, d_weights->typed_data());
+    return ffi::Error::Success();
+  }
+#endif
+  if (bfloat16) return ffi::Error::Internal("no bfloat16 on this processor");
+  RunBackward<Float32>(call, weights.typed_data(), blocks, d_weights->typed_data());
   return ffi::Error::Success();
 }
 
@@ -112,6 +137,15 @@ ffi::Error Backward(Floats weights, Bools step_mask, Floats candidate_mask, Floa
 
 // Units are padded to a multiple of this in what is kept.
 extern "C" int seqvision_lanes() { return kLanes; }
+
+// Whether the processor multiplies bfloat16.
+extern "C" bool seqvision_has_bfloat16() {
+#ifdef SEQVISION_BFLOAT16
+  return true;
+#else
+  return false;
+#endif
+}
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(seqvision_lstm_forward, Forward,
                               ffi::Ffi::Bind()
@@ -124,6 +158,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(seqvision_lstm_forward, Forward,
                                   .Attr<int64_t>("steps")
                                   .Attr<bool>("reverse")
                                   .Attr<int64_t>("blocks")
+                                  .Attr<bool>("bfloat16")
                                   .Ret<Floats>()    // outputs (B, T, H)
                                   .Ret<Floats>()    // final cells (B, H)
                                   .Ret<Floats>()    // final hidden (B, H)
@@ -145,6 +180,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(seqvision_lstm_backward, Backward,
                                   .Attr<int64_t>("steps")
                                   .Attr<bool>("reverse")
                                   .Attr<int64_t>("blocks")
+                                  .Attr<bool>("bfloat16")
                                   .Ret<Floats>()    // d_weights (D + 1 + H, 4H)
                                   .Ret<Floats>()    // d_cells (B, H)
                                   .Ret<Floats>()    // d_hidden (B, H)

@@ -1,43 +1,37 @@
-// Products of rows with one panel, a tile of rows at a time, summed up in
-// registers.
+// Products of rows with one panel of columns, a tile of rows at a time, summed up in registers.
 #ifndef SEQVISION_TILES_H_
 #define SEQVISION_TILES_H_
 
 #include <cstdint>
 
+#include "numbers.h"
 #include "vectors.h"
 
 namespace seqvision {
 
-// Rows of a matrix, or columns, which are the rows of its transpose.
+// Rows of words.
 struct Rows {
-  const float* values;
+  const Word* words;
   int64_t stride, depth_stride;
-
-  const float* at(int64_t row) const { return values + row * stride; }
 };
 
-// sums += rows (kCount, depth) @ panel (depth, kPanel), from row `first` on.
-template <int kCount>
-inline void Multiply(const Rows& rows, int64_t first, const float* panel, int64_t depth,
+// sums += rows (kCount, depth) @ panel (depth, kPanel), from row `first` on; depth in words.
+template <typename Numbers, int kCount>
+inline void Multiply(const Rows& rows, int64_t first, const Word* panel, int64_t depth,
                      Vector (&sums)[kCount][4]) {
-  const float* left = rows.at(first);
-  for (int64_t k = 0; k < depth; ++k, panel += kPanel) {
-    Vector factors[kCount];
-#pragma GCC unroll 6
-    for (int row = 0; row < kCount; ++row)
-      factors[row] = Vector{} + left[row * rows.stride + k * rows.depth_stride];
+  const Word* left = rows.words + first * rows.stride;
+  for (int64_t k = 0; k < depth; ++k, left += rows.depth_stride, panel += kPanel) {
 #pragma GCC unroll 4
     for (int gate = 0; gate < 4; ++gate) {
-      const Vector weights = At(panel + gate * kLanes);
 #pragma GCC unroll 6
-      for (int row = 0; row < kCount; ++row) sums[row][gate] += factors[row] * weights;
+      for (int row = 0; row < kCount; ++row)
+        sums[row][gate] =
+            Numbers::MultiplyAdd(left[row * rows.stride], panel + gate * kLanes, sums[row][gate]);
     }
   }
 }
 
-// Calls `tile.Run<count>(first row)` for all rows, kCount at a time and then
-// what is left.
+// Calls `tile.Run<count>(first row)` for all rows, kCount at a time and then what is left.
 template <int kCount, typename Tile>
 void RunTiles(int64_t row, int64_t rows, const Tile& tile) {
   for (; row + kCount <= rows; row += kCount) tile.template Run<kCount>(row);
@@ -54,9 +48,10 @@ struct Target {
 };
 
 // target = rows @ panel (depth, kPanel).
+template <typename Numbers>
 struct ProductTile {
   Rows rows;
-  const float* panel;
+  const Word* panel;
   int64_t depth;
   Target target;
 
@@ -68,7 +63,7 @@ struct ProductTile {
       for (int row = 0; row < kCount; ++row)
         for (int j = 0; j < 4; ++j) sums[row][j] = At(to + row * target.stride + j * kLanes);
     }
-    Multiply<kCount>(rows, first, panel, depth, sums);
+    Multiply<Numbers, kCount>(rows, first, panel, depth, sums);
     for (int row = 0; row < kCount; ++row)
       for (int j = 0; j < 4; ++j) At(to + row * target.stride + j * kLanes) = sums[row][j];
   }

@@ -10,7 +10,7 @@
 
 namespace seqvision {
 
-// A tile's sums and one row of its panel fill the vector registers.
+// A tile's sums, one word of each of its rows and one vector fill the registers.
 #if defined(__AVX512F__)
 constexpr int kLanes = 16, kRows = 6;
 #elif defined(__AVX__)
@@ -19,13 +19,14 @@ constexpr int kLanes = 8, kRows = 3;
 constexpr int kLanes = 4, kRows = 6;
 #endif
 constexpr int kPanel = 4 * kLanes;
-typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef float Vector __attribute__((vector_size(4 * kLanes)));
+// One that lies among other floats.
+typedef Vector Part __attribute__((aligned(4), may_alias));
 
-inline Vector& At(float* values) { return *reinterpret_cast<Vector*>(values); }
-inline const Vector& At(const float* values) { return *reinterpret_cast<const Vector*>(values); }
+inline Part& At(float* values) { return *reinterpret_cast<Part*>(values); }
+inline const Part& At(const float* values) { return *reinterpret_cast<const Part*>(values); }
 
-// The rational function of Eigen and XLA; its error is a few units in the last
-// place.
+// The rational function of Eigen and XLA; its error is a few units in the last place.
 inline Vector Tanh(Vector x) {
   const Vector limit = Vector{} + 7.90531110763549805f;
   x = x > limit ? limit : x;
@@ -44,15 +45,19 @@ inline Vector Tanh(Vector x) {
 }
 
 struct Free {
-  void operator()(float* values) const { std::free(values); }
+  void operator()(void* memory) const { std::free(memory); }
 };
-using Scratch = std::unique_ptr<float, Free>;
+template <typename T>
+using Memory = std::unique_ptr<T, Free>;
+using Scratch = Memory<float>;
 
-inline Scratch Zeros(int64_t size) {
-  const size_t bytes = (std::max<int64_t>(size, 1) * sizeof(float) + 63) / 64 * 64;
-  Scratch scratch(static_cast<float*>(std::aligned_alloc(64, bytes)));
-  std::memset(scratch.get(), 0, bytes);
-  return scratch;
+// Memory for numbers of four bytes, all 0.
+template <typename T = float>
+Memory<T> Zeros(int64_t size) {
+  const size_t bytes = (std::max<int64_t>(size, 1) * 4 + 63) / 64 * 64;
+  Memory<T> memory(static_cast<T*>(std::aligned_alloc(64, bytes)));
+  std::memset(memory.get(), 0, bytes);
+  return memory;
 }
 
 }  // namespace seqvision
