@@ -17,6 +17,7 @@ from seqvision.errors import UserError
 from seqvision.explain import arrays_on_the_way, check_axes, explanation
 from seqvision.models import create_model
 from seqvision.profiling.flops import count_flops
+from seqvision.runtime.native_library import compiler
 from tests.config.test_config import shipped
 
 
@@ -40,12 +41,15 @@ def test_flops_by_hand() -> None:
     assert count_flops(convolved, images, kernel) == 2 * 2 * 5 * 6 * 8 * 3 * 3 * 3
 
 
-@pytest.mark.parametrize(("execution", "num_features"), [("scan", 28 + 16), ("fused", 28 + 1 + 16)])
+@pytest.mark.parametrize(
+    ("execution", "num_features"),
+    [("scan", 28 + 16), ("fused", 28 + 1 + 16)] + [("native", 28 + 1 + 16)] * bool(compiler()),
+)
 def test_lstm_flops_by_hand(execution: str, num_features: int) -> None:
     model = create_model(num_classes=10, hidden_size=16, execution=execution)
     inputs = jnp.zeros((1, 28, 28, 1))
     params = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    # 28 steps of (28 + 16) x 64 (fused, the bias is one more row), then 16 x 10.
+    # 28 steps of (28 + 16) x 64 (fused and native: the bias is one more row), then 16 x 10.
     assert count_flops(model.apply, params, inputs) == 2 * (28 * num_features * 64 + 160)
 
 

@@ -33,7 +33,7 @@ class RecurrentFields(nn.Module):
         all steps of a sequence (Semeniuta et al., 2016, arXiv 1603.05118); takes the rng `dropout`.
       execution: how the steps are run, see `execution.choose.choose_execution`; the same
         parameters, and but for rounding the same values and gradients. Only `scan` can be
-        differentiated in forward mode (`jax.jvp`, `jax.jacfwd`).
+        differentiated in forward mode (`jax.jvp`, `jax.jacfwd`), `native` only once.
       axis_name: see `dropout.Dropout`.
       dtype: precision of the matrix products; parameters, carry and outputs are float32.
     """

@@ -56,9 +56,11 @@ def _count(jaxpr: core.Jaxpr) -> int:
 def _count_native(parameters: dict[str, Any], shapes: list[tuple[int, ...]]) -> int:
     """Of the compiled LSTM, see `models.execution.native_lstm`: its products with the weights."""
     steps = dict(parameters["attributes"]).get("steps", 0)
-    (features, gates), batch = shapes[0], shapes[-1][0]
+    # The weights come first; then the inputs, or last the gradient of the hidden state.
+    is_forward = parameters["target_name"].endswith("lstm_forward")
+    (features, gates), batch = shapes[0], shapes[1 if is_forward else -1][0]
     forward = 2 * steps * batch * features * gates
-    if "lstm_forward" in parameters["target_name"]:
+    if is_forward:
         return forward
     # The gradient of the weights, and that of the hidden state.
     return forward + 2 * steps * batch * gates * (gates // 4)

@@ -15,7 +15,7 @@ LOOPS = "loops, between their parts"
 OTHER = "other"
 
 _PRODUCTS = {"dot", "convolution"}
-_LIBRARY_PRODUCTS = re.compile("gemm|matmul|conv|cudnn|dot", re.IGNORECASE)
+_LIBRARY_PRODUCTS = re.compile("gemm|matmul|conv|cudnn|dot|lstm", re.IGNORECASE)
 _LOOPS = {"while", "conditional", "call"}
 _COLLECTIVES = {
     "all-gather",

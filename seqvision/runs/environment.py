@@ -106,7 +106,7 @@ def git_commit() -> str | None:
 
 
 def _execution(model: Model) -> str:
-    """The execution path of the recurrent layers: scan, fused or cudnn."""
+    """The execution path of the recurrent layers, never auto."""
     needs_scan = cell_options(model).needs_scan
     return choose_execution(
         model.execution, model.cell, model.hidden_size, model.compute_dtype, needs_scan

@@ -150,9 +150,10 @@ def cpu_quota(own: str, folder: Path) -> float:
     return quota
 
 
-def has_vectors(name: str) -> bool:
+def has_vectors(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether Linux lists these instructions, such as `avx512f`; False on other systems."""
     try:
-        return f" {name} " in Path("/proc/cpuinfo").read_text().replace("\n", " ")
+        lines = cpuinfo.read_text().splitlines()
     except OSError:
         return False
+    return any(line.startswith("flags") and name in line.split() for line in lines)

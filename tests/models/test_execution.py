@@ -19,9 +19,9 @@ from jax.sharding import PartitionSpec as P
 from seqvision.models import create_model
 from seqvision.models.cells.base import CellOptions
 from seqvision.models.dropout import Dropout
-from seqvision.models.execution import native_lstm
 from seqvision.models.recurrent import Recurrent, RecurrentStack
 from seqvision.runtime.mesh import create_mesh
+from seqvision.runtime.native_library import compiler
 from tests.models import numpy_cells
 from tests.models.random_layers import (
     CELL_NAMES,
@@ -38,7 +38,7 @@ from tests.models.random_layers import (
 )
 
 YNN = "xla_cpu_experimental_ynn_fusion_type"
-NATIVE = [] if native_lstm.why_not() else [("lstm", "native")]
+NATIVE = [("lstm", "native")] * bool(compiler())
 YNN_ON, YNN_OFF = {YNN: "LIBRARY_FUSION_TYPE_DOT"}, {YNN: ""}
 
 GRID = """

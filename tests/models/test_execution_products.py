@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqvision.models.execution import native_lstm
 from seqvision.models.recurrent import Recurrent
+from seqvision.runtime.cpu_devices import has_vectors
+from seqvision.runtime.native_library import compiler
 from tests.models.random_layers import (
     CELL_NAMES,
     PATHS,
@@ -39,7 +40,7 @@ def test_bfloat16_products(
 ) -> None:
     inputs = random_array(rng, 4, 6, input_size).astype(jnp.bfloat16)
     rough, exact = jnp.dtype("bfloat16"), jnp.dtype("float32")
-    has_native = cell == "lstm" and not native_lstm.why_not("bfloat16")
+    has_native = cell == "lstm" and bool(compiler()) and has_vectors("avx512_bf16")
     native = [("native", rough)] * has_native
     layers = [
         Recurrent(

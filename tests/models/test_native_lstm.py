@@ -17,9 +17,12 @@ from ml_collections import ConfigDict
 from seqvision.errors import UserError
 from seqvision.models.execution import choose, native_lstm
 from seqvision.models.recurrent import Recurrent
-from seqvision.runtime.native_library import NoLibraryError
+from seqvision.runtime.cpu_devices import has_vectors
+from seqvision.runtime.native_library import NoLibraryError, compiler
 from seqvision.train import train_and_evaluate
+from tests.models import numpy_cells
 from tests.models.random_layers import (
+    as_float64,
     assert_roughly,
     random_array,
     random_carry,
@@ -28,7 +31,7 @@ from tests.models.random_layers import (
     total,
 )
 
-pytestmark = pytest.mark.skipif(bool(native_lstm.why_not()), reason=native_lstm.why_not())
+pytestmark = pytest.mark.skipif(not compiler(), reason="there is no C++ compiler")
 
 # B x T x D x H: of one row of a tile, of a panel and less, of several threads and steps a group.
 SIZES = ["1x3x2x16", "6x5x1x17", "13x9x5x70", "7x70x3x33", "300x3x90x20"]
@@ -60,6 +63,7 @@ def test_sizes_and_threads(
     threads: int,
 ) -> None:
     monkeypatch.setattr(native_lstm, "usable_cores", lambda: threads * jax.local_device_count())
+    monkeypatch.setattr(native_lstm, "_FEWEST_SEQUENCES", 1)
     batch, num_steps, input_size, hidden = map(int, sizes.split("x"))
     inputs = random_array(rng, batch, num_steps, input_size)
     start = random_carry(rng, "lstm", batch, hidden)
@@ -70,7 +74,7 @@ def test_sizes_and_threads(
     assert_roughly(native, scan, 1e-5)
 
 
-@pytest.mark.skipif(bool(native_lstm.why_not("bfloat16")), reason=native_lstm.why_not("bfloat16"))
+@pytest.mark.skipif(not has_vectors("avx512_bf16"), reason="this processor has no bfloat16")
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_of_bfloat16(rng: np.random.Generator, sizes: str) -> None:
     """As near to `fused` as two ways to round are, and far nearer than float32 is."""
@@ -102,6 +106,55 @@ def test_gates_that_are_full(rng: np.random.Generator) -> None:
     assert_roughly(layer.apply(params, inputs), scan, 1e-5)
 
 
+def test_an_infinite_input_does_not_reach_other_units(rng: np.random.Generator) -> None:
+    inputs = random_array(rng, 3, 5, 2).at[1, 2, 0].set(jnp.inf)
+    layers = [Recurrent("lstm", 5, execution=path) for path in ("scan", "native")]
+    params = layers[0].init(jax.random.key(0), inputs)
+    scan, native = (layer.apply(params, inputs) for layer in layers)
+    assert np.isfinite(scan[0]).all()
+    assert_roughly(native, scan, 1e-5)
+
+
+def test_no_sequences(rng: np.random.Generator) -> None:
+    layer, inputs = Recurrent("lstm", 5, execution="native"), jnp.ones((0, 6, 3))
+    params = layer.init(jax.random.key(0), inputs)
+    grads = jax.grad(lambda params: layer.apply(params, inputs)[0].sum())(params)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(grads))
+
+
+def test_many_rows_are_summed_up_exactly(rng: np.random.Generator) -> None:
+    """The gradient of the input kernel is a sum over B T rows, here of about the same sign."""
+    inputs = jnp.asarray(rng.uniform(0, 1, (256, 784, 1)), jnp.float32)
+    layer = Recurrent("lstm", 4, execution="native")
+    params = layer.init(jax.random.key(0), inputs)["params"]
+    start = jnp.zeros((256, 4))
+
+    def loss(params: Any) -> Any:
+        return layer.apply({"params": params}, inputs, None, (start, start))[0].sum()
+
+    grads = jax.jit(jax.grad(loss))(params)["cell"]["input_kernel"]
+    direction = rng.normal(size=grads.shape)
+
+    def exact(leaves: Any) -> Any:
+        cell = as_float64(params["cell"])
+        cell |= {"input_kernel": leaves[0], "bias": cell["bias"].astype(leaves[0].dtype)}
+        zeros = (np.zeros((256, 4)), np.zeros((256, 4)))
+        return numpy_cells.read("lstm", False, cell, np.float64(inputs), zeros)[0].sum()
+
+    slope = numpy_cells.slope(exact, [as_float64(params["cell"]["input_kernel"])], 0, direction)
+    assert np.vdot(direction, grads) == pytest.approx(slope, rel=5e-7)
+
+
+def test_parameters_of_bfloat16(rng: np.random.Generator) -> None:
+    inputs = random_array(rng, 3, 5, 2)
+    layers = [Recurrent("lstm", 5, execution=path) for path in ("fused", "native")]
+    params = layers[0].init(jax.random.key(0), inputs)
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    with jax.numpy_dtype_promotion("standard"):
+        fused, native = (layer.apply(rounded, inputs) for layer in layers)
+    assert_roughly(native, fused, 1e-5)
+
+
 def test_arrays_that_do_not_fit() -> None:
     kernels = jnp.zeros((2, 16)), jnp.zeros((4, 16)), jnp.zeros(16)
     inputs, carry = jnp.zeros((3, 5, 2)), (jnp.zeros((3, 4)), jnp.zeros((3, 4)))
@@ -120,7 +173,7 @@ def test_arrays_that_do_not_fit() -> None:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was found out about this machine is found out anew."""
-    caches = native_lstm.why_not, native_lstm._calls
+    caches = native_lstm.why_not, native_lstm._compiled, choose._say_once
     for cache in caches:
         cache.cache_clear()
     yield
@@ -129,13 +182,22 @@ def forgotten() -> Iterator[None]:
 
 
 def test_where_it_cannot_be_made(
-    monkeypatch: pytest.MonkeyPatch, tiny_config: ConfigDict, tmp_path: Path, forgotten: None
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_config: ConfigDict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    forgotten: None,
 ) -> None:
     def fails(source: Any) -> Any:
         raise NoLibraryError("no C++ compiler is on the PATH (c++)")
 
     monkeypatch.setattr(native_lstm, "load_library", fails)
-    assert choose.choose_execution("auto", "lstm", 128, "float32") == "fused"
+    monkeypatch.setattr(choose, "has_vectors", lambda name: True)
+    for command, said in (([], 0), (["c++"], 1)):
+        monkeypatch.setattr(choose, "compiler", lambda command=command: command)
+        for _ in range(2):
+            assert choose.choose_execution("auto", "lstm", 128, "float32") == "fused"
+        assert capsys.readouterr().err.count("the LSTM is not compiled here") == said
     with pytest.raises(ValueError, match=r"'native' cannot be made here: no C\+\+ compiler"):
         choose.choose_execution("native", "lstm", 128, "float32")
     tiny_config.model.execution = "native"

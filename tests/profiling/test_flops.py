@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 from jax.sharding import PartitionSpec
 from ml_collections import ConfigDict
 
@@ -11,11 +12,13 @@ from seqvision.config.validation import validate
 from seqvision.data.from_config import load_dataset
 from seqvision.profiling.flops import count_flops
 from seqvision.runtime.mesh import create_mesh
+from seqvision.runtime.native_library import compiler
 from seqvision.training.from_config import create_training
 
 
-def test_training_flops_of_the_row_lstm_by_hand(tiny_config: ConfigDict) -> None:
-    tiny_config.augment.max_shift, tiny_config.model.execution = 0.0, "fused"
+@pytest.mark.parametrize("execution", ["fused", *["native"] * bool(compiler())])
+def test_training_flops_of_the_row_lstm_by_hand(tiny_config: ConfigDict, execution: str) -> None:
+    tiny_config.augment.max_shift, tiny_config.model.execution = 0.0, execution
     settings = validate(tiny_config)
     dataset = load_dataset(settings)
     train = dataset.split("train")

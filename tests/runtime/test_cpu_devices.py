@@ -18,6 +18,7 @@ from seqvision.runtime import cpu_devices
 from seqvision.runtime.cpu_devices import (
     cpu_quota,
     group_cores,
+    has_vectors,
     num_sharing,
     prepare_host,
     split_cores,
@@ -28,6 +29,13 @@ from seqvision.training import from_config
 from tests.same_run import interrupt_at, rows
 
 COUNT, THREADS = "--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen"
+
+
+def test_vectors_of_the_processor(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    assert not has_vectors("avx2", cpuinfo)
+    cpuinfo.write_text("model name\t: X avx512f\nflags\t\t: fpu avx2 avx512bw\n\n")
+    assert has_vectors("avx2", cpuinfo) and not has_vectors("avx512f", cpuinfo)
 
 
 @pytest.mark.parametrize(

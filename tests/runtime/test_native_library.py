@@ -9,19 +9,18 @@ import pytest
 from seqvision.runtime import native_library
 from seqvision.runtime.native_library import NoLibraryError
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, native_library.COMPILERS)), reason="there is no C++ compiler"
-)
+pytestmark = pytest.mark.skipif(not native_library.compiler(), reason="there is no C++ compiler")
 
 
 def load(source: Path) -> ctypes.CDLL:
     """As a new process would."""
-    return native_library.load_library.__wrapped__(source).functions
+    return native_library.load_library.__wrapped__(source)
 
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(native_library, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     path = tmp_path / "source" / "answer.cc"
     path.parent.mkdir()
     path.write_text('extern "C" int answer() { return 42; }\n')
@@ -29,7 +28,10 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_compiled_once(
-    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert load(source).answer() == 42
     printed = capsys.readouterr()
@@ -41,8 +43,14 @@ def test_it_is_compiled_once(
     source.write_text('extern "C" int answer() { return 43; }\n')
     with pytest.raises(NoLibraryError, match=r"no C\+\+ compiler is on the PATH \(no-such-compil"):
         load(source)
-    monkeypatch.delenv("CXX")
+    # What an editor leaves beside it is no part of it.
+    (source.parent / ".answer.cc.swp").write_bytes(b"\xff")
+    monkeypatch.setenv("CXX", f"{shutil.which('c++') or shutil.which('g++')} -DNOTHING=1")
     assert load(source).answer() == 43
+    assert "compiling" in capsys.readouterr().err
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    assert load(source).answer() == 43
+    assert len(list((tmp_path / "compiled" / "native").iterdir())) == 1
 
 
 def test_what_does_not_compile_leaves_nothing(source: Path, tmp_path: Path) -> None:
@@ -53,11 +61,15 @@ def test_what_does_not_compile_leaves_nothing(source: Path, tmp_path: Path) -> N
 
 
 def test_no_place_for_the_library(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(NoLibraryError, match=r"cache.*: (Not a directory|File exists)"):
         load(source)
+    assert capsys.readouterr().err == ""
     monkeypatch.setattr(native_library, "user_cache", lambda: None)
     with pytest.raises(NoLibraryError, match="set HOME"):
         load(source)

@@ -1,11 +1,15 @@
 """The choice of how the steps of a recurrent layer are run."""
 
+import functools
+import sys
+
 import jax
 
 from seqvision.models.execution import native_lstm
 from seqvision.models.execution.measured_times import faster_on_cpu
 from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
 from seqvision.runtime.cpu_devices import has_vectors
+from seqvision.runtime.native_library import compiler
 
 EXECUTIONS = ("auto", "scan", "fused", "native", "cudnn", "persistent")
 """`scan` runs any cell in `nn.scan`, differentiated by JAX: the reference. `fused` is the LSTM and
@@ -70,8 +74,7 @@ def choose_execution(
     if cell not in CELLS_OF["fused"] or needs_scan:
         return "scan"
     if jax.default_backend() == "cpu":
-        fits = cell in CELLS_OF["native"] and has_vectors(NATIVE_VECTORS)
-        has_native = fits and not why_not_native(dtype)
+        has_native = cell in CELLS_OF["native"] and _may_be_native(dtype)
         return faster_on_cpu(cell, hidden_size, dtype, has_native=has_native)
     if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
         return "scan"
@@ -84,6 +87,21 @@ def why_not_native(dtype: str) -> str:
         return f"runs on CPUs, and JAX computes on the {jax.default_backend()}"
     reason = native_lstm.why_not(dtype)
     return f"cannot be made here: {reason}" if reason else ""
+
+
+def _may_be_native(dtype: str) -> bool:
+    """Whether `auto` may take `native`; a line on stderr if a compiler is here, but failed."""
+    # Several processes run one program, and their machines may differ.
+    if not has_vectors(NATIVE_VECTORS) or jax.process_count() > 1:
+        return False
+    if (reason := native_lstm.why_not()) and compiler():
+        _say_once(f"the LSTM is not compiled here, and slower without: {reason}")
+    return not native_lstm.why_not(dtype)
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _why_not_persistent(hidden_size: int, dtype: str) -> str:

@@ -2,7 +2,7 @@
 
 XLA calls it through its foreign function interface (`jax.ffi`). It is compiled on the machine that
 runs it, see `runtime.native_library`. The call has a gradient, but no second one and no forward
-mode; under `jit` with a sharded batch, `shard_map` must divide it over devices.
+mode. Under `jit` with a sharded batch, `shard_map` must divide it over devices.
 """
 
 import functools
@@ -20,6 +20,10 @@ from seqvision.runtime.native_library import NoLibraryError, load_library
 from seqvision.shapes import Hidden, HiddenSequence, Sequence, StepMask
 
 _SOURCE = Path(__file__).parent / "native" / "lstm.cc"
+_FORWARD, _BACKWARD = "seqvision_lstm_forward", "seqvision_lstm_backward"
+# Each thread has a gradient of the weights of its own, and reads at least as many sequences as the
+# rows of a tile.
+_MOST_THREADS, _FEWEST_SEQUENCES = 8, 6
 
 
 class Options(NamedTuple):
@@ -78,10 +82,14 @@ def native_lstm(
     ):
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, not {shape}")
-    threads = max(1, usable_cores() // jax.local_device_count("cpu"))
+    threads = min(usable_cores() // jax.local_device_count("cpu"), _MOST_THREADS)
     outputs, c, h = _read(
-        Options(reverse, max(1, min(threads, batch_size)), dtype == jnp.bfloat16),
-        jnp.concatenate([input_kernel, bias[None], recurrent_kernel]),
+        Options(
+            reverse, max(1, min(threads, batch_size // _FEWEST_SEQUENCES)), dtype == jnp.bfloat16
+        ),
+        jnp.concatenate(
+            [part.astype(jnp.float32) for part in (input_kernel, bias[None], recurrent_kernel)]
+        ),
         inputs.astype(jnp.float32),
         c,
         h,
@@ -95,17 +103,14 @@ def native_lstm(
     return outputs, (c, h)
 
 
-class Calls(NamedTuple):
-    """Compiled functions, as XLA knows them.
+class Compiled(NamedTuple):
+    """What was compiled.
 
     Attributes:
-      forward, backward: their names.
       lanes: to a multiple of which units are padded in what is kept for the way back.
-      has_bfloat16: whether they multiply bfloat16.
+      has_bfloat16: whether it multiplies bfloat16.
     """
 
-    forward: str
-    backward: str
     lanes: int
     has_bfloat16: bool
 
@@ -114,31 +119,20 @@ class Calls(NamedTuple):
 def why_not(dtype: str = "float32") -> str:
     """The reason that this machine has no compiled functions for products in `dtype`, or ""."""
     try:
-        calls = _calls()
+        compiled = _compiled()
     except NoLibraryError as error:
         return str(error)
-    if dtype == "bfloat16" and not calls.has_bfloat16:
+    if dtype == "bfloat16" and not compiled.has_bfloat16:
         return "this processor does not multiply bfloat16"
     return ""
 
 
 @functools.cache
-def _calls() -> Calls:
+def _compiled() -> Compiled:
     library = load_library(_SOURCE)
-
-    def register(symbol: str) -> str:
-        # The key keeps programs that jax stored for another version from calling this one.
-        name = f"{symbol}_{library.key}"
-        function = jax.ffi.pycapsule(getattr(library.functions, symbol))
-        jax.ffi.register_ffi_target(name, function, platform="cpu")
-        return name
-
-    return Calls(
-        register("seqvision_lstm_forward"),
-        register("seqvision_lstm_backward"),
-        library.functions.seqvision_lanes(),
-        bool(library.functions.seqvision_has_bfloat16()),
-    )
+    for name in (_FORWARD, _BACKWARD):
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    return Compiled(library.seqvision_lanes(), bool(library.seqvision_has_bfloat16()))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -162,8 +156,8 @@ def _call_forward(
 ) -> Any:
     batch_size, num_steps, input_size = inputs.shape
     hidden_size = c.shape[1]
-    calls = _calls()
-    padded = -(-hidden_size // calls.lanes) * calls.lanes
+    lanes = _compiled().lanes
+    padded = -(-hidden_size // lanes) * lanes
     # Of every step: what meets the weights (of bfloat16, two in a float), the cells, the gates.
     features = input_size + 1 + padded
     kept = (
@@ -174,7 +168,7 @@ def _call_forward(
     shapes = [(batch_size, num_steps, hidden_size), c.shape, h.shape]
     shapes += [(size if keep else 0,) for size in kept]
     arguments = weights, inputs, c, h, *given
-    return _call(calls.forward, shapes, num_steps, options, arguments)
+    return _call(_FORWARD, shapes, num_steps, options, arguments)
 
 
 def _forward(options: Options, *arguments: Any) -> tuple[Any, Any]:
@@ -204,7 +198,7 @@ def _backward(options: Options, residuals: Any, gradients: Any) -> Any:
     d_gates_shape = (*inputs.shape[:2], weights.shape[1]) if wants_inputs else (0,)
     shapes = [weights.shape, *(leaf.shape for leaf in d_carry), d_gates_shape]
     arguments = weights, *given, *kept, d_outputs, *d_carry
-    d_weights, d_c, d_h, d_gates = _call(_calls().backward, shapes, num_steps, options, arguments)
+    d_weights, d_c, d_h, d_gates = _call(_BACKWARD, shapes, num_steps, options, arguments)
     d_inputs = jnp.zeros_like(inputs)
     if wants_inputs:
         factors = d_gates, weights[:input_size].T

@@ -50,7 +50,7 @@ class BackwardBlock {
         sizes_(call.sizes),
         first_(first),
         rows_(rows),
-        group_(std::max<int64_t>(1, kGradientRows / rows)),
+        group_(std::max<int64_t>(1, kGradientRows / std::max<int64_t>(1, rows))),
         features_(call.kept.features + first * sizes_.steps * Words<Numbers>(sizes_.features())),
         cells_(call.kept.cells + first * (sizes_.steps + 1) * sizes_.padded()),
         gates_(call.kept.gates + first * sizes_.steps * 4 * sizes_.padded()),
@@ -122,6 +122,9 @@ class BackwardBlock {
         d_z[3] = d_hidden * tanh_c * o * (1.0f - o);
         At(d_c + unit) = d_cell * f;
       }
+      // Padded units may be NaN, where an input is infinite.
+      for (int64_t lane = sizes_.units - unit; lane < kLanes; ++lane)
+        for (Vector& gate : d_z) gate[lane] = 0.0f;
       for (int gate = 0; gate < 4; ++gate) Numbers::Store(d_z[gate], words, gate * kLanes);
       if (call_.d_gates) CopyGates(d_z, step, row, unit);
     }

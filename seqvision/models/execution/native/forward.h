@@ -147,6 +147,8 @@ class ForwardBlock {
   // Where a step is not read, the memory stays.
   void WriteOutputs(int64_t step, int64_t row) const {
     const int64_t at = row * sizes_.padded();
+    // Padded units are NaN where an input is infinite; none may enter the next product.
+    std::fill(hidden_.get() + at + sizes_.units, hidden_.get() + at + sizes_.padded(), 0.0f);
     float* output = call_.outputs + call_.at(first_ + row, step) * sizes_.units;
     if (call_.reads(first_ + row, step)) {
       std::copy_n(hidden_.get() + at, sizes_.units, output);

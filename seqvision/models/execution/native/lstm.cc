@@ -4,9 +4,10 @@
 // beside each other. A tile of kRows sequences and one panel is summed up in registers, where its
 // gates are activated too. The gradient of the weights is summed over several steps at a time.
 //
-// Padded units, up to a multiple of kLanes, have weights of 0, so that their memory stays 0.
+// Units are padded to a multiple of kLanes. Weights of padded units are 0.
 
 #include <cstdint>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -22,14 +23,17 @@ namespace {
 
 namespace ffi = xla::ffi;
 
-// Calls `run(block, first, rows)` for blocks of the sequences, each in a thread
-// of its own.
+// Calls `run(block, first, rows)` for blocks of the sequences, each in a thread of its own.
 template <typename Run>
 void InBlocks(int64_t batch, int64_t blocks, const Run& run) {
   std::vector<std::thread> threads;
   for (int64_t block = 1; block < blocks; ++block) {
     const int64_t first = batch * block / blocks, end = batch * (block + 1) / blocks;
-    threads.emplace_back([=, &run] { run(block, first, end - first); });
+    try {
+      threads.emplace_back([=, &run] { run(block, first, end - first); });
+    } catch (const std::system_error&) {  // There may be no more of them.
+      run(block, first, end - first);
+    }
   }
   run(0, 0, batch / blocks);
   for (std::thread& thread : threads) thread.join();
@@ -98,13 +102,15 @@ void RunBackward(BackwardCall call, const float* weights, int64_t blocks, float*
   InBlocks(sizes.batch, blocks, [&](int64_t block, int64_t first, int64_t rows) {
     gradients[block] = BackwardBlock<Numbers>(call, first, rows).Run();
   });
+  float* sum = gradients[0].get();
+  for (int64_t block = 1; block < blocks; ++block)
+    for (int64_t at = 0; at < sizes.panels() * sizes.features() * kPanel; ++at)
+      sum[at] += gradients[block].get()[at];
   for (int64_t row = 0; row < sizes.first_unit() + sizes.units; ++row)
     for (int gate = 0; gate < 4; ++gate)
       for (int64_t unit = 0; unit < sizes.units; ++unit, ++d_weights) {
         const int64_t panel = unit / kLanes, lane = gate * kLanes + unit % kLanes;
-        *d_weights = 0.0f;
-        for (const Scratch& gradient : gradients)
-          *d_weights += gradient.get()[(panel * sizes.features() + row) * kPanel + lane];
+        *d_weights = sum[(panel * sizes.features() + row) * kPanel + lane];
       }
 }
 

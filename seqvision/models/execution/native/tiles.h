@@ -57,15 +57,14 @@ struct ProductTile {
 
   template <int kCount>
   void Run(int64_t first) const {
+    // Summed up from 0: one long sum of all steps would lose digits.
     Vector sums[kCount][4] = {};
-    float* to = target.values + first * target.stride;
-    if (target.adds) {
-      for (int row = 0; row < kCount; ++row)
-        for (int j = 0; j < 4; ++j) sums[row][j] = At(to + row * target.stride + j * kLanes);
-    }
     Multiply<Numbers, kCount>(rows, first, panel, depth, sums);
     for (int row = 0; row < kCount; ++row)
-      for (int j = 0; j < 4; ++j) At(to + row * target.stride + j * kLanes) = sums[row][j];
+      for (int j = 0; j < 4; ++j) {
+        Part& to = At(target.values + (first + row) * target.stride + j * kLanes);
+        to = target.adds ? to + sums[row][j] : sums[row][j];
+      }
   }
 };
 

@@ -7,10 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 
 namespace seqvision {
 
-// A tile's sums, one word of each of its rows and one vector fill the registers.
+// A tile's sums, a word of each of its rows and a vector fit the registers of AVX-512 and AVX.
 #if defined(__AVX512F__)
 constexpr int kLanes = 16, kRows = 6;
 #elif defined(__AVX__)
@@ -56,6 +57,7 @@ template <typename T = float>
 Memory<T> Zeros(int64_t size) {
   const size_t bytes = (std::max<int64_t>(size, 1) * 4 + 63) / 64 * 64;
   Memory<T> memory(static_cast<T*>(std::aligned_alloc(64, bytes)));
+  if (!memory) throw std::bad_alloc();
   std::memset(memory.get(), 0, bytes);
   return memory;
 }
