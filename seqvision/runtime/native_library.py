@@ -91,7 +91,9 @@ def _compile(source: Path, library: Path) -> None:
         if is_primary():
             print(f"compiling {source.name} with {command[0]}, once", file=sys.stderr, flush=True)
         made = Path(folder) / library.name
-        command += [*_FLAGS, f"-I{jax.ffi.include_dir()}", str(source), "-o", str(made)]
+        name, *arguments = command
+        include = f"-I{jax.ffi.include_dir()}"
+        command = [name, *_FLAGS, *arguments, include, str(source), "-o", str(made)]
         # In a process group of its own: Ctrl-C is for the run, which then ends as it always does.
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False, process_group=0
