@@ -1,8 +1,8 @@
 """Measured times of a training step by `scan`, `fused` and `native`: the table behind `auto`.
 
-Measured by `python -m benchmarks.lstm --cases=executions` in float32 and bfloat16 (B = 128, T = 28,
-D = 28; medians of 6 rounds) on 2 cores of an AMD EPYC with AVX-512; raw numbers, versions and
-spread are in benchmarks/results/executions-*.
+Measured by `python -m benchmarks.speed.lstm --cases=executions` in float32 and bfloat16 (B = 128,
+T = 28, D = 28; medians of 6 rounds) on 2 cores of an AMD EPYC with AVX-512; raw numbers, versions
+and spread are in benchmarks/results/executions-*.
 """
 
 import math
@@ -33,26 +33,26 @@ class StepTimes(NamedTuple):
 
 
 ON_CPU = (
-    StepTimes((0, 9), "gru", "bfloat16", 32, 3.69, 2.16),
-    StepTimes((0, 9), "gru", "bfloat16", 64, 6.6, 5.0),
-    StepTimes((0, 9), "gru", "bfloat16", 128, 12.8, 9.65),
-    StepTimes((0, 9), "gru", "bfloat16", 256, 39.1, 24.8),
-    StepTimes((0, 9), "gru", "bfloat16", 512, 159.0, 72.7),
-    StepTimes((0, 9), "gru", "float32", 32, 2.23, 2.47),
-    StepTimes((0, 9), "gru", "float32", 64, 4.03, 4.14),
-    StepTimes((0, 9), "gru", "float32", 128, 10.7, 11.4),
-    StepTimes((0, 9), "gru", "float32", 256, 31.6, 31.7),
-    StepTimes((0, 9), "gru", "float32", 512, 135.0, 114.0),
-    StepTimes((0, 9), "lstm", "bfloat16", 32, 4.23, 2.4),
-    StepTimes((0, 9), "lstm", "bfloat16", 64, 6.55, 5.42),
-    StepTimes((0, 9), "lstm", "bfloat16", 128, 19.5, 11.9),
-    StepTimes((0, 9), "lstm", "bfloat16", 256, 59.6, 31.5),
-    StepTimes((0, 9), "lstm", "bfloat16", 512, 221.0, 116.0),
-    StepTimes((0, 9), "lstm", "float32", 32, 2.16, 2.52, 1.72),
-    StepTimes((0, 9), "lstm", "float32", 64, 5.35, 5.86, 3.26),
-    StepTimes((0, 9), "lstm", "float32", 128, 14.1, 13.8, 10.6),
-    StepTimes((0, 9), "lstm", "float32", 256, 46.1, 42.1, 36.2),
-    StepTimes((0, 9), "lstm", "float32", 512, 189.0, 158.0, 141.0),
+    StepTimes((0, 9), "gru", "bfloat16", 32, 3.32, 2.0),
+    StepTimes((0, 9), "gru", "bfloat16", 64, 4.98, 3.86),
+    StepTimes((0, 9), "gru", "bfloat16", 128, 12.3, 8.92),
+    StepTimes((0, 9), "gru", "bfloat16", 256, 38.3, 23.8),
+    StepTimes((0, 9), "gru", "bfloat16", 512, 161.0, 71.0),
+    StepTimes((0, 9), "gru", "float32", 32, 2.04, 2.25),
+    StepTimes((0, 9), "gru", "float32", 64, 3.81, 4.18),
+    StepTimes((0, 9), "gru", "float32", 128, 10.0, 10.3),
+    StepTimes((0, 9), "gru", "float32", 256, 30.5, 30.7),
+    StepTimes((0, 9), "gru", "float32", 512, 137.0, 119.0),
+    StepTimes((0, 9), "lstm", "bfloat16", 32, 3.74, 2.37, 1.37),
+    StepTimes((0, 9), "lstm", "bfloat16", 64, 6.19, 4.87, 2.22),
+    StepTimes((0, 9), "lstm", "bfloat16", 128, 18.6, 12.2, 6.3),
+    StepTimes((0, 9), "lstm", "bfloat16", 256, 55.6, 29.8, 19.8),
+    StepTimes((0, 9), "lstm", "bfloat16", 512, 216.0, 105.0, 74.9),
+    StepTimes((0, 9), "lstm", "float32", 32, 2.09, 2.36, 1.68),
+    StepTimes((0, 9), "lstm", "float32", 64, 5.19, 5.87, 3.8),
+    StepTimes((0, 9), "lstm", "float32", 128, 13.9, 13.3, 10.5),
+    StepTimes((0, 9), "lstm", "float32", 256, 43.0, 41.4, 34.6),
+    StepTimes((0, 9), "lstm", "float32", 512, 206.0, 167.0, 140.0),
     StepTimes((0, 12), "gru", "bfloat16", 32, 2.44, 2.1),
     StepTimes((0, 12), "gru", "bfloat16", 64, 5.21, 3.42),
     StepTimes((0, 12), "gru", "bfloat16", 128, 10.3, 8.22),
