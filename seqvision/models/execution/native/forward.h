@@ -35,7 +35,8 @@ struct StepTile {
   const Word* panel;
   int64_t depth, padded;
   const float *cells, *candidate_mask;
-  float *new_hidden, *new_cells, *gates;
+  float *new_hidden, *new_cells;
+  float* gates;  // Or null.
 
   template <int kCount>
   void Run(int64_t first) const {
@@ -50,6 +51,7 @@ struct StepTile {
       const Vector c = f * At(cells + at) + i * written;
       At(new_cells + at) = c;
       At(new_hidden + at) = o * Tanh(c);
+      if (!gates) continue;
       float* kept = gates + 4 * at;
       At(kept) = i;
       At(kept + kLanes) = f;
@@ -88,8 +90,7 @@ class ForwardBlock {
     } else {
       own_features_ = Zeros<Word>(rows * depth_);
       own_cells_ = Zeros(2 * rows * padded);
-      own_gates_ = Zeros(rows * 4 * padded);
-      features_ = own_features_.get(), cells_ = own_cells_.get(), gates_ = own_gates_.get();
+      features_ = own_features_.get(), cells_ = own_cells_.get(), gates_ = nullptr;
     }
     if (call.candidate_mask) {
       mask_ = Zeros(rows * padded);
@@ -140,7 +141,7 @@ class ForwardBlock {
                                  mask_ ? mask_.get() + unit : nullptr,
                                  new_hidden_.get() + unit,
                                  Cells(step + 1) + unit,
-                                 gates_ + 4 * ((call_.keeps ? step : 0) * rows_ * padded + unit)};
+                                 gates_ ? gates_ + 4 * (step * rows_ * padded + unit) : nullptr};
     RunTiles<kRows>(0, rows_, tile);
   }
 
@@ -163,7 +164,7 @@ class ForwardBlock {
   const Sizes& sizes_;
   const int64_t first_, rows_, depth_;
   Memory<Word> own_features_;
-  Scratch own_cells_, own_gates_, mask_, hidden_, new_hidden_;
+  Scratch own_cells_, mask_, hidden_, new_hidden_;
   Word* features_;
   float *cells_, *gates_;
 };
