@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import jax
+import jaxlib
 
 from seqvision.config.user_path import user_cache
 from seqvision.runtime.compilation_cache import processor
@@ -45,7 +46,7 @@ def load_library(source: Path) -> ctypes.CDLL:
     """
     sources = sorted(path for path in source.parent.iterdir() if path.suffix in (".cc", ".h"))
     texts = [path.read_bytes() for path in sources]
-    kind = " ".join((*_FLAGS, processor(), jax.lib.__version__))
+    kind = " ".join((*_FLAGS, processor(), jaxlib.__version__))
     key = hashlib.sha256(b"\0".join([*texts, kind.encode()])).hexdigest()[:16]
     try:
         library = _folder() / f"{source.stem}-{key}.so"
