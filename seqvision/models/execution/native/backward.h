@@ -111,16 +111,16 @@ class BackwardBlock {
     for (int64_t unit = 0; unit < padded; unit += kLanes, gates += kPanel, words += PanelStride()) {
       Vector d_z[4] = {};
       if (Reads(row, step)) {
-        const Vector i = At(gates), f = At(gates + kLanes);
-        const Vector g = At(gates + 2 * kLanes), o = At(gates + 3 * kLanes);
-        const Vector tanh_c = Tanh(At(new_cells + unit)), d_hidden = At(d_h + unit);
-        const Vector d_cell = At(d_c + unit) + d_hidden * o * (1.0f - tanh_c * tanh_c);
-        const Vector d_written = mask_ ? d_cell * At(mask_.get() + row * padded + unit) : d_cell;
+        const Vector i = Load(gates), f = Load(gates + kLanes);
+        const Vector g = Load(gates + 2 * kLanes), o = Load(gates + 3 * kLanes);
+        const Vector tanh_c = Tanh(Load(new_cells + unit)), d_hidden = Load(d_h + unit);
+        const Vector d_cell = Load(d_c + unit) + d_hidden * o * (1.0f - tanh_c * tanh_c);
+        const Vector d_written = mask_ ? d_cell * Load(mask_.get() + row * padded + unit) : d_cell;
         d_z[0] = d_written * g * i * (1.0f - i);
-        d_z[1] = d_cell * At(cells + unit) * f * (1.0f - f);
+        d_z[1] = d_cell * Load(cells + unit) * f * (1.0f - f);
         d_z[2] = d_written * i * (1.0f - g * g);
         d_z[3] = d_hidden * tanh_c * o * (1.0f - o);
-        At(d_c + unit) = d_cell * f;
+        Write(d_cell * f, d_c + unit);
       }
       // Padded units may be NaN, where an input is infinite.
       for (int64_t lane = sizes_.units - unit; lane < kLanes; ++lane)

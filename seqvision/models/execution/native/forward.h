@@ -47,16 +47,16 @@ struct StepTile {
       // The weights of i, f and o are halved: sigmoid(z) = (1 + tanh(z / 2)) / 2.
       const Vector i = 0.5f * Tanh(sums[row][0]) + 0.5f, f = 0.5f * Tanh(sums[row][1]) + 0.5f;
       const Vector g = Tanh(sums[row][2]), o = 0.5f * Tanh(sums[row][3]) + 0.5f;
-      const Vector written = candidate_mask ? g * At(candidate_mask + at) : g;
-      const Vector c = f * At(cells + at) + i * written;
-      At(new_cells + at) = c;
-      At(new_hidden + at) = o * Tanh(c);
+      const Vector written = candidate_mask ? g * Load(candidate_mask + at) : g;
+      const Vector c = f * Load(cells + at) + i * written;
+      Write(c, new_cells + at);
+      Write(o * Tanh(c), new_hidden + at);
       if (!gates) continue;
       float* kept = gates + 4 * at;
-      At(kept) = i;
-      At(kept + kLanes) = f;
-      At(kept + 2 * kLanes) = g;
-      At(kept + 3 * kLanes) = o;
+      Write(i, kept);
+      Write(f, kept + kLanes);
+      Write(g, kept + 2 * kLanes);
+      Write(o, kept + 3 * kLanes);
     }
   }
 };
@@ -128,7 +128,7 @@ class ForwardBlock {
     Numbers::Store(1.0f, features, sizes_.inputs);
     const float* hidden = hidden_.get() + row * sizes_.padded();
     for (int64_t unit = 0; unit < sizes_.padded(); unit += kLanes)
-      Numbers::Store(At(hidden + unit), features, sizes_.first_unit() + unit);
+      Numbers::Store(Load(hidden + unit), features, sizes_.first_unit() + unit);
   }
 
   void Step(int64_t step, int64_t panel) const {

@@ -25,13 +25,13 @@ struct Float32 {
   static Vector MultiplyAdd(Word row, const Word* columns, Vector sum) {
     float factor;
     std::memcpy(&factor, &row, sizeof(factor));
-    return sum + factor * At(reinterpret_cast<const float*>(columns));
+    return sum + factor * Load(reinterpret_cast<const float*>(columns));
   }
   static void Store(float value, Word* words, int64_t index) {
     std::memcpy(words + index, &value, sizeof(value));
   }
   static void Store(Vector values, Word* words, int64_t index) {
-    At(reinterpret_cast<float*>(words) + index) = values;
+    Write(values, reinterpret_cast<float*>(words) + index);
   }
 };
 

@@ -62,8 +62,8 @@ struct ProductTile {
     Multiply<Numbers, kCount>(rows, first, panel, depth, sums);
     for (int row = 0; row < kCount; ++row)
       for (int j = 0; j < 4; ++j) {
-        Part& to = At(target.values + (first + row) * target.stride + j * kLanes);
-        to = target.adds ? to + sums[row][j] : sums[row][j];
+        float* to = target.values + (first + row) * target.stride + j * kLanes;
+        Write(target.adds ? Load(to) + sums[row][j] : sums[row][j], to);
       }
   }
 };

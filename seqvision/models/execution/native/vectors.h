@@ -21,11 +21,14 @@ constexpr int kLanes = 4, kRows = 6;
 #endif
 constexpr int kPanel = 4 * kLanes;
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
-// One that lies among other floats.
-typedef Vector Part __attribute__((aligned(4), may_alias));
 
-inline Part& At(float* values) { return *reinterpret_cast<Part*>(values); }
-inline const Part& At(const float* values) { return *reinterpret_cast<const Part*>(values); }
+// Vectors that lie among other floats, at any of them.
+inline Vector Load(const float* from) {
+  Vector vector;
+  std::memcpy(&vector, from, sizeof(vector));
+  return vector;
+}
+inline void Write(const Vector& vector, float* to) { std::memcpy(to, &vector, sizeof(vector)); }
 
 // The rational function of Eigen and XLA; its error is a few units in the last place.
 inline Vector Tanh(Vector x) {
