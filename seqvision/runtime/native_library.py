@@ -18,7 +18,7 @@ from seqvision.config.user_path import user_cache
 from seqvision.runtime.compilation_cache import processor
 from seqvision.runtime.processes import is_primary
 
-_COMPILERS = ("c++", "g++", "clang++")
+_COMPILERS = ("c++", "g++")
 # No -ffast-math: it would hide a NaN from the check that the loss is finite.
 _FLAGS = (
     *("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math"),
