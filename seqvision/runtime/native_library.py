@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from seqvision.runtime.compilation_cache import processor
 from seqvision.runtime.processes import is_primary
 
 _COMPILERS = ("c++", "g++")
+_MOST_SECONDS = 300
 # No -ffast-math: it would hide a NaN from the check that the loss is finite.
 _FLAGS = (
     *("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math"),
@@ -35,7 +37,8 @@ def load_library(source: Path) -> ctypes.CDLL:
     """Loads what `source` compiles to; says so on stderr where it has to be compiled first.
 
     The library lies in the folder `native` of JAX's compilation cache (or of the user's cache
-    folder), under a name that changes with the sources, the processor and jaxlib.
+    folder). Its name changes with the sources, the processor, jaxlib and `CXX`, and ends in its
+    checksum: a damaged one is compiled again.
 
     Args:
       source: a `.cc` file, in a folder of its own with the headers it includes; it may include
@@ -46,15 +49,16 @@ def load_library(source: Path) -> ctypes.CDLL:
     """
     sources = sorted(path for path in source.parent.iterdir() if path.suffix in (".cc", ".h"))
     texts = [path.read_bytes() for path in sources]
-    kind = " ".join((*_FLAGS, processor(), jaxlib.__version__))
-    key = hashlib.sha256(b"\0".join([*texts, kind.encode()])).hexdigest()[:16]
+    kind = " ".join((*_FLAGS, processor(), jaxlib.__version__, os.environ.get("CXX", "")))
+    name = f"{source.stem}-{_digest(b'|'.join([*texts, kind.encode()]))}"
     try:
-        library = _folder() / f"{source.stem}-{key}.so"
-        if not library.exists():
-            _compile(source, library)
+        folder = _folder()
+        library = _intact(folder, name) or _compile(source, folder, name)
+        return ctypes.CDLL(str(library))
     except OSError as error:
-        raise NoLibraryError(f"{error.filename}: {error.strerror}") from error
-    return _loaded(library)
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        advice = "JAX_COMPILATION_CACHE_DIR names another folder"
+        raise NoLibraryError(f"{where}; {advice}") from error
 
 
 def compiler() -> list[str]:
@@ -74,33 +78,49 @@ def _folder() -> Path:
     return folder / "native"
 
 
-def _loaded(library: Path) -> ctypes.CDLL:
-    try:
-        return ctypes.CDLL(str(library))
-    except OSError as error:
-        raise NoLibraryError(f"{error}; delete that file to compile it again") from error
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _compile(source: Path, library: Path) -> None:
+def _intact(folder: Path, name: str) -> Path | None:
+    """The library of that name. One that was cut short would end the process when it is loaded."""
+    for path in folder.glob(f"{name}-*.so"):
+        if path.stem.removeprefix(f"{name}-") == _digest(path.read_bytes()):
+            return path
+    return None
+
+
+def _compile(source: Path, cache: Path, name: str) -> Path:
     """Writes the library whole or not at all."""
     command = compiler()
     if not command:
-        names = os.environ.get("CXX") or ", ".join(_COMPILERS)
-        raise NoLibraryError(f"no C++ compiler is on the PATH ({names})")
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".") as folder:
+        if os.environ.get("CXX"):
+            raise NoLibraryError(f"CXX names {os.environ['CXX']}, which is not on the PATH")
+        raise NoLibraryError(f"no C++ compiler is on the PATH ({', '.join(_COMPILERS)})")
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".") as folder:
         if is_primary():
             print(f"compiling {source.name} with {command[0]}, once", file=sys.stderr, flush=True)
-        made = Path(folder) / library.name
-        name, *arguments = command
+        made = Path(folder) / f"{name}.so"
+        program, *arguments = command
         include = f"-I{jax.ffi.include_dir()}"
-        command = [name, *_FLAGS, *arguments, include, str(source), "-o", str(made)]
-        # In a process group of its own: Ctrl-C is for the run, which then ends as it always does.
+        _run([program, *_FLAGS, *arguments, include, str(source), "-o", str(made)], source.name)
+        if not made.exists():
+            raise NoLibraryError(f"{program} wrote no library")
+        return made.rename(cache / f"{name}-{_digest(made.read_bytes())}.so")
+
+
+def _run(command: list[str], source: str) -> None:
+    try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False, process_group=0
+            command, capture_output=True, text=True, errors="replace", timeout=_MOST_SECONDS
         )
-        if done.returncode:
-            reasons = [line for line in done.stderr.splitlines() if "error" in line]
-            reason = reasons[0].strip() if reasons else f"exit code {done.returncode}"
-            raise NoLibraryError(f"{command[0]} cannot compile {source.name}: {reason}")
-        made.replace(library)
+    except subprocess.TimeoutExpired as error:
+        raise NoLibraryError(f"{command[0]} took more than {_MOST_SECONDS} s") from error
+    if done.returncode == -signal.SIGINT:  # Ctrl-C reaches both; nothing is to be saved yet.
+        raise KeyboardInterrupt
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line] or lines[-1:]
+        reason = errors[0] if errors else f"exit code {done.returncode}"
+        raise NoLibraryError(f"{command[0]} cannot compile {source}: {reason}")

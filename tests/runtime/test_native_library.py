@@ -36,12 +36,12 @@ def test_it_is_compiled_once(
     assert load(source).answer() == 42
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith("compiling answer.cc with ")
-    monkeypatch.setenv("CXX", "no-such-compiler")
     assert load(source).answer() == 42
     assert capsys.readouterr() == ("", "")
     # Another text is another library.
     source.write_text('extern "C" int answer() { return 43; }\n')
-    with pytest.raises(NoLibraryError, match=r"no C\+\+ compiler is on the PATH \(no-such-compil"):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(NoLibraryError, match="CXX names no-such-compiler, which is not on the PA"):
         load(source)
     # What an editor leaves beside it is no part of it.
     (source.parent / ".answer.cc.swp").write_bytes(b"\xff")
@@ -75,17 +75,40 @@ def test_no_place_for_the_library(
         load(source)
 
 
-def test_a_damaged_library(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_library_that_was_cut_short_is_compiled_again(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    source.write_text(f'extern "C" int answer() {{ return {size + 1}; }}\n')
+    (tmp_path / "cache" / "native").mkdir(parents=True)
+    assert native_library._compile(source, tmp_path / "cache" / "native", "other").exists()
     load(source)
-    source.write_text('extern "C" int answer() { return 44; }\n')
-    load(source)
-    (library,) = [
-        path
-        for path in (tmp_path / "cache" / "native").iterdir()
-        if ctypes.CDLL(str(path)).answer() == 44
-    ]
-    copy = tmp_path / "cut" / library.name
-    copy.parent.mkdir()
-    copy.write_bytes(library.read_bytes()[:100])
-    with pytest.raises(NoLibraryError, match="delete that file to compile it again"):
-        native_library._loaded(copy)
+    for library in (tmp_path / "cache" / "native").iterdir():
+        library.unlink()  # The one that is loaded stays as it was.
+        library.write_bytes(b"\x7fELF" + bytes(size))
+    capsys.readouterr()
+    assert load(source).answer() == size + 1
+    assert "compiling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo boom >&2; exit 1", "cannot compile answer.cc: boom"),
+        ("exit 3", "exit code 3"),
+        ("exit 0", "wrote no library"),
+    ],
+)
+def test_compilers_that_fail(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"#!/bin/sh\n{script}\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    with pytest.raises(NoLibraryError, match=reason):
+        load(source)
+    assert list((tmp_path / "cache" / "native").iterdir()) == []
+    compiler.write_text("#!/bin/sh\nkill -INT $$\n")
+    with pytest.raises(KeyboardInterrupt):
+        load(source)

@@ -118,18 +118,20 @@ class Compiled(NamedTuple):
 @functools.cache
 def why_not(dtype: str = "float32") -> str:
     """The reason that this machine has no compiled functions for products in `dtype`, or ""."""
-    try:
-        compiled = _compiled()
-    except NoLibraryError as error:
-        return str(error)
+    compiled = _compiled()
+    if isinstance(compiled, NoLibraryError):
+        return str(compiled)
     if dtype == "bfloat16" and not compiled.has_bfloat16:
         return "this processor does not multiply bfloat16"
     return ""
 
 
 @functools.cache
-def _compiled() -> Compiled:
-    library = load_library(_SOURCE)
+def _compiled() -> Compiled | NoLibraryError:
+    try:
+        library = load_library(_SOURCE)
+    except NoLibraryError as error:
+        return error
     for name in (_FORWARD, _BACKWARD):
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
     return Compiled(library.seqvision_lanes(), bool(library.seqvision_has_bfloat16()))
@@ -156,7 +158,10 @@ def _call_forward(
 ) -> Any:
     batch_size, num_steps, input_size = inputs.shape
     hidden_size = c.shape[1]
-    lanes = _compiled().lanes
+    compiled = _compiled()
+    if isinstance(compiled, NoLibraryError):
+        raise compiled
+    lanes = compiled.lanes
     padded = -(-hidden_size // lanes) * lanes
     # Of every step: what meets the weights (of bfloat16, two in a float), the cells, the gates.
     features = input_size + 1 + padded
