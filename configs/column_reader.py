@@ -67,6 +67,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
     if "quick" in names:
         config.duration = "1400 steps"
         config.evaluate_every = config.checkpoint.every = "700 steps"
+        config.model.hidden_size = 96
         # Steps so large learn more in few of them, and no more in many.
         config.optimizer.learning_rate = 8e-3
         config.optimizer.beta2 = 0.95

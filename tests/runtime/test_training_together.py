@@ -1,6 +1,7 @@
 """Several processes that train and evaluate as one, and lose each other."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -19,6 +20,8 @@ from seqvision.train import train_and_evaluate
 from tests.conftest import as_arguments
 from tests.runtime.launching import Ends, codes, free_address, run_all
 from tests.same_run import arrays, assert_same_run, rows
+
+_FRACTION = re.compile(r"\d+\.\d+(?:e-\d+)?|\de-\d+")
 
 
 def together(
@@ -141,8 +144,12 @@ def test_evaluation_counts_each_example_once(
         text.replace(str(output), "") for text, output in zip(printed, outputs, strict=True)
     )
     assert one == both
-    assert outputs[0].read_text() == outputs[1].read_text()
-    assert len(outputs[0].read_text().splitlines()) > 60
+    # Several processes do not run the compiled LSTM, so probabilities differ in the last digit.
+    rows = [output.read_text() for output in outputs]
+    probabilities = [list(map(float, _FRACTION.findall(text))) for text in rows]
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=2e-6)
+    assert len({_FRACTION.sub("", text) for text in rows}) == 1
+    assert len(rows[0].splitlines()) > 60
 
 
 def test_processes_that_evaluate_compare_their_flags(
