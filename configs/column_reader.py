@@ -10,7 +10,7 @@ Lines of 1 to 20 symbols, spaces included, are made of MNIST digits as they are 
 lines are shorter; for `clean` and `natural` they are of both in turn. Seed 0 on both cores of a
 2-core AMD EPYC (jax 0.9.2, Python 3.11.7), 10,000 lines of the test digits: the whole command took
 6:49 min, character error rate 0.60 % on `clean` lines and 0.91 % on `natural` ones. Beside other
-work: `quick` 5:33 min, 1.00 %; `hard` 8:04 min, 2.58 %; `bidirectional` 11:24 min, 0.48 and 0.78 %.
+work: `quick` 2:27 min, 1.19 %; `hard` 8:04 min, 2.58 %; `bidirectional` 11:24 min, 0.48 and 0.78 %.
 """
 
 from ml_collections import ConfigDict
