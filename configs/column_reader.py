@@ -59,7 +59,7 @@ def get_config(variant: str = "clean") -> ConfigDict:
     config.ema_decay = 0.999
     if "bidirectional" in names:
         # A second layer, since what the first knows of a symbol from its left and from its right is
-        # in different columns. As many steps as 20 minutes on 2 cores hold.
+        # in different columns.
         config.model.bidirectional = True
         config.model.num_layers = 2
         config.model.hidden_size = 64

@@ -46,7 +46,7 @@ def _count(jaxpr: core.Jaxpr) -> int:
                 total += parameters["mesh"].size * _count(parameters["jaxpr"])
             case "cond":
                 total += max(_count(branch.jaxpr) for branch in parameters["branches"])
-            case "ffi_call":
+            case "ffi_call" if "_lstm_" in parameters["target_name"]:
                 total += _count_native(parameters, shapes)
             case _:
                 total += sum(map(_count, _inner(parameters)))
@@ -55,7 +55,7 @@ def _count(jaxpr: core.Jaxpr) -> int:
 
 def _count_native(parameters: dict[str, Any], shapes: list[tuple[int, ...]]) -> int:
     """Of the compiled LSTM, see `models.execution.native_lstm`: its products with the weights."""
-    steps = dict(parameters["attributes"]).get("steps", 0)
+    steps = dict(parameters["attributes"])["steps"]
     # The weights come first; then the inputs, or last the gradient of the hidden state.
     is_forward = parameters["target_name"].endswith("lstm_forward")
     (features, gates), batch = shapes[0], shapes[1 if is_forward else -1][0]

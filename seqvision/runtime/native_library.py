@@ -64,7 +64,11 @@ def load_library(source: Path) -> ctypes.CDLL:
 def compiler() -> list[str]:
     """The C++ compiler and its arguments: `CXX`, or one of the usual ones; [] if it is missing."""
     commands = [os.environ["CXX"]] if os.environ.get("CXX") else _COMPILERS
-    for name, *arguments in filter(None, map(shlex.split, commands)):
+    try:
+        words = [shlex.split(command) for command in commands]
+    except ValueError:  # A quotation mark without its partner.
+        return []
+    for name, *arguments in filter(None, words):
         if path := shutil.which(name):
             return [path, *arguments]
     return []

@@ -125,7 +125,7 @@ class Rounded(float):
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, float) and abs(self - other) < 1e-4
+        return isinstance(other, float) and abs(self - other) < 1e-5
 
 
 def plain(events: list[Event]) -> list[tuple[Any, ...]]:

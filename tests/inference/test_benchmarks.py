@@ -13,6 +13,7 @@ from benchmarks.checks import live_equals_offline
 from benchmarks.speed import live, streaming
 from seqvision.errors import UserError
 from seqvision.inference.stream_network import StreamNetwork
+from seqvision.models.execution import choose
 from seqvision.runs.saved_run import load_run
 from tests.inference.lines import HEIGHT
 
@@ -48,6 +49,8 @@ def shifted(read: Any) -> Any:
 
 def test_benchmarks(line_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.options.RESULTS", tmp_path)
+    # The compiled LSTM reads a line with the same bits however it comes: nothing would differ.
+    monkeypatch.setattr(choose, "has_vectors", lambda name: False)
     run = f"--workdir={line_run}"
     installed = importlib.util.find_spec("onnxruntime") is not None
     for streams, engine in ((1, "numpy"), (20, "jax"), *[(2, "onnxruntime")] * installed):
@@ -55,7 +58,7 @@ def test_benchmarks(line_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert live_equals_offline.main(check) == 0
         equal = json.loads((tmp_path / "equal.json").read_text())
         assert (equal["lines"], equal["streams"]) == (1, streams)
-        assert equal["largest_difference_of_logits"] < 1e-5
+        assert 0 < equal["largest_difference_of_logits"] < 1e-5
         with monkeypatch.context() as patch:
             for kind in StreamNetwork.__subclasses__():
                 patch.setattr(kind, "read", shifted(kind.read))
