@@ -1,5 +1,6 @@
 """Transfer of arrays between the hosts' memory and the devices of all processes."""
 
+import math
 from typing import Any
 
 import jax
@@ -40,12 +41,18 @@ def shareable(array: np.ndarray) -> np.ndarray:
     """
     if array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0:
         return array
-    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    placed = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    placed = shareable_memory(array.shape, array.dtype)
     placed[...] = array
     placed.flags.writeable = False
     return placed
+
+
+def shareable_memory(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array to be filled, at an address as `shareable` needs it."""
+    num_bytes = math.prod(shape) * dtype.itemsize
+    memory = np.empty(num_bytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + num_bytes].view(dtype).reshape(shape)
 
 
 def to_host(tree: Any) -> Any:

@@ -309,11 +309,35 @@ def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.splits["test"].labels, few.splits["test"].labels)
     assert again.class_names == few.class_names
     assert list(tmp_path.iterdir()) == [path]
+    for split in again.splits.values():
+        for array in split.arrays.values():
+            assert array.ctypes.data % 64 == 0 and not array.flags.writeable
     content = path.read_bytes()
     for damaged in (content[:-200], content[:20_000] + b"\xff" + content[20_001:], b""):
         path.write_bytes(damaged)
         with pytest.raises(DamagedCacheError):
             read_cache(path)
+
+
+def test_no_flipped_byte_of_a_cache_changes_what_is_read(mnist: Dataset, tmp_path: Path) -> None:
+    few = smaller(mnist, 3, 2)
+    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
+    path = tmp_path / "few.npz"
+    write_cache(path, dataclasses.replace(few, fingerprints=fingerprints))
+    content, found = path.read_bytes(), 0
+    for position in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            again = read_cache(path)
+        except DamagedCacheError:
+            found += 1
+        else:
+            for name, split in again.splits.items():
+                for kind, array in split.arrays.items():
+                    np.testing.assert_array_equal(array, few.splits[name].arrays[kind])
+    assert found > 600
 
 
 def test_a_damaged_cache_is_said_and_read_anew(load: Loader, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from seqvision.config.user_path import expanded, user_cache
 from seqvision.data.dataset import ArraySplit, Dataset
+from seqvision.data.sources.npz_memory_map import read_member
 from seqvision.errors import UserError
 from seqvision.runtime.atomic_write import write_atomically
 from seqvision.runtime.regular_file import open_regular
@@ -57,8 +58,11 @@ def read_cache(path: Path) -> Dataset:
         with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays["meta"]))
             splits = {
-                name: ArraySplit(arrays[f"{name}_images"], arrays[f"{name}_labels"])
-                for name in ("train", "test")
+                split: ArraySplit(
+                    read_member(file, arrays.zip, f"{split}_images"),
+                    read_member(file, arrays.zip, f"{split}_labels"),
+                )
+                for split in ("train", "test")
             }
     except (FileNotFoundError, PermissionError, MemoryError):
         raise

@@ -1,5 +1,6 @@
-"""Arrays of a `.npz` file that stay on the disk: memory maps of what `np.savez` wrote."""
+"""Arrays of a `.npz` file as they lie on the disk: mapped, or read straight to their places."""
 
+import io
 import math
 import struct
 import zipfile
@@ -10,8 +11,9 @@ import numpy as np
 
 from seqvision.data.files.paths import shown
 from seqvision.errors import UserError
+from seqvision.runtime.transfer import shareable_memory
 
-_LOCAL_HEADER = struct.Struct("<4s22xHH")  # Signature, length of the name, of the extra field.
+_LOCAL_HEADER = struct.Struct("<26xHH")  # Length of the name, of the extra field.
 _SIGNATURE = b"PK\x03\x04"
 _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -74,21 +76,49 @@ def map_member(path: Path, key: str, member: Member, or_raise: str) -> np.ndarra
             f"{f', or raise {or_raise}' if or_raise else ''}"
         )
     with path.open("rb") as file:
-        file.seek(member.info.header_offset)
-        header = file.read(_LOCAL_HEADER.size)
-    signature, name_size, extra_size = _LOCAL_HEADER.unpack(header)
-    if signature != _SIGNATURE:
-        raise ValueError(f"no member where '{key}' should begin")
-    start = member.info.header_offset + _LOCAL_HEADER.size + name_size + extra_size
+        start = _start_of_values(file, key, member)
     mapped = np.memmap(
         path,
         member.dtype,
         "r",
-        start + member.header_size,
+        start,
         member.shape,
         "F" if member.in_fortran_order else "C",
     )
     return mapped.view(np.ndarray)  # Views of a memmap are slow to make.
+
+
+def read_member(file: io.BufferedReader, archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    """Reads an array of an `archive` of `np.savez` for good, see `runtime.transfer.shareable`.
+
+    Its checksum is not looked at, and its values are copied nowhere on their way.
+
+    Args:
+      file: that of the archive.
+      archive: where nothing is compressed.
+      key: of the array.
+
+    Raises:
+      ValueError: there is no such array, or the file is damaged.
+    """
+    member = find_member(archive, key)
+    if member is None or member.in_fortran_order:
+        raise ValueError(f"no '{key}' as np.savez writes it")
+    array = shareable_memory(member.shape, member.dtype)
+    file.seek(_start_of_values(file, key, member))
+    if file.readinto(array.data.cast("B")) != array.nbytes:
+        raise ValueError(f"'{key}' is cut short")
+    array.flags.writeable = False
+    return array
+
+
+def _start_of_values(file: io.BufferedReader, key: str, member: Member) -> int:
+    file.seek(member.info.header_offset)
+    header = file.read(_LOCAL_HEADER.size)
+    if not header.startswith(_SIGNATURE) or len(header) < _LOCAL_HEADER.size:
+        raise ValueError(f"no member where '{key}' should begin")
+    before_values = sum(_LOCAL_HEADER.unpack(header)) + member.header_size
+    return member.info.header_offset + len(header) + before_values
 
 
 def extremes(array: np.ndarray) -> tuple[float, float]:
