@@ -3,6 +3,7 @@
 Values and gradients in small sizes are held to float64 in `test_execution`.
 """
 
+import functools
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,41 @@ def test_sizes_and_threads(
     given = inputs, lengths, start, weights, {"reverse": reverse, "recurrent_dropout": 0.3}
     scan, native = read("scan", *given), read("native", *given)
     assert_roughly(native, scan, 1e-5)
+
+
+@pytest.mark.parametrize("seeds", [0, 2])
+@pytest.mark.parametrize("derive", [False, True])
+def test_outputs_that_nobody_uses_are_not_written(
+    rng: np.random.Generator, derive: bool, seeds: int
+) -> None:
+    """Not with gradients either, nor with several networks at once; the rest stays the same."""
+    inputs, start = random_array(rng, 7, 5, 3), random_carry(rng, "lstm", 7, 9)
+    layer = Recurrent("lstm", 9, execution="native")
+    keys = jax.random.split(jax.random.key(3), max(seeds, 1))
+    params = jax.vmap(lambda key: layer.init(key, inputs))(keys)
+    if not seeds:
+        params = jax.tree.map(lambda leaf: leaf[0], params)
+
+    def read(with_outputs: bool, params: Any) -> Any:
+        outputs, end = layer.apply(params, inputs, jnp.arange(7) % 6, start)
+        loss = sum(jnp.sum(memory**2) for memory in end)
+        return loss, (end, outputs if with_outputs else ())
+
+    def compiled(with_outputs: bool) -> Any:
+        function: Any = functools.partial(read, with_outputs)
+        function = jax.grad(function, has_aux=True) if derive else function
+        return jax.jit(jax.vmap(function) if seeds else function).lower(params).compile()
+
+    whole, less = compiled(with_outputs=True), compiled(with_outputs=False)
+    values, (end, outputs) = whole(params)
+    assert_roughly(less(params), (values, (end, ())), 0)
+    assert outputs.any()
+    calls = [
+        [line for line in program.as_text().splitlines() if "lstm_forward" in line]
+        for program in (whole, less)
+    ]
+    assert ["f32[7,5,9]" in call for call in calls[0]] == [True]
+    assert ["f32[7,5,9]" in call for call in calls[1]] == [False]
 
 
 @pytest.mark.skipif(not has_vectors("avx512_bf16"), reason="this processor has no bfloat16")

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
+from jax.experimental.custom_dce import custom_dce
 
 from seqvision.models.cells.base import MemoryPair
 from seqvision.runtime.cpu_devices import usable_cores
@@ -61,7 +62,8 @@ def native_lstm(
 ) -> tuple[HiddenSequence, MemoryPair]:
     """Reads sequences as `fused_lstm` does, which explains arguments and results.
 
-    The products of wide inputs are summed in float32, too.
+    The products of wide inputs are summed in float32, too. Under `jit`, outputs that nothing uses
+    are not written.
 
     Raises:
       NoLibraryError: it cannot be compiled here, see `why_not`.
@@ -170,10 +172,21 @@ def _call_forward(
         (num_steps + 1) * batch_size * padded,
         num_steps * batch_size * 4 * padded,
     )
-    shapes = [(batch_size, num_steps, hidden_size), c.shape, h.shape]
-    shapes += [(size if keep else 0,) for size in kept]
-    arguments = weights, inputs, c, h, *given
-    return _call(_FORWARD, shapes, num_steps, options, arguments)
+    carry_and_kept = [c.shape, h.shape, *((size if keep else 0,) for size in kept)]
+
+    @custom_dce
+    def call(*arguments: Array) -> Any:
+        shapes = [(batch_size, num_steps, hidden_size), *carry_and_kept]
+        return _call(_FORWARD, shapes, num_steps, options, arguments)
+
+    @call.def_dce
+    def call_for_used(used: tuple[bool, ...], *arguments: Array) -> Any:
+        if used[0]:
+            return call(*arguments)
+        shapes = [(0,), *carry_and_kept]
+        return None, *_call(_FORWARD, shapes, num_steps, options, arguments)[1:]
+
+    return call(weights, inputs, c, h, *given)
 
 
 def _forward(options: Options, *arguments: Any) -> tuple[Any, Any]:
@@ -226,4 +239,4 @@ def _call(
     """float32 arrays of these shapes; under `vmap`, one network after another."""
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     call = jax.ffi.ffi_call(name, results, vmap_method="sequential")
-    return call(*arguments, steps=num_steps, **options._asdict())
+    return tuple(call(*arguments, steps=num_steps, **options._asdict()))

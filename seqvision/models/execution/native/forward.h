@@ -64,7 +64,7 @@ struct StepTile {
 struct ForwardCall : Call {
   const float *inputs, *cells, *hidden;
   const Word* packed;
-  float *outputs, *final_cells, *final_hidden;
+  float *outputs, *final_cells, *final_hidden;  // The outputs may be null.
   Kept kept;
   bool keeps;
 };
@@ -150,12 +150,13 @@ class ForwardBlock {
     const int64_t at = row * sizes_.padded();
     // Padded units are NaN where an input is infinite; none may enter the next product.
     std::fill(hidden_.get() + at + sizes_.units, hidden_.get() + at + sizes_.padded(), 0.0f);
-    float* output = call_.outputs + call_.at(first_ + row, step) * sizes_.units;
-    if (call_.reads(first_ + row, step)) {
+    const bool reads = call_.reads(first_ + row, step);
+    if (call_.outputs) {
+      float* output = call_.outputs + call_.at(first_ + row, step) * sizes_.units;
       std::copy_n(hidden_.get() + at, sizes_.units, output);
-      return;
+      if (!reads) std::fill_n(output, sizes_.units, 0.0f);
     }
-    std::fill_n(output, sizes_.units, 0.0f);
+    if (reads) return;
     std::copy_n(new_hidden_.get() + at, sizes_.padded(), hidden_.get() + at);
     std::copy_n(Cells(step) + at, sizes_.padded(), Cells(step + 1) + at);
   }

@@ -77,7 +77,7 @@ ffi::Error Forward(Floats weights, Floats inputs, Floats cells, Floats hidden, B
                          cells.typed_data(),
                          hidden.typed_data(),
                          nullptr,
-                         outputs->typed_data(),
+                         DataOrNull(*outputs),
                          final_cells->typed_data(),
                          final_hidden->typed_data(),
                          KeptIn(*kept_features, *kept_cells, *kept_gates),
@@ -165,7 +165,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(seqvision_lstm_forward, Forward,
                                   .Attr<bool>("reverse")
                                   .Attr<int64_t>("blocks")
                                   .Attr<bool>("bfloat16")
-                                  .Ret<Floats>()    // outputs (B, T, H)
+                                  .Ret<Floats>()    // outputs (B, T, H), or (0,)
                                   .Ret<Floats>()    // final cells (B, H)
                                   .Ret<Floats>()    // final hidden (B, H)
                                   .Ret<Floats>()    // kept features, or (0,)
