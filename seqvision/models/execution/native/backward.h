@@ -18,16 +18,19 @@ constexpr int64_t kGradientRows = 256;
 // The recurrent weights, transposed, as panels (wide_panels, panels, Words(kPanel), kPanel).
 template <typename Numbers>
 Memory<Word> PackBackward(const Sizes& sizes, const float* weights) {
-  const int64_t block = Words<Numbers>(kPanel) * kPanel;
+  constexpr int64_t kGateWords = Words<Numbers>(kLanes);
+  const int64_t units = sizes.units, block = 4 * kGateWords * kPanel;
   Memory<Word> packed = Zeros<Word>(sizes.wide_panels() * sizes.panels() * block);
-  weights += sizes.first_unit() * 4 * sizes.units;
-  for (int64_t to = 0; to < sizes.units; ++to)
-    for (int gate = 0; gate < 4; ++gate)
-      for (int64_t unit = 0; unit < sizes.units; ++unit, ++weights) {
-        const int64_t panel = to / kPanel * sizes.panels() + unit / kLanes;
-        const int64_t row = gate * kLanes + unit % kLanes;
-        Numbers::Store(*weights, packed.get() + panel * block,
-                       IndexInColumn<Numbers>(row, to % kPanel, kPanel));
+  weights += sizes.first_unit() * 4 * units;
+  for (int64_t to = 0; to < units; ++to)
+    for (int gate = 0; gate < 4; ++gate, weights += units)
+      for (int64_t panel = 0; panel < sizes.panels(); ++panel) {
+        Word words[kGateWords];
+        const int64_t first = panel * kLanes;
+        Numbers::Store(LoadSome(weights + first, units - first), words, 0);
+        Word* column = packed.get() + (to / kPanel * sizes.panels() + panel) * block + to % kPanel;
+        for (int64_t k = 0; k < kGateWords; ++k)
+          column[(gate * kGateWords + k) * kPanel] = words[k];
       }
   return packed;
 }
@@ -54,13 +57,13 @@ class BackwardBlock {
         features_(call.kept.features + first * sizes_.steps * Words<Numbers>(sizes_.features())),
         cells_(call.kept.cells + first * (sizes_.steps + 1) * sizes_.padded()),
         gates_(call.kept.gates + first * sizes_.steps * 4 * sizes_.padded()),
-        gradient_(Zeros(sizes_.panels() * sizes_.features() * kPanel)),
-        d_z_(Zeros<Word>(sizes_.panels() * PanelStride())),
+        gradient_(Room(sizes_.panels() * sizes_.features() * kPanel)),
+        d_z_(Room<Word>(sizes_.panels() * PanelStride())),
         transposed_d_z_(TransposedMemory<Numbers>(group_ * rows, kPanel)),
         transposed_features_(TransposedMemory<Numbers>(group_ * rows, sizes_.features())),
         d_c_(Padded(call.d_final_cells, sizes_.padded())),
         d_h_(Padded(call.d_final_hidden, sizes_.wide())),
-        d_h_before_(Zeros(rows * sizes_.wide())),
+        d_h_before_(Room(rows * sizes_.wide())),
         mask_(call.candidate_mask ? Padded(call.candidate_mask, sizes_.padded()) : nullptr) {}
 
   // Writes the gradients of the first memory; returns that of the weights as panels (panels,
@@ -139,14 +142,14 @@ class BackwardBlock {
 
   // The gradient of the hidden state before the step.
   void HiddenBack(int64_t step) {
-    const int64_t wide = sizes_.wide();
+    const int64_t wide = sizes_.wide(), panels = sizes_.panels();
+    const Rows d_z{DZ(step), kPanelWords, 1};
     const Word* weights = call_.packed;
-    for (int64_t to = 0; to < wide; to += kPanel)
-      for (int64_t panel = 0; panel < sizes_.panels(); ++panel, weights += kPanelWords * kPanel) {
-        const Rows d_z{DZ(step) + panel * PanelStride(), kPanelWords, 1};
-        const Target target{d_h_before_.get() + to, wide, /*adds=*/panel > 0};
-        RunTiles<kRows>(0, rows_, ProductTile<Numbers>{d_z, weights, kPanelWords, target});
-      }
+    for (int64_t to = 0; to < wide; to += kPanel, weights += panels * kPanelWords * kPanel) {
+      const Target target{d_h_before_.get() + to, wide, /*adds=*/false};
+      const Parts parts{panels, PanelStride()};
+      RunTiles<kRows>(0, rows_, ProductTile<Numbers>{d_z, weights, kPanelWords, target, parts});
+    }
     for (int64_t row = 0; row < rows_; ++row)
       if (!Reads(row, step))
         std::copy_n(d_h_.get() + row * wide, wide, d_h_before_.get() + row * wide);
@@ -163,7 +166,8 @@ class BackwardBlock {
     for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
       const Word* d_z = Transposed<Numbers>(d_z_.get() + panel * PanelStride(), count, kPanel,
                                             transposed_d_z_.get());
-      const Target target{gradient_.get() + panel * width * kPanel, kPanel, /*adds=*/true};
+      const bool adds = step + group_ < sizes_.steps;
+      const Target target{gradient_.get() + panel * width * kPanel, kPanel, adds};
       RunTiles<kRows>(0, width, ProductTile<Numbers>{rows, d_z, Words<Numbers>(count), target});
     }
   }

@@ -15,15 +15,18 @@ namespace seqvision {
 // The weights (inputs + 1 + units, 4 units) as panels (panels, Words(features), kPanel).
 template <typename Numbers>
 Memory<Word> PackForward(const Sizes& sizes, const float* weights) {
-  const int64_t depth = Words<Numbers>(sizes.features());
-  Memory<Word> packed = Zeros<Word>(sizes.panels() * depth * kPanel);
-  for (int64_t row = 0; row < sizes.first_unit() + sizes.units; ++row)
+  constexpr int kInWord = Numbers::kInWord;
+  const int64_t units = sizes.units, depth = Words<Numbers>(sizes.features());
+  Memory<Word> packed = Room<Word>(sizes.panels() * depth * kPanel);
+  for (int64_t k = 0; k < depth; ++k)
     for (int gate = 0; gate < 4; ++gate)
-      for (int64_t unit = 0; unit < sizes.units; ++unit, ++weights) {
-        Word* panel = packed.get() + unit / kLanes * depth * kPanel;
-        const int64_t lane = gate * kLanes + unit % kLanes;
-        Numbers::Store(gate == 2 ? *weights : 0.5f * *weights, panel,
-                       IndexInColumn<Numbers>(row, lane, kPanel));
+      for (int64_t panel = 0; panel < sizes.panels(); ++panel) {
+        Vector rows[kInWord] = {};
+        for (int row = 0; row < kInWord && k * kInWord + row < sizes.first_unit() + units; ++row) {
+          const float* from = weights + (4 * (k * kInWord + row) + gate) * units + panel * kLanes;
+          rows[row] = (gate == 2 ? 1.0f : 0.5f) * LoadSome(from, units - panel * kLanes);
+        }
+        Numbers::StoreRows(rows, packed.get() + (panel * depth + k) * kPanel + gate * kLanes);
       }
   return packed;
 }
@@ -80,7 +83,7 @@ class ForwardBlock {
         rows_(rows),
         depth_(Words<Numbers>(sizes_.features())),
         hidden_(Zeros(rows * sizes_.padded())),
-        new_hidden_(Zeros(rows * sizes_.padded())) {
+        new_hidden_(Room(rows * sizes_.padded())) {
     const int64_t padded = sizes_.padded();
     if (call.keeps) {
       features_ = call.kept.features + first * sizes_.steps * depth_;
@@ -88,7 +91,7 @@ class ForwardBlock {
       gates_ = call.kept.gates + first * sizes_.steps * 4 * padded;
       std::fill_n(cells_, rows * padded, 0.0f);
     } else {
-      own_features_ = Zeros<Word>(rows * depth_);
+      own_features_ = Room<Word>(rows * depth_);
       own_cells_ = Zeros(2 * rows * padded);
       features_ = own_features_.get(), cells_ = own_cells_.get(), gates_ = nullptr;
     }

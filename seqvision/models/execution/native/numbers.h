@@ -33,6 +33,8 @@ struct Float32 {
   static void Store(Vector values, Word* words, int64_t index) {
     Write(values, reinterpret_cast<float*>(words) + index);
   }
+  // A row of a matrix with its words along the rows.
+  static void StoreRows(const Vector (&rows)[1], Word* words) { Store(rows[0], words, 0); }
 };
 
 #ifdef SEQVISION_BFLOAT16
@@ -51,6 +53,13 @@ struct Bfloat16 {
     const __m256bh rounded = _mm512_cvtneps_pbh((__m512)values);
     std::memcpy(reinterpret_cast<char*>(words) + 2 * index, &rounded, 32);
   }
+  // Two rows of a matrix with its words along the rows.
+  static void StoreRows(const Vector (&rows)[2], Word* words) {
+    __m512i halves[2];
+    for (int row = 0; row < 2; ++row)
+      halves[row] = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)rows[row]));
+    _mm512_storeu_si512(words, _mm512_or_si512(halves[0], _mm512_slli_epi32(halves[1], 16)));
+  }
 };
 #endif
 
@@ -60,16 +69,10 @@ constexpr int64_t Words(int64_t numbers) {
   return (numbers + Numbers::kInWord - 1) / Numbers::kInWord;
 }
 
-// Where a number of a matrix lies that has `columns` columns, and its words along the rows.
-template <typename Numbers>
-constexpr int64_t IndexInColumn(int64_t row, int64_t column, int64_t columns) {
-  return (row / Numbers::kInWord * columns + column) * Numbers::kInWord + row % Numbers::kInWord;
-}
-
 // Memory for what `Transposed` makes.
 template <typename Numbers>
 Memory<Word> TransposedMemory(int64_t count, int64_t numbers) {
-  return Zeros<Word>(Numbers::kInWord == 1 ? 0 : Words<Numbers>(count) * numbers);
+  return Room<Word>(Numbers::kInWord == 1 ? 0 : Words<Numbers>(count) * numbers);
 }
 
 // Rows (count, Words(numbers)) as a matrix with its words along the rows, (Words(count), numbers).

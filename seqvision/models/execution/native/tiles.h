@@ -47,6 +47,11 @@ struct Target {
   bool adds;
 };
 
+// A product may be a sum of several: of rows `stride` words apart, and of panels one after another.
+struct Parts {
+  int64_t count = 1, stride = 0;
+};
+
 // target = rows @ panel (depth, kPanel).
 template <typename Numbers>
 struct ProductTile {
@@ -54,12 +59,16 @@ struct ProductTile {
   const Word* panel;
   int64_t depth;
   Target target;
+  Parts parts;
 
   template <int kCount>
   void Run(int64_t first) const {
     // Summed up from 0: one long sum of all steps would lose digits.
     Vector sums[kCount][4] = {};
-    Multiply<Numbers, kCount>(rows, first, panel, depth, sums);
+    for (int64_t part = 0; part < parts.count; ++part) {
+      const Rows of_part{rows.words + part * parts.stride, rows.stride, rows.depth_stride};
+      Multiply<Numbers, kCount>(of_part, first, panel + part * depth * kPanel, depth, sums);
+    }
     for (int row = 0; row < kCount; ++row)
       for (int j = 0; j < 4; ++j) {
         float* to = target.values + (first + row) * target.stride + j * kLanes;

@@ -30,6 +30,14 @@ inline Vector Load(const float* from) {
 }
 inline void Write(const Vector& vector, float* to) { std::memcpy(to, &vector, sizeof(vector)); }
 
+// As many of them as there are, and 0.
+inline Vector LoadSome(const float* from, int64_t count) {
+  if (count >= kLanes) return Load(from);
+  Vector vector = {};
+  if (count > 0) std::memcpy(&vector, from, count * sizeof(*from));
+  return vector;
+}
+
 // The rational function of Eigen and XLA; its error is a few units in the last place.
 inline Vector Tanh(Vector x) {
   const Vector limit = Vector{} + 7.90531110763549805f;
@@ -55,13 +63,20 @@ template <typename T>
 using Memory = std::unique_ptr<T, Free>;
 using Scratch = Memory<float>;
 
-// Memory for numbers of four bytes, all 0.
+// Memory for numbers of four bytes, to be filled.
 template <typename T = float>
-Memory<T> Zeros(int64_t size) {
+Memory<T> Room(int64_t size) {
   const size_t bytes = (std::max<int64_t>(size, 1) * 4 + 63) / 64 * 64;
   Memory<T> memory(static_cast<T*>(std::aligned_alloc(64, bytes)));
   if (!memory) throw std::bad_alloc();
-  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+// The same, all 0.
+template <typename T = float>
+Memory<T> Zeros(int64_t size) {
+  Memory<T> memory = Room<T>(size);
+  std::memset(memory.get(), 0, size * 4);
   return memory;
 }
 
