@@ -1,7 +1,8 @@
 """The LSTM on NVIDIA GPUs: all time steps in one call of cuDNN, through `jax.experimental.rnn`.
 
-Not measured yet: no NVIDIA GPU was at hand. What surrounds the call is tested on CPU, with
-`jax.experimental.rnn.lstm_ref` in place of cuDNN; a test of the call itself waits for a GPU.
+What surrounds the call is tested on CPU, with `jax.experimental.rnn.lstm_ref` in place of cuDNN; a
+test of the call itself runs where there is a GPU. On an H200 it was slower than `fused` at every
+size, see docs/speed.md.
 
 The call has a gradient (its custom VJP), but no second one, no forward mode and no `vmap`. The
 compiler cannot divide it over devices: under `jit` with a sharded batch each GPU reads all of it.
