@@ -95,6 +95,8 @@ def arrays_on_the_way(
     def note(
         call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext
     ) -> Any:
+        if "with_outputs" in kwargs:  # What the readout does not need is shown, too.
+            kwargs = kwargs | {"with_outputs": True}
         result = call(*args, **kwargs)
         if context.method_name == "__call__":
             hint = typing.get_type_hints(type(context.module).__call__).get("return")

@@ -46,7 +46,8 @@ class SequenceClassifier(nn.Module):
           Logits (B, K); with the readout `per_step`, (B, T, K): after each step.
         """
         steps = self.sequence(inputs)
-        outputs, carry = self.recurrent(steps, lengths, train=train)
+        with_outputs = self.readout.needs_outputs
+        outputs, carry = self.recurrent(steps, lengths, train=train, with_outputs=with_outputs)
         features = self.readout(outputs, self.recurrent.final_hidden(carry), lengths)
         features = Dropout(self.dropout, self.axis_name)(features, train=train)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")(features)

@@ -58,6 +58,7 @@ class LineReader(nn.Module):
         inputs = jnp.where(mask, inputs, jnp.zeros_like(inputs))
         inputs = jnp.pad(inputs, ((0, 0), (0, 0), (self.columns.context, self.delay), (0, 0)))
         steps = self.columns(inputs)
+        outputs: Any
         outputs, _ = self.recurrent(steps, lengths + self.delay, train=train)
         features = Dropout(self.dropout, self.axis_name)(outputs, train=train)
         logits = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")(features)

@@ -25,22 +25,29 @@ class Readout(nn.Module):
 
     kind: str = "last"
 
+    @property
+    def needs_outputs(self) -> bool:
+        """Whether the final hidden state is not enough."""
+        return self.kind != "last"
+
     @nn.compact
     def __call__(
-        self, outputs: HiddenSequence, final: Features, lengths: Lengths | None = None
+        self, outputs: HiddenSequence | None, final: Features, lengths: Lengths | None = None
     ) -> Features | HiddenSequence:
         """Returns (B, H), or (B, T, H) for `per_step`; zeros where a length is 0.
 
         Args:
-          outputs: (B, T, H).
+          outputs: (B, T, H); or None, where they are not needed.
           final: the final hidden state (B, H).
           lengths: steps of each sequence; all by default.
 
         Raises:
-          ValueError: there is no such readout.
+          ValueError: there is no such readout, or there are no outputs for it.
         """
-        if self.kind == "last":
+        if not self.needs_outputs:
             return final
+        if outputs is None:
+            raise ValueError(f"readout '{self.kind}' needs the outputs of all steps")
         if self.kind == "per_step":
             return outputs
         batch_size, num_steps, _ = outputs.shape

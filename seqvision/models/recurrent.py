@@ -1,5 +1,6 @@
 """Recurrent layers: sequences to hidden states, one layer or several, in one direction or both."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -69,7 +70,8 @@ class Recurrent(RecurrentFields):
         initial_carry: Carry | None = None,
         *,
         train: bool = False,
-    ) -> tuple[HiddenSequence, Carry]:
+        with_outputs: bool = True,
+    ) -> tuple[HiddenSequence | None, Carry]:
         """Reads whole sequences, or the next part of them.
 
         Args:
@@ -77,6 +79,7 @@ class Recurrent(RecurrentFields):
           lengths: (B,), steps of each sequence, 0 to T; T by default.
           initial_carry: the memory before the first step; zeros by default.
           train: drops units out.
+          with_outputs: whether the first of the results is wanted; else it is None.
 
         Returns:
           The hidden state after every step (B, T, H), 0 in the padding, and the carry after the
@@ -109,14 +112,19 @@ class Recurrent(RecurrentFields):
             # NaN and infinity in the padding would reach gradients even where multiplied by 0.
             inputs = jnp.where(mask[..., None], inputs, jnp.zeros_like(inputs))
         candidate_mask = self._candidate_mask(batch_size) if train else None
+        outputs: Any
         if path == "cudnn":
             if candidate_mask is not None:
                 raise ValueError("execution 'cudnn' has no recurrent dropout; choose scan or auto")
             kernels = cell.input_kernel, cell.recurrent_kernel, cell.bias
-            return cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
-        if path in ("fused", "native", "persistent"):
-            return self._read_fused(path, cell, inputs, carry, mask, candidate_mask)
-        return self._read_in_steps(cell, inputs, lengths, carry, mask, candidate_mask)
+            outputs, carry = cudnn_lstm(*kernels, inputs, carry, lengths, reverse=self.reverse)
+        elif path in ("fused", "native", "persistent"):
+            outputs, carry = self._read_fused(
+                path, cell, inputs, carry, mask, candidate_mask, with_outputs
+            )
+        else:
+            outputs, carry = self._read_in_steps(cell, inputs, lengths, carry, mask, candidate_mask)
+        return outputs if with_outputs else None, carry
 
     @nn.nowrap
     def _path(self) -> str:
@@ -145,13 +153,14 @@ class Recurrent(RecurrentFields):
         carry: Any,
         mask: StepMask | None,
         candidate_mask: Hidden | None,
-    ) -> tuple[HiddenSequence, Any]:
+        with_outputs: bool,
+    ) -> tuple[HiddenSequence | None, Any]:
         parameters = [cell.input_kernel, cell.recurrent_kernel, cell.bias]
         if self.cell == "gru":
             parameters.append(cell.candidate_bias)
         fused: Any = fused_gru if self.cell == "gru" else fused_lstm
         if path == "native":
-            fused = native_lstm
+            fused = functools.partial(native_lstm, with_outputs=with_outputs)
         if path == "persistent":
             # Pallas takes 0.3 s to import.
             from seqvision.models.execution.persistent_lstm import persistent_lstm
@@ -209,7 +218,8 @@ class RecurrentStack(RecurrentFields):
         initial_carry: StackCarry | None = None,
         *,
         train: bool = False,
-    ) -> tuple[HiddenSequence, StackCarry]:
+        with_outputs: bool = True,
+    ) -> tuple[HiddenSequence | None, StackCarry]:
         """Reads whole sequences, or (in one direction) the next part of them.
 
         Args:
@@ -217,6 +227,7 @@ class RecurrentStack(RecurrentFields):
           lengths: (B,), steps of each sequence, 0 to T; T by default.
           initial_carry: one for each layer (pairs if bidirectional), as returned; zeros by default.
           train: drops units out.
+          with_outputs: whether the first of the results is wanted; else it is None.
 
         Returns:
           The last layer's outputs (B, T, H), or (B, T, 2H) if bidirectional, 0 in the padding;
@@ -234,18 +245,21 @@ class RecurrentStack(RecurrentFields):
             )
         directions = {"_forward": False, "_backward": True} if self.bidirectional else {"": False}
         final_carry = []
-        outputs = inputs
+        outputs: Any = inputs
         for layer in range(self.num_layers):
             if layer > 0:
                 outputs = Dropout(self.dropout, self.axis_name)(outputs, train=train)
             before: Any = [None] * len(directions)
             if initial_carry is not None:
                 before = initial_carry[layer] if self.bidirectional else [initial_carry[layer]]
-            read = [
-                self._layer(f"layer_{layer}{suffix}", reverse)(outputs, lengths, carry, train=train)
+            wanted = with_outputs or layer < self.num_layers - 1
+            read: list[Any] = [
+                self._layer(f"layer_{layer}{suffix}", reverse)(
+                    outputs, lengths, carry, train=train, with_outputs=wanted
+                )
                 for (suffix, reverse), carry in zip(directions.items(), before, strict=True)
             ]
-            outputs = jnp.concatenate([output for output, _ in read], axis=-1)
+            outputs = jnp.concatenate([output for output, _ in read], axis=-1) if wanted else None
             carries = tuple(carry for _, carry in read)
             final_carry.append(carries if self.bidirectional else carries[0])
         return outputs, tuple(final_carry)

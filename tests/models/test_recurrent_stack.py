@@ -97,6 +97,22 @@ def test_options_reach_the_cells() -> None:
         assert (cell.options, cell.dtype, cell.num_steps) == (options, dtype, 50)
 
 
+@pytest.mark.parametrize(
+    ("name", "execution"),
+    [("lstm", "scan"), ("lstm", "fused"), ("gru", "fused"), ("min_gru", "auto")],
+)
+@pytest.mark.parametrize("both", [False, True])
+def test_the_carry_is_the_same_without_outputs(
+    rng: np.random.Generator, name: str, execution: str, both: bool
+) -> None:
+    stack = RecurrentStack(name, H, execution=execution, num_layers=2, bidirectional=both)
+    params, inputs = random_params(rng, stack), random_inputs(rng)
+    _, whole = stack.apply({"params": params}, inputs, LENGTHS)
+    outputs, carry = stack.apply({"params": params}, inputs, LENGTHS, with_outputs=False)
+    assert outputs is None
+    assert_same(carry, whole)
+
+
 @pytest.mark.parametrize("name", ["lstm", "min_gru"])
 def test_recurrent_dropout_drops_the_same_units_at_all_steps(
     rng: np.random.Generator, name: str

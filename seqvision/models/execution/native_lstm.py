@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
-from jax.experimental.custom_dce import custom_dce
 
 from seqvision.models.cells.base import MemoryPair
 from seqvision.runtime.cpu_devices import usable_cores
@@ -34,11 +33,13 @@ class Options(NamedTuple):
       reverse: the last step is read first.
       blocks: into which the sequences are divided, each for a thread of its own.
       bfloat16: products are of bfloat16 and summed in float32.
+      with_outputs: the hidden state after every step is wanted.
     """
 
     reverse: bool
     blocks: int
     bfloat16: bool
+    with_outputs: bool
 
 
 class Given(NamedTuple):
@@ -59,11 +60,12 @@ def native_lstm(
     *,
     reverse: bool = False,
     dtype: jnp.dtype | None = None,
-) -> tuple[HiddenSequence, MemoryPair]:
+    with_outputs: bool = True,
+) -> tuple[HiddenSequence | None, MemoryPair]:
     """Reads sequences as `fused_lstm` does, which explains arguments and results.
 
-    The products of wide inputs are summed in float32, too. Under `jit`, outputs that nothing uses
-    are not written.
+    The products of wide inputs are summed in float32, too. XLA does not know what the call
+    does, so that it writes outputs that nobody uses: without `with_outputs` there are none.
 
     Raises:
       NoLibraryError: it cannot be compiled here, see `why_not`.
@@ -87,7 +89,10 @@ def native_lstm(
     threads = min(usable_cores() // jax.local_device_count("cpu"), _MOST_THREADS)
     outputs, c, h = _read(
         Options(
-            reverse, max(1, min(threads, batch_size // _FEWEST_SEQUENCES)), dtype == jnp.bfloat16
+            reverse,
+            max(1, min(threads, batch_size // _FEWEST_SEQUENCES)),
+            dtype == jnp.bfloat16,
+            with_outputs,
         ),
         jnp.concatenate(
             [part.astype(jnp.float32) for part in (input_kernel, bias[None], recurrent_kernel)]
@@ -102,7 +107,7 @@ def native_lstm(
             else jax.lax.stop_gradient(candidate_mask),
         ),
     )
-    return outputs, (c, h)
+    return outputs if with_outputs else None, (c, h)
 
 
 class Compiled(NamedTuple):
@@ -143,7 +148,7 @@ def _compiled() -> Compiled | NoLibraryError:
 def _read(
     options: Options, weights: Array, inputs: Array, c: Array, h: Array, given: Given
 ) -> tuple[Array, Array, Array]:
-    """Outputs (B, T, H), c and h; weights are (D + 1 + H, 4H), the inputs' first, then the bias."""
+    """Outputs (B, T, H) or (0,), c and h; weights are (D + 1 + H, 4H): inputs', bias, recurrent."""
     outputs, c, h, *_ = _call_forward(options, weights, inputs, c, h, given, keep=False)
     return outputs, c, h
 
@@ -172,21 +177,11 @@ def _call_forward(
         (num_steps + 1) * batch_size * padded,
         num_steps * batch_size * 4 * padded,
     )
-    carry_and_kept = [c.shape, h.shape, *((size if keep else 0,) for size in kept)]
-
-    @custom_dce
-    def call(*arguments: Array) -> Any:
-        shapes = [(batch_size, num_steps, hidden_size), *carry_and_kept]
-        return _call(_FORWARD, shapes, num_steps, options, arguments)
-
-    @call.def_dce
-    def call_for_used(used: tuple[bool, ...], *arguments: Array) -> Any:
-        if used[0]:
-            return call(*arguments)
-        shapes = [(0,), *carry_and_kept]
-        return None, *_call(_FORWARD, shapes, num_steps, options, arguments)[1:]
-
-    return call(weights, inputs, c, h, *given)
+    outputs_shape = (batch_size, num_steps, hidden_size) if options.with_outputs else (0,)
+    shapes = [outputs_shape, c.shape, h.shape]
+    shapes += [(size if keep else 0,) for size in kept]
+    arguments = weights, inputs, c, h, *given
+    return _call(_FORWARD, shapes, num_steps, options, arguments)
 
 
 def _forward(options: Options, *arguments: Any) -> tuple[Any, Any]:
@@ -239,4 +234,5 @@ def _call(
     """float32 arrays of these shapes; under `vmap`, one network after another."""
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     call = jax.ffi.ffi_call(name, results, vmap_method="sequential")
-    return tuple(call(*arguments, steps=num_steps, **options._asdict()))
+    reverse, blocks, bfloat16, _ = options
+    return call(*arguments, steps=num_steps, reverse=reverse, blocks=blocks, bfloat16=bfloat16)
