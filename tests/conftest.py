@@ -3,12 +3,15 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 # To compile takes most of the time, and programs of a few steps gain nothing by optimization, nor
 # by XLA's newer way to write loops, which takes three times as long to compile, nor by programs
 # that are compiled in parts, which takes a fifth longer.
-QUICK_COMPILATION = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+QUICK_COMPILATION = "--xla_cpu_parallel_codegen_split_count=1"
+if sys.version_info < (3, 12):  # The releases of jax for later ones have no other way.
+    QUICK_COMPILATION += " --xla_cpu_use_fusion_emitters=false"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Before jax is imported anywhere: two devices, so that sharding is real in every test.
 os.environ["JAX_PLATFORMS"] = "cpu"
