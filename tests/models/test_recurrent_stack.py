@@ -107,8 +107,9 @@ def test_the_carry_is_the_same_without_outputs(
 ) -> None:
     stack = RecurrentStack(name, H, execution=execution, num_layers=2, bidirectional=both)
     params, inputs = random_params(rng, stack), random_inputs(rng)
-    _, whole = stack.apply({"params": params}, inputs, LENGTHS)
-    outputs, carry = stack.apply({"params": params}, inputs, LENGTHS, with_outputs=False)
+    lengths = jnp.asarray(LENGTHS)
+    _, whole = stack.apply({"params": params}, inputs, lengths)
+    outputs, carry = stack.apply({"params": params}, inputs, lengths, with_outputs=False)
     assert outputs is None
     assert_same(carry, whole)
 
