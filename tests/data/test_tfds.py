@@ -319,6 +319,14 @@ def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
             read_cache(path)
 
 
+def test_a_cache_of_a_split_without_examples(mnist: Dataset, tmp_path: Path) -> None:
+    few = smaller(mnist, 3, 0)
+    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
+    write_cache(tmp_path / "few.npz", dataclasses.replace(few, fingerprints=fingerprints))
+    again = read_cache(tmp_path / "few.npz")
+    assert again.splits["test"].arrays["inputs"].shape == (0, 28, 28, 1)
+
+
 def test_no_flipped_byte_of_a_cache_changes_what_is_read(mnist: Dataset, tmp_path: Path) -> None:
     few = smaller(mnist, 3, 2)
     fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from seqvision.errors import UserError
 from seqvision.models.execution import choose, native_lstm
+from seqvision.models.execution.fused_lstm import fused_lstm
 from seqvision.models.recurrent import Recurrent
 from seqvision.runtime.cpu_devices import has_vectors
 from seqvision.runtime.native_library import NoLibraryError, compiler
@@ -154,6 +155,25 @@ def test_no_sequences(rng: np.random.Generator) -> None:
     params = layer.init(jax.random.key(0), inputs)
     grads = jax.grad(lambda params: layer.apply(params, inputs)[0].sum())(params)
     assert not any(leaf.any() for leaf in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize("num_steps", [5, 0])
+def test_no_steps(rng: np.random.Generator, num_steps: int) -> None:
+    """What a call before has left in memory reaches no gradient."""
+    sizes = (2, 40), (10, 40), (40,), (3, num_steps, 2)
+    arguments = [random_array(rng, *size) for size in sizes]
+    start = random_carry(rng, "lstm", 3, 10)
+
+    def loss(execution: Any, *arguments: Any) -> Any:
+        outputs, (c, h) = execution(*arguments, start)
+        return outputs.sum() + c.sum() + h.sum()
+
+    for _ in range(3):
+        found, expected = (
+            jax.grad(functools.partial(loss, execution), (0, 1, 2, 3))(*arguments)
+            for execution in (native_lstm.native_lstm, fused_lstm)
+        )
+        assert_roughly(found, expected, 1e-5)
 
 
 def test_many_rows_are_summed_up_exactly(rng: np.random.Generator) -> None:

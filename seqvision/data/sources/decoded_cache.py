@@ -51,7 +51,7 @@ def read_cache(path: Path) -> Dataset:
 
     Raises:
       FileNotFoundError: there is no such file.
-      DamagedCacheError: it is cut short or altered: a checksum does not match.
+      DamagedCacheError: it is cut short or altered: a fingerprint does not match.
     """
     try:
         # Opened here: np.load leaves a damaged file open.

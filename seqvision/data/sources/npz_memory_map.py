@@ -89,24 +89,25 @@ def map_member(path: Path, key: str, member: Member, or_raise: str) -> np.ndarra
 
 
 def read_member(file: io.BufferedReader, archive: zipfile.ZipFile, key: str) -> np.ndarray:
-    """Reads an array of an `archive` of `np.savez` for good, see `runtime.transfer.shareable`.
+    """Reads an array that `np.savez` wrote straight to its place, see `runtime.transfer.shareable`.
 
-    Its checksum is not looked at, and its values are copied nowhere on their way.
+    The zip's checksum is not looked at: the caller compares what it knows of the values.
 
     Args:
       file: that of the archive.
-      archive: where nothing is compressed.
+      archive: the file as a zip.
       key: of the array.
 
     Raises:
       ValueError: there is no such array, or the file is damaged.
     """
     member = find_member(archive, key)
-    if member is None or member.in_fortran_order:
+    is_compressed = member is not None and member.info.compress_type != zipfile.ZIP_STORED
+    if member is None or member.in_fortran_order or is_compressed:
         raise ValueError(f"no '{key}' as np.savez writes it")
     array = shareable_memory(member.shape, member.dtype)
     file.seek(_start_of_values(file, key, member))
-    if file.readinto(array.data.cast("B")) != array.nbytes:
+    if file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
         raise ValueError(f"'{key}' is cut short")
     array.flags.writeable = False
     return array

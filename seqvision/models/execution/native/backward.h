@@ -57,7 +57,7 @@ class BackwardBlock {
         features_(call.kept.features + first * sizes_.steps * Words<Numbers>(sizes_.features())),
         cells_(call.kept.cells + first * (sizes_.steps + 1) * sizes_.padded()),
         gates_(call.kept.gates + first * sizes_.steps * 4 * sizes_.padded()),
-        gradient_(Room(sizes_.panels() * sizes_.features() * kPanel)),
+        gradient_(Zeros(sizes_.panels() * sizes_.features() * kPanel)),
         d_z_(Room<Word>(sizes_.panels() * PanelStride())),
         transposed_d_z_(TransposedMemory<Numbers>(group_ * rows, kPanel)),
         transposed_features_(TransposedMemory<Numbers>(group_ * rows, sizes_.features())),
@@ -166,8 +166,7 @@ class BackwardBlock {
     for (int64_t panel = 0; panel < sizes_.panels(); ++panel) {
       const Word* d_z = Transposed<Numbers>(d_z_.get() + panel * PanelStride(), count, kPanel,
                                             transposed_d_z_.get());
-      const bool adds = step + group_ < sizes_.steps;
-      const Target target{gradient_.get() + panel * width * kPanel, kPanel, adds};
+      const Target target{gradient_.get() + panel * width * kPanel, kPanel, /*adds=*/true};
       RunTiles<kRows>(0, width, ProductTile<Numbers>{rows, d_z, Words<Numbers>(count), target});
     }
   }

@@ -63,7 +63,6 @@ struct ProductTile {
 
   template <int kCount>
   void Run(int64_t first) const {
-    // Summed up from 0: one long sum of all steps would lose digits.
     Vector sums[kCount][4] = {};
     for (int64_t part = 0; part < parts.count; ++part) {
       const Rows of_part{rows.words + part * parts.stride, rows.stride, rows.depth_stride};
@@ -71,6 +70,7 @@ struct ProductTile {
     }
     for (int row = 0; row < kCount; ++row)
       for (int j = 0; j < 4; ++j) {
+        // Added only now: one long sum of all steps would lose digits.
         float* to = target.values + (first + row) * target.stride + j * kLanes;
         Write(target.adds ? Load(to) + sums[row][j] : sums[row][j], to);
       }
