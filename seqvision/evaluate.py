@@ -75,12 +75,14 @@ def evaluate_run(
     with processes.fail_together():
         request.check()
         target, settings, workdir = checked_output(output), validate(config), Path(workdir)
-        runs = load_seeds(workdir) if seed is None else [load_run(workdir, seed)]
+        execution = settings.model.execution
+        one_seed = seed is not None
+        runs = [load_run(workdir, seed, execution)] if one_seed else load_seeds(workdir, execution)
         run = runs[0]
         request.check_runs(runs)
         names = request.corruptions(run)
         check_trained_with(run, settings)
-        runs = [of_features(one) for one in runs]
+        runs = [of_features(one, execution) for one in runs]
         run = runs[0]
         dataset = load_trained_on(run, settings)
         compared = request.load_reference(run, settings, dataset)

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from seqvision.errors import UserError
 from seqvision.evaluate import evaluate_run
 from seqvision.inference import input_processes
 from seqvision.inference.input_processes import file_processes
+from seqvision.models import recurrent
+from seqvision.models.execution.choose import choose_execution
 from seqvision.predict import predict_files
 from seqvision.train import train_and_evaluate
 from tests.data.making import save_animation, save_frames, save_npz, save_video
@@ -128,6 +131,28 @@ def test_every_form_evaluates_the_same_run(
     with pytest.raises(UserError, match="source was 'npz' and is 'folders'"):
         evaluate_run(other, runs["npz"], "test")
     assert evaluate_run(config_of(home, "gifs"), runs["gifs"], "test") == metrics
+
+
+def test_evaluation_is_executed_as_asked(
+    home: Path, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = config_of(home, "npz"), set()
+
+    def choose(execution: str, *rest: Any) -> str:
+        asked.add(execution)
+        return choose_execution(execution, *rest)
+
+    monkeypatch.setattr(recurrent, "choose_execution", choose)
+    losses = []
+    for execution, seed in (("auto", None), ("scan", None), ("fused", config.seed)):
+        config.model.execution = execution
+        asked.clear()
+        losses.append(evaluate_run(config, runs["npz"], "test", seed=seed).loss)
+        assert asked == {execution}
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-4)
+    config.model.execution = "cudnn"
+    with pytest.raises(UserError, match="cudnn needs an NVIDIA GPU, and JAX sees none; choose au"):
+        evaluate_run(config, runs["npz"], "test")
 
 
 def test_every_form_is_predicted_alike(

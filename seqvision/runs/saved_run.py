@@ -13,6 +13,7 @@ from seqvision.config.rules import check_together
 from seqvision.config.schema import Settings
 from seqvision.errors import UserError
 from seqvision.models.backbones.weights import load_backbone
+from seqvision.models.execution.choose import why_not_here
 from seqvision.runs.compatibility import read_settings
 from seqvision.runs.data_facts import DataFacts, read_data_facts
 from seqvision.runs.files import BACKBONE
@@ -49,7 +50,7 @@ class Run:
     seed: int
 
 
-def load_run(workdir: Path, seed: int | None = None) -> Run:
+def load_run(workdir: Path, seed: int | None = None, execution: str = "auto") -> Run:
     """Loads the newest (or best) intact checkpoint of a run, and writes nothing.
 
     Prints a line where a checkpoint is torn, or where a seed is chosen by default.
@@ -57,11 +58,14 @@ def load_run(workdir: Path, seed: int | None = None) -> Run:
     Args:
       workdir: the run's folder.
       seed: the seed to load; by default the run's first.
+      execution: how its recurrent layers are computed. That of the training is not asked for: it
+        was chosen for the machine that trained.
 
     Raises:
-      UserError: there is no run, none of its checkpoints can be read, or it has no such seed.
+      UserError: there is no run, none of its checkpoints can be read, it has no such seed, or this
+        machine cannot execute it so.
     """
-    runs = load_seeds(workdir)
+    runs = load_seeds(workdir, execution)
     first, last = runs[0].seed, runs[-1].seed
     if seed is None and len(runs) > 1:
         say(f"{workdir}: holds seeds {first} to {last}; using the weights of seed {first}")
@@ -72,9 +76,11 @@ def load_run(workdir: Path, seed: int | None = None) -> Run:
     return runs[chosen - first]
 
 
-def load_seeds(workdir: Path) -> list[Run]:
+def load_seeds(workdir: Path, execution: str = "auto") -> list[Run]:
     """Loads each seed of a run as a run of its own; see `load_run`."""
     settings, data = read_settings(workdir), read_data_facts(workdir)
+    if reason := why_not_here(execution, settings.model.compute_dtype):
+        raise UserError(f"config.model.execution: {execution} {reason}; choose auto")
     saved = SavedStates(workdir, say)
     restored = saved.restore_newest()
     if restored is None:
@@ -85,9 +91,8 @@ def load_seeds(workdir: Path) -> list[Run]:
     params = state["params"] if state.get("ema_params") is None else state["ema_params"]
     params = jax.device_put(params, jax.local_devices()[0])
     frozen = frozen_backbone(settings, workdir)
-    # The execution path is chosen for this machine, not for the one that trained the network.
     here = dataclasses.replace(
-        settings, model=dataclasses.replace(settings.model, execution="auto")
+        settings, model=dataclasses.replace(settings.model, execution=execution)
     )
     task = create_task(here, data.class_names, data.targets)
     model, replicas = create_network(here, task), Replicas(settings.seeds)
@@ -117,12 +122,15 @@ def with_own_backbone(settings: Settings, workdir: Path) -> Settings:
     return dataclasses.replace(settings, model=model)
 
 
-def of_features(run: Run) -> Run:
-    """The run without its frozen backbone: its network reads features, not clips."""
+def of_features(run: Run, execution: str = "auto") -> Run:
+    """The run without its frozen backbone: its network reads features, not clips.
+
+    `execution` is that of `load_run`.
+    """
     if not run.settings.model.computes_features_once:
         return run
     params = {name: part for name, part in run.params.items() if name != "sequence"}
-    here = dataclasses.replace(run.settings.model, execution="auto")
+    here = dataclasses.replace(run.settings.model, execution=execution)
     settings = dataclasses.replace(run.settings, model=here)
     model = create_network(settings, run.task, of_features=True)
     return dataclasses.replace(run, model=model, params=params)

@@ -54,11 +54,15 @@ def load_library(source: Path) -> ctypes.CDLL:
     try:
         folder = _folder()
         library = _intact(folder, name) or _compile(source, folder, name)
-        return ctypes.CDLL(str(library))
     except OSError as error:
         where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         advice = "JAX_COMPILATION_CACHE_DIR names another folder"
         raise NoLibraryError(f"{where}; {advice}") from error
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:  # Of another kind of file, or in a folder that nothing is run from.
+        advice = "CXX names another compiler, JAX_COMPILATION_CACHE_DIR another folder"
+        raise NoLibraryError(f"it cannot be loaded: {error}; {advice}") from error
 
 
 def compiler() -> list[str]:
@@ -89,7 +93,7 @@ def _digest(content: bytes) -> str:
 def _intact(folder: Path, name: str) -> Path | None:
     """The library of that name. One that was cut short would end the process when it is loaded."""
     for path in folder.glob(f"{name}-*.so"):
-        if path.stem.removeprefix(f"{name}-") == _digest(path.read_bytes()):
+        if path.is_file() and path.stem.removeprefix(f"{name}-") == _digest(path.read_bytes()):
             return path
     return None
 
@@ -99,7 +103,9 @@ def _compile(source: Path, cache: Path, name: str) -> Path:
     command = compiler()
     if not command:
         if os.environ.get("CXX"):
-            raise NoLibraryError(f"CXX names {os.environ['CXX']}, which is not on the PATH")
+            named = os.environ["CXX"]
+            hint = ", or needs quotation marks around its spaces" if " " in named else ""
+            raise NoLibraryError(f"CXX names {named}, which is not on the PATH{hint}")
         raise NoLibraryError(f"no C++ compiler is on the PATH ({', '.join(_COMPILERS)})")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".") as folder:
@@ -125,6 +131,7 @@ def _run(command: list[str], source: str) -> None:
         raise KeyboardInterrupt
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line] or lines[-1:]
+        # A linker says what failed before the compiler says that the linker did.
+        errors = [line for line in lines if "error" in line or "failed" in line] or lines[-1:]
         reason = errors[0] if errors else f"exit code {done.returncode}"
         raise NoLibraryError(f"{command[0]} cannot compile {source}: {reason}")

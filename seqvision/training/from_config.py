@@ -18,8 +18,7 @@ from seqvision.data.dataset import Dataset, Split
 from seqvision.data.preprocessing import shift_and_rotate
 from seqvision.errors import UserError
 from seqvision.models.backbones import is_frozen
-from seqvision.models.execution import nvidia
-from seqvision.models.execution.choose import why_not_native
+from seqvision.models.execution.choose import why_not_here
 from seqvision.runtime.mesh import DATA_AXIS, data_mesh
 from seqvision.tasks.base import Metrics, Task
 from seqvision.tasks.from_config import create_network, create_task, input_shape, windows_of
@@ -199,14 +198,9 @@ def _check_devices(settings: Settings, mesh: Mesh) -> None:
             f"config.data.batch_size: {settings.data.batch_size} examples cannot be shared evenly"
             f" by {num_shards} devices{where}; choose a multiple of {num_shards}"
         )
-    execution = settings.model.execution
-    if execution in ("cudnn", "persistent") and not nvidia.available():
-        raise UserError(
-            f"config.model.execution: {execution} needs an NVIDIA GPU, and JAX sees none; choose"
-            " auto"
-        )
-    if execution == "native" and (reason := why_not_native(settings.model.compute_dtype)):
-        raise UserError(f"config.model.execution: native {reason}; choose auto")
+    model = settings.model
+    if reason := why_not_here(model.execution, model.compute_dtype):
+        raise UserError(f"config.model.execution: {model.execution} {reason}; choose auto")
 
 
 def _create_optimizer(

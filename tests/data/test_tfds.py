@@ -357,3 +357,10 @@ def test_a_damaged_cache_is_said_and_read_anew(load: Loader, tmp_path: Path) -> 
     after = load(say=said.append)
     assert after.fingerprints == before.fingerprints
     assert any(str(file) in line and "reading the prepared data again" in line for line in said)
+    # So is one that cannot be read, which is no fault of config.data.dir.
+    file.unlink()
+    file.symlink_to(file)
+    said.clear()
+    assert load(say=said.append).fingerprints == before.fingerprints
+    (line,) = (line for line in said if "reading the prepared data again" in line)
+    assert str(file) in line and "config.data.cache_dir" in line and "config.data.dir" not in line

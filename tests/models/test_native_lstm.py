@@ -3,6 +3,7 @@
 Values and gradients in small sizes are held to float64 in `test_execution`.
 """
 
+import ctypes
 import functools
 import inspect
 from collections.abc import Iterator
@@ -224,6 +225,18 @@ def test_arrays_that_do_not_fit() -> None:
             inspect.unwrap(native_lstm.native_lstm)(*parameters, *others)
 
 
+def test_arrays_of_other_types() -> None:
+    kernels, inputs = (jnp.ones((2, 16)), jnp.ones((4, 16)), jnp.ones(16)), jnp.ones((3, 5, 2))
+    carry, mask = (jnp.zeros((3, 4)), jnp.zeros((3, 4))), jnp.arange(15).reshape(3, 5) % 4 > 0
+    read = inspect.unwrap(native_lstm.native_lstm)
+    expected = read(*kernels, inputs, carry, mask, jnp.ones((3, 4)))
+    halves = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (inputs, carry))
+    found = read(*kernels, *halves, mask.astype(jnp.float32), jnp.ones((3, 4), bool))
+    assert_roughly(found, expected, 0)
+    with pytest.raises(ValueError, match="dtype is float16; native multiplies float32 or bfloat16"):
+        read(*kernels, inputs, carry, dtype=jnp.dtype("float16"))
+
+
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was found out about this machine is found out anew."""
@@ -257,6 +270,14 @@ def test_where_it_cannot_be_made(
     tiny_config.model.execution = "native"
     with pytest.raises(UserError, match=r"execution: native cannot be made here: no C\+\+ "):
         train_and_evaluate(tiny_config, tmp_path / "run")
+
+
+def test_a_library_without_the_functions(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
+    monkeypatch.setattr(native_lstm, "load_library", lambda source: ctypes.CDLL(None))
+    monkeypatch.setattr(choose, "has_vectors", lambda name: True)
+    assert choose.choose_execution("auto", "lstm", 128, "float32") == "fused"
+    with pytest.raises(ValueError, match=r"seqvision_lstm_forward; CXX names another compiler"):
+        choose.choose_execution("native", "lstm", 128, "float32")
 
 
 def test_a_gpu_does_not_run_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,11 @@ def test_a_library_that_was_cut_short_is_compiled_again(
         ("echo boom >&2; exit 1", "cannot compile answer.cc: boom"),
         ("exit 3", "exit code 3"),
         ("exit 0", "wrote no library"),
+        ("echo 'ld: link failed: no space'; echo 'c: error: ld' >&2; exit 1", "c: error: ld"),
+        (
+            "echo 'ld: link failed: no space' >&2; echo 'c: error: ld' >&2; exit 1",
+            "link failed: no space",
+        ),
     ],
 )
 def test_compilers_that_fail(
@@ -111,4 +116,18 @@ def test_compilers_that_fail(
     assert list((tmp_path / "cache" / "native").iterdir()) == []
     compiler.write_text("#!/bin/sh\nkill -INT $$\n")
     with pytest.raises(KeyboardInterrupt):
+        load(source)
+
+
+def test_what_cannot_be_loaded(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", f"{native_library.compiler()[0]} -c")
+    with pytest.raises(NoLibraryError, match=r"cannot be loaded: .*; CXX names another compiler"):
+        load(source)
+    (library,) = (tmp_path / "cache" / "native").iterdir()
+    library.unlink()
+    library.mkdir()
+    monkeypatch.setenv("CXX", "path with/spaces")
+    with pytest.raises(NoLibraryError, match="PATH, or needs quotation marks around its spaces"):
         load(source)

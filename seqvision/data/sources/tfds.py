@@ -91,6 +91,10 @@ def _from_cache(path: Path, loading: Loading) -> Dataset | None:
     except DamagedCacheError as error:
         loading.say(f"{error}; reading the prepared data again")
         return None
+    except OSError as error:
+        reason = explain_os_error(error, path, "config.data.cache_dir")
+        loading.say(f"{reason}; reading the prepared data again")
+        return None
 
 
 def _read(builder: Builder, name: str, loading: Loading) -> Dataset:

@@ -5,7 +5,7 @@ import sys
 
 import jax
 
-from seqvision.models.execution import native_lstm
+from seqvision.models.execution import native_lstm, nvidia
 from seqvision.models.execution.measured_times import faster_on_cpu
 from seqvision.models.execution.nvidia import allows_tf32, compute_capability, matmul_precision
 from seqvision.runtime.cpu_devices import has_vectors
@@ -79,6 +79,13 @@ def choose_execution(
     if cell not in CELLS_OF["persistent"] or compute_capability() != MEASURED_ON:
         return "scan"
     return "fused" if _why_not_persistent(hidden_size, dtype) else "persistent"
+
+
+def why_not_here(execution: str, dtype: str) -> str:
+    """The reason that this machine cannot run a path; empty where it can."""
+    if execution in ("cudnn", "persistent") and not nvidia.available():
+        return "needs an NVIDIA GPU, and JAX sees none"
+    return why_not_native(dtype) if execution == "native" else ""
 
 
 def why_not_native(dtype: str) -> str:

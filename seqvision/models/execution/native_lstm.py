@@ -69,8 +69,11 @@ def native_lstm(
 
     Raises:
       NoLibraryError: it cannot be compiled here, see `why_not`.
+      ValueError: shapes do not fit, or products of this `dtype` cannot be computed.
     """
     dtype = jnp.dtype(jnp.float32) if dtype is None else jnp.dtype(dtype)
+    if dtype not in (jnp.float32, jnp.bfloat16):
+        raise ValueError(f"dtype is {dtype}; native multiplies float32 or bfloat16")
     batch_size, num_steps, input_size = inputs.shape
     hidden_size = recurrent_kernel.shape[0]
     c, h = initial_carry
@@ -98,13 +101,13 @@ def native_lstm(
             [part.astype(jnp.float32) for part in (input_kernel, bias[None], recurrent_kernel)]
         ),
         inputs.astype(jnp.float32),
-        c,
-        h,
+        c.astype(jnp.float32),
+        h.astype(jnp.float32),
         Given(
-            jnp.zeros((0, 0), bool) if step_mask is None else step_mask,
+            jnp.zeros((0, 0), bool) if step_mask is None else step_mask.astype(bool),
             jnp.zeros((0, 0), jnp.float32)
             if candidate_mask is None
-            else jax.lax.stop_gradient(candidate_mask),
+            else jax.lax.stop_gradient(candidate_mask.astype(jnp.float32)),
         ),
     )
     return outputs if with_outputs else None, (c, h)
@@ -137,11 +140,15 @@ def why_not(dtype: str = "float32") -> str:
 def _compiled() -> Compiled | NoLibraryError:
     try:
         library = load_library(_SOURCE)
+        forward, backward = getattr(library, _FORWARD), getattr(library, _BACKWARD)
+        compiled = Compiled(library.seqvision_lanes(), bool(library.seqvision_has_bfloat16()))
     except NoLibraryError as error:
         return error
-    for name in (_FORWARD, _BACKWARD):
-        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
-    return Compiled(library.seqvision_lanes(), bool(library.seqvision_has_bfloat16()))
+    except AttributeError as error:
+        return NoLibraryError(f"{error}; CXX names another compiler")
+    for name, function in ((_FORWARD, forward), (_BACKWARD, backward)):
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    return compiled
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
