@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqvision.models.cells.jax_operations import JaxOperations
 from seqvision.models.recurrent import Recurrent
 from seqvision.runtime.cpu_devices import has_vectors
 from seqvision.runtime.native_library import compiler
@@ -23,6 +24,21 @@ from tests.models.random_layers import (
 )
 
 # --- precision ---
+
+
+def test_the_gradient_of_bfloat16_weights_is_summed_up_exactly(rng: np.random.Generator) -> None:
+    """See findings/jax_bfloat16_gradient_of_three_axes.sh."""
+    operations = JaxOperations(jnp.dtype("bfloat16"))
+    inputs, kernel = random_array(rng, 5, 60, 90), random_array(rng, 90, 80)
+    factors = random_array(rng, 5, 60, 80)
+
+    @jax.jit
+    def loss(kernel: Any, inputs: Any, factors: Any) -> Any:
+        return (operations.matmul(inputs, kernel) * factors).sum()
+
+    rounded = [np.float64(leaf.astype(jnp.bfloat16)) for leaf in (inputs, factors)]
+    exact = np.einsum("tbi,tbo->io", *rounded)
+    assert_roughly(jax.grad(loss)(kernel, inputs, factors), exact, 3e-3)
 
 
 @pytest.mark.parametrize(
