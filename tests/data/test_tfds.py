@@ -1,6 +1,5 @@
 """TFDS without TensorFlow: sets prepared, read and cached; damage found and mended."""
 
-import dataclasses
 import errno
 import gzip
 import struct
@@ -16,13 +15,11 @@ from seqvision.data.dataset import Dataset
 from seqvision.data.files.pixels import fit
 from seqvision.data.sources import mnist_family
 from seqvision.data.sources import tfds as source
-from seqvision.data.sources.decoded_cache import DamagedCacheError, read_cache, write_cache
 from seqvision.data.sources.idx import read_idx
 from seqvision.data.sources.loading import Loading
 from seqvision.data.sources.set_name import checked_name
 from seqvision.data.sources.tfds import load_tfds
 from seqvision.errors import UserError
-from tests.conftest import smaller
 from tests.data.making import as_multiset, says
 
 Loader = Callable[..., Dataset]
@@ -293,59 +290,6 @@ def test_a_set_that_cannot_be_had(
 
     monkeypatch.setattr(_Downloader, "download", no_network)
     says(lambda: load_tfds(name, str(tmp_path / "tfds"), Loading(say=silent)), message)
-
-
-# --- cache ---
-
-
-def test_cache_round_trip_and_damage(mnist: Dataset, tmp_path: Path) -> None:
-    few = smaller(mnist, 50, 20)
-    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
-    few = dataclasses.replace(few, fingerprints=fingerprints)
-    path = tmp_path / "few.npz"
-    write_cache(path, few)
-    again = read_cache(path)
-    np.testing.assert_array_equal(again.splits["train"].inputs, few.splits["train"].inputs)
-    np.testing.assert_array_equal(again.splits["test"].labels, few.splits["test"].labels)
-    assert again.class_names == few.class_names
-    assert list(tmp_path.iterdir()) == [path]
-    for split in again.splits.values():
-        for array in split.arrays.values():
-            assert array.ctypes.data % 64 == 0 and not array.flags.writeable
-    content = path.read_bytes()
-    for damaged in (content[:-200], content[:20_000] + b"\xff" + content[20_001:], b""):
-        path.write_bytes(damaged)
-        with pytest.raises(DamagedCacheError):
-            read_cache(path)
-
-
-def test_a_cache_of_a_split_without_examples(mnist: Dataset, tmp_path: Path) -> None:
-    few = smaller(mnist, 3, 0)
-    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
-    write_cache(tmp_path / "few.npz", dataclasses.replace(few, fingerprints=fingerprints))
-    again = read_cache(tmp_path / "few.npz")
-    assert again.splits["test"].arrays["inputs"].shape == (0, 28, 28, 1)
-
-
-def test_no_flipped_byte_of_a_cache_changes_what_is_read(mnist: Dataset, tmp_path: Path) -> None:
-    few = smaller(mnist, 3, 2)
-    fingerprints = {name: split.fingerprint() for name, split in few.splits.items()}
-    path = tmp_path / "few.npz"
-    write_cache(path, dataclasses.replace(few, fingerprints=fingerprints))
-    content, found = path.read_bytes(), 0
-    for position in range(0, len(content), 7):
-        damaged = bytearray(content)
-        damaged[position] ^= 0x55
-        path.write_bytes(damaged)
-        try:
-            again = read_cache(path)
-        except DamagedCacheError:
-            found += 1
-        else:
-            for name, split in again.splits.items():
-                for kind, array in split.arrays.items():
-                    np.testing.assert_array_equal(array, few.splits[name].arrays[kind])
-    assert found > 600
 
 
 def test_a_damaged_cache_is_said_and_read_anew(load: Loader, tmp_path: Path) -> None:
